@@ -1,0 +1,2 @@
+//! The `gorch` command.
+fn main() {}

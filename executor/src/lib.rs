@@ -1,0 +1,1 @@
+//! Placeholder root of the room; filled in by the commits that follow.

@@ -1,0 +1,227 @@
+//! What happened: the facts of a run, as the journal keeps them.
+//!
+//! Owns the journal's format. A run is nothing but the fold of these events. Promises: explicit field names, one tag
+//! per event, stable once released (the store's schema version guards it). Time and number stand beside the event,
+//! not in it: all events of one append happened at the same instant. Never holds a secret.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::{EdgeId, ExecutorName, NodeId, RunId};
+use crate::outcome::{AttemptResult, Failure, Outcome};
+use crate::time::Timestamp;
+
+/// Why a step started: an edge that fired, and which visit of its source fired it (none: the source was skipped).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cause {
+    /// The edge; its source is the node that caused this.
+    pub edge: EdgeId,
+    /// The visit of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visit: Option<u32>,
+}
+
+/// Why a step is stopped. It fixes the step's outcome (R8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Somebody cancelled the run.
+    Cancelled,
+    /// The step's deadline passed: it fails with `timeout.step`.
+    Deadline,
+    /// The run's timeout passed: it fails with `timeout.run`.
+    RunTimeout,
+    /// The run was killed by `kill_after` or by the cap on visits.
+    Killed,
+    /// `on_failure: stop`, and a failure elsewhere can no longer be answered.
+    FailFast,
+}
+
+/// Which time of the run passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunDeadline {
+    /// `timeout`: open steps fail, edges may catch it, the run goes on.
+    Timeout,
+    /// `kill_after`: everything is cancelled.
+    Kill,
+}
+
+/// One fact of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The run exists. Always the first.
+    RunAccepted {
+        /// The workflow as JSON text: as submitted up to 1 MiB, beyond that the equivalent `edges` document.
+        document: Arc<str>,
+        /// The run whose node this run is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<RunId>,
+        /// The run that this one repeats.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rerun_of: Option<RunId>,
+    },
+    /// A conductor took the run. The number of this event in the run is the fencing epoch of what it hands out.
+    RunClaimed {
+        /// The orchestrator's name and boot.
+        owner: String,
+    },
+    /// A node is visited.
+    StepActivated {
+        /// The node.
+        node: NodeId,
+        /// Which visit of it, from 0.
+        visit: u32,
+        /// The firings that made it start.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        because: Vec<Cause>,
+        /// The items of an `each`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        items: Option<Vec<Value>>,
+    },
+    /// An attempt is handed to an executor (none: gorch runs it itself).
+    AttemptStarted {
+        /// The node.
+        node: NodeId,
+        /// The visit.
+        visit: u32,
+        /// The item.
+        item: u32,
+        /// Which try, from 1.
+        attempt: u32,
+        /// Where.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        executor: Option<ExecutorName>,
+        /// The fencing epoch under which it is handed out.
+        epoch: u64,
+    },
+    /// An attempt came to an end.
+    AttemptEnded {
+        /// The node.
+        node: NodeId,
+        /// The visit.
+        visit: u32,
+        /// The item.
+        item: u32,
+        /// Which try.
+        attempt: u32,
+        /// What it came to.
+        result: AttemptResult,
+        /// There will be another attempt, not before this instant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_at: Option<Timestamp>,
+        /// A result that came after its executor had been declared lost: kept for people, never applied.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        late: bool,
+    },
+    /// A step is being stopped; its outcome is fixed, its edges fire when the process is gone.
+    StepStopping {
+        /// The node.
+        node: NodeId,
+        /// The visit.
+        visit: u32,
+        /// The item.
+        item: u32,
+        /// Why.
+        reason: StopReason,
+    },
+    /// A step ended.
+    StepEnded {
+        /// The node.
+        node: NodeId,
+        /// The visit.
+        visit: u32,
+        /// How.
+        outcome: Outcome,
+        /// Its output; absent where it is the output of the step's last attempt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Value>,
+        /// The label that `chose:` edges look at.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label: Option<String>,
+        /// The edges that fired, ascending.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fired: Vec<EdgeId>,
+        /// The run whose step this result was copied from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reused_from: Option<RunId>,
+    },
+    /// Nodes closed without a visit: one event for a whole cascade, in the order of the cascade.
+    NodesSkipped {
+        /// The nodes.
+        nodes: Vec<NodeId>,
+        /// Their `finished` edges that fired, in the order of the nodes.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fired: Vec<EdgeId>,
+    },
+    /// Somebody sent a signal.
+    SignalReceived {
+        /// Its name.
+        name: String,
+        /// What came with it.
+        data: Value,
+    },
+    /// Nothing new starts from here on.
+    Paused,
+    /// Things start again.
+    Resumed,
+    /// Somebody cancelled the run.
+    CancelRequested {
+        /// Who: an identity.
+        by: String,
+    },
+    /// A time of the run passed.
+    DeadlinePassed {
+        /// Which.
+        which: RunDeadline,
+    },
+    /// Second and later visits reached their cap.
+    CapReached,
+    /// The verdict. Always the last.
+    RunEnded {
+        /// How the run ended.
+        outcome: Outcome,
+    },
+}
+
+impl Event {
+    /// The event's tag, as the journal and the event stream write it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::RunAccepted { .. } => "run_accepted",
+            Event::RunClaimed { .. } => "run_claimed",
+            Event::StepActivated { .. } => "step_activated",
+            Event::AttemptStarted { .. } => "attempt_started",
+            Event::AttemptEnded { .. } => "attempt_ended",
+            Event::StepStopping { .. } => "step_stopping",
+            Event::StepEnded { .. } => "step_ended",
+            Event::NodesSkipped { .. } => "nodes_skipped",
+            Event::SignalReceived { .. } => "signal_received",
+            Event::Paused => "paused",
+            Event::Resumed => "resumed",
+            Event::CancelRequested { .. } => "cancel_requested",
+            Event::DeadlinePassed { .. } => "deadline_passed",
+            Event::CapReached => "cap_reached",
+            Event::RunEnded { .. } => "run_ended",
+        }
+    }
+}
+
+impl StopReason {
+    /// The outcome that a step stopped for this reason has.
+    pub fn outcome(self) -> Outcome {
+        use crate::outcome::failure_code::{TIMEOUT_RUN, TIMEOUT_STEP};
+        match self {
+            StopReason::Deadline => {
+                Outcome::Failed(Failure::new(TIMEOUT_STEP, "the step's deadline passed before it ended"))
+            }
+            StopReason::RunTimeout => {
+                Outcome::Failed(Failure::new(TIMEOUT_RUN, "the run's timeout passed before the step ended"))
+            }
+            StopReason::Cancelled | StopReason::Killed | StopReason::FailFast => Outcome::Cancelled,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! How a thing ended: outcomes, failures and their codes.
+//!
+//! Owns the four outcomes of a step, the results of an attempt and the stable codes of failures that gorch itself
+//! makes. A failure code is free text that edges match by glob; the codes listed here are the ones with a page in
+//! `docs/errors/`. Never owns refusals of the API: those are in [`crate::problem`].
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Why something failed: a stable code to match on, a sentence for people, and what else is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Failure {
+    /// Stable and matchable: `exit_nonzero`, `timeout.step`, or whatever the job said.
+    pub code: String,
+    /// One lowercase sentence: what was found, what was expected.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The step's retries were used up: this is the failure of the last one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exhausted: bool,
+}
+
+impl Failure {
+    /// A failure with a code and a sentence.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Failure { code: code.into(), message: message.into(), exhausted: false }
+    }
+}
+
+/// How a step, or a run, ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did what it was asked to do.
+    Succeeded,
+    /// It did not; timeouts are failures too.
+    Failed(Failure),
+    /// Somebody stopped it on purpose.
+    Cancelled,
+    /// It never had to run.
+    Skipped,
+}
+
+impl Outcome {
+    /// The outcome as one word: `succeeded`, `failed`, `cancelled`, `skipped`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed(_) => "failed",
+            Outcome::Cancelled => "cancelled",
+            Outcome::Skipped => "skipped",
+        }
+    }
+
+    /// The failure, if it is one.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Outcome::Failed(failure) => Some(failure),
+            Outcome::Succeeded | Outcome::Cancelled | Outcome::Skipped => None,
+        }
+    }
+}
+
+/// What one attempt came to, as its executor reports it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AttemptResult {
+    /// Succeeded, failed, or cancelled (stopped because somebody asked); never skipped.
+    pub outcome: Outcome,
+    /// The declared outputs as an object, and `exit_code`, `result`, `choice` where there are any. Failures have one too.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schema(value_type = Object)]
+    pub output: Value,
+    /// Names of outputs that the job gave but the node did not declare: dropped, and named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<String>,
+}
+
+impl AttemptResult {
+    /// A success with this output.
+    pub fn succeeded(output: Value) -> Self {
+        AttemptResult { outcome: Outcome::Succeeded, output, dropped: Vec::new() }
+    }
+
+    /// A failure without output.
+    pub fn failed(failure: Failure) -> Self {
+        AttemptResult { outcome: Outcome::Failed(failure), output: Value::Null, dropped: Vec::new() }
+    }
+
+    /// Stopped on request, without output.
+    pub fn cancelled() -> Self {
+        AttemptResult { outcome: Outcome::Cancelled, output: Value::Null, dropped: Vec::new() }
+    }
+}
+
+/// The codes of failures that gorch itself gives to an attempt, a step or a run. Each has a page in `docs/errors/`.
+pub mod failure_code {
+    /// The process ended with an exit code other than 0.
+    pub const EXIT_NONZERO: &str = "exit_nonzero";
+    /// The process was ended by a signal that gorch did not send.
+    pub const SIGNAL: &str = "signal";
+    /// The process could not be started.
+    pub const SPAWN_FAILED: &str = "spawn_failed";
+    /// The executor that ran the attempt is gone.
+    pub const EXECUTOR_LOST: &str = "executor_lost";
+    /// `get_attribute` or `get_input` found nothing.
+    pub const MISSING_OUTPUT: &str = "missing_output";
+    /// The job wrote outputs that cannot be read.
+    pub const BAD_OUTPUT: &str = "bad_output";
+    /// One attempt took longer than its node's `timeout`.
+    pub const TIMEOUT: &str = "timeout";
+    /// The step took longer than its node's `deadline`.
+    pub const TIMEOUT_STEP: &str = "timeout.step";
+    /// The run took longer than its `timeout`.
+    pub const TIMEOUT_RUN: &str = "timeout.run";
+    /// The run took longer than its `kill_after`.
+    pub const TIMEOUT_KILL: &str = "timeout.kill";
+    /// Loops revisited nodes more often than the cap allows.
+    pub const TOO_MANY_VISITS: &str = "too_many_visits";
+    /// The engine `fail` without a code of its own.
+    pub const FAILED: &str = "failed";
+    /// The executor refused the work (its policy, an unknown engine, work that it cannot read).
+    pub const REFUSED: &str = "refused";
+
+    /// All of them; a test holds a page for each.
+    pub const ALL: &[&str] = &[
+        EXIT_NONZERO,
+        SIGNAL,
+        SPAWN_FAILED,
+        EXECUTOR_LOST,
+        MISSING_OUTPUT,
+        BAD_OUTPUT,
+        TIMEOUT,
+        TIMEOUT_STEP,
+        TIMEOUT_RUN,
+        TIMEOUT_KILL,
+        TOO_MANY_VISITS,
+        FAILED,
+        REFUSED,
+    ];
+}
