@@ -227,7 +227,8 @@ mod tests {
 
     #[test]
     fn an_attempt_id_prints_what_it_is_and_parses_back() {
-        let id = AttemptKey { step: StepId { node: NodeId(3), visit: 1 }, item: 0, attempt: 2 }.of(RunId::from_bits(10));
+        let id =
+            AttemptKey { step: StepId { node: NodeId(3), visit: 1 }, item: 0, attempt: 2 }.of(RunId::from_bits(10));
         assert_eq!(id.to_string(), "0000000000000000000000000000000a.3.1.0.2");
         assert_eq!(id.to_string().parse(), Ok(id));
     }

@@ -1,1 +1,18 @@
-//! Placeholder root of the room; filled in by the commits that follow.
+//! The words of gorch: documents, workflows, events, work, views and codes. Pure data, no I/O.
+
+pub mod event;
+pub mod id;
+pub mod outcome;
+pub mod problem;
+pub mod reference;
+pub mod time;
+pub mod view;
+pub mod work;
+pub mod workflow;
+
+pub use event::{Cause, Event, RunDeadline, StopReason};
+pub use id::{AttemptId, AttemptKey, EdgeId, ExecutorName, NodeId, RunId, StepId};
+pub use outcome::{AttemptResult, Failure, Outcome, failure_code};
+pub use problem::{Complaint, Problem};
+pub use time::Timestamp;
+pub use workflow::{Condition, Edge, Engine, Join, Node, OnFailure, OnLost, RunOptions, Workflow};

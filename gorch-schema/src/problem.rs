@@ -74,7 +74,8 @@ impl Problem {
             .iter()
             .filter_map(|complaint| CODES.iter().find(|row| row.code == complaint.code))
             .min_by_key(|row| (row.status, row.code != complaints[0].code));
-        let code = gravest.map_or("bad_document", |row| if row.status == 422 && count > 1 { "bad_document" } else { row.code });
+        let code = gravest
+            .map_or("bad_document", |row| if row.status == 422 && count > 1 { "bad_document" } else { row.code });
         let detail = match complaints.as_slice() {
             [only] if count == 1 => only.to_string(),
             [first, ..] => format!("{count} complaints, the first: {first}"),

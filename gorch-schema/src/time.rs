@@ -149,9 +149,14 @@ mod tests {
 
     #[test]
     fn durations_are_read_in_both_notations() {
-        for (text, millis) in
-            [("90s", 90_000), ("1h 30m", 5_400_000), ("PT90S", 90_000), ("1.5s", 1_500), ("250ms", 250), ("1d", 86_400_000)]
-        {
+        for (text, millis) in [
+            ("90s", 90_000),
+            ("1h 30m", 5_400_000),
+            ("PT90S", 90_000),
+            ("1.5s", 1_500),
+            ("250ms", 250),
+            ("1d", 86_400_000),
+        ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "90", "-1s", "soon", "1 fortnight"] {
