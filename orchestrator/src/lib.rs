@@ -1,1 +1,3 @@
-//! Placeholder root of the room; filled in by the commits that follow.
+//! The orchestrator: what happens next.
+
+pub mod journal;

@@ -1,0 +1,79 @@
+//! How bodies are written: JSON text.
+//!
+//! Owns the one place where events, summaries, logs and registrations become text and text becomes them again.
+//! Promises: encoding happens on the caller's side, so that the writer only binds bytes; what was written reads back
+//! equal. Never numbers anything: numbers are columns, not text.
+
+use gorch_schema::{Event, RunId};
+use serde::Serialize;
+
+use super::error::{Broken, Error};
+
+/// No body is larger than this many bytes: well below what SQLite takes (10^9).
+pub(crate) const LARGEST_BODY: usize = 512 << 20;
+
+/// Writes a body of this run.
+pub(crate) fn encode<T: Serialize + ?Sized>(run: RunId, body: &T) -> Result<String, Error> {
+    let text = plain(body);
+    if text.len() > LARGEST_BODY {
+        return Err(Error::TooLarge { run, found: text.len(), limit: LARGEST_BODY });
+    }
+    Ok(text)
+}
+
+/// Writes a body that belongs to no run.
+pub(crate) fn plain<T: Serialize + ?Sized>(body: &T) -> String {
+    serde_json::to_string(body).expect("the schema's types have text keys only, so JSON can say them")
+}
+
+/// Reads the events of a row numbered `first..=last`.
+pub(crate) fn events(body: &str, first: u64, last: u64) -> Result<Vec<Event>, Broken> {
+    let events: Vec<Event> = serde_json::from_str(body).map_err(Broken::Body)?;
+    let (found, expected) = (events.len() as u64, (last + 1).saturating_sub(first));
+    if found == expected { Ok(events) } else { Err(Broken::Count { found, expected }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gorch_schema::{AttemptResult, NodeId, Timestamp};
+    use serde_json::json;
+
+    #[test]
+    fn events_read_back_as_they_were_written() {
+        let written = vec![
+            Event::RunAccepted { document: "{\"name\":\"ä\\n\"}".into(), parent: None, rerun_of: None },
+            Event::AttemptEnded {
+                node: NodeId(1),
+                visit: 0,
+                item: 0,
+                attempt: 2,
+                result: AttemptResult::succeeded(json!({"a": [1, 2.5, null, "x\u{0}y"], "big": u64::MAX})),
+                retry_at: Some(Timestamp::from_millis(5)),
+                late: false,
+            },
+            Event::Paused,
+        ];
+        let text = encode(RunId::from_bits(1), &written).unwrap();
+        assert_eq!(events(&text, 4, 6).unwrap(), written);
+    }
+
+    #[test]
+    fn a_fraction_reads_back_to_the_last_bit() {
+        for number in [0.1 + 0.2, 1.0 / 3.0, 122.416_294_033_786_585_f64, f64::MIN_POSITIVE, 5e-324, f64::MAX] {
+            let result = AttemptResult::succeeded(json!(number));
+            let (node, visit, item, attempt) = (NodeId(0), 0, 0, 1);
+            let written = vec![Event::AttemptEnded { node, visit, item, attempt, result, retry_at: None, late: false }];
+            assert_eq!(events(&plain(&written), 1, 1).unwrap(), written, "{number:e}");
+        }
+    }
+
+    #[test]
+    fn a_row_with_other_than_its_numbers_of_events_is_broken() {
+        let text = plain(&vec![Event::Paused, Event::Resumed]);
+        for (first, last) in [(1, 1), (1, 3), (7, 5)] {
+            assert!(matches!(events(&text, first, last), Err(Broken::Count { found: 2, .. })), "{first}..={last}");
+        }
+        assert!(matches!(events("[{\"run_ended\"", 1, 1), Err(Broken::Body(_))));
+    }
+}

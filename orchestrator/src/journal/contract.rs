@@ -1,0 +1,310 @@
+//! What a journal is: the one trait, and what goes in and comes out.
+//!
+//! Owns [`Journal`]. Promises, of every journal: an append is all or nothing and durable before it resolves; the
+//! events of a run are numbered from 1 without gaps; of two writers who know the same last event exactly one wins;
+//! nothing is visible before it is durable; a run that cannot be read spoils no other. Never decides anything about
+//! runs: it looks at events only to see that a run ended.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
+use futures::future::BoxFuture;
+use gorch_schema::view::{RunSummary, State};
+use gorch_schema::work::{Logs, Registration};
+use gorch_schema::{AttemptKey, Event, ExecutorName, RunId, Timestamp};
+use tokio::sync::watch;
+
+use super::error::{Corrupt, Error};
+
+/// What one decision writes: all of it or nothing.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The run.
+    pub run: RunId,
+    /// The number of the last event that the writer knows; 0 makes a new run.
+    pub after: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The facts, at least one.
+    pub events: Vec<Event>,
+    /// Locks taken and released, in this order.
+    pub claims: Vec<Claim>,
+    /// How the run now looks in lists. A new run must have one; its name, namespace, labels and start date count for
+    /// filters as they were then.
+    pub summary: Option<RunSummary>,
+    /// The request that made the run. Only with a new run.
+    pub key: Option<IdempotencyKey>,
+    /// What attempts wrote; replaces what was kept of the same attempt.
+    pub logs: Vec<AttemptLogs>,
+}
+
+impl Append {
+    /// An append of events and nothing else.
+    pub fn new(run: RunId, after: u64, at: Timestamp, events: Vec<Event>) -> Self {
+        Append { run, after, at, events, claims: Vec::new(), summary: None, key: None, logs: Vec::new() }
+    }
+
+    /// Does it say one thing? Every journal asks this first.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let malformed = |found, expected| Err(Error::Malformed { run: self.run, found, expected });
+        if self.events.is_empty() {
+            return malformed("no events", "at least one");
+        }
+        if self.after == 0 && self.summary.is_none() {
+            return malformed("a new run without a summary", "one that lists can show");
+        }
+        if self.after != 0 && self.key.is_some() {
+            return malformed("an idempotency key for an older run", "a key with a new run only");
+        }
+        if self.summary.as_ref().is_some_and(|summary| summary.id != self.run) {
+            return malformed("the summary of another run", "its own");
+        }
+        Ok(())
+    }
+
+    /// When the run ended, if this append ends it.
+    pub(crate) fn ended(&self) -> Option<Timestamp> {
+        self.events.iter().any(|event| matches!(event, Event::RunEnded { .. })).then_some(self.at)
+    }
+}
+
+/// A lock that changes hands with an append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// The run takes it, or keeps it; refused while another run holds it.
+    Take(String),
+    /// The run gives it back; nothing happens if it does not hold it.
+    Release(String),
+}
+
+/// The request that made a run, so that repeating it makes no second one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// Who asked: an identity. Keys of different owners never meet.
+    pub owner: String,
+    /// The key as it was sent.
+    pub key: String,
+    /// SHA-256 of the request's body.
+    pub digest: [u8; 32],
+}
+
+/// What an idempotency key was used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyUse {
+    /// The run that it made.
+    pub run: RunId,
+    /// SHA-256 of the body that it came with.
+    pub digest: [u8; 32],
+}
+
+/// What one attempt wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptLogs {
+    /// The attempt.
+    pub attempt: AttemptKey,
+    /// Head and tail of its streams.
+    pub logs: Logs,
+}
+
+/// The events of one append, or its end where reading started inside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The number of the first of these events in the run.
+    pub first: u64,
+    /// When they were decided.
+    pub at: Timestamp,
+    /// The facts.
+    pub events: Vec<Event>,
+}
+
+impl Row {
+    /// The number of the last of these events.
+    pub fn last(&self) -> u64 {
+        self.first + self.events.len() as u64 - 1
+    }
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The number of its last event.
+    pub last: u64,
+    /// When its `RunEnded` was appended.
+    pub ended: Option<Timestamp>,
+}
+
+/// A place among the events of all runs: the number of an event in the order of commit, from 1; 0 is before the first.
+/// Every event of every run has its own, so that a listener can go on exactly where it stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Cursor(pub u64);
+
+/// Where the next page of a list starts. It stays right while runs are added and forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageCursor(pub(crate) u64);
+
+macro_rules! number_as_text {
+    ($($cursor:ident),*) => {$(
+        impl fmt::Display for $cursor {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+        impl FromStr for $cursor {
+            type Err = ParseIntError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIntError> {
+                text.parse().map($cursor)
+            }
+        }
+    )*};
+}
+number_as_text!(Cursor, PageCursor);
+
+/// A label that a run must carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Its key.
+    pub key: String,
+    /// Its value; none: any.
+    pub value: Option<String>,
+}
+
+/// Which runs a list shows: those that meet all that is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// In this state.
+    pub state: Option<State>,
+    /// Of exactly this name.
+    pub name: Option<String>,
+    /// With this label.
+    pub label: Option<Label>,
+    /// Accepted then or later.
+    pub since: Option<Timestamp>,
+    /// In this namespace.
+    pub namespace: Option<String>,
+}
+
+impl Filter {
+    /// Is this run one of them?
+    pub(crate) fn shows(&self, run: &RunSummary) -> bool {
+        self.state.is_none_or(|state| state.word() == run.state)
+            && self.name.as_ref().is_none_or(|name| *name == run.name)
+            && self.label.as_ref().is_none_or(|label| label.is_on(&run.labels))
+            && self.since.is_none_or(|since| run.start_date >= since)
+            && self.namespace.as_ref().is_none_or(|namespace| *namespace == run.namespace)
+    }
+}
+
+impl Label {
+    fn is_on(&self, labels: &BTreeMap<String, String>) -> bool {
+        labels.get(&self.key).is_some_and(|found| self.value.as_ref().is_none_or(|wanted| wanted == found))
+    }
+}
+
+/// A page of runs.
+#[derive(Debug)]
+pub struct Page {
+    /// Newest first, by order of acceptance.
+    pub runs: Vec<RunSummary>,
+    /// Runs whose row cannot be read; they are left out.
+    pub corrupt: Vec<Corrupt>,
+    /// Where the next page starts; none: this is the last.
+    pub next: Option<PageCursor>,
+}
+
+/// Which events a feed shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FeedFilter {
+    /// Of this run only.
+    pub run: Option<RunId>,
+    /// Of runs in this namespace only.
+    pub namespace: Option<String>,
+}
+
+/// A row of the feed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeedRow {
+    /// The run.
+    pub run: RunId,
+    /// The place of the row's first event; each event after it is one further.
+    pub cursor: Cursor,
+    /// The row.
+    pub row: Row,
+}
+
+/// A stretch of the events of all runs.
+#[derive(Debug)]
+pub struct Feed {
+    /// In the order of commit. Events of runs that were forgotten are no longer there.
+    pub rows: Vec<FeedRow>,
+    /// Rows that cannot be read; they are left out.
+    pub corrupt: Vec<Corrupt>,
+    /// Pass this as `after` to go on. The same as before: there was nothing more.
+    pub next: Cursor,
+}
+
+/// Where events are kept.
+///
+/// A call does its part at once and hands out a future for the answer: what was appended is in the queue when
+/// `append` returns, in the order of the calls, and dropping the future withdraws nothing. `limit` counts rows; an
+/// answer may hold fewer (bodies are bounded by bytes too) and holds none only where there is nothing more.
+pub trait Journal: Send + Sync + 'static {
+    /// Writes all of it or nothing, durable before it resolves. Gives the number of the last event.
+    ///
+    /// Refuses with [`Error::Forgotten`], [`Error::Stale`], [`Error::KeyUsed`], [`Error::Claimed`], asked in this
+    /// order, [`Error::Malformed`] and [`Error::TooLarge`]. After [`Error::Store`] nothing of it is visible.
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<u64, Error>>;
+
+    /// The run's events after event `after`, in order.
+    fn read(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<Row>, Error>>;
+
+    /// Where the run stands.
+    fn head(&self, run: RunId) -> BoxFuture<'static, Result<Head, Error>>;
+
+    /// Every run that has not ended, oldest first.
+    fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;
+
+    /// A page of runs, newest first. Never loads an event.
+    fn summaries(
+        &self,
+        filter: Filter,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Page, Error>>;
+
+    /// The run as lists show it.
+    fn summary(&self, run: RunId) -> BoxFuture<'static, Result<RunSummary, Error>>;
+
+    /// What the attempt wrote; none: nothing was kept.
+    fn logs(&self, run: RunId, attempt: AttemptKey) -> BoxFuture<'static, Result<Option<Logs>, Error>>;
+
+    /// The events of all runs after `after`, in the order of commit.
+    fn feed(&self, filter: FeedFilter, after: Cursor, limit: usize) -> BoxFuture<'static, Result<Feed, Error>>;
+
+    /// Deletes a run that has ended: events, logs, key and locks. What stays is that it existed.
+    fn forget(&self, run: RunId, at: Timestamp) -> BoxFuture<'static, Result<(), Error>>;
+
+    /// What the owner used this key for.
+    fn key(&self, owner: &str, key: &str) -> BoxFuture<'static, Result<Option<KeyUse>, Error>>;
+
+    /// Keeps an executor's registration; the same one again writes nothing.
+    fn put_executor(
+        &self,
+        name: ExecutorName,
+        registration: Registration,
+        at: Timestamp,
+    ) -> BoxFuture<'static, Result<(), Error>>;
+
+    /// Every executor that ever registered, by name, as it registered last.
+    fn executors(&self) -> BoxFuture<'static, Result<Vec<(ExecutorName, Registration)>, Error>>;
+
+    /// Wakes when any run has new durable events; the value is the place of the newest. It closes with the journal.
+    fn tail(&self) -> watch::Receiver<Cursor>;
+
+    /// Wakes when the run has new durable events; the value is the number of the newest since somebody follows it
+    /// (0: none yet). It closes when the run is forgotten and when the journal closes. Follow first, then read until
+    /// nothing is left, then wait: so nothing is missed.
+    fn follow(&self, run: RunId) -> watch::Receiver<u64>;
+}

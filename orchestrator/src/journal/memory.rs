@@ -1,0 +1,299 @@
+//! A journal in memory: for tests and for graphs that need not survive their process.
+//!
+//! Owns everything in one lock, so that its answers are the plainest reading of the contract. Promises the same as
+//! every journal, except what its name says: "durable" means until it is dropped. Never blocks on anything but its
+//! own lock.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures::future::{BoxFuture, FutureExt, ready};
+use gorch_schema::view::RunSummary;
+use gorch_schema::work::{Logs, Registration};
+use gorch_schema::{AttemptKey, ExecutorName, RunId, Timestamp};
+use tokio::sync::watch;
+
+use super::bell::Bell;
+use super::contract::{
+    Append, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
+};
+use super::error::{Error, KeyBody};
+
+/// A journal that lives as long as its process.
+#[derive(Debug)]
+pub struct Memory {
+    state: Mutex<State>,
+    bell: Bell,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By order of acceptance.
+    runs: BTreeMap<u64, Run>,
+    numbers: HashMap<RunId, u64>,
+    forgotten: HashMap<RunId, Timestamp>,
+    /// By the place of their first event.
+    feed: BTreeMap<u64, (RunId, Row)>,
+    keys: HashMap<(String, String), KeyUse>,
+    claims: HashMap<String, RunId>,
+    executors: BTreeMap<ExecutorName, Registration>,
+    newest_run: u64,
+    newest_event: u64,
+}
+
+#[derive(Debug)]
+struct Run {
+    id: RunId,
+    head: Head,
+    summary: RunSummary,
+    /// Places of its rows in the feed, by the number of the first event.
+    rows: BTreeMap<u64, u64>,
+    logs: HashMap<AttemptKey, Logs>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Memory { state: Mutex::default(), bell: Bell::new(Cursor(0)) }
+    }
+}
+
+impl Memory {
+    /// An empty journal.
+    pub fn new() -> Self {
+        Memory::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change below is checked before its first write, so a poisoned lock guards a whole state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn run(&self, run: RunId) -> Result<&Run, Error> {
+        match (self.numbers.get(&run), self.forgotten.get(&run)) {
+            (Some(number), _) => Ok(&self.runs[number]),
+            (None, Some(at)) => Err(Error::Forgotten { run, at: *at }),
+            (None, None) => Err(Error::Unknown { run }),
+        }
+    }
+
+    fn check(&self, append: &Append) -> Result<(), Error> {
+        append.check()?;
+        let run = append.run;
+        let found = match self.run(run) {
+            Ok(known) => known.head.last,
+            Err(Error::Unknown { .. }) => 0,
+            Err(error) => return Err(error),
+        };
+        if found != append.after {
+            return Err(Error::Stale { run, expected: append.after, found });
+        }
+        if let Some(key) = &append.key
+            && let Some(used) = self.keys.get(&(key.owner.clone(), key.key.clone()))
+        {
+            let body = if used.digest == key.digest { KeyBody::Same } else { KeyBody::Different };
+            return Err(Error::KeyUsed { run: used.run, body });
+        }
+        for claim in &append.claims {
+            if let Claim::Take(name) = claim
+                && let Some(holder) = self.claims.get(name).filter(|holder| **holder != run)
+            {
+                return Err(Error::Claimed { name: name.clone(), holder: *holder });
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, append: Append) -> Result<u64, Error> {
+        self.check(&append)?;
+        let ended = append.ended();
+        let Append { run, after, at, events, claims, summary, key, logs } = append;
+        let last = after + events.len() as u64;
+        let number = match self.numbers.get(&run) {
+            Some(number) => *number,
+            None => {
+                self.newest_run += 1;
+                self.numbers.insert(run, self.newest_run);
+                self.newest_run
+            }
+        };
+        let place = self.newest_event + 1;
+        self.newest_event += events.len() as u64;
+        self.feed.insert(place, (run, Row { first: after + 1, at, events }));
+        for claim in claims {
+            match claim {
+                Claim::Take(name) => _ = self.claims.insert(name, run),
+                Claim::Release(name) if self.claims.get(&name) == Some(&run) => _ = self.claims.remove(&name),
+                Claim::Release(_) => {}
+            }
+        }
+        if let Some(key) = key {
+            self.keys.insert((key.owner, key.key), KeyUse { run, digest: key.digest });
+        }
+        let head = Head { last, ended };
+        if let Some(summary) = &summary
+            && after == 0
+        {
+            let (rows, logs) = (BTreeMap::new(), HashMap::new());
+            self.runs.insert(number, Run { id: run, head, summary: summary.clone(), rows, logs });
+        }
+        let kept = self.runs.get_mut(&number).expect("checked: a new run has a summary, an old one is kept");
+        kept.head = Head { last, ended: kept.head.ended.or(ended) };
+        if let Some(summary) = summary {
+            kept.summary = summary;
+        }
+        kept.rows.insert(after + 1, place);
+        kept.logs.extend(logs.into_iter().map(|written| (written.attempt, written.logs)));
+        Ok(last)
+    }
+
+    fn read(&self, run: RunId, after: u64, limit: usize) -> Result<Vec<Row>, Error> {
+        let kept = self.run(run)?;
+        let from = kept.rows.range(..=after.saturating_add(1)).next_back().map_or(1, |(first, _)| *first);
+        let rows = kept.rows.range(from..).map(|(_, place)| &self.feed[place].1);
+        Ok(rows.filter(|row| row.last() > after).take(limit.max(1)).map(|row| tail(row, after)).collect())
+    }
+
+    fn summaries(&self, filter: &Filter, from: Option<PageCursor>, limit: usize) -> Page {
+        let range = ..from.map_or(u64::MAX, |from| from.0);
+        let mut found = self.runs.range(range).rev().filter(|(_, run)| filter.shows(&run.summary));
+        let page: Vec<_> = found.by_ref().take(limit.max(1)).collect();
+        let next = found.next().and_then(|_| page.last()).map(|(number, _)| PageCursor(**number));
+        Page { runs: page.into_iter().map(|(_, run)| run.summary.clone()).collect(), corrupt: Vec::new(), next }
+    }
+
+    fn feed(&self, filter: &FeedFilter, after: Cursor, limit: usize) -> Feed {
+        let from = self.feed.range(..=after.0.saturating_add(1)).next_back().map_or(1, |(place, _)| *place);
+        let shown = |run: &RunId| {
+            filter.run.is_none_or(|wanted| wanted == *run)
+                && filter
+                    .namespace
+                    .as_ref()
+                    .is_none_or(|wanted| self.run(*run).is_ok_and(|run| run.summary.namespace == *wanted))
+        };
+        let rows: Vec<_> = self
+            .feed
+            .range(from..)
+            .filter(|(place, (run, row))| *place + row.events.len() as u64 > after.0.saturating_add(1) && shown(run))
+            .take(limit.max(1))
+            .map(|(place, (run, row))| {
+                let skip = (after.0.saturating_add(1)).saturating_sub(*place);
+                FeedRow { run: *run, cursor: Cursor(place + skip), row: tail(row, row.first + skip - 1) }
+            })
+            .collect();
+        let next = match rows.last() {
+            Some(last) if rows.len() == limit.max(1) => Cursor(last.cursor.0 + last.row.events.len() as u64 - 1),
+            _ => Cursor(self.newest_event.max(after.0)),
+        };
+        Feed { rows, corrupt: Vec::new(), next }
+    }
+
+    fn forget(&mut self, run: RunId, at: Timestamp) -> Result<(), Error> {
+        if self.run(run)?.head.ended.is_none() {
+            return Err(Error::NotEnded { run });
+        }
+        if let Some(kept) = self.numbers.remove(&run).and_then(|number| self.runs.remove(&number)) {
+            for place in kept.rows.into_values() {
+                self.feed.remove(&place);
+            }
+        }
+        self.keys.retain(|_, used| used.run != run);
+        self.claims.retain(|_, holder| *holder != run);
+        self.forgotten.insert(run, at);
+        Ok(())
+    }
+}
+
+/// The part of the row after event `after`.
+fn tail(row: &Row, after: u64) -> Row {
+    let skip = after.saturating_add(1).saturating_sub(row.first);
+    let events = row.events.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX)).cloned().collect();
+    Row { first: row.first + skip, at: row.at, events }
+}
+
+fn done<T: Send + 'static>(answer: Result<T, Error>) -> BoxFuture<'static, Result<T, Error>> {
+    ready(answer).boxed()
+}
+
+impl Journal for Memory {
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<u64, Error>> {
+        let run = append.run;
+        let mut state = self.state();
+        let answer = state.append(append);
+        if let Ok(last) = &answer {
+            // Rung under the lock, so that the tail never goes back.
+            self.bell.ring([(run, *last)], Cursor(state.newest_event));
+        }
+        drop(state);
+        done(answer)
+    }
+
+    fn read(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<Row>, Error>> {
+        done(self.state().read(run, after, limit))
+    }
+
+    fn head(&self, run: RunId) -> BoxFuture<'static, Result<Head, Error>> {
+        done(self.state().run(run).map(|run| run.head))
+    }
+
+    fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {
+        let state = self.state();
+        done(Ok(state.runs.values().filter(|run| run.head.ended.is_none()).map(|run| run.id).collect()))
+    }
+
+    fn summaries(
+        &self,
+        filter: Filter,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Page, Error>> {
+        done(Ok(self.state().summaries(&filter, from, limit)))
+    }
+
+    fn summary(&self, run: RunId) -> BoxFuture<'static, Result<RunSummary, Error>> {
+        done(self.state().run(run).map(|run| run.summary.clone()))
+    }
+
+    fn logs(&self, run: RunId, attempt: AttemptKey) -> BoxFuture<'static, Result<Option<Logs>, Error>> {
+        done(self.state().run(run).map(|run| run.logs.get(&attempt).cloned()))
+    }
+
+    fn feed(&self, filter: FeedFilter, after: Cursor, limit: usize) -> BoxFuture<'static, Result<Feed, Error>> {
+        done(Ok(self.state().feed(&filter, after, limit)))
+    }
+
+    fn forget(&self, run: RunId, at: Timestamp) -> BoxFuture<'static, Result<(), Error>> {
+        let answer = self.state().forget(run, at);
+        if answer.is_ok() {
+            self.bell.close(run);
+        }
+        done(answer)
+    }
+
+    fn key(&self, owner: &str, key: &str) -> BoxFuture<'static, Result<Option<KeyUse>, Error>> {
+        done(Ok(self.state().keys.get(&(owner.to_owned(), key.to_owned())).copied()))
+    }
+
+    fn put_executor(
+        &self,
+        name: ExecutorName,
+        registration: Registration,
+        _at: Timestamp,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        self.state().executors.insert(name, registration);
+        done(Ok(()))
+    }
+
+    fn executors(&self) -> BoxFuture<'static, Result<Vec<(ExecutorName, Registration)>, Error>> {
+        done(Ok(self.state().executors.clone().into_iter().collect()))
+    }
+
+    fn tail(&self) -> watch::Receiver<Cursor> {
+        self.bell.tail()
+    }
+
+    fn follow(&self, run: RunId) -> watch::Receiver<u64> {
+        self.bell.follow(run)
+    }
+}

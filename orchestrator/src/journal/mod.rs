@@ -1,0 +1,15 @@
+//! Where the events of runs are kept: the orchestrator's only state.
+//!
+//! The words are in [`contract`]; [`memory`] and [`sqlite`] keep them; one conformance suite holds both to it.
+
+pub(crate) mod bell;
+pub(crate) mod codec;
+pub mod contract;
+pub mod error;
+pub mod memory;
+
+pub use contract::{
+    Append, AttemptLogs, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, IdempotencyKey, Journal, KeyUse,
+    Label, Page, PageCursor, Row,
+};
+pub use error::{Broken, Corrupt, Error, KeyBody};
