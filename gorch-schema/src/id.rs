@@ -29,7 +29,7 @@ pub struct RunId(u128);
 
 impl RunId {
     /// Takes the 128 bits as they are; time-ordered bits (UUIDv7) make newer runs sort last.
-    pub fn from_bits(bits: u128) -> Self {
+    pub const fn from_bits(bits: u128) -> Self {
         RunId(bits)
     }
 

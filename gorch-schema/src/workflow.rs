@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -60,7 +61,7 @@ impl Workflow {
     }
 
     /// All node ids in order.
-    pub fn node_ids(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
+    pub fn node_ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + ExactSizeIterator + use<> {
         (0..self.nodes.len() as u32).map(NodeId)
     }
 }
@@ -77,9 +78,10 @@ pub struct Edge {
 }
 
 /// When an edge fires (R1).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum Condition {
     /// The source succeeded.
+    #[default]
     Succeeded,
     /// The source failed (timeouts too, never cancelled), with a code that the glob matches if there is one.
     Failed(Option<CodeGlob>),
@@ -125,12 +127,13 @@ impl std::fmt::Display for Condition {
 
 /// A glob over failure codes, compiled once: `timeout*`, `exit_?onzero`, `[ab]c`.
 #[derive(Debug, Clone)]
-pub struct CodeGlob(globset::GlobMatcher);
+pub struct CodeGlob(Arc<globset::GlobMatcher>);
 
 impl CodeGlob {
     /// Compiles a glob; the error says what is wrong with it.
     pub fn new(glob: &str) -> Result<Self, globset::Error> {
-        Ok(CodeGlob(globset::GlobBuilder::new(glob).literal_separator(false).build()?.compile_matcher()))
+        let glob = globset::GlobBuilder::new(glob).literal_separator(false).build()?;
+        Ok(CodeGlob(Arc::new(glob.compile_matcher())))
     }
 
     /// Does this code match?

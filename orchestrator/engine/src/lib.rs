@@ -1,1 +1,17 @@
-//! Placeholder root of the room; filled in by the commits that follow.
+//! What happens next: the pure engine of a run. No await, no clock, no randomness, no I/O.
+
+mod decide;
+mod fold;
+mod offer;
+mod plan;
+mod recover;
+mod resolve;
+mod sleep;
+mod state;
+mod verdict;
+
+pub use decide::{Decision, Effect, Input, Refusal};
+pub use offer::{Offer, Offers};
+pub use plan::{Demand, Plan, VISIT_CAP};
+pub use recover::Unfit;
+pub use state::{Ended, Run, Step};

@@ -1,0 +1,278 @@
+//! Random workflows: the same result as a naive reading, the same journal after any crash.
+//!
+//! The counts are those of every test run; `GORCH_SEEDS=n` multiplies them for a longer proof.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use gorch_engine::{Input, Plan, Run};
+use gorch_schema::workflow::{CodeGlob, Retry};
+use gorch_schema::{
+    AttemptKey, AttemptResult, Edge, Engine, Event, Join, Node, NodeId, OnFailure, OnLost, Outcome, RunOptions, StepId,
+    Workflow,
+};
+
+use crate::naive::{self, Path};
+use crate::world::*;
+
+fn seeds(base: u64) -> std::ops::Range<u64> {
+    let times = std::env::var("GORCH_SEEDS").ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(1);
+    0..base * times
+}
+
+/// A graph of up to `most` nodes; back edges only where `loops`. Every node that lands on a cycle joins `any`.
+fn random_graph(dice: &mut Dice, most: u64, loops: bool) -> (Vec<Node>, Vec<Edge>) {
+    let n = 1 + dice.below(most) as u32;
+    let mut nodes: Vec<Node> = (0..=n).map(|id| shell(&format!("n{id}"))).collect();
+    let mut edges = Vec::new();
+    let forward = ["succeeded", "succeeded", "succeeded", "finished", "failed", "failed:bo*", "chose:x"];
+    let back = ["failed", "chose:x", "failed:bang", "succeeded"];
+    for to in 1..=n {
+        let mut sources: Vec<u32> = (1..to).filter(|_| dice.chance(40)).collect();
+        if sources.is_empty() {
+            sources.push(0);
+        }
+        for from in sources {
+            edges.push(edge(from, to, forward[dice.below(7) as usize]));
+        }
+    }
+    if loops {
+        for _ in 0..dice.below(3) {
+            let from = 1 + dice.below(u64::from(n)) as u32;
+            let to = 1 + dice.below(u64::from(from)) as u32;
+            edges.push(edge(from, to, back[dice.below(4) as usize]));
+        }
+    }
+    let shape = Workflow::new(String::new(), RunOptions::default(), nodes.clone(), edges.clone());
+    let components = gorch_schema::graph::Components::of(&shape);
+    for (id, node) in (0..).map(NodeId).zip(&mut nodes) {
+        if components.is_on_cycle(id) || dice.chance(25) {
+            node.join = Join::Any;
+        }
+    }
+    nodes[0].join = Join::All;
+    (nodes, edges)
+}
+
+fn outcome_of(path: &Path, seed: u64) -> (Outcome, Option<String>) {
+    if path == &[0] {
+        return (Outcome::Succeeded, None);
+    }
+    let hash = path.iter().fold(seed, |hash, node| mix(hash ^ u64::from(*node + 1)));
+    let result = [choose("x"), choose("y"), fail("boom"), fail("bang"), succeed()][(hash % 5) as usize].clone();
+    let label = result.output.get("choice").and_then(|choice| choice.as_str()).map(str::to_owned);
+    (result.outcome, label)
+}
+
+/// The same name for a step as the naive reading gives it.
+fn path_of(run: &Run, step: StepId) -> Path {
+    let node = run.plan().workflow.node(step.node);
+    let facts = run.step_of(step).unwrap();
+    match (node.join, facts.because.first()) {
+        (Join::Any, Some(cause)) => {
+            let from = run.plan().workflow.edge(cause.edge).from;
+            let mut path = cause.visit.map_or(vec![from.0], |visit| path_of(run, StepId { node: from, visit }));
+            path.push(step.node.0);
+            path
+        }
+        (Join::All, _) | (Join::Any, None) => vec![step.node.0],
+    }
+}
+
+#[test]
+fn random_graphs_with_loops_end_as_a_naive_reading_of_the_rules_says() {
+    let (mut capped, mut verdicts) = (0, BTreeSet::new());
+    for seed in seeds(10_000) {
+        let mut dice = Dice(seed);
+        let (nodes, edges) = random_graph(&mut dice, 8, seed % 3 != 0);
+        let workflow = Workflow::new("random".into(), RunOptions::default(), nodes, edges);
+        let comes = |path: &Path| outcome_of(path, seed);
+        let Some((visits, skipped, verdict)) = naive::read(&workflow, &comes, &mut dice, 300) else {
+            capped += 1;
+            continue;
+        };
+        let job: Job = Box::new(move |run, key| {
+            let (outcome, label) = outcome_of(&path_of(run, key.step), seed);
+            let output = label.map_or(serde_json::json!({}), |label| serde_json::json!({ "choice": label }));
+            (AttemptResult { outcome, output, dropped: vec![] }, mix(seed ^ u64::from(key.step.node.0)) % 5)
+        });
+        let mut world = World::new(workflow, job);
+        world.seed = seed;
+        let world = world.play();
+        let n = world.plan.workflow.nodes.len() as u32;
+        let seen: Vec<u32> = (0..n).map(|node| world.run.visits(NodeId(node))).collect();
+        let unvisited: BTreeSet<u32> = (0..n).filter(|node| seen[*node as usize] == 0).collect();
+        let end = if world.run.failure().is_some() { "failed" } else { "ok" };
+        assert_eq!((seen, unvisited, end), (visits, skipped, verdict.as_str()), "seed {seed}\n{}", world.story());
+        verdicts.insert(verdict);
+    }
+    assert_eq!(verdicts.len(), 2, "both verdicts were met");
+    assert!(capped * 5 < seeds(10_000).end, "most graphs come to an end: {capped} did not");
+}
+
+/// A workflow with everything that the rules know, and what happens to it.
+fn random_world(seed: u64) -> World {
+    let mut dice = Dice(seed ^ 0xfeed);
+    let (mut nodes, edges) = random_graph(&mut dice, 8, true);
+    let mut options = RunOptions::default();
+    options.max_parallel = dice.chance(30).then(|| 1 + dice.below(3) as u32);
+    options.timeout = dice.chance(25).then(|| seconds(1 + dice.below(20)));
+    options.kill_after = dice.chance(25).then(|| seconds(5 + dice.below(35)));
+    if dice.chance(25) {
+        options.on_failure = OnFailure::Stop;
+    }
+    for node in &mut nodes[1..] {
+        if dice.chance(30) {
+            node.retry = Some(Retry {
+                max_attempts: 1 + dice.below(3) as u32,
+                delay: seconds(1),
+                multiplier: 2.0,
+                max_delay: seconds(5),
+                jitter: if dice.chance(50) { 0.5 } else { 0.0 },
+                on: if dice.chance(50) { vec![] } else { vec![CodeGlob::new("bo*").unwrap()] },
+            });
+        }
+        node.timeout = dice.chance(20).then(|| seconds(3));
+        node.deadline = dice.chance(15).then(|| seconds(1 + dice.below(9)));
+        node.priority = 1 + dice.below(5) as u8;
+        node.on_lost = if dice.chance(50) { OnLost::Retry } else { OnLost::Fail };
+        match dice.below(10) {
+            0 => node.engine = Engine::Nil,
+            1 => {
+                node.engine = Engine::Sleep;
+                node.args = if dice.chance(50) { vec![format!("{}s", dice.below(9))] } else { vec![] };
+            }
+            2 => {
+                node.engine = Engine::Fail;
+                node.args = vec!["boom".into()];
+            }
+            _ => {}
+        }
+        if dice.chance(20) {
+            node.args = vec![format!("V=get_attribute n{}:choice", dice.below(4))];
+        }
+    }
+    let workflow = Workflow::new("random".into(), options, nodes, edges);
+    let job: Job = Box::new(move |run, key| {
+        let mut path = path_of(run, key.step);
+        path.push(key.attempt * 1_000);
+        let (outcome, label) = outcome_of(&path, seed);
+        let output = label.map_or(serde_json::json!({}), |label| serde_json::json!({ "choice": label }));
+        let takes = mix(seed ^ mix(u64::from(key.step.node.0) << 8 | u64::from(key.step.visit))) % 5_000;
+        (AttemptResult { outcome, output, dropped: vec![] }, takes)
+    });
+    let mut world = World::of(Plan::with_visit_cap(Arc::new(workflow), 30), job);
+    world.seed = seed;
+    world.slots = 1 + dice.below(3) as u32;
+    if dice.chance(20) {
+        world.inputs = vec![(2_000, Input::Pause), (6_000, Input::Resume)];
+    }
+    if dice.chance(15) {
+        world.inputs.push((3_000, Input::Cancel { by: "somebody".into() }));
+    }
+    for _ in 0..dice.below(3) {
+        let step = StepId { node: NodeId(1 + dice.below(4) as u32), visit: 0 };
+        world.inputs.push((dice.below(5_000), Input::Lost { attempt: AttemptKey { step, item: 0, attempt: 1 } }));
+    }
+    world
+}
+
+fn must_hold(world: &World, seed: u64) {
+    let story = || format!("seed {seed}\n{}", world.story());
+    let workflow = &world.plan.workflow;
+    for node in workflow.node_ids() {
+        let visits = world.run.visits(node);
+        let skipped = world.run.node_state(node) == gorch_schema::view::State::NotRunnable;
+        if !world.run.is_halted() {
+            assert!((visits > 0) != skipped, "{node}: neither visited nor skipped, or both; {}", story());
+        }
+        assert!(visits <= 1 || workflow.node(node).join == Join::Any, "{node} joins all and ran twice; {}", story());
+    }
+    assert!(world.executed.values().all(|times| *times == 1), "no attempt is handed out twice; {}", story());
+    let most = workflow.options.max_parallel.unwrap_or(u32::MAX) as usize;
+    assert!(world.most_running <= most, "max_parallel; {}", story());
+    let counts = world.run.counts();
+    let sum = counts.success + counts.failure + counts.notrunnable + counts.timeout + counts.canceled;
+    assert_eq!(sum as usize + (counts.initial + counts.torun) as usize, workflow.nodes.len(), "{}", story());
+    let ends =
+        world.journal.iter().flat_map(|(_, events)| events).filter(|event| matches!(event, Event::RunEnded { .. }));
+    assert_eq!(ends.count(), 1, "{}", story());
+    let counts_by_hand = workflow.node_ids().filter(|node| world.run.node_state(*node).word() == "success").count();
+    assert_eq!(counts.success as usize, counts_by_hand, "{}", story());
+}
+
+#[test]
+fn a_crash_after_any_append_changes_nothing_in_the_journal() {
+    let (mut crashes, mut verdicts) = (0, BTreeSet::new());
+    for seed in seeds(1_000) {
+        let uncrashed = random_world(seed).play();
+        must_hold(&uncrashed, seed);
+        verdicts.insert(word(uncrashed.run.ended().unwrap().1));
+        let appends = uncrashed.journal.len();
+        for at in 1..=appends {
+            let mut world = random_world(seed);
+            world.crash_at = [at].into();
+            let world = world.play();
+            assert_eq!(world.journal, uncrashed.journal, "seed {seed}, crash after append {at}\n{}", world.story());
+            crashes += 1;
+        }
+        let mut world = random_world(seed);
+        world.crash_at = (1..=appends).collect();
+        assert_eq!(world.play().journal, uncrashed.journal, "seed {seed}, crash after every append");
+    }
+    assert!(verdicts.len() >= 5, "the workflows are various: {verdicts:?}");
+    assert!(crashes > 3_000, "{crashes} crashes");
+}
+
+#[test]
+fn reports_that_come_twice_or_late_change_nothing() {
+    for seed in seeds(1_000) {
+        let quiet = random_world(seed).play();
+        let mut world = random_world(seed);
+        world.echo = true;
+        let world = world.play();
+        must_hold(&world, seed);
+        if quiet.plan.workflow.options == RunOptions::default() && quiet.inputs.is_empty() {
+            must_hold(&quiet, seed);
+        }
+    }
+}
+
+#[test]
+fn a_late_result_of_a_lost_attempt_is_recorded_and_never_applied() {
+    let (mut nodes, edges) = graph("a->b");
+    nodes[0].on_lost = OnLost::Retry;
+    let workflow = Workflow::new("late".into(), RunOptions::default(), nodes, edges);
+    let mut world = World::new(workflow, Box::new(|_, _| (succeed(), 60_000)));
+    world.accept();
+    let attempt = AttemptKey { step: StepId { node: NodeId(0), visit: 0 }, item: 0, attempt: 1 };
+    world.send(Input::Lost { attempt }).unwrap();
+    world.send(Input::Report { attempt, result: fail("boom") }).unwrap();
+    world.send(Input::Report { attempt, result: fail("boom") }).expect_err("once recorded, it is old news");
+    let world = {
+        let second = AttemptKey { attempt: 2, ..attempt };
+        world.send(Input::Report { attempt: second, result: succeed() }).unwrap();
+        world
+    };
+    insta::assert_snapshot!(world.picture(), @"a ok / b open => open");
+    assert!(world.story().contains("a#0 attempt 1 ended late failed(boom)"), "{}", world.story());
+}
+
+#[test]
+fn a_journal_that_makes_no_sense_is_an_error_and_never_a_panic() {
+    for seed in seeds(300) {
+        let world = random_world(seed).play();
+        let mut dice = Dice(seed);
+        let mut events: Vec<Event> = world.journal.iter().flat_map(|(_, events)| events.clone()).collect();
+        for _ in 0..3 {
+            let (at, other) = (dice.below(events.len() as u64) as usize, dice.below(events.len() as u64) as usize);
+            match dice.below(3) {
+                0 => drop(events.remove(at)),
+                1 => events.swap(at, other),
+                _ => events.insert(at, events[other].clone()),
+            }
+            let at = gorch_schema::Timestamp::default();
+            let _ = Run::recover(gorch_schema::RunId::from_bits(7), world.plan.clone(), [(at, events.as_slice())]);
+        }
+    }
+}
