@@ -114,13 +114,13 @@ fn random_graphs_with_loops_end_as_a_naive_reading_of_the_rules_says() {
 fn random_world(seed: u64) -> World {
     let mut dice = Dice(seed ^ 0xfeed);
     let (mut nodes, edges) = random_graph(&mut dice, 8, true);
-    let mut options = RunOptions::default();
-    options.max_parallel = dice.chance(30).then(|| 1 + dice.below(3) as u32);
-    options.timeout = dice.chance(25).then(|| seconds(1 + dice.below(20)));
-    options.kill_after = dice.chance(25).then(|| seconds(5 + dice.below(35)));
-    if dice.chance(25) {
-        options.on_failure = OnFailure::Stop;
-    }
+    let options = RunOptions {
+        max_parallel: dice.chance(30).then(|| 1 + dice.below(3) as u32),
+        timeout: dice.chance(25).then(|| seconds(1 + dice.below(20))),
+        kill_after: dice.chance(25).then(|| seconds(5 + dice.below(35))),
+        on_failure: if dice.chance(25) { OnFailure::Stop } else { OnFailure::GoOn },
+        ..RunOptions::default()
+    };
     for node in &mut nodes[1..] {
         if dice.chance(30) {
             node.retry = Some(Retry {
