@@ -33,10 +33,12 @@ pub enum Input {
         /// What it came to.
         result: AttemptResult,
     },
-    /// The executor of an attempt is lost.
+    /// The executor of an attempt is lost, or would not take it.
     Lost {
         /// Which attempt.
         attempt: AttemptKey,
+        /// Can the attempt have had any effect?
+        began: Began,
     },
     /// Time has passed, or slots have become free.
     Tick,
@@ -49,6 +51,15 @@ pub enum Input {
     Pause,
     /// Things start again.
     Resume,
+}
+
+/// Whether a lost attempt can have had any effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Began {
+    /// The executor refused it: another may have it, whatever the node's `on_lost` says.
+    Never,
+    /// Nobody knows.
+    Perhaps,
 }
 
 /// What is owed to the world once the events are durable.
@@ -125,7 +136,7 @@ impl Run {
         match input {
             Input::Claim { owner } => call.emit(Event::RunClaimed { owner }),
             Input::Report { attempt, result } => call.report(attempt, result)?,
-            Input::Lost { attempt } => call.lost(attempt)?,
+            Input::Lost { attempt, began } => call.lost(attempt, began)?,
             Input::Tick => {}
             Input::Cancel { by } => call.cancel(by),
             Input::Pause if !call.run.paused => call.emit(Event::Paused),
@@ -207,8 +218,14 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    fn lost(&mut self, key: AttemptKey) -> Result<(), Refusal> {
+    fn lost(&mut self, key: AttemptKey, began: Began) -> Result<(), Refusal> {
         self.live(key)?;
+        let stopping = self.run.item(key).is_some_and(|(_, item)| item.stopping.is_some());
+        if began == Began::Never && !stopping {
+            let failure = Failure::new(failure_code::EXECUTOR_LOST, "its executor would not take it; another one will");
+            self.emit(attempt_ended(key, AttemptResult::failed(failure), Some(self.now), Late::No));
+            return Ok(());
+        }
         let message = match self.run.item(key).and_then(|(_, item)| item.executor.as_ref()) {
             Some(executor) => format!("executor `{executor}` was lost while it held this attempt"),
             None => "its executor was lost while it held this attempt".to_owned(),

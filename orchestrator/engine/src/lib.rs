@@ -10,7 +10,7 @@ mod sleep;
 mod state;
 mod verdict;
 
-pub use decide::{Decision, Effect, Input, Refusal};
+pub use decide::{Began, Decision, Effect, Input, Refusal};
 pub use offer::{Offer, Offers};
 pub use plan::{Demand, Plan, VISIT_CAP};
 pub use recover::Unfit;

@@ -21,8 +21,12 @@ pub struct Offer {
     pub targets: BTreeSet<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// How many more attempts it takes now, prefetch included.
-    pub free: u32,
+    /// How many attempts it runs at once.
+    pub slots: u32,
+    /// How many attempts it holds.
+    pub held: u32,
+    /// How many it may hold: its slots and a prefetch, so that no slot waits for a round trip.
+    pub most: u32,
 }
 
 impl Offer {
@@ -39,7 +43,7 @@ impl Offer {
     }
 }
 
-/// Everybody who takes work. Placing an attempt takes one slot off the offer.
+/// Everybody who takes work. Placing an attempt adds to what its executor holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Offers(pub Vec<Offer>);
 
@@ -49,16 +53,22 @@ impl Offers {
         Offers(Vec::new())
     }
 
-    /// Takes a slot of the suitable executor with the most free ones (the first of equals).
+    /// Takes a place at the suitable executor that has the least to do for its slots (the first of equals).
     pub(crate) fn take(&mut self, demand: &Demand) -> Option<ExecutorName> {
         let mut best: Option<&mut Offer> = None;
-        for offer in self.0.iter_mut().filter(|offer| offer.free > 0 && offer.suits(demand)) {
-            if best.as_ref().is_none_or(|b| offer.free > b.free) {
+        for offer in self.0.iter_mut().filter(|offer| offer.held < offer.most && offer.suits(demand)) {
+            let load = |held: u32, slots: u32| u64::from(held) * u64::from(slots);
+            if best.as_ref().is_none_or(|best| load(offer.held, best.slots) < load(best.held, offer.slots)) {
                 best = Some(offer);
             }
         }
         let best = best?;
-        best.free -= 1;
+        best.held += 1;
         Some(best.executor.clone())
+    }
+
+    /// Could somebody take such work right now?
+    pub fn meet(&self, demand: &Demand) -> bool {
+        self.0.iter().any(|offer| offer.held < offer.most && offer.suits(demand))
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gorch_engine::{Input, Plan, Run};
+use gorch_engine::{Began, Input, Plan, Run};
 use gorch_schema::workflow::{CodeGlob, Retry};
 use gorch_schema::{
     AttemptKey, AttemptResult, Edge, Engine, Event, Join, Node, NodeId, OnFailure, OnLost, Outcome, RunOptions, StepId,
@@ -172,7 +172,10 @@ fn random_world(seed: u64) -> World {
     }
     for _ in 0..dice.below(3) {
         let step = StepId { node: NodeId(1 + dice.below(4) as u32), visit: 0 };
-        world.inputs.push((dice.below(5_000), Input::Lost { attempt: AttemptKey { step, item: 0, attempt: 1 } }));
+        world.inputs.push((
+            dice.below(5_000),
+            Input::Lost { attempt: AttemptKey { step, item: 0, attempt: 1 }, began: Began::Perhaps },
+        ));
     }
     world
 }
@@ -246,7 +249,7 @@ fn a_late_result_of_a_lost_attempt_is_recorded_and_never_applied() {
     let mut world = World::new(workflow, Box::new(|_, _| (succeed(), 60_000)));
     world.accept();
     let attempt = AttemptKey { step: StepId { node: NodeId(0), visit: 0 }, item: 0, attempt: 1 };
-    world.send(Input::Lost { attempt }).unwrap();
+    world.send(Input::Lost { attempt, began: Began::Perhaps }).unwrap();
     world.send(Input::Report { attempt, result: fail("boom") }).unwrap();
     world.send(Input::Report { attempt, result: fail("boom") }).expect_err("once recorded, it is old news");
     let world = {

@@ -1,7 +1,7 @@
 //! The rules of design.md section 4, one golden text each.
 
 use crate::world::*;
-use gorch_engine::{Input, Run};
+use gorch_engine::{Began, Input, Run};
 use gorch_schema::workflow::{CodeGlob, Retry};
 use gorch_schema::{AttemptKey, AttemptResult, Engine, Join, Node, OnFailure, OnLost, RunOptions, Workflow};
 use insta::assert_snapshot;
@@ -252,7 +252,8 @@ fn r7_a_lost_executor_is_governed_by_on_lost_alone() {
         };
         let mut world = World::new(tuned("a", tune, RunOptions::default()), jobs(vec![]));
         let step = gorch_schema::StepId { node: gorch_schema::NodeId(0), visit: 0 };
-        world.inputs = vec![(500, Input::Lost { attempt: AttemptKey { step, item: 0, attempt: 1 } })];
+        world.inputs =
+            vec![(500, Input::Lost { attempt: AttemptKey { step, item: 0, attempt: 1 }, began: Began::Perhaps })];
         assert_eq!(world.play().picture(), end);
     }
 }

@@ -158,7 +158,9 @@ impl World {
             engines: ["shell".to_owned()].into(),
             targets: BTreeSet::new(),
             labels: BTreeMap::new(),
-            free: self.slots.saturating_sub(held(name)),
+            slots: self.slots,
+            held: held(name),
+            most: self.slots,
         };
         Offers(vec![offer("e1"), offer("e2")])
     }
