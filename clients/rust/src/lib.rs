@@ -1,1 +1,14 @@
-//! Placeholder root of the room; filled in by the commits that follow.
+//! The typed client of the orchestrator's REST API: what every other client of gorch is made of.
+
+pub mod client;
+pub mod error;
+pub mod events;
+pub mod runs;
+pub mod sse;
+pub mod steps;
+pub mod system;
+
+pub use client::Client;
+pub use error::Error;
+pub use events::{EventStream, Message};
+pub use runs::{Live, Submission, Waited};

@@ -1,0 +1,26 @@
+//! The orchestrator itself: who it thinks you are, who works for it, what it thinks of a document.
+//!
+//! Owns the calls that concern no run. Never changes anything.
+
+use gorch_schema::view::{ExecutorList, Plan, WhoAmI};
+use http::Method;
+
+use crate::client::Client;
+use crate::error::Error;
+
+impl Client {
+    /// Checks a document: the plan, or [`Error::Problem`] with every complaint. Runs nothing.
+    pub async fn validate(&self, body: impl Into<reqwest::Body>) -> Result<Plan, Error> {
+        self.request(Method::POST, &["v1", "validate"]).json_body(body).json("the plan of a document").await
+    }
+
+    /// The registered executors.
+    pub async fn executors(&self) -> Result<ExecutorList, Error> {
+        self.get(&["v1", "executors"]).json("a list of executors").await
+    }
+
+    /// The identity that the orchestrator read from the certificate, and its roles.
+    pub async fn whoami(&self) -> Result<WhoAmI, Error> {
+        self.get(&["v1", "whoami"]).json("an identity").await
+    }
+}
