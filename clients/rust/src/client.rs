@@ -53,6 +53,11 @@ impl Client {
         &self.http
     }
 
+    /// The error of a request that was sent through [`Client::http`] and got no answer, with its hint.
+    pub fn unreachable(&self, source: reqwest::Error) -> Error {
+        Error::of_send(&self.base, self.credentials.as_ref(), source)
+    }
+
     /// The URL of these path segments, each encoded.
     pub(crate) fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();

@@ -116,7 +116,7 @@ impl Error {
     pub(crate) fn of_send(url: &reqwest::Url, credentials: Option<&Credentials>, source: reqwest::Error) -> Self {
         let source = source.without_url();
         let hint = credentials.and_then(|credentials| gorch_certs::explain(&source, credentials));
-        let hint = hint.unwrap_or_else(|| "is the address right, and is it an orchestrator that listens there?".into());
+        let hint = hint.unwrap_or_else(|| "is it running, and is the address right?".into());
         Error::Unreachable { url: url.origin().ascii_serialization(), hint, source }
     }
 

@@ -1,0 +1,290 @@
+//! The command line.
+//!
+//! Owns every command, option and line of `--help`. Never does anything.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::context::Output;
+use crate::exit;
+use crate::text::parse_duration;
+
+/// Runs graphs: submit one, watch it, see why it waits.
+#[derive(Debug, Parser)]
+#[command(name = "gorch", version, after_help = exit::HELP, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The orchestrator (or a loopback gateway: http://127.0.0.1:8080)
+    #[arg(long, global = true, env = "GORCH_URL", default_value = "https://127.0.0.1:8443")]
+    pub(crate) url: String,
+    /// The folder with ca.pem, client.pem and client.key [default: certs in $XDG_DATA_HOME/gorch]
+    #[arg(long, global = true, env = "GORCH_CERTS", value_name = "DIR")]
+    pub(crate) certs: Option<PathBuf>,
+    /// How answers are printed
+    #[arg(short = 'o', long = "output", global = true, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Submit a document; prints the run's id
+    Submit(SubmitArgs),
+    /// List runs, or show one with its nodes
+    Get(GetArgs),
+    /// Follow a run until it ends; the exit code is the run's
+    Watch(WatchArgs),
+    /// Show what a node wrote to stdout and stderr
+    Logs(LogsArgs),
+    /// Stop a run
+    Cancel(IdArgs),
+    /// Check a document and show the plan; runs nothing
+    Validate(ValidateArgs),
+    /// Say why a node is not running
+    Why(WhyArgs),
+    /// Print a document as a picture, as edges or as a matrix (no orchestrator needed)
+    Graph(GraphArgs),
+    /// Make and look at certificates
+    #[command(subcommand)]
+    Certs(CertsCommand),
+    /// Open the API to a browser on this machine; holds the certificate for it
+    Proxy(ProxyArgs),
+    /// List the executors
+    Executors,
+    /// Show who the orchestrator thinks you are
+    Whoami,
+    /// Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch
+    Completion {
+        /// For which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SubmitArgs {
+    /// A gorch document, or - for stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Follow the run until it ends
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) watch: bool,
+    /// Wait for the run's end and print its verdict
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// With --watch or --wait: at most so long ("90s", "1h 30m")
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) timeout: Option<std::time::Duration>,
+    /// Idempotency key: submitting the same document again with it is the same run
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    /// A run id, or its beginning; without it runs are listed
+    pub(crate) id: Option<String>,
+    /// List at most so many runs
+    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "id")]
+    pub(crate) limit: u32,
+    /// List only runs in this state
+    #[arg(long, value_name = "STATE", conflicts_with = "id", value_parser = crate::text::parse_state)]
+    pub(crate) state: Option<gorch_schema::view::State>,
+    /// List only runs of this name
+    #[arg(long, value_name = "NAME", conflicts_with = "id")]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdArgs {
+    /// A run id, or its beginning
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// A run id, or its beginning
+    pub(crate) id: String,
+    /// One line per change, on a terminal too
+    #[arg(long)]
+    pub(crate) lines: bool,
+    /// At most so long ("90s", "1h 30m")
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) timeout: Option<std::time::Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// A run id, or its beginning
+    pub(crate) id: String,
+    /// A node's name or id
+    pub(crate) node: String,
+    /// Follow what is written until the attempt ends
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Which attempt, from 1 [default: the latest]
+    #[arg(long, value_name = "N")]
+    pub(crate) attempt: Option<u32>,
+    /// Only the last so many lines
+    #[arg(long, value_name = "N")]
+    pub(crate) tail: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// A gorch document, or - for stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// A run id, or its beginning
+    pub(crate) id: String,
+    /// A node's name or id
+    pub(crate) node: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GraphArgs {
+    /// A gorch document, or - for stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// dot: for Graphviz; json: the same graph with `edges`; matrix: the adjacency matrix
+    #[arg(long, value_enum, default_value_t = GraphFormat::Dot)]
+    pub(crate) format: GraphFormat,
+}
+
+/// How a graph is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    Dot,
+    Json,
+    Matrix,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CertsCommand {
+    /// Make an authority and certificates for orchestrator, executor and client; keeps what is there
+    Init(CertsInitArgs),
+    /// Issue one more certificate
+    Issue(CertsIssueArgs),
+    /// Show the certificates of a folder or a file, and what is wrong with them
+    Show(CertsShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsInitArgs {
+    /// The folder
+    pub(crate) dir: PathBuf,
+    /// The trust domain of a new authority
+    #[arg(long, default_value = gorch_certs::store::DEFAULT_DOMAIN)]
+    pub(crate) domain: String,
+    /// One more DNS name or IP address under which the services are reached (may be repeated)
+    #[arg(long = "name", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsIssueArgs {
+    /// For whom
+    #[arg(value_enum)]
+    pub(crate) kind: IdentityKind,
+    /// Its name (A-Z a-z 0-9 . _ -)
+    pub(crate) name: String,
+    /// The folder with ca.pem and ca.key [default: --certs]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// What a user may do: read, submit, cancel, operate, admin (may be repeated)
+    #[arg(long = "role", value_name = "ROLE")]
+    pub(crate) roles: Vec<String>,
+    /// One more DNS name or IP address of a service (may be repeated)
+    #[arg(long = "host", value_name = "NAME")]
+    pub(crate) hosts: Vec<String>,
+    /// Valid for so many days
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub(crate) days: Option<u32>,
+}
+
+/// Whom a certificate names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IdentityKind {
+    Orchestrator,
+    Executor,
+    User,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsShowArgs {
+    /// A folder or a .pem file [default: --certs]
+    pub(crate) path: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProxyArgs {
+    /// Where browsers connect; a loopback address
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_help_names_every_command_and_every_exit_code() {
+        let mut command = Cli::command().mut_args(|arg| arg.hide_env_values(true)).term_width(100);
+        insta::assert_snapshot!(command.render_help(), @"
+        Runs graphs: submit one, watch it, see why it waits
+
+        Usage: gorch [OPTIONS] <COMMAND>
+
+        Commands:
+          submit      Submit a document; prints the run's id
+          get         List runs, or show one with its nodes
+          watch       Follow a run until it ends; the exit code is the run's
+          logs        Show what a node wrote to stdout and stderr
+          cancel      Stop a run
+          validate    Check a document and show the plan; runs nothing
+          why         Say why a node is not running
+          graph       Print a document as a picture, as edges or as a matrix (no orchestrator needed)
+          certs       Make and look at certificates
+          proxy       Open the API to a browser on this machine; holds the certificate for it
+          executors   List the executors
+          whoami      Show who the orchestrator thinks you are
+          completion  Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch
+
+        Options:
+              --url <URL>        The orchestrator (or a loopback gateway: http://127.0.0.1:8080) [env:
+                                 GORCH_URL] [default: https://127.0.0.1:8443]
+              --certs <DIR>      The folder with ca.pem, client.pem and client.key [default: certs in
+                                 $XDG_DATA_HOME/gorch] [env: GORCH_CERTS]
+          -o, --output <OUTPUT>  How answers are printed [default: text] [possible values: text, json]
+          -h, --help             Print help (see more with '--help')
+          -V, --version          Print version
+
+        Exit codes:
+          0    done; the run that was waited for succeeded
+          1    error
+          2    the command line is wrong
+          3    no such run or node
+          4    the identity of the certificate may not do this
+          5    the run that was waited for failed
+          6    the run that was waited for was cancelled
+          7    the run had not ended when --timeout did
+          8    the orchestrator cannot be reached
+          130  interrupted; a run goes on without its watcher
+        ");
+    }
+}

@@ -1,0 +1,71 @@
+//! `gorch executors`: who runs the work.
+
+use gorch_schema::Timestamp;
+use gorch_schema::view::ExecutorView;
+
+use crate::command::{print, say_json};
+use crate::context::{Context, Output};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::table::Table;
+use crate::text::{now, took};
+
+pub(super) async fn run(context: &Context) -> Result<Exit, Error> {
+    let list = context.client()?.executors().await?;
+    match context.output {
+        Output::Json => say_json(&list)?,
+        Output::Text => print(&table(&list.executors, now()).to_string())?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn table(executors: &[ExecutorView], now: Timestamp) -> Table {
+    let mut table = Table::new(["NAME", "STATE", "HELD", "ENGINES", "LABELS", "SEEN", "URL"]);
+    for executor in executors {
+        let labels: Vec<String> = executor.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        table.row([
+            executor.name.to_string(),
+            executor.state.clone(),
+            format!("{}/{}", executor.held, executor.slots),
+            executor.engines.join(","),
+            labels.join(","),
+            executor.last_seen.map_or_else(|| "never".to_owned(), |at| format!("{} ago", took(now.since(at)))),
+            executor.url.clone(),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executors_are_listed_with_what_they_hold() {
+        let seen = Some(Timestamp::from_millis(8_800));
+        let executor = ExecutorView {
+            name: "e1".parse().unwrap(),
+            url: "https://127.0.0.1:8585".into(),
+            state: "alive".into(),
+            engines: vec!["shell".into()],
+            labels: [("zone".to_owned(), "b".to_owned())].into(),
+            targets: vec![],
+            slots: 4,
+            held: 1,
+            boot: "x".into(),
+            last_seen: seen,
+        };
+        let lost = ExecutorView {
+            name: "build-7".parse().unwrap(),
+            state: "lost".into(),
+            labels: Default::default(),
+            last_seen: None,
+            ..executor.clone()
+        };
+        insta::assert_snapshot!(table(&[executor, lost], Timestamp::from_millis(10_000)), @"
+        NAME     STATE  HELD  ENGINES  LABELS  SEEN      URL
+        e1       alive  1/4   shell    zone=b  1.2s ago  https://127.0.0.1:8585
+        build-7  lost   1/4   shell            never     https://127.0.0.1:8585
+        ");
+    }
+}

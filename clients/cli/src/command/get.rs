@@ -1,0 +1,208 @@
+//! `gorch get`: the runs, or one run with its nodes.
+
+use gorch_client::Live;
+use gorch_client::runs::ListQuery;
+use gorch_schema::view::{Counts, LiveNode, RunSummary, State};
+use gorch_schema::{RunId, Timestamp};
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::args::GetArgs;
+use crate::command::{print, say_json};
+use crate::context::{Context, Output};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::resolve;
+use crate::table::Table;
+use crate::text::{clean, instant, now, short, took};
+
+/// A value longer than this is cut in tables.
+const LONGEST_VALUE: usize = 120;
+
+pub(super) async fn run(args: GetArgs, context: &Context) -> Result<Exit, Error> {
+    let client = context.client()?;
+    if let Some(id) = &args.id {
+        let run = resolve::run(&client, id).await?;
+        match context.output {
+            Output::Json => say_json(&client.live_json(run).await?)?,
+            Output::Text => print(&one(run, &client.live(run).await?, now(), &TimeZone::system()))?,
+        }
+        return Ok(Exit::Ok);
+    }
+    let query = ListQuery { limit: Some(args.limit), cursor: None, state: args.state, name: args.name };
+    let page = client.list(&query).await?;
+    match context.output {
+        Output::Json => say_json(&page)?,
+        Output::Text => {
+            print(&list(&page.tasks, now(), &TimeZone::system()).to_string())?;
+            if page.next.is_some() {
+                eprintln!("(there are more: --limit {})", u64::from(args.limit) * 10);
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn list(runs: &[RunSummary], now: Timestamp, zone: &TimeZone) -> Table {
+    let mut table = Table::new(["ID", "NAME", "STATE", "STARTED", "TOOK", "NODES"]);
+    for run in runs {
+        table.row([
+            short(run.id),
+            run.name.clone(),
+            run.state.clone(),
+            instant(run.start_date, zone),
+            took(run.stop_date.unwrap_or(now).since(run.start_date)),
+            counted(run.counts),
+        ]);
+    }
+    table
+}
+
+/// `3 success, 1 running`.
+fn counted(mut counts: Counts) -> String {
+    let counts: Vec<String> = State::ALL
+        .into_iter()
+        .rev()
+        .map(|state| (*counts.of(state), state.word()))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    counts.join(", ")
+}
+
+fn one(run: RunId, live: &Live, now: Timestamp, zone: &TimeZone) -> String {
+    let state = live.state().map_or_else(|| live.state.to_string(), |state| state.word().to_owned());
+    let mut text = format!("run      {run}\nname     {}\nstate    {state}\n", clean(&live.name));
+    if let Some(start) = live.start_date {
+        text.push_str(&format!("started  {}\n", instant(start, zone)));
+        text.push_str(&format!("took     {}\n", took(live.stop_date.unwrap_or(now).since(start))));
+    }
+    if let Some(failure) = &live.failure {
+        text.push_str(&format!("failure  {}\n", clean(&format!("{}: {}", failure.code, failure.message))));
+    }
+    for process in &live.unconfirmed {
+        text.push_str(&format!("unconfirmed  {}\n", clean(process)));
+    }
+    let mut nodes: Vec<&LiveNode> = live.nodes.iter().collect();
+    nodes.sort_by_key(|node| node.id);
+    let mut table = Table::new(["ID", "NODE", "ENGINE", "STATE", "TOOK", "TRIES", "EXECUTOR", "FAILURE"]);
+    for node in &nodes {
+        let took_of = |start: Timestamp| took(node.stop_date.unwrap_or(now).since(start));
+        let tries = match (node.visits, node.attempts) {
+            (_, 0) => String::new(),
+            (0..=1, attempts) => attempts.to_string(),
+            (visits, attempts) => format!("{attempts} (visit {visits})"),
+        };
+        let failure = node.failure.as_ref().map(|failure| cut(&format!("{}: {}", failure.code, failure.message)));
+        table.row([
+            node.id.to_string(),
+            node.name.clone(),
+            node.engine.clone(),
+            State::from_number(node.state).map_or_else(|| node.state.to_string(), |state| state.word().to_owned()),
+            node.start_date.map(took_of).unwrap_or_default(),
+            tries,
+            node.executor.as_ref().map(ToString::to_string).unwrap_or_default(),
+            failure.unwrap_or_default(),
+        ]);
+    }
+    text.push_str(&format!("\n{table}"));
+    let mut outputs = Table::new(["OUTPUT", "VALUE"]);
+    let mut any = false;
+    for node in &nodes {
+        for (key, value) in node.output.iter().filter(|(_, value)| !is_empty(value)) {
+            any = true;
+            outputs.row([format!("{}:{key}", node.name), cut(&shown(value))]);
+        }
+    }
+    if any {
+        text.push_str(&format!("\n{outputs}"));
+    }
+    text
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_str() == Some("")
+}
+
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_VALUE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_listed_with_their_counts() {
+        let counts = Counts { success: 3, running: 1, ..Counts::default() };
+        let run = RunSummary {
+            id: "019aa1b2c3d47abc8def0123456789ab".parse().unwrap(),
+            name: "release-pipeline".into(),
+            state: "running".into(),
+            start_date: Timestamp::from_millis(1_700_000_000_000),
+            stop_date: None,
+            counts,
+            nodes: 4,
+            namespace: String::new(),
+            labels: Default::default(),
+            failure: None,
+        };
+        let ended = RunSummary {
+            id: "019aa1b2c3d57abc8def0123456789ab".parse().unwrap(),
+            name: String::new(),
+            state: "failure".into(),
+            stop_date: Some(Timestamp::from_millis(1_700_000_000_020)),
+            counts: Counts { failure: 1, notrunnable: 2, ..Counts::default() },
+            ..run.clone()
+        };
+        let now = Timestamp::from_millis(1_700_000_090_000);
+        insta::assert_snapshot!(list(&[run, ended], now, &TimeZone::UTC), @"
+        ID            NAME              STATE    STARTED              TOOK    NODES
+        019aa1b2c3d4  release-pipeline  running  2023-11-14 22:13:20  1m 30s  3 success, 1 running
+        019aa1b2c3d5                    failure  2023-11-14 22:13:20  0.02s   2 notrunnable, 1 failure
+        ");
+    }
+
+    #[test]
+    fn a_run_is_shown_with_nodes_and_outputs() {
+        let live: Live = serde_json::from_value(serde_json::json!({
+            "name": "demo", "state": 4, "start_date": "2023-11-14T22:13:20Z", "stop_date": "2023-11-14T22:13:21.5Z",
+            "failure": {"code": "exit_nonzero", "message": "exit code 3: \u{1b}[31mno disk"},
+            "nodes": [
+                {"id": 1, "state": 4, "name": "deploy", "target": "", "engine": "shell", "artifact": "./deploy",
+                 "args": [], "output": {"url": ""}, "graph_id": "019aa1b2c3d47abc8def0123456789ab", "visits": 2,
+                 "attempts": 3, "executor": "e1", "failure": {"code": "exit_nonzero", "message": "exit code 3"}},
+                {"id": 0, "state": 3, "name": "build", "target": "", "engine": "shell", "artifact": "./build",
+                 "args": [], "output": {"version": "1.2", "files": [1, 2]}, "graph_id": "019aa1b2c3d47abc8def0123456789ab",
+                 "visits": 1, "attempts": 1, "executor": "e1", "start_date": "2023-11-14T22:13:20Z",
+                 "stop_date": "2023-11-14T22:13:20.4Z"}
+            ],
+            "digraph": [0, 3, 0, 0]
+        }))
+        .unwrap();
+        let run = "019aa1b2c3d47abc8def0123456789ab".parse().unwrap();
+        insta::assert_snapshot!(one(run, &live, Timestamp::from_millis(0), &TimeZone::UTC), @r"
+        run      019aa1b2c3d47abc8def0123456789ab
+        name     demo
+        state    failure
+        started  2023-11-14 22:13:20
+        took     1.5s
+        failure  exit_nonzero: exit code 3: \u{1b}[31mno disk
+
+        ID  NODE    ENGINE  STATE    TOOK  TRIES        EXECUTOR  FAILURE
+        0   build   shell   success  0.4s  1            e1
+        1   deploy  shell   failure        3 (visit 2)  e1        exit_nonzero: exit code 3
+
+        OUTPUT         VALUE
+        build:files    [1,2]
+        build:version  1.2
+        ");
+    }
+}

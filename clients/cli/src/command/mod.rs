@@ -1,0 +1,80 @@
+//! The commands, one file each, and how they are started.
+//!
+//! Owns the table from the command line to a command, the runtime, and the way back to an exit code.
+
+mod cancel;
+mod certs;
+mod completion;
+mod executors;
+mod get;
+mod graph;
+mod logs;
+mod proxy;
+mod source;
+mod submit;
+mod validate;
+mod watch;
+mod whoami;
+mod why;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use serde::Serialize;
+
+use crate::args::{Cli, Command};
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// The whole command.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    gorch_certs::install_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.expect("the system gives threads and a poll descriptor to every process");
+    let exit = runtime.block_on(run(cli)).unwrap_or_else(|error| {
+        eprint!("{}", error.report());
+        error.exit()
+    });
+    // Reading stdin blocks a thread that nobody waits for.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+async fn run(cli: Cli) -> Result<Exit, Error> {
+    let context = Context::new(cli.global);
+    match cli.command {
+        Command::Submit(args) => submit::run(args, &context).await,
+        Command::Get(args) => get::run(args, &context).await,
+        Command::Watch(args) => watch::run(args, &context).await,
+        Command::Logs(args) => logs::run(args, &context).await,
+        Command::Cancel(args) => cancel::run(args, &context).await,
+        Command::Validate(args) => validate::run(args, &context).await,
+        Command::Why(args) => why::run(args, &context).await,
+        Command::Graph(args) => graph::run(&args).await,
+        Command::Certs(command) => certs::run(command, &context),
+        Command::Proxy(args) => proxy::run(args, &context).await,
+        Command::Executors => executors::run(&context).await,
+        Command::Whoami => whoami::run(&context).await,
+        Command::Completion { shell } => completion::run(shell),
+    }
+}
+
+/// Prints a line to stdout.
+pub(crate) fn say(line: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(Error::Output)
+}
+
+/// Prints text whose lines are ended already.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Output)
+}
+
+/// Prints a value as JSON, for `-o json`.
+pub(crate) fn say_json(value: &impl Serialize) -> Result<(), Error> {
+    say(&serde_json::to_string_pretty(value).expect("views are JSON"))
+}

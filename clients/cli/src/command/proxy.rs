@@ -1,0 +1,51 @@
+//! `gorch proxy`: the API for a browser on this machine.
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::ProxyArgs;
+use crate::command::{say, say_json};
+use crate::context::{Context, Output};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::gateway::gateway;
+use crate::interrupt::Interrupt;
+use crate::log;
+
+pub(super) async fn run(args: ProxyArgs, context: &Context) -> Result<Exit, Error> {
+    if !args.listen.ip().is_loopback() {
+        return Err(Error::NotLoopback(args.listen.to_string()));
+    }
+    let client = context.client()?;
+    // Says early what every request would meet.
+    let me = client.whoami().await?;
+    let failed = |source| Error::Listen { address: args.listen.to_string(), source };
+    let listener = TcpListener::bind(args.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    match context.output {
+        Output::Json => say_json(&serde_json::json!({"url": format!("http://{address}"), "identity": me.identity}))?,
+        Output::Text => {
+            say(&format!("gateway   http://{address} -> {}", context.url))?;
+            say(&format!("speaks as {}; whoever can connect here does", me.identity))?;
+            say(&format!("open      http://{address}/apidocs/"))?;
+        }
+    }
+    let (mut interrupt, shutdown) = (Interrupt::listen()?, CancellationToken::new());
+    let serving = gorch_certs::serve_plain(
+        listener,
+        gateway(client, address),
+        shutdown.clone(),
+        log::to_stderr(slog::Level::Warning),
+    );
+    let stop = async {
+        interrupt.next().await;
+        shutdown.cancel();
+        // A second one does not wait for streams that are still open.
+        interrupt.next().await;
+    };
+    tokio::select! {
+        () = serving => {}
+        () = stop => {}
+    }
+    Ok(Exit::Ok)
+}

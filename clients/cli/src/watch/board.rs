@@ -1,0 +1,292 @@
+//! What a watcher knows of a run.
+//!
+//! Owns the fold of a run's events into one row per node. Promises: rows show a node's latest visit; folding the same
+//! events gives the same board, live or afterwards. Never talks to anybody, never reads a clock.
+
+use gorch_client::Live;
+use gorch_schema::view::{EventView, State};
+use gorch_schema::{Event, ExecutorName, Failure, NodeId, Outcome, RunId, Timestamp};
+
+use crate::watch::tree;
+
+/// A run as its watcher sees it.
+#[derive(Debug)]
+pub(crate) struct Board {
+    /// Which run.
+    pub(crate) run: RunId,
+    /// The document's name.
+    pub(crate) name: String,
+    /// The nodes by id.
+    pub(crate) rows: Vec<Row>,
+    /// In which order and how deep the rows are shown.
+    pub(crate) order: Vec<tree::Place>,
+    /// When the run was accepted.
+    pub(crate) since: Option<Timestamp>,
+    /// What is known of the run as a whole.
+    pub(crate) phase: Phase,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Phase {
+    /// It goes on.
+    Going,
+    /// Somebody asked it to stop.
+    Cancelling,
+    /// It ended.
+    Ended {
+        /// When.
+        at: Timestamp,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// A node.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its engine.
+    pub(crate) engine: String,
+    /// Where its latest visit stands.
+    pub(crate) state: State,
+    /// It is being stopped.
+    pub(crate) stopping: bool,
+    /// How many visits it had.
+    pub(crate) visits: u32,
+    /// Attempts of the latest visit.
+    pub(crate) attempts: u32,
+    /// Where the latest attempt runs.
+    pub(crate) executor: Option<ExecutorName>,
+    /// When the latest visit was activated, or its first attempt handed out.
+    pub(crate) since: Option<Timestamp>,
+    /// When the latest visit ended.
+    pub(crate) until: Option<Timestamp>,
+    /// Why it failed, or why it is tried again.
+    pub(crate) failure: Option<Failure>,
+    /// When it is tried again.
+    pub(crate) retry_at: Option<Timestamp>,
+    /// What its job said of its progress.
+    pub(crate) progress: String,
+}
+
+impl Board {
+    /// A board on which nothing happened, from the live document (only its names, engines and edges are taken).
+    pub(crate) fn new(run: RunId, live: &Live) -> Self {
+        let mut rows: Vec<Row> = (0..live.nodes.len()).map(|id| Row::new(id.to_string(), String::new())).collect();
+        for node in &live.nodes {
+            if let Some(row) = rows.get_mut(node.id as usize) {
+                let engine = if node.engine.is_empty() { "nil" } else { &node.engine };
+                *row = Row::new(node.name.clone(), engine.to_owned());
+            }
+        }
+        let order = tree::places(rows.len(), &live.edge_pairs());
+        Board { run, name: live.name.clone(), rows, order, since: live.start_date, phase: Phase::Going }
+    }
+
+    /// Folds one event in.
+    pub(crate) fn apply(&mut self, view: &EventView) {
+        let at = view.at;
+        match &view.event {
+            Event::RunAccepted { .. } => self.since = Some(at),
+            Event::StepActivated { node, visit, .. } => self.visit(*node, *visit, |row| {
+                let seen = row.visits.max(*visit + 1);
+                *row = Row { visits: seen, ..Row::new(row.name.clone(), row.engine.clone()) };
+                row.state = State::ToRun;
+                row.since = Some(at);
+            }),
+            Event::AttemptStarted { node, visit, attempt, executor, .. } => self.visit(*node, *visit, |row| {
+                row.state = State::Running;
+                row.attempts = row.attempts.max(*attempt);
+                row.executor.clone_from(executor);
+                row.retry_at = None;
+                if *attempt == 1 {
+                    row.since = Some(at);
+                }
+            }),
+            Event::AttemptEnded { node, visit, result, retry_at, late: false, .. } => {
+                self.visit(*node, *visit, |row| {
+                    row.failure = result.outcome.failure().cloned();
+                    row.progress.clear();
+                    if retry_at.is_some() {
+                        row.state = State::ToRun;
+                        row.retry_at = *retry_at;
+                    }
+                })
+            }
+            Event::StepStopping { node, visit, .. } => self.visit(*node, *visit, |row| row.stopping = true),
+            Event::StepEnded { node, visit, outcome, .. } => self.visit(*node, *visit, |row| {
+                row.state = State::of(outcome);
+                row.failure = outcome.failure().cloned();
+                row.until = Some(at);
+                row.stopping = false;
+                row.retry_at = None;
+                row.progress.clear();
+            }),
+            Event::NodesSkipped { nodes, .. } => {
+                for node in nodes {
+                    self.visit(*node, 0, |row| row.state = State::NotRunnable);
+                }
+            }
+            Event::CancelRequested { .. } => self.phase = Phase::Cancelling,
+            Event::RunEnded { outcome } => self.phase = Phase::Ended { at, outcome: outcome.clone() },
+            Event::AttemptEnded { late: true, .. }
+            | Event::RunClaimed { .. }
+            | Event::SignalReceived { .. }
+            | Event::Paused
+            | Event::Resumed
+            | Event::DeadlinePassed { .. }
+            | Event::CapReached => {}
+        }
+    }
+
+    /// What a job said of its progress.
+    pub(crate) fn progress(&mut self, node: NodeId, text: String) {
+        if let Some(row) = self.rows.get_mut(node.index()) {
+            row.progress = text;
+        }
+    }
+
+    /// The run's state as the API says it.
+    pub(crate) fn state(&self) -> State {
+        match &self.phase {
+            Phase::Going | Phase::Cancelling => State::Running,
+            Phase::Ended { outcome, .. } => State::of(outcome),
+        }
+    }
+
+    /// Changes a row, unless a later visit of the node is known already.
+    fn visit(&mut self, node: NodeId, visit: u32, change: impl FnOnce(&mut Row)) {
+        if let Some(row) = self.rows.get_mut(node.index())
+            && visit + 1 >= row.visits
+        {
+            change(row);
+        }
+    }
+}
+
+impl Row {
+    fn new(name: String, engine: String) -> Self {
+        Row {
+            name,
+            engine,
+            state: State::Initial,
+            stopping: false,
+            visits: 0,
+            attempts: 0,
+            executor: None,
+            since: None,
+            until: None,
+            failure: None,
+            retry_at: None,
+            progress: String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use gorch_schema::view::LiveNode;
+    use gorch_schema::{AttemptResult, Cause, EdgeId, StopReason};
+
+    /// build -> test -> ship, build -> docs; all shell.
+    pub(crate) fn board() -> Board {
+        let names = ["build", "test", "ship it", "docs"];
+        let node = |(id, name): (usize, &&str)| -> LiveNode {
+            serde_json::from_value(serde_json::json!({
+                "id": id, "state": 0, "name": name, "target": "", "engine": "shell", "artifact": "./x", "args": [],
+                "output": {}, "graph_id": "019aa1b2c3d47abc8def0123456789ab"
+            }))
+            .unwrap()
+        };
+        let mut live: Live = serde_json::from_value(serde_json::json!({"state": 2, "nodes": []})).unwrap();
+        live.name = "demo".to_owned();
+        live.nodes = names.iter().enumerate().map(node).collect();
+        live.digraph = Some(vec![0, 1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        Board::new("019aa1b2c3d47abc8def0123456789ab".parse().unwrap(), &live)
+    }
+
+    /// One event at so many milliseconds after the first.
+    pub(crate) fn event(millis: i64, event: Event) -> EventView {
+        let at = Timestamp::from_millis(1_700_000_000_000 + millis);
+        EventView { run: "019aa1b2c3d47abc8def0123456789ab".parse().unwrap(), seq: 1, at, event }
+    }
+
+    /// A run with a retry, a failure, a stop and a skip, cancelled at its end.
+    pub(crate) fn story() -> Vec<EventView> {
+        let (build, test, docs) = (NodeId(0), NodeId(1), NodeId(3));
+        let failure = |message: &str| Failure::new("exit_nonzero", message);
+        let activated = |node, edge: Option<u32>| Event::StepActivated {
+            node,
+            visit: 0,
+            because: edge.map(|edge| Cause { edge: EdgeId(edge), visit: Some(0) }).into_iter().collect(),
+            items: None,
+        };
+        let started = |node, attempt| {
+            let executor = Some("e1".parse().unwrap());
+            Event::AttemptStarted { node, visit: 0, item: 0, attempt, executor, epoch: 2 }
+        };
+        let attempt_ended = |node, attempt, result, retry_at| Event::AttemptEnded {
+            node,
+            visit: 0,
+            item: 0,
+            attempt,
+            result,
+            retry_at,
+            late: false,
+        };
+        let ended = |node, outcome| Event::StepEnded {
+            node,
+            visit: 0,
+            outcome,
+            output: None,
+            label: None,
+            fired: vec![],
+            reused_from: None,
+        };
+        let retry_at = Some(Timestamp::from_millis(1_700_000_001_300));
+        let exhausted = Failure { exhausted: true, ..failure("exit code 1: assertion \"a = b\" failed") };
+        vec![
+            event(0, Event::RunAccepted { document: "{}".into(), parent: None, rerun_of: None }),
+            event(1, Event::RunClaimed { owner: "o1".into() }),
+            event(1, activated(build, None)),
+            event(2, started(build, 1)),
+            event(800, attempt_ended(build, 1, AttemptResult::succeeded(serde_json::Value::Null), None)),
+            event(800, ended(build, Outcome::Succeeded)),
+            event(800, activated(test, Some(0))),
+            event(800, activated(docs, Some(1))),
+            event(801, started(test, 1)),
+            event(802, started(docs, 1)),
+            event(1_000, attempt_ended(test, 1, AttemptResult::failed(failure("exit code 1")), retry_at)),
+            event(1_300, started(test, 2)),
+            event(1_600, attempt_ended(test, 2, AttemptResult::failed(exhausted.clone()), None)),
+            event(1_600, ended(test, Outcome::Failed(exhausted))),
+            event(1_600, Event::NodesSkipped { nodes: vec![NodeId(2)], fired: vec![] }),
+            event(1_700, Event::CancelRequested { by: "spiffe://gorch.local/gorch/user/client".into() }),
+            event(1_700, Event::StepStopping { node: docs, visit: 0, item: 0, reason: StopReason::Cancelled }),
+            event(1_900, ended(docs, Outcome::Cancelled)),
+            event(1_900, Event::RunEnded { outcome: Outcome::Cancelled }),
+        ]
+    }
+
+    #[test]
+    fn a_late_event_of_an_old_visit_does_not_hide_the_new_one() {
+        let mut board = board();
+        let activated = |visit| Event::StepActivated { node: NodeId(0), visit, because: vec![], items: None };
+        board.apply(&event(0, activated(0)));
+        board.apply(&event(1, activated(1)));
+        let ended = Event::StepEnded {
+            node: NodeId(0),
+            visit: 0,
+            outcome: Outcome::Succeeded,
+            output: None,
+            label: None,
+            fired: vec![],
+            reused_from: None,
+        };
+        board.apply(&event(2, ended));
+        assert_eq!((board.rows[0].state, board.rows[0].visits), (State::ToRun, 2));
+    }
+}

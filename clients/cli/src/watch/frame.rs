@@ -1,0 +1,257 @@
+//! One picture of a live run.
+//!
+//! Owns how a board looks on a terminal of some width and height. Promises: no line is wider than the terminal, no
+//! picture higher; what runs and what failed is shown first when not everything fits, the rest is counted. Pure: the
+//! clock comes in by the door.
+
+use console::{Style, measure_text_width, truncate_str};
+use gorch_schema::Timestamp;
+use gorch_schema::view::State;
+
+use crate::text::{clean, short, took};
+use crate::watch::board::{Board, Phase, Row};
+
+/// How large the terminal is, and whether it takes colours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Canvas {
+    /// Columns.
+    pub(crate) width: usize,
+    /// Lines.
+    pub(crate) height: usize,
+    /// Colours or none.
+    pub(crate) paint: Paint,
+}
+
+/// Colours or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paint {
+    /// Escape sequences.
+    Colour,
+    /// Text only.
+    Plain,
+}
+
+const BAR: usize = 20;
+const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const LONGEST_NAME: usize = 40;
+
+/// The picture, line by line. `note` is a line of its own at the end (the connection is away).
+pub(crate) fn frame(board: &Board, canvas: Canvas, now: Timestamp, note: Option<&str>) -> Vec<String> {
+    let mut lines = vec![head(board, canvas, now)];
+    let room = canvas.height.saturating_sub(3 + usize::from(note.is_some())).max(3);
+    let shown = shown(board, room);
+    let name = |place: usize| {
+        let place = &board.order[place];
+        format!("{}{}", place.branch, clean(&board.rows[place.node as usize].name))
+    };
+    let name_width = shown.iter().map(|place| measure_text_width(&name(*place))).max().unwrap_or(0).min(LONGEST_NAME);
+    let engine_width = shown.iter().map(|place| row_of(board, *place).engine.len()).max().unwrap_or(0).min(10);
+    for place in &shown {
+        let row = row_of(board, *place);
+        let (icon, style) = look(row, now, canvas);
+        let name = pad(&truncate_str(&name(*place), name_width, "…"), name_width);
+        let engine = pad(&truncate_str(&clean(&row.engine), engine_width, "…"), engine_width);
+        let state = pad(word(row), 11);
+        let line = format!(
+            "{} {name}  {engine}  {} {:>7}  {}",
+            style.apply_to(icon),
+            style.apply_to(state),
+            elapsed(row, now).unwrap_or_default(),
+            remarks(row, now),
+        );
+        lines.push(truncate_str(line.trim_end(), canvas.width, "…").into_owned());
+    }
+    if shown.len() < board.order.len() {
+        lines.push(truncate_str(&rest(board, &shown), canvas.width, "…").into_owned());
+    }
+    if let Some(note) = note {
+        lines.push(truncate_str(&clean(note), canvas.width, "…").into_owned());
+    }
+    lines
+}
+
+fn row_of(board: &Board, place: usize) -> &Row {
+    &board.rows[board.order[place].node as usize]
+}
+
+fn head(board: &Board, canvas: Canvas, now: Timestamp) -> String {
+    let total = board.rows.len();
+    let ended = board.rows.iter().filter(|row| row.state.is_terminal()).count();
+    let filled = (ended * BAR).checked_div(total).unwrap_or(BAR);
+    let until = match &board.phase {
+        Phase::Going | Phase::Cancelling => now,
+        Phase::Ended { at, .. } => *at,
+    };
+    let word = match &board.phase {
+        Phase::Cancelling => "cancelling",
+        Phase::Going | Phase::Ended { .. } => board.state().word(),
+    };
+    let style = styled(canvas).bold();
+    let name = if board.name.is_empty() { "run".into() } else { clean(&board.name) };
+    let line = format!(
+        "{} {}  {word}  {}  {}{} {ended}/{total}",
+        style.apply_to(name),
+        short(board.run),
+        board.since.map(|since| took(until.since(since))).unwrap_or_default(),
+        "━".repeat(filled),
+        "╌".repeat(BAR - filled),
+    );
+    truncate_str(&line, canvas.width, "…").into_owned()
+}
+
+/// The places that are shown, in the order of the tree: all of them, or the most telling ones.
+fn shown(board: &Board, room: usize) -> Vec<usize> {
+    if board.order.len() <= room {
+        return (0..board.order.len()).collect();
+    }
+    let mut places: Vec<usize> = (0..board.order.len()).collect();
+    let rank = |place: &usize| {
+        let row = row_of(board, *place);
+        let rank = match row.state {
+            State::Failure | State::Timeout => 0,
+            State::Running => 1,
+            State::Canceled => 2,
+            State::ToRun => 3,
+            State::Success => 4,
+            State::Initial => 5,
+            State::NotRunnable => 6,
+        };
+        // Of those that ended, the newest first.
+        (rank, std::cmp::Reverse(row.until))
+    };
+    places.sort_by_cached_key(rank);
+    places.truncate(room - 1);
+    places.sort_unstable();
+    places
+}
+
+fn rest(board: &Board, shown: &[usize]) -> String {
+    let mut counts = [0usize; State::ALL.len()];
+    let mut is_shown = vec![false; board.order.len()];
+    shown.iter().for_each(|place| is_shown[*place] = true);
+    for place in (0..board.order.len()).filter(|place| !is_shown[*place]) {
+        let state = row_of(board, place).state;
+        counts[State::ALL.iter().position(|one| *one == state).expect("ALL holds every state")] += 1;
+    }
+    let counted = State::ALL.iter().zip(counts).filter(|(_, count)| *count > 0);
+    let counted: Vec<String> = counted.map(|(state, count)| format!("{count} {}", state.word())).collect();
+    format!("  … and {} more: {}", board.order.len() - shown.len(), counted.join(", "))
+}
+
+fn styled(canvas: Canvas) -> Style {
+    Style::new().force_styling(canvas.paint == Paint::Colour)
+}
+
+fn look(row: &Row, now: Timestamp, canvas: Canvas) -> (&'static str, Style) {
+    let style = styled(canvas);
+    match row.state {
+        State::Initial => ("·", style.dim()),
+        State::ToRun => ("○", style.yellow()),
+        State::Running => (SPINNER[(now.as_millis() / 100).rem_euclid(10) as usize], style.cyan()),
+        State::Success => ("✔", style.green()),
+        State::Failure | State::Timeout => ("✘", style.red()),
+        State::NotRunnable => ("–", style.dim()),
+        State::Canceled => ("■", style.magenta()),
+    }
+}
+
+fn word(row: &Row) -> &'static str {
+    if row.stopping { "stopping" } else { row.state.word() }
+}
+
+fn elapsed(row: &Row, now: Timestamp) -> Option<String> {
+    match row.state {
+        State::Initial | State::NotRunnable => None,
+        State::ToRun | State::Running => row.since.map(|since| took(now.since(since))),
+        State::Success | State::Failure | State::Timeout | State::Canceled => {
+            row.since.zip(row.until).map(|(since, until)| took(until.since(since)))
+        }
+    }
+}
+
+fn remarks(row: &Row, now: Timestamp) -> String {
+    let mut remarks = Vec::new();
+    if let Some(executor) = &row.executor {
+        remarks.push(executor.to_string());
+    }
+    if row.visits > 1 {
+        remarks.push(format!("visit {}", row.visits));
+    }
+    if row.attempts > 1 {
+        remarks.push(format!("attempt {}", row.attempts));
+    }
+    if let Some(at) = row.retry_at {
+        remarks.push(format!("again in {}", took(at.since(now))));
+    }
+    if !row.progress.is_empty() {
+        remarks.push(clean(&row.progress).into_owned());
+    }
+    if let Some(failure) = &row.failure {
+        let message = if failure.message.is_empty() { String::new() } else { format!(": {}", failure.message) };
+        remarks.push(clean(&format!("{}{message}", failure.code)).into_owned());
+    }
+    remarks.join("  ")
+}
+
+fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(measure_text_width(text))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::board::tests::{board, story};
+
+    fn draw(events: usize, width: usize, height: usize, millis: i64, note: Option<&str>) -> String {
+        let mut board = board();
+        story().iter().take(events).for_each(|event| board.apply(event));
+        let canvas = Canvas { width, height, paint: Paint::Plain };
+        let lines = frame(&board, canvas, Timestamp::from_millis(1_700_000_000_000 + millis), note);
+        assert!(lines.len() < height.max(7), "a picture higher than its terminal");
+        assert!(lines.iter().all(|line| measure_text_width(line) <= width), "a line wider than its terminal");
+        lines.join("\n")
+    }
+
+    #[test]
+    fn a_live_run_is_a_tree_with_progress() {
+        insta::assert_snapshot!(draw(11, 100, 24, 1_100, None), @"
+        demo 019aa1b2c3d4  running  1.1s  ━━━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ 1/4
+        ✔ build        shell  success        0.7s  e1
+        ○ ├─test       shell  torun          0.2s  e1  again in 0.2s  exit_nonzero: exit code 1
+        · │ └─ship it  shell  initial
+        ⠙ └─docs       shell  running        0.2s  e1
+        ");
+    }
+
+    #[test]
+    fn an_ended_run_says_how_every_node_ended() {
+        insta::assert_snapshot!(draw(19, 100, 24, 99_000, None), @r#"
+        demo 019aa1b2c3d4  canceled  1.9s  ━━━━━━━━━━━━━━━━━━━━ 4/4
+        ✔ build        shell  success        0.7s  e1
+        ✘ ├─test       shell  failure        0.7s  e1  attempt 2  exit_nonzero: exit code 1: assertion "a =…
+        – │ └─ship it  shell  notrunnable
+        ■ └─docs       shell  canceled       1.0s  e1
+        "#);
+    }
+
+    #[test]
+    fn a_narrow_and_low_terminal_shows_what_matters_and_counts_the_rest() {
+        insta::assert_snapshot!(draw(17, 48, 6, 1_750, Some("the orchestrator is away")), @"
+        demo 019aa1b2c3d4  cancelling  1.7s  ━━━━━━━━━━…
+        ✘ ├─test  shell  failure        0.7s  e1  attem…
+        ⠧ └─docs  shell  stopping       0.9s  e1
+          … and 2 more: 1 success, 1 notrunnable
+        the orchestrator is away
+        ");
+    }
+
+    #[test]
+    fn colours_are_escape_sequences_and_nothing_else_changes() {
+        let mut board = board();
+        story().iter().for_each(|event| board.apply(event));
+        let picture = |paint| frame(&board, Canvas { width: 100, height: 24, paint }, Timestamp::from_millis(0), None);
+        let coloured = picture(Paint::Colour).join("\n");
+        assert!(coloured.contains("\u{1b}["));
+        assert_eq!(console::strip_ansi_codes(&coloured), picture(Paint::Plain).join("\n"));
+    }
+}

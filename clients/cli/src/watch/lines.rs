@@ -1,0 +1,155 @@
+//! One line per transition: what can be searched.
+//!
+//! Owns the lines of `gorch watch` where no terminal is: `AT RUN node=NAME visit=N state=WORD ...`. Promises: one line
+//! per change of a node's or the run's state, `key=value` pairs, values quoted where they are more than a word. Never
+//! draws.
+
+use std::fmt::Write as _;
+
+use gorch_schema::view::{EventView, RunSummary, State};
+use gorch_schema::{Event, Failure, NodeId, RunDeadline, StopReason, Timestamp};
+
+use crate::text::{short, took, value};
+use crate::watch::board::{Board, Phase};
+
+/// The lines of one event; the board is as it was before the event.
+pub(crate) fn lines(board: &Board, view: &EventView) -> Vec<String> {
+    let step = |node: &NodeId, visit: &u32, state: &str| {
+        let name = board.rows.get(node.index()).map_or_else(|| node.to_string(), |row| row.name.clone());
+        format!("node={} visit={visit} state={state}", value(&name))
+    };
+    let texts = match &view.event {
+        Event::StepActivated { node, visit, .. } => vec![step(node, visit, State::ToRun.word())],
+        Event::AttemptStarted { node, visit, attempt, executor, .. } => {
+            let mut text = step(node, visit, State::Running.word());
+            push(&mut text, "attempt", (*attempt > 1).then(|| attempt.to_string()));
+            push(&mut text, "executor", executor.as_ref().map(ToString::to_string));
+            vec![text]
+        }
+        Event::AttemptEnded { node, visit, attempt, result, retry_at: Some(at), .. } => {
+            let mut text = step(node, visit, State::ToRun.word());
+            push(&mut text, "attempt", Some(attempt.to_string()));
+            push_failure(&mut text, result.outcome.failure());
+            push(&mut text, "retry_at", Some(at.to_string()));
+            vec![text]
+        }
+        Event::AttemptEnded { node, visit, late: true, .. } => {
+            let mut text = step(node, visit, "late");
+            push(&mut text, "note", Some("a result came after its executor was lost; it changes nothing".into()));
+            vec![text]
+        }
+        Event::StepStopping { node, visit, reason, .. } => {
+            let mut text = step(node, visit, "stopping");
+            push(&mut text, "reason", Some(reason_word(*reason).to_owned()));
+            vec![text]
+        }
+        Event::StepEnded { node, visit, outcome, label, reused_from, .. } => {
+            let mut text = step(node, visit, State::of(outcome).word());
+            let row = board.rows.get(node.index()).filter(|row| row.visits == visit + 1);
+            let took_of = |since: Timestamp| took(view.at.since(since));
+            push(&mut text, "took", row.and_then(|row| row.since).map(took_of));
+            push(&mut text, "label", label.clone());
+            push(&mut text, "reused_from", reused_from.map(short));
+            push_failure(&mut text, outcome.failure());
+            vec![text]
+        }
+        Event::NodesSkipped { nodes, .. } => {
+            nodes.iter().map(|node| step(node, &0, State::NotRunnable.word()).replacen(" visit=0", "", 1)).collect()
+        }
+        Event::RunAccepted { .. } => {
+            vec![format!("name={} nodes={} state=torun", value(&board.name), board.rows.len())]
+        }
+        Event::CancelRequested { by } => vec![format!("state=cancelling by={}", value(by))],
+        Event::Paused => vec!["state=paused".to_owned()],
+        Event::Resumed => vec!["state=resumed".to_owned()],
+        Event::SignalReceived { name, .. } => vec![format!("signal={}", value(name))],
+        Event::DeadlinePassed { which: RunDeadline::Timeout } => vec!["passed=timeout".to_owned()],
+        Event::DeadlinePassed { which: RunDeadline::Kill } => vec!["passed=kill_after".to_owned()],
+        Event::CapReached => vec!["passed=max_visits".to_owned()],
+        // The first says nothing about a node; the last is `end`, after which nothing is printed.
+        Event::AttemptEnded { retry_at: None, late: false, .. } | Event::RunClaimed { .. } | Event::RunEnded { .. } => {
+            Vec::new()
+        }
+    };
+    texts.into_iter().map(|text| format!("{} {} {text}", view.at, short(view.run))).collect()
+}
+
+/// The last line of a watch: how the run ended.
+pub(crate) fn end(board: &Board) -> Option<String> {
+    let Phase::Ended { at, outcome } = &board.phase else { return None };
+    let mut text = format!("run={} state={}", board.run, State::of(outcome).word());
+    push(&mut text, "took", board.since.map(|since| took(at.since(since))));
+    push_failure(&mut text, outcome.failure());
+    Some(text)
+}
+
+/// The same line from a summary.
+pub(crate) fn verdict(run: &RunSummary) -> String {
+    let mut text = format!("run={} state={}", run.id, run.state);
+    push(&mut text, "took", run.stop_date.map(|at| took(at.since(run.start_date))));
+    push_failure(&mut text, run.failure.as_ref());
+    text
+}
+
+/// Whether a stream goes on somewhere else is no transition, but a watcher should know.
+pub(crate) fn away(run: &Board, error: &gorch_client::Error) -> String {
+    format!("{}: {error}; the run is not touched by this, trying again", short(run.run))
+}
+
+fn reason_word(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Cancelled => "cancelled",
+        StopReason::Deadline => "deadline",
+        StopReason::RunTimeout => "run_timeout",
+        StopReason::Killed => "killed",
+        StopReason::FailFast => "fail_fast",
+    }
+}
+
+fn push(text: &mut String, key: &str, found: Option<String>) {
+    if let Some(found) = found {
+        write!(text, " {key}={}", value(&found)).expect("writing to a string");
+    }
+}
+
+fn push_failure(text: &mut String, failure: Option<&Failure>) {
+    if let Some(failure) = failure {
+        push(text, "code", Some(failure.code.clone()));
+        push(text, "exhausted", failure.exhausted.then(|| "true".to_owned()));
+        push(text, "message", Some(failure.message.clone()).filter(|message| !message.is_empty()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::board::tests::{board, story};
+
+    #[test]
+    fn every_transition_is_one_line_that_can_be_searched() {
+        let (mut board, mut text) = (board(), Vec::new());
+        for event in story() {
+            text.extend(lines(&board, &event));
+            board.apply(&event);
+        }
+        text.extend(end(&board));
+        insta::assert_snapshot!(text.join("\n"), @r#"
+        2023-11-14T22:13:20.000Z 019aa1b2c3d4 name=demo nodes=4 state=torun
+        2023-11-14T22:13:20.001Z 019aa1b2c3d4 node=build visit=0 state=torun
+        2023-11-14T22:13:20.002Z 019aa1b2c3d4 node=build visit=0 state=running executor=e1
+        2023-11-14T22:13:20.800Z 019aa1b2c3d4 node=build visit=0 state=success took=0.7s
+        2023-11-14T22:13:20.800Z 019aa1b2c3d4 node=test visit=0 state=torun
+        2023-11-14T22:13:20.800Z 019aa1b2c3d4 node=docs visit=0 state=torun
+        2023-11-14T22:13:20.801Z 019aa1b2c3d4 node=test visit=0 state=running executor=e1
+        2023-11-14T22:13:20.802Z 019aa1b2c3d4 node=docs visit=0 state=running executor=e1
+        2023-11-14T22:13:21.000Z 019aa1b2c3d4 node=test visit=0 state=torun attempt=1 code=exit_nonzero message="exit code 1" retry_at=2023-11-14T22:13:21.300Z
+        2023-11-14T22:13:21.300Z 019aa1b2c3d4 node=test visit=0 state=running attempt=2 executor=e1
+        2023-11-14T22:13:21.600Z 019aa1b2c3d4 node=test visit=0 state=failure took=0.7s code=exit_nonzero exhausted=true message="exit code 1: assertion \"a = b\" failed"
+        2023-11-14T22:13:21.600Z 019aa1b2c3d4 node="ship it" state=notrunnable
+        2023-11-14T22:13:21.700Z 019aa1b2c3d4 state=cancelling by=spiffe://gorch.local/gorch/user/client
+        2023-11-14T22:13:21.700Z 019aa1b2c3d4 node=docs visit=0 state=stopping reason=cancelled
+        2023-11-14T22:13:21.900Z 019aa1b2c3d4 node=docs visit=0 state=canceled took=1.0s
+        run=019aa1b2c3d47abc8def0123456789ab state=canceled took=1.9s
+        "#);
+    }
+}

@@ -1,0 +1,11 @@
+//! Watching a run: what its events add up to, and how that looks.
+
+mod board;
+mod frame;
+mod lines;
+mod screen;
+mod tree;
+mod view;
+
+pub(crate) use lines::verdict;
+pub(crate) use view::{Patience, Style, follow};
