@@ -1,3 +1,21 @@
-//! The orchestrator: what happens next.
+//! The orchestrator: it decides what runs when, makes it durable, and hands it out. Stateless beside its journal.
 
+pub mod clock;
+pub mod conductor;
+pub mod config;
+pub mod dispatch;
 pub mod journal;
+pub mod logging;
+
+pub use config::Config;
+
+/// An error with everything that caused it, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line = format!("{line}: {cause}");
+        source = cause.source();
+    }
+    line
+}

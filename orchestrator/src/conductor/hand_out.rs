@@ -1,0 +1,187 @@
+//! Effects: attempts handed out, stopped, taken back; runs settled.
+//!
+//! Owns the tasks of attempts that are out. Promises: a task is registered here before it may act; what an executor
+//! holds is noted when it is decided, so that no decision counts a slot twice. Acts only on what is durable.
+
+use std::time::Duration;
+
+use gorch_engine::{Began, Effect, Input};
+use gorch_schema::work::Report;
+use gorch_schema::{AttemptId, AttemptKey, Event, ExecutorName, RunId, StepId, failure_code};
+use slog::{info, warn};
+use tokio::sync::{oneshot, watch};
+
+use super::handle::Message;
+use super::live::Turn;
+use super::{Conductor, Slot};
+use crate::dispatch::carry::{Carried, Carry, Wish};
+
+/// An attempt that is out: the way to tell its task something, and the task.
+pub(super) struct Out {
+    wish: watch::Sender<Wish>,
+    executor: ExecutorName,
+    task: tokio::task::AbortHandle,
+}
+
+impl Conductor {
+    /// Notes what executors will hold once these events are durable.
+    pub(super) fn hold(&mut self, run: RunId, events: &[Event]) {
+        for event in events {
+            if let Event::AttemptStarted { node, visit, item, attempt, executor: Some(executor), .. } = event {
+                let step = StepId { node: *node, visit: *visit };
+                let key = AttemptKey { step, item: *item, attempt: *attempt };
+                self.registry.hold(executor, key.of(run));
+            }
+        }
+    }
+
+    /// Does what a durable decision owes to the world.
+    pub(super) fn perform(&mut self, run: RunId, effect: Effect) {
+        match effect {
+            Effect::Dispatch { attempt, executor } => self.carry(run, attempt, executor, Wish::Run),
+            Effect::Stop { attempt, executor } => match self.out.get(&attempt.of(run)) {
+                Some(out) => drop(out.wish.send(Wish::Stop)),
+                None => self.carry(run, attempt, executor, Wish::Stop),
+            },
+            Effect::WakeAt(_) => {}
+            Effect::Settle => self.settle(run),
+        }
+    }
+
+    fn carry(&mut self, run: RunId, key: AttemptKey, executor: ExecutorName, wish: Wish) {
+        let id = key.of(run);
+        if self.out.contains_key(&id) {
+            return;
+        }
+        let Some(Slot::Live(live)) = self.slots.get(&run) else { return };
+        let Some(work) = live.run.work(key) else {
+            warn!(self.log, "attempt without work"; "attempt" => %id);
+            return;
+        };
+        self.registry.hold(&executor, id);
+        let (sender, receiver) = watch::channel(wish);
+        let mut carry = Carry {
+            work,
+            executor: executor.clone(),
+            links: self.links.clone(),
+            wish: receiver,
+            log: self.log.clone(),
+        };
+        let handle = self.handle.clone();
+        let (registered, may_act) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            if may_act.await.is_err() {
+                return;
+            }
+            match carry.go().await {
+                Carried::Superseded => {}
+                Carried::Lost(began) => drop(handle.send(Message::Lost { attempt: id, began })),
+                Carried::Ended(report) => loop {
+                    let (taken, answer) = oneshot::channel();
+                    if handle.send(Message::Report { attempt: id, report: report.clone(), taken }).is_err() {
+                        return;
+                    }
+                    if answer.await.is_ok() {
+                        carry.acknowledge().await;
+                        return;
+                    }
+                    // Not durable: the journal failed. The report is offered again when the run has been folded anew.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                },
+            }
+        });
+        self.out.insert(id, Out { wish: sender, executor, task: task.abort_handle() });
+        let _ = registered.send(());
+    }
+
+    /// An executor reports the end of an attempt.
+    pub(super) fn report(&mut self, attempt: AttemptId, report: Report, taken: oneshot::Sender<()>) {
+        for left in &report.unconfirmed {
+            warn!(self.log, "process not confirmed gone"; "attempt" => %attempt, "process" => left);
+        }
+        if let Some(out) = self.out.get(&attempt) {
+            self.registry.release(&out.executor, attempt);
+            self.room = true;
+        }
+        let input = Input::Report { attempt: attempt.key, result: report.result };
+        let turn = Turn::Report { input, logs: Some((attempt.key, report.logs)), taken };
+        match self.slots.get(&attempt.run) {
+            Some(_) => self.tell(attempt.run, turn),
+            // The run has ended, or this conductor does not own it: the executor may forget it.
+            None => match turn {
+                Turn::Report { taken, .. } => drop(taken.send(())),
+                Turn::Input(_) | Turn::Cancel { .. } | Turn::Ask(_) => {}
+            },
+        }
+    }
+
+    /// An attempt's executor is lost, or would not take it.
+    pub(super) fn lose(&mut self, attempt: AttemptId, began: Began) {
+        if let Some(out) = self.out.remove(&attempt) {
+            out.task.abort();
+            self.registry.release(&out.executor, attempt);
+            self.room = true;
+        }
+        self.tell(attempt.run, Turn::Input(Input::Lost { attempt: attempt.key, began }));
+    }
+
+    /// The log line of a durable event, and what it means for the tasks.
+    pub(super) fn note(&mut self, run: RunId, event: &Event) {
+        match event {
+            Event::AttemptStarted { node, visit, item, attempt, executor: Some(executor), .. } => {
+                let key = AttemptKey { step: StepId { node: *node, visit: *visit }, item: *item, attempt: *attempt };
+                slog::debug!(self.log, "attempt started"; "attempt" => %key.of(run), "executor" => %executor);
+            }
+            Event::AttemptEnded { node, visit, item, attempt, result, .. } => {
+                let key = AttemptKey { step: StepId { node: *node, visit: *visit }, item: *item, attempt: *attempt };
+                let code = result.outcome.failure().map_or("", |failure| failure.code.as_str());
+                if let Some(out) = self.out.remove(&key.of(run)) {
+                    if code == failure_code::EXECUTOR_LOST {
+                        out.task.abort();
+                    }
+                    self.registry.release(&out.executor, key.of(run));
+                }
+                slog::debug!(self.log, "attempt ended"; "attempt" => %key.of(run),
+                    "outcome" => result.outcome.word(), "code" => code);
+            }
+            Event::RunEnded { outcome } => {
+                let code = outcome.failure().map_or("", |failure| failure.code.as_str());
+                info!(self.log, "run ended"; "run" => %run, "outcome" => outcome.word(), "code" => code);
+            }
+            Event::CancelRequested { by } => info!(self.log, "cancel requested"; "run" => %run, "by" => by),
+            Event::RunAccepted { .. }
+            | Event::RunClaimed { .. }
+            | Event::StepActivated { .. }
+            | Event::AttemptStarted { executor: None, .. }
+            | Event::StepStopping { .. }
+            | Event::StepEnded { .. }
+            | Event::NodesSkipped { .. }
+            | Event::SignalReceived { .. }
+            | Event::Paused
+            | Event::Resumed
+            | Event::DeadlinePassed { .. }
+            | Event::CapReached => {}
+        }
+    }
+
+    /// A run has ended, durably: whoever waits is told, and it is live no longer.
+    fn settle(&mut self, run: RunId) {
+        let Some(Slot::Live(mut live)) = self.slots.remove(&run) else { return };
+        if let Some(at) = live.armed {
+            self.timers.remove(&(at, run));
+        }
+        self.hungry.remove(&run);
+        self.ended.keep(live.run.clone());
+        for waiter in std::mem::take(&mut live.waiters) {
+            let _ = waiter.send(());
+        }
+        for turn in std::mem::take(&mut live.queue) {
+            match turn {
+                Turn::Ask(question) => question(Ok(&live.run)),
+                Turn::Cancel { reply, .. } => drop(reply.send(Ok(super::Cancelled::EndedBefore))),
+                Turn::Report { taken, .. } => drop(taken.send(())),
+                Turn::Input(_) => {}
+            }
+        }
+    }
+}

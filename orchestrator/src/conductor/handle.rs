@@ -1,0 +1,237 @@
+//! The handle: how everybody else speaks with the conductor.
+//!
+//! Owns the conductor's inbox from outside, and its errors. Promises: an answer speaks only of what is durable; a
+//! submit that was answered is never lost. Cheap to clone. Never touches a live run itself: it sends a question and
+//! the conductor answers between two inputs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gorch_engine::{Offers, Plan, Run};
+use gorch_schema::document::{Engines, Submission};
+use gorch_schema::view::{ExecutorView, RunSummary};
+use gorch_schema::work::{Registered, Registration, Report};
+use gorch_schema::{AttemptId, AttemptKey, ExecutorName, RunId, Timestamp};
+use tokio::sync::{mpsc, oneshot};
+
+use super::ended::EndedRuns;
+use crate::dispatch::Links;
+use crate::journal::{self, IdempotencyKey, Journal};
+
+/// Why the conductor did not do what it was asked to do.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    Unknown(RunId),
+    /// There was such a run.
+    #[error("run {run} was forgotten at {at}")]
+    Forgotten {
+        /// The run.
+        run: RunId,
+        /// When.
+        at: Timestamp,
+    },
+    /// It must have ended for this, and has not.
+    #[error("run {0} has not ended; cancel it first")]
+    NotEnded(RunId),
+    /// The idempotency key was used with another body.
+    #[error("the idempotency key made run {run} from another body; use a new key for a new request")]
+    KeyConflict {
+        /// The run that it made.
+        run: RunId,
+    },
+    /// The run's journal cannot be read; the run is put aside.
+    #[error("run {run} is put aside, its journal cannot be read: {cause}")]
+    Quarantined {
+        /// The run.
+        run: RunId,
+        /// Why.
+        cause: String,
+    },
+    /// The journal failed; what was asked did not happen.
+    #[error("the journal cannot be written or read now: {0}")]
+    Unavailable(String),
+    /// The orchestrator is going away.
+    #[error("the orchestrator is shutting down; ask again in a moment")]
+    ShuttingDown,
+}
+
+impl Error {
+    pub(super) fn of(run: RunId, error: &journal::Error) -> Self {
+        match error {
+            journal::Error::Unknown { .. } => Error::Unknown(run),
+            journal::Error::Forgotten { at, .. } => Error::Forgotten { run, at: *at },
+            journal::Error::NotEnded { .. } => Error::NotEnded(run),
+            journal::Error::Corrupt(_) => Error::Quarantined { run, cause: crate::chain(error) },
+            journal::Error::Closed => Error::ShuttingDown,
+            journal::Error::Stale { .. }
+            | journal::Error::Claimed { .. }
+            | journal::Error::KeyUsed { .. }
+            | journal::Error::Malformed { .. }
+            | journal::Error::TooLarge { .. }
+            | journal::Error::Store { .. } => Error::Unavailable(crate::chain(error)),
+        }
+    }
+}
+
+/// What a cancel did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The run is being cancelled, now or since before.
+    Cancelling,
+    /// It had ended already.
+    EndedBefore,
+}
+
+/// A question about a run, asked where the run is.
+pub(super) type Question = Box<dyn FnOnce(Result<&Run, Error>) + Send>;
+
+/// The answer channel of a request.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What the conductor's one inbox takes.
+pub(super) enum Message {
+    Submit { run: RunId, plan: Arc<Plan>, document: Arc<str>, key: Option<IdempotencyKey>, reply: Reply<RunId> },
+    Cancel { run: RunId, by: String, reply: Reply<Cancelled> },
+    Ask { run: RunId, question: Question },
+    AwaitEnd { run: RunId, reply: oneshot::Sender<()> },
+    Shown { runs: Vec<RunId>, reply: oneshot::Sender<Vec<RunSummary>> },
+    Register { name: ExecutorName, registration: Registration, reply: Reply<Registered> },
+    Registered { name: ExecutorName, registration: Registration },
+    Executors { reply: oneshot::Sender<Vec<ExecutorView>> },
+    Engines { reply: oneshot::Sender<Engines> },
+    Offers { reply: oneshot::Sender<Offers> },
+    Report { attempt: AttemptId, report: Box<Report>, taken: oneshot::Sender<()> },
+    Lost { attempt: AttemptId, began: gorch_engine::Began },
+    Recovered { run: RunId, result: Result<Box<Run>, Error> },
+}
+
+/// The conductor, from outside.
+#[derive(Clone)]
+pub struct Handle {
+    inbox: mpsc::UnboundedSender<Message>,
+    journal: Arc<dyn Journal>,
+    ended: EndedRuns,
+    links: Links,
+}
+
+impl Handle {
+    pub(super) fn new(
+        inbox: mpsc::UnboundedSender<Message>,
+        journal: Arc<dyn Journal>,
+        ended: EndedRuns,
+        links: Links,
+    ) -> Self {
+        Handle { inbox, journal, ended, links }
+    }
+
+    /// The journal, for lists, feeds, logs and events: reading needs no conductor.
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
+    /// Makes a run of a checked document. Resolves when the run is durable, with its id; with the id of the earlier
+    /// run where the key was used with the same body.
+    pub async fn submit(&self, submission: Submission, key: Option<IdempotencyKey>) -> Result<RunId, Error> {
+        let run = RunId::from_bits(uuid::Uuid::now_v7().as_u128());
+        let Submission { workflow, text, .. } = submission;
+        let plan = tokio::task::spawn_blocking(move || Plan::new(Arc::new(workflow))).await;
+        let plan = plan.map_err(|_| Error::ShuttingDown)?;
+        self.request(|reply| Message::Submit { run, plan, document: text, key, reply }).await
+    }
+
+    /// Cancels a run. Resolves when the wish is durable; the run ends when its processes are gone.
+    pub async fn cancel(&self, run: RunId, by: String) -> Result<Cancelled, Error> {
+        self.request(|reply| Message::Cancel { run, by, reply }).await
+    }
+
+    /// Deletes a run that has ended.
+    pub async fn forget(&self, run: RunId) -> Result<(), Error> {
+        self.journal.forget(run, crate::clock::now()).await.map_err(|error| Error::of(run, &error))?;
+        self.ended.drop_run(run);
+        Ok(())
+    }
+
+    /// Asks a run, live or ended. The question is answered between two inputs of the run, so keep it short: for views
+    /// of many nodes ask page by page.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        run: RunId,
+        question: impl FnOnce(&Run) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        if let Some(ended) = self.ended.get(run) {
+            return Ok(question(&ended));
+        }
+        let (reply, answer) = oneshot::channel();
+        let question: Question = Box::new(move |run| {
+            let _ = reply.send(run.map(question));
+        });
+        self.inbox.send(Message::Ask { run, question }).map_err(|_| Error::ShuttingDown)?;
+        answer.await.map_err(|_| Error::ShuttingDown)?
+    }
+
+    /// Waits until the run has ended, at most this long. Tells whether it has.
+    pub async fn ended(&self, run: RunId, at_most: Duration) -> Result<bool, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(Message::AwaitEnd { run, reply }).map_err(|_| Error::ShuttingDown)?;
+        let _ = tokio::time::timeout(at_most, answer).await;
+        match self.journal.head(run).await {
+            Ok(head) => Ok(head.ended.is_some()),
+            Err(error) => Err(Error::of(run, &error)),
+        }
+    }
+
+    /// How these runs stand now; runs that are not live are left out.
+    pub async fn shown(&self, runs: Vec<RunId>) -> Result<Vec<RunSummary>, Error> {
+        self.query(|reply| Message::Shown { runs, reply }).await
+    }
+
+    /// An executor registers, or beats.
+    pub async fn register(&self, name: ExecutorName, registration: Registration) -> Result<Registered, Error> {
+        self.request(|reply| Message::Register { name, registration, reply }).await
+    }
+
+    /// Every executor that ever registered, by name.
+    pub async fn executors(&self) -> Result<Vec<ExecutorView>, Error> {
+        self.query(|reply| Message::Executors { reply }).await
+    }
+
+    /// The engines that documents may name: gorch's own and every executor's that ever registered.
+    pub async fn engines(&self) -> Result<Engines, Error> {
+        self.query(|reply| Message::Engines { reply }).await
+    }
+
+    /// Who takes work now.
+    pub async fn offers(&self) -> Result<Offers, Error> {
+        self.query(|reply| Message::Offers { reply }).await
+    }
+
+    /// The log of an attempt that an executor holds right now, from a byte on, as it grows: the answer of its
+    /// `GET /v1/attempts/{id}/logs`. `None` where the executor cannot be reached.
+    pub async fn live_log(
+        &self,
+        run: RunId,
+        attempt: AttemptKey,
+        executor: &ExecutorName,
+        query: &str,
+    ) -> Option<reqwest::Response> {
+        self.links.get(executor)?.logs(attempt.of(run), query).await.ok()
+    }
+
+    pub(super) fn send(&self, message: Message) -> Result<(), Error> {
+        self.inbox.send(message).map_err(|_| Error::ShuttingDown)
+    }
+
+    async fn request<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(message(reply))?;
+        answer.await.map_err(|_| Error::ShuttingDown)?
+    }
+
+    async fn query<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(message(reply))?;
+        answer.await.map_err(|_| Error::ShuttingDown)
+    }
+}

@@ -1,0 +1,147 @@
+//! A live run: the run itself, what waits to be told to it, and how it was last shown.
+//!
+//! Owns the order of things for one run: inputs queue while an append is under way and are decided together after it;
+//! questions are answered only when everything decided is durable. Never speaks to the journal or an executor itself.
+
+use std::collections::VecDeque;
+
+use gorch_engine::{Effect, Input, Offers, Run};
+use gorch_schema::view::RunSummary;
+use gorch_schema::work::Logs;
+use gorch_schema::{AttemptKey, Event, Timestamp};
+use tokio::sync::oneshot;
+
+use super::handle::{Cancelled, Question, Reply};
+use crate::journal::AttemptLogs;
+
+/// Inputs decided together at most: bounds the size of an append.
+const INPUTS_PER_APPEND: usize = 256;
+const EVENTS_PER_APPEND: usize = 4_096;
+
+/// Something a run is told or asked.
+pub(super) enum Turn {
+    Input(Input),
+    Report { input: Input, logs: Option<(AttemptKey, Logs)>, taken: oneshot::Sender<()> },
+    Cancel { by: String, reply: Reply<Cancelled> },
+    Ask(Question),
+}
+
+/// Who hears of an append when it is durable.
+pub(super) enum Told {
+    Taken(oneshot::Sender<()>),
+    Cancelled(Reply<Cancelled>),
+}
+
+/// What was decided and is to be made durable.
+pub(super) struct Decided {
+    pub(super) after: u64,
+    pub(super) at: Timestamp,
+    pub(super) events: Vec<Event>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) logs: Vec<AttemptLogs>,
+    pub(super) told: Vec<Told>,
+}
+
+/// A run that has not ended.
+pub(super) struct Live {
+    pub(super) run: Run,
+    pub(super) queue: VecDeque<Turn>,
+    /// An append is under way: what is in `run` may not be durable yet.
+    pub(super) appending: bool,
+    /// When the conductor will tick it.
+    pub(super) armed: Option<Timestamp>,
+    /// As it stood when it was last durable.
+    pub(super) shown: RunSummary,
+    pub(super) waiters: Vec<oneshot::Sender<()>>,
+    /// It has just been read from the journal: the next append owes everything that is pending, not only its own.
+    pub(super) recovering: bool,
+}
+
+impl Live {
+    pub(super) fn new(run: Run) -> Self {
+        let shown = summary(&run);
+        Live {
+            run,
+            queue: VecDeque::new(),
+            appending: false,
+            armed: None,
+            shown,
+            waiters: Vec::new(),
+            recovering: false,
+        }
+    }
+
+    /// Everything decided is durable now: it may be shown.
+    pub(super) fn show(&mut self) {
+        let word = self.run.state().word();
+        if self.shown.state != word {
+            word.clone_into(&mut self.shown.state);
+        }
+        self.shown.counts = self.run.counts();
+    }
+
+    /// Tells the run what waits for it, as much as one append may hold, and answers the questions that came before.
+    pub(super) fn advance(&mut self, now: Timestamp, offers: &mut Offers) -> Option<Decided> {
+        let after = self.run.seq();
+        let mut decided = Decided { after, at: now, events: vec![], effects: vec![], logs: vec![], told: vec![] };
+        let mut inputs = 0;
+        while inputs < INPUTS_PER_APPEND && decided.events.len() < EVENTS_PER_APPEND {
+            if matches!(self.queue.front(), Some(Turn::Ask(_))) && !decided.events.is_empty() {
+                break;
+            }
+            let Some(turn) = self.queue.pop_front() else { break };
+            inputs += 1;
+            match turn {
+                Turn::Ask(question) => question(Ok(&self.run)),
+                Turn::Input(input) => {
+                    self.tell(now, input, offers, &mut decided);
+                }
+                Turn::Report { input, logs, taken } => {
+                    // A report that changes nothing has been taken before: its executor may forget it.
+                    if self.tell(now, input, offers, &mut decided) {
+                        decided.logs.extend(logs.map(|(attempt, logs)| AttemptLogs { attempt, logs }));
+                    }
+                    decided.told.push(Told::Taken(taken));
+                }
+                Turn::Cancel { by, reply } => {
+                    if self.run.ended().is_some() {
+                        let _ = reply.send(Ok(Cancelled::EndedBefore));
+                    } else {
+                        self.tell(now, Input::Cancel { by }, offers, &mut decided);
+                        decided.told.push(Told::Cancelled(reply));
+                    }
+                }
+            }
+        }
+        (!decided.events.is_empty() || !decided.told.is_empty()).then_some(decided)
+    }
+
+    /// Tells whether the input counted.
+    fn tell(&mut self, now: Timestamp, input: Input, offers: &mut Offers, decided: &mut Decided) -> bool {
+        match self.run.step(now, input, offers) {
+            Ok(mut decision) => {
+                decided.events.append(&mut decision.events);
+                decided.effects.append(&mut decision.effects);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// How a run looks in lists.
+pub(super) fn summary(run: &Run) -> RunSummary {
+    let workflow = &run.plan().workflow;
+    RunSummary {
+        id: run.id(),
+        name: workflow.name.clone(),
+        state: run.state().word().to_owned(),
+        start_date: run.accepted(),
+        stop_date: run.ended().map(|(at, _)| at),
+        counts: run.counts(),
+        nodes: workflow.nodes.len() as u32,
+        namespace: workflow.options.namespace.clone(),
+        labels: workflow.options.labels.clone(),
+        failure: run.failure().cloned(),
+    }
+}

@@ -1,0 +1,212 @@
+//! The conductor: the one loop that owns live runs.
+//!
+//! It takes everything that can happen to a run through one inbox, lets the engine decide, makes the decision durable,
+//! and only then acts on it: the reply, the dispatch, the log line. Each attempt that is handed out gets a task of its
+//! own, registered before it may act, with a channel in each direction.
+
+mod ended;
+mod hand_out;
+mod handle;
+mod live;
+mod reconcile;
+mod recovery;
+mod registry;
+mod turns;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use gorch_schema::{AttemptId, RunId, Timestamp};
+use slog::{Logger, info};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::dispatch::Links;
+use crate::journal::{self, Journal};
+use ended::EndedRuns;
+use hand_out::Out;
+use live::{Decided, Live, Turn};
+use registry::Registry;
+
+pub use handle::{Cancelled, Error, Handle};
+
+/// Messages taken from the inbox before what they ask for is decided: reports that arrive together share an append.
+const BURST: usize = 256;
+/// Runs that are read from the journal at the same time.
+const LOADS: usize = 16;
+
+/// What the conductor is told when it starts.
+pub struct Settings {
+    /// Its name and boot, journaled with every claim.
+    pub owner: String,
+    /// How long an executor may be silent.
+    pub lease: Duration,
+}
+
+impl Settings {
+    /// The usual lease.
+    pub fn new(owner: String) -> Self {
+        Settings { owner, lease: registry::LEASE }
+    }
+}
+
+/// A run that the conductor knows.
+enum Slot {
+    Live(Box<Live>),
+    /// It is being read from the journal; what it is told meanwhile waits.
+    Loading(Vec<Turn>),
+}
+
+/// An append that came back.
+struct Appended {
+    run: RunId,
+    decided: Decided,
+    result: Result<u64, journal::Error>,
+}
+
+/// A new run whose first append is under way.
+struct Birth {
+    run: RunId,
+    live: Box<Live>,
+    decided: Decided,
+    reply: handle::Reply<RunId>,
+    result: Result<u64, journal::Error>,
+}
+
+/// The loop and all that it owns.
+pub(crate) struct Conductor {
+    settings: Settings,
+    journal: Arc<dyn Journal>,
+    handle: Handle,
+    inbox: mpsc::UnboundedReceiver<handle::Message>,
+    links: Links,
+    registry: Registry,
+    slots: HashMap<RunId, Slot>,
+    quarantine: HashMap<RunId, String>,
+    waiting_for_end: HashMap<RunId, Vec<tokio::sync::oneshot::Sender<()>>>,
+    out: HashMap<AttemptId, Out>,
+    ended: EndedRuns,
+    timers: BTreeSet<(Timestamp, RunId)>,
+    /// Runs that have been told something since the last round.
+    stirred: BTreeSet<RunId>,
+    /// Runs with steps that nobody had a slot for.
+    hungry: BTreeSet<RunId>,
+    /// A slot may have become free since the hungry were last offered one.
+    room: bool,
+    appends: FuturesUnordered<BoxFuture<'static, Appended>>,
+    births: FuturesUnordered<BoxFuture<'static, Birth>>,
+    loads: Arc<Semaphore>,
+    log: Logger,
+}
+
+impl Conductor {
+    /// Starts the loop: reads the executors, begins to recover every unfinished run, and serves its inbox meanwhile.
+    pub(crate) async fn start(
+        settings: Settings,
+        journal: Arc<dyn Journal>,
+        links: Links,
+        shutdown: CancellationToken,
+        log: Logger,
+    ) -> Result<(Handle, tokio::task::JoinHandle<()>), journal::Error> {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let ended = EndedRuns::default();
+        let handle = Handle::new(sender, journal.clone(), ended.clone(), links.clone());
+        let registry = Registry::new(clock::now(), settings.lease);
+        let mut conductor = Conductor {
+            settings,
+            journal,
+            handle: handle.clone(),
+            inbox,
+            links,
+            registry,
+            slots: HashMap::new(),
+            quarantine: HashMap::new(),
+            waiting_for_end: HashMap::new(),
+            out: HashMap::new(),
+            ended,
+            timers: BTreeSet::new(),
+            stirred: BTreeSet::new(),
+            hungry: BTreeSet::new(),
+            room: false,
+            appends: FuturesUnordered::new(),
+            births: FuturesUnordered::new(),
+            loads: Arc::new(Semaphore::new(LOADS)),
+            log,
+        };
+        for (name, registration) in conductor.journal.executors().await? {
+            if let Err(error) = conductor.links.set(&name, &registration.url) {
+                slog::warn!(conductor.log, "no link to executor"; "executor" => %name, "cause" => crate::chain(&error));
+            }
+            conductor.registry.expect(name, registration);
+        }
+        let unfinished = conductor.journal.unfinished().await?;
+        info!(conductor.log, "conductor started"; "owner" => &conductor.settings.owner, "unfinished" => unfinished.len());
+        for run in unfinished {
+            conductor.load(run, Duration::ZERO);
+        }
+        let task = tokio::spawn(conductor.conduct(shutdown));
+        Ok((handle, task))
+    }
+
+    async fn conduct(mut self, shutdown: CancellationToken) {
+        loop {
+            let wake = self.next_wake();
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(message) = self.inbox.recv() => {
+                    self.take(message);
+                    for _ in 1..BURST {
+                        match self.inbox.try_recv() {
+                            Ok(message) => self.take(message),
+                            Err(_) => break,
+                        }
+                    }
+                }
+                Some(appended) = self.appends.next(), if !self.appends.is_empty() => self.appended(appended),
+                Some(birth) = self.births.next(), if !self.births.is_empty() => self.born(birth),
+                () = tokio::time::sleep(wake) => {}
+            }
+            self.watch_the_clock();
+            self.round();
+        }
+        // What was decided before the end is made durable; what was not is decided by whoever takes the runs over.
+        while let Some(appended) = self.appends.next().await {
+            self.appended(appended);
+        }
+        while let Some(birth) = self.births.next().await {
+            self.born(birth);
+        }
+        info!(self.log, "conductor stopped"; "live" => self.slots.len());
+    }
+
+    /// How long nothing happens by itself.
+    fn next_wake(&self) -> Duration {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let lease = self.registry.next_expiry();
+        let next = timer.into_iter().chain(lease).min();
+        next.map_or(Duration::from_secs(3_600), |at| at.since(clock::now()))
+    }
+
+    /// Takes what is due by time: runs that asked to be woken, executors whose lease has run out.
+    fn watch_the_clock(&mut self) {
+        let now = clock::now();
+        while let Some((at, run)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, run));
+            if let Some(Slot::Live(live)) = self.slots.get_mut(&run) {
+                live.armed = None;
+                live.queue.push_back(Turn::Input(gorch_engine::Input::Tick));
+                self.stirred.insert(run);
+            }
+        }
+        for (executor, held) in self.registry.expire(now) {
+            slog::warn!(self.log, "executor lost"; "executor" => %executor, "held" => held.len());
+            for attempt in held {
+                self.lose(attempt, gorch_engine::Began::Perhaps);
+            }
+        }
+    }
+}

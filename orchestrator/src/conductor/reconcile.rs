@@ -1,0 +1,110 @@
+//! Reconciliation: what an executor holds against what the runs want.
+//!
+//! Owns the comparison when an executor (re)appears. What it holds and no run wants is stopped and forgotten; what a
+//! run wants is followed by its own task. Promises: a result of an attempt that was given up is offered to its run
+//! first, which records it and never applies it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use gorch_schema::work::{AttemptState, HeldAttempt};
+use gorch_schema::{AttemptId, ExecutorName, RunId};
+use slog::{Logger, info, warn};
+use tokio::sync::oneshot;
+
+use super::Conductor;
+use super::handle::{Handle, Message};
+use crate::dispatch::link::{Error, Link};
+use crate::journal::{self, Journal};
+
+impl Conductor {
+    /// Compares what an executor that has just (re)appeared holds with what is out.
+    pub(super) fn reconcile(&self, executor: ExecutorName) {
+        let Some(link) = self.links.get(&executor) else { return };
+        let (live, wanted) = (self.live_runs(), self.out.keys().copied().collect());
+        let house = House {
+            link,
+            executor,
+            handle: self.handle.clone(),
+            journal: self.journal.clone(),
+            live,
+            wanted,
+            log: self.log.clone(),
+        };
+        tokio::spawn(house.compare());
+    }
+}
+
+struct House {
+    link: Link,
+    executor: ExecutorName,
+    handle: Handle,
+    journal: Arc<dyn Journal>,
+    live: BTreeSet<RunId>,
+    wanted: BTreeSet<AttemptId>,
+    log: Logger,
+}
+
+impl House {
+    async fn compare(self) {
+        let held = match self.link.held().await {
+            Ok(held) => held,
+            Err(error) => {
+                warn!(self.log, "executor does not say what it holds"; "executor" => %self.executor,
+                    "cause" => crate::chain(&error));
+                return;
+            }
+        };
+        let unwanted: Vec<HeldAttempt> = held.into_iter().filter(|held| !self.wanted.contains(&held.id)).collect();
+        for held in unwanted {
+            let id = held.id;
+            if let Err(error) = self.clear(held).await {
+                warn!(self.log, "unwanted attempt not cleared"; "executor" => %self.executor, "attempt" => %id,
+                    "cause" => crate::chain(&error));
+            }
+        }
+    }
+
+    /// Ends and forgets an attempt that no run waits for.
+    async fn clear(&self, held: HeldAttempt) -> Result<(), Error> {
+        let id = held.id;
+        let epoch = match self.journal.head(id.run).await {
+            Ok(head) if head.ended.is_some() => head.last,
+            // A live run decides itself: its report is offered to it below. One that is still being read wants it.
+            Ok(head) if self.live.contains(&id.run) => match self.still_wanted(id).await {
+                true => return Ok(()),
+                false => head.last,
+            },
+            Ok(_) => return Ok(()),
+            Err(journal::Error::Forgotten { .. }) => u64::MAX,
+            Err(error) => {
+                warn!(self.log, "executor holds an attempt of a run that is not ours"; "attempt" => %id,
+                    "executor" => %self.executor, "cause" => crate::chain(&error));
+                return Ok(());
+            }
+        };
+        info!(self.log, "clearing an attempt that nobody waits for"; "attempt" => %id, "executor" => %self.executor);
+        let mut state = held.state;
+        if !matches!(state, AttemptState::Ended(_)) {
+            self.link.stop(id, epoch).await?;
+        }
+        loop {
+            match state {
+                AttemptState::Ended(report) => {
+                    let (taken, answer) = oneshot::channel();
+                    if self.handle.send(Message::Report { attempt: id, report, taken }).is_ok() && answer.await.is_ok()
+                    {
+                        self.link.acknowledge(id, epoch).await?;
+                    }
+                    return Ok(());
+                }
+                AttemptState::Waiting | AttemptState::Running { .. } => state = self.link.wait(id).await?,
+            }
+        }
+    }
+
+    async fn still_wanted(&self, id: AttemptId) -> bool {
+        let question = move |run: &gorch_engine::Run| run.handed_out().any(|(attempt, _)| attempt == id.key);
+        self.handle.ask(id.run, question).await.unwrap_or(true)
+    }
+}

@@ -1,0 +1,141 @@
+//! Recovery: runs from the journal.
+//!
+//! Owns the taking over of unfinished runs and the reading of ended ones. Promises: a run is claimed before anything
+//! is done for it; a run whose journal cannot be folded is put aside alone, with its cause, and the others go on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gorch_engine::{Began, Input, Plan, Run};
+use gorch_schema::{Event, RunId, document};
+use slog::{error, info, warn};
+
+use super::handle::{Error, Message, Question};
+use super::live::{Live, Turn};
+use super::{Conductor, Slot};
+use crate::journal::{self, Journal};
+
+/// Rows read from the journal at a time.
+const ROWS: usize = 1_024;
+
+impl Conductor {
+    /// Begins to read an unfinished run, after a pause.
+    pub(super) fn load(&mut self, run: RunId, pause: Duration) {
+        self.slots.insert(run, Slot::Loading(Vec::new()));
+        let (journal, handle, loads) = (self.journal.clone(), self.handle.clone(), self.loads.clone());
+        let log = self.log.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let Ok(_place) = loads.acquire_owned().await else { return };
+            let mut pause = Duration::from_millis(200);
+            let result = loop {
+                match fold(&journal, run).await {
+                    Err(Error::Unavailable(cause)) => {
+                        warn!(log, "run not readable now, trying again"; "run" => %run, "cause" => cause);
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(Duration::from_secs(5));
+                    }
+                    other => break other,
+                }
+            };
+            let _ = handle.send(Message::Recovered { run, result: result.map(Box::new) });
+        });
+    }
+
+    /// A run has been read: claim it, then do what is pending.
+    pub(super) fn recovered(&mut self, run: RunId, result: Result<Box<Run>, Error>) {
+        let Some(Slot::Loading(queue)) = self.slots.remove(&run) else { return };
+        let waiters = self.waiting_for_end.remove(&run).unwrap_or_default();
+        let recovered = match result {
+            Ok(recovered) => recovered,
+            Err(cause) => {
+                let cause = match cause {
+                    Error::Quarantined { cause, .. } => cause,
+                    other => other.to_string(),
+                };
+                error!(self.log, "run put aside"; "run" => %run, "cause" => &cause);
+                self.quarantine.insert(run, cause.clone());
+                for turn in queue {
+                    let refused = Error::Quarantined { run, cause: cause.clone() };
+                    match turn {
+                        Turn::Ask(question) => question(Err(refused)),
+                        Turn::Cancel { reply, .. } => drop(reply.send(Err(refused))),
+                        Turn::Input(_) | Turn::Report { .. } => {}
+                    }
+                }
+                return;
+            }
+        };
+        let mut live = Box::new(Live::new(*recovered));
+        live.waiters = waiters;
+        if live.run.ended().is_some() {
+            // It ended in an append whose answer was an error: the answer was wrong, the journal is right.
+            live.queue.extend(queue);
+            self.slots.insert(run, Slot::Live(live));
+            self.perform(run, gorch_engine::Effect::Settle);
+            return;
+        }
+        info!(self.log, "run recovered"; "run" => %run, "events" => live.run.seq());
+        for (attempt, executor) in live.run.handed_out() {
+            self.registry.hold(executor, attempt.of(run));
+            if self.registry.is_lost(executor) {
+                live.queue.push_back(Turn::Input(Input::Lost { attempt, began: Began::Perhaps }));
+            }
+        }
+        live.queue.push_front(Turn::Input(Input::Claim { owner: self.settings.owner.clone() }));
+        live.recovering = true;
+        live.queue.extend(queue);
+        self.slots.insert(run, Slot::Live(live));
+        self.stirred.insert(run);
+    }
+
+    /// Reads an ended run and asks it.
+    pub(super) fn ask_ended(&self, run: RunId, question: Question) {
+        let (journal, ended) = (self.journal.clone(), self.ended.clone());
+        tokio::spawn(async move {
+            if let Some(kept) = ended.get(run) {
+                return question(Ok(&kept));
+            }
+            match fold(&journal, run).await {
+                Ok(folded) if folded.ended().is_some() => question(Ok(&ended.keep(folded))),
+                Ok(folded) => question(Ok(&folded)),
+                Err(error) => question(Err(error)),
+            }
+        });
+    }
+}
+
+/// Folds a run from its journal.
+async fn fold(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> {
+    let read = |after| journal.read(run, after, ROWS);
+    let mut rows = read(0).await.map_err(|error| Error::of(run, &error))?;
+    let unreadable = |cause: String| Error::Quarantined { run, cause };
+    let text = match rows.first().and_then(|row| row.events.first()) {
+        Some(Event::RunAccepted { document, .. }) => document.clone(),
+        Some(other) => {
+            return Err(unreadable(format!("its first event is `{}` (expected `run_accepted`)", other.name())));
+        }
+        None => return Err(unreadable("it has no events".to_owned())),
+    };
+    let plan =
+        tokio::task::spawn_blocking(move || document::recover(&text).map(|workflow| Plan::new(Arc::new(workflow))));
+    let plan = plan.await.map_err(|_| unreadable("its document cannot be read".to_owned()))?;
+    let plan = plan.map_err(|refused| unreadable(format!("its document cannot be read: {refused}")))?;
+    let mut folded = Run::new(run, plan);
+    while !rows.is_empty() {
+        for row in &rows {
+            for event in &row.events {
+                folded.fits(event).map_err(|unfit| unreadable(unfit.to_string()))?;
+                folded.apply(row.at, event);
+            }
+        }
+        rows = match read(folded.seq()).await {
+            Ok(rows) => rows,
+            Err(journal::Error::Corrupt(corrupt)) => return Err(unreadable(crate::chain(&corrupt))),
+            Err(error) => return Err(Error::of(run, &error)),
+        };
+        // A long run must not keep others from being read.
+        tokio::task::yield_now().await;
+    }
+    Ok(folded)
+}

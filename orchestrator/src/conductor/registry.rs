@@ -1,0 +1,267 @@
+//! Who can run things: executors, their leases, and what each of them holds.
+//!
+//! Owns what is known of executors while this orchestrator lives. Promises: what an executor holds is a set of
+//! attempts, never a count that goes up and down; nobody is lost until a whole lease has passed since the orchestrator
+//! started. Never speaks to anybody.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use gorch_engine::{Offer, Offers};
+use gorch_schema::view::ExecutorView;
+use gorch_schema::work::Registration;
+use gorch_schema::{AttemptId, ExecutorName, Timestamp};
+
+/// An executor beats this often.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Without a beat for this long it is lost.
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+/// Attempts that an executor may hold beyond its slots, per slot: so that no slot waits for a round trip.
+const PREFETCH: u32 = 2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// In the journal; it has not beaten since this orchestrator started.
+    Expected,
+    /// It beats.
+    Alive { beat: Timestamp },
+    /// Its lease ran out.
+    Lost { beat: Option<Timestamp> },
+}
+
+#[derive(Debug)]
+struct Entry {
+    registration: Registration,
+    presence: Presence,
+    held: HashSet<AttemptId>,
+    /// Where it stands among the offers, while it takes work.
+    offer: Option<usize>,
+}
+
+/// What a beat changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beat {
+    /// Nothing that the journal keeps.
+    Same,
+    /// The journal must know it before it counts.
+    Changed,
+}
+
+/// The executors.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    started: Timestamp,
+    lease: Duration,
+    executors: BTreeMap<ExecutorName, Entry>,
+    offers: Offers,
+}
+
+impl Registry {
+    pub(crate) fn new(started: Timestamp, lease: Duration) -> Self {
+        Registry { started, lease, executors: BTreeMap::new(), offers: Offers::none() }
+    }
+
+    /// An executor that the journal knows.
+    pub(crate) fn expect(&mut self, name: ExecutorName, registration: Registration) {
+        let entry = Entry { registration, presence: Presence::Expected, held: HashSet::new(), offer: None };
+        self.executors.entry(name).or_insert(entry);
+    }
+
+    /// Would this beat change what the journal keeps?
+    pub(crate) fn compare(&self, name: &ExecutorName, registration: &Registration) -> Beat {
+        match self.executors.get(name) {
+            Some(entry) if entry.registration == *registration => Beat::Same,
+            Some(_) | None => Beat::Changed,
+        }
+    }
+
+    /// An executor beats; tells whether it is new here or another process than before.
+    pub(crate) fn beat(&mut self, now: Timestamp, name: &ExecutorName, registration: Registration) -> bool {
+        let presence = Presence::Alive { beat: now };
+        let fresh = match self.executors.get_mut(name) {
+            Some(entry) => {
+                let fresh =
+                    entry.registration.boot != registration.boot || !matches!(entry.presence, Presence::Alive { .. });
+                entry.registration = registration;
+                entry.presence = presence;
+                fresh
+            }
+            None => {
+                let entry = Entry { registration, presence, held: HashSet::new(), offer: None };
+                self.executors.insert(name.clone(), entry);
+                true
+            }
+        };
+        self.make_offers();
+        fresh
+    }
+
+    /// The executors whose lease has run out, with what they held; they are lost from here on.
+    pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<(ExecutorName, Vec<AttemptId>)> {
+        let mut lost = Vec::new();
+        for (name, entry) in &mut self.executors {
+            let (since, beat) = match entry.presence {
+                Presence::Expected => (self.started, None),
+                Presence::Alive { beat } => (beat.max(self.started), Some(beat)),
+                Presence::Lost { .. } => continue,
+            };
+            if now.since(since) >= self.lease {
+                entry.presence = Presence::Lost { beat };
+                lost.push((name.clone(), entry.held.iter().copied().collect()));
+            }
+        }
+        if !lost.is_empty() {
+            self.make_offers();
+        }
+        lost
+    }
+
+    /// When the next lease runs out.
+    pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
+        let since = self.executors.values().filter_map(|entry| match entry.presence {
+            Presence::Expected => Some(self.started),
+            Presence::Alive { beat } => Some(beat.max(self.started)),
+            Presence::Lost { .. } => None,
+        });
+        since.min().map(|since| since.after(self.lease))
+    }
+
+    /// Is the executor lost, or was it never known?
+    pub(crate) fn is_lost(&self, name: &ExecutorName) -> bool {
+        self.executors.get(name).is_none_or(|entry| matches!(entry.presence, Presence::Lost { .. }))
+    }
+
+    /// An executor holds an attempt.
+    pub(crate) fn hold(&mut self, name: &ExecutorName, attempt: AttemptId) {
+        if let Some(entry) = self.executors.get_mut(name) {
+            entry.held.insert(attempt);
+        }
+    }
+
+    /// It holds it no longer. Tells whether that made room.
+    pub(crate) fn release(&mut self, name: &ExecutorName, attempt: AttemptId) {
+        if let Some(entry) = self.executors.get_mut(name) {
+            entry.held.remove(&attempt);
+        }
+    }
+
+    /// Who takes work now, by what each of them holds.
+    pub(crate) fn offers(&mut self) -> &mut Offers {
+        for entry in self.executors.values() {
+            if let Some(offer) = entry.offer.and_then(|at| self.offers.0.get_mut(at)) {
+                offer.held = entry.held.len() as u32;
+            }
+        }
+        &mut self.offers
+    }
+
+    fn make_offers(&mut self) {
+        self.offers = Offers::none();
+        for (name, entry) in &mut self.executors {
+            let takes = matches!(entry.presence, Presence::Alive { .. }) && !entry.registration.draining;
+            entry.offer = takes.then_some(self.offers.0.len());
+            if takes {
+                let registration = &entry.registration;
+                self.offers.0.push(Offer {
+                    executor: name.clone(),
+                    engines: registration.engines.iter().cloned().collect(),
+                    targets: registration.targets.iter().cloned().collect(),
+                    labels: registration.labels.clone(),
+                    slots: registration.slots,
+                    held: entry.held.len() as u32,
+                    most: registration.slots.saturating_mul(1 + PREFETCH),
+                });
+            }
+        }
+    }
+
+    /// Every driver that any executor ever had.
+    pub(crate) fn engines(&self) -> impl Iterator<Item = &str> {
+        self.executors.values().flat_map(|entry| entry.registration.engines.iter().map(String::as_str))
+    }
+
+    /// Every executor, by name.
+    pub(crate) fn views(&self, now: Timestamp) -> Vec<ExecutorView> {
+        self.executors
+            .iter()
+            .map(|(name, entry)| {
+                let (state, last_seen) = match entry.presence {
+                    Presence::Expected => ("expected", None),
+                    Presence::Alive { beat } if now.since(beat) > 2 * HEARTBEAT => ("suspect", Some(beat)),
+                    Presence::Alive { beat } if entry.registration.draining => ("draining", Some(beat)),
+                    Presence::Alive { beat } => ("alive", Some(beat)),
+                    Presence::Lost { beat } => ("lost", beat),
+                };
+                ExecutorView {
+                    name: name.clone(),
+                    url: entry.registration.url.clone(),
+                    state: state.to_owned(),
+                    engines: entry.registration.engines.clone(),
+                    labels: entry.registration.labels.clone(),
+                    targets: entry.registration.targets.clone(),
+                    slots: entry.registration.slots,
+                    held: entry.held.len() as u32,
+                    boot: entry.registration.boot.clone(),
+                    last_seen,
+                }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registration(boot: &str) -> Registration {
+        Registration {
+            url: "https://127.0.0.1:1".into(),
+            engines: vec!["shell".into()],
+            labels: BTreeMap::new(),
+            targets: vec![],
+            slots: 2,
+            boot: boot.into(),
+            draining: false,
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn nobody_is_lost_until_a_lease_after_the_orchestrator_itself_started() {
+        let mut registry = Registry::new(at(1_000), LEASE);
+        let name: ExecutorName = "e1".parse().unwrap();
+        registry.expect(name.clone(), registration("a"));
+        assert!(registry.expire(at(1_029)).is_empty());
+        assert_eq!(registry.expire(at(1_030)).len(), 1);
+        assert!(registry.is_lost(&name));
+    }
+
+    #[test]
+    fn a_beat_brings_a_lost_executor_back_and_says_that_it_is_fresh() {
+        let mut registry = Registry::new(at(0), LEASE);
+        let name: ExecutorName = "e1".parse().unwrap();
+        assert!(registry.beat(at(1), &name, registration("a")));
+        assert!(!registry.beat(at(6), &name, registration("a")));
+        assert!(registry.beat(at(7), &name, registration("b")), "another boot is another process");
+        registry.expire(at(60));
+        assert!(registry.offers().0.is_empty());
+        assert!(registry.beat(at(61), &name, registration("b")));
+        assert_eq!(registry.offers().0[0].most, 6);
+    }
+
+    #[test]
+    fn offers_are_derived_from_what_is_held() {
+        let mut registry = Registry::new(at(0), LEASE);
+        let name: ExecutorName = "e1".parse().unwrap();
+        registry.beat(at(1), &name, registration("a"));
+        let attempt: AttemptId = "0000000000000000000000000000000a.0.0.0.1".parse().unwrap();
+        registry.hold(&name, attempt);
+        registry.hold(&name, attempt);
+        assert_eq!(registry.offers().0[0].held, 1, "the same attempt twice is one");
+        registry.release(&name, attempt);
+        assert_eq!(registry.offers().0[0].held, 0);
+    }
+}

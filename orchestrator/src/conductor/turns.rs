@@ -1,0 +1,342 @@
+//! The conductor's rounds: messages in, decisions out, appends back.
+//!
+//! Owns the order "decide, append, act". Promises: nothing is said or done on the strength of a decision before its
+//! append has come back; a failed append drops the copy and folds the run anew from the journal.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use gorch_engine::{Input, Plan, Run};
+use gorch_schema::document::Engines;
+use gorch_schema::{Event, RunId};
+use slog::{debug, error, info, warn};
+
+use super::handle::{Cancelled, Error, Message, Reply};
+use super::live::{Decided, Live, Told, Turn, summary};
+use super::registry::{Beat, HEARTBEAT};
+use super::{Appended, Birth, Conductor, Slot};
+use crate::clock;
+use crate::journal::{self, Append, IdempotencyKey, KeyBody};
+
+impl Conductor {
+    /// Takes one message.
+    pub(super) fn take(&mut self, message: Message) {
+        match message {
+            Message::Submit { run, plan, document, key, reply } => self.submit(run, plan, document, key, reply),
+            Message::Cancel { run, by, reply } => match self.slots.get(&run) {
+                Some(_) => self.tell(run, Turn::Cancel { by, reply }),
+                None => self.cancel_elsewhere(run, reply),
+            },
+            Message::Ask { run, question } => match (self.slots.get(&run), self.quarantine.get(&run)) {
+                (Some(_), _) => self.tell(run, Turn::Ask(question)),
+                (None, Some(cause)) => question(Err(Error::Quarantined { run, cause: cause.clone() })),
+                (None, None) => self.ask_ended(run, question),
+            },
+            Message::AwaitEnd { run, reply } => match self.slots.get_mut(&run) {
+                Some(Slot::Live(live)) => live.waiters.push(reply),
+                Some(Slot::Loading(_)) => self.waiting_for_end.entry(run).or_default().push(reply),
+                None => drop(reply.send(())),
+            },
+            Message::Shown { runs, reply } => {
+                let shown = runs.iter().filter_map(|run| match self.slots.get(run) {
+                    Some(Slot::Live(live)) => Some(live.shown.clone()),
+                    Some(Slot::Loading(_)) | None => None,
+                });
+                let _ = reply.send(shown.collect());
+            }
+            Message::Register { name, registration, reply } => self.register(name, registration, reply),
+            Message::Registered { name, registration } => self.registered(&name, registration),
+            Message::Executors { reply } => drop(reply.send(self.registry.views(clock::now()))),
+            Message::Engines { reply } => drop(reply.send(Engines::with(self.registry.engines()))),
+            Message::Offers { reply } => drop(reply.send(self.registry.offers().clone())),
+            Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
+            Message::Lost { attempt, began } => self.lose(attempt, began),
+            Message::Recovered { run, result } => self.recovered(run, result),
+        }
+    }
+
+    /// Puts something into a run's queue.
+    pub(super) fn tell(&mut self, run: RunId, turn: Turn) {
+        match self.slots.get_mut(&run) {
+            Some(Slot::Live(live)) => {
+                live.queue.push_back(turn);
+                self.stirred.insert(run);
+            }
+            Some(Slot::Loading(queue)) => queue.push(turn),
+            None => {}
+        }
+    }
+
+    /// Lets every run that was told something decide, then offers what room there is to the hungry.
+    pub(super) fn round(&mut self) {
+        for run in std::mem::take(&mut self.stirred) {
+            self.advance(run);
+        }
+        if std::mem::take(&mut self.room) {
+            self.feed();
+        }
+    }
+
+    fn feed(&mut self) {
+        let hungry: Vec<RunId> = self.hungry.iter().copied().collect();
+        for run in hungry {
+            let offers = self.registry.offers();
+            if offers.0.iter().all(|offer| offer.held >= offer.most) {
+                return;
+            }
+            match self.slots.get_mut(&run) {
+                Some(Slot::Live(live)) if live.appending => {}
+                Some(Slot::Live(live)) if live.run.demands().any(|demand| offers.meet(demand)) => {
+                    live.queue.push_back(Turn::Input(Input::Tick));
+                    self.advance(run);
+                }
+                Some(Slot::Live(_) | Slot::Loading(_)) => {}
+                None => drop(self.hungry.remove(&run)),
+            }
+        }
+    }
+
+    fn advance(&mut self, run: RunId) {
+        let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
+        if live.appending {
+            return;
+        }
+        match live.advance(clock::now(), self.registry.offers()) {
+            Some(decided) if decided.events.is_empty() => {
+                Conductor::tell_all(decided.told);
+                self.settle_down(run);
+            }
+            Some(decided) => {
+                live.appending = true;
+                self.hold(run, &decided.events);
+                self.append(run, decided);
+            }
+            None => self.settle_down(run),
+        }
+    }
+
+    fn append(&mut self, run: RunId, mut decided: Decided) {
+        let Some(Slot::Live(live)) = self.slots.get(&run) else { return };
+        let mut append = Append::new(run, decided.after, decided.at, decided.events.clone());
+        append.logs = std::mem::take(&mut decided.logs);
+        let milestone = |event: &Event| matches!(event, Event::RunEnded { .. } | Event::CancelRequested { .. });
+        if decided.events.iter().any(milestone) {
+            append.summary = Some(summary(&live.run));
+        }
+        let appending = self.journal.append(append);
+        self.appends.push(appending.map(move |result| Appended { run, decided, result }).boxed());
+    }
+
+    /// An append came back: now what was decided may be acted on.
+    pub(super) fn appended(&mut self, Appended { run, decided, result }: Appended) {
+        match result {
+            Ok(_) => {
+                self.act(run, decided);
+                self.settle_down(run);
+            }
+            Err(error) => {
+                for told in decided.told {
+                    match told {
+                        // Dropped: whoever carries the report sends it again.
+                        Told::Taken(_) => {}
+                        Told::Cancelled(reply) => drop(reply.send(Err(Error::of(run, &error)))),
+                    }
+                }
+                self.fold_anew(run, &error);
+            }
+        }
+    }
+
+    /// What a run decided is durable: its effects, its replies, its log lines.
+    fn act(&mut self, run: RunId, decided: Decided) {
+        let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
+        live.appending = false;
+        live.show();
+        let recovered = std::mem::take(&mut live.recovering);
+        let effects = if recovered { live.run.pending() } else { decided.effects };
+        for event in &decided.events {
+            self.note(run, event);
+        }
+        Conductor::tell_all(decided.told);
+        for effect in effects {
+            self.perform(run, effect);
+        }
+    }
+
+    fn tell_all(told: Vec<Told>) {
+        for told in told {
+            match told {
+                Told::Taken(taken) => drop(taken.send(())),
+                Told::Cancelled(reply) => drop(reply.send(Ok(Cancelled::Cancelling))),
+            }
+        }
+    }
+
+    /// After a turn: the timer, the hunger, and whatever came in meanwhile.
+    fn settle_down(&mut self, run: RunId) {
+        let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
+        let wake = live.run.wake();
+        if wake != live.armed {
+            if let Some(at) = live.armed {
+                self.timers.remove(&(at, run));
+            }
+            if let Some(at) = wake {
+                self.timers.insert((at, run));
+            }
+            live.armed = wake;
+        }
+        if live.run.demands().next().is_some() {
+            self.hungry.insert(run);
+        } else {
+            self.hungry.remove(&run);
+        }
+        if !live.queue.is_empty() {
+            self.stirred.insert(run);
+        }
+    }
+
+    fn submit(
+        &mut self,
+        run: RunId,
+        plan: Arc<Plan>,
+        document: Arc<str>,
+        key: Option<IdempotencyKey>,
+        reply: Reply<RunId>,
+    ) {
+        let now = clock::now();
+        let owner = &self.settings.owner;
+        let (fresh, decision) = Run::accept(run, plan, document, owner, now, self.registry.offers());
+        self.hold(run, &decision.events);
+        let mut append = Append::new(run, 0, now, decision.events.clone());
+        append.summary = Some(summary(&fresh));
+        append.key = key;
+        let decided = Decided {
+            after: 0,
+            at: now,
+            events: decision.events,
+            effects: decision.effects,
+            logs: vec![],
+            told: vec![],
+        };
+        let mut live = Box::new(Live::new(fresh));
+        live.appending = true;
+        let appending = self.journal.append(append);
+        self.births.push(appending.map(move |result| Birth { run, live, decided, reply, result }).boxed());
+    }
+
+    /// The first append of a run came back: it exists, or it never did.
+    pub(super) fn born(&mut self, Birth { run, live, decided, reply, result }: Birth) {
+        match result {
+            Ok(_) => {
+                info!(self.log, "run accepted"; "run" => %run, "name" => &live.shown.name, "nodes" => live.shown.nodes);
+                self.slots.insert(run, Slot::Live(live));
+                let _ = reply.send(Ok(run));
+                self.act(run, decided);
+                self.settle_down(run);
+            }
+            Err(error) => {
+                for (attempt, executor) in live.run.handed_out() {
+                    self.registry.release(executor, attempt.of(run));
+                }
+                self.room = true;
+                let answer = match &error {
+                    journal::Error::KeyUsed { run: earlier, body: KeyBody::Same } => Ok(*earlier),
+                    journal::Error::KeyUsed { run: earlier, body: KeyBody::Different } => {
+                        Err(Error::KeyConflict { run: *earlier })
+                    }
+                    other => {
+                        error!(self.log, "submit not durable"; "run" => %run, "cause" => crate::chain(other));
+                        Err(Error::of(run, other))
+                    }
+                };
+                let _ = reply.send(answer);
+            }
+        }
+    }
+
+    /// The copy is ahead of the journal: it is dropped, and the run folded anew.
+    fn fold_anew(&mut self, run: RunId, error: &journal::Error) {
+        error!(self.log, "append failed, folding the run anew"; "run" => %run, "cause" => crate::chain(error));
+        let Some(Slot::Live(mut live)) = self.slots.remove(&run) else { return };
+        if let Some(at) = live.armed {
+            self.timers.remove(&(at, run));
+        }
+        self.hungry.remove(&run);
+        for (attempt, executor) in live.run.handed_out() {
+            let id = attempt.of(run);
+            if !self.out.contains_key(&id) {
+                self.registry.release(executor, id);
+            }
+        }
+        self.waiting_for_end.entry(run).or_default().append(&mut live.waiters);
+        let queue = std::mem::take(&mut live.queue);
+        self.load(run, Duration::from_millis(200));
+        for turn in queue {
+            self.tell(run, turn);
+        }
+    }
+
+    fn cancel_elsewhere(&self, run: RunId, reply: Reply<Cancelled>) {
+        let quarantined = self.quarantine.get(&run).cloned();
+        let journal = self.journal.clone();
+        tokio::spawn(async move {
+            let _ = reply.send(match (quarantined, journal.head(run).await) {
+                (Some(cause), _) => Err(Error::Quarantined { run, cause }),
+                (None, Ok(_)) => Ok(Cancelled::EndedBefore),
+                (None, Err(error)) => Err(Error::of(run, &error)),
+            });
+        });
+    }
+
+    fn register(
+        &mut self,
+        name: gorch_schema::ExecutorName,
+        registration: gorch_schema::work::Registration,
+        reply: Reply<gorch_schema::work::Registered>,
+    ) {
+        let answer = gorch_schema::work::Registered {
+            name: name.clone(),
+            heartbeat_ms: HEARTBEAT.as_millis() as u64,
+            lease_ms: self.settings.lease.as_millis() as u64,
+        };
+        if self.registry.compare(&name, &registration) == Beat::Same {
+            self.registered(&name, registration);
+            let _ = reply.send(Ok(answer));
+            return;
+        }
+        let keeping = self.journal.put_executor(name.clone(), registration.clone(), clock::now());
+        let (handle, log) = (self.handle.clone(), self.log.clone());
+        tokio::spawn(async move {
+            let kept = keeping.await;
+            if let Err(error) = &kept {
+                warn!(log, "registration not durable"; "executor" => %name, "cause" => crate::chain(error));
+            }
+            let kept = kept.map_err(|error| Error::Unavailable(crate::chain(&error)));
+            let told = kept.and_then(|()| handle.send(Message::Registered { name, registration }));
+            let _ = reply.send(told.map(|()| answer));
+        });
+    }
+
+    fn registered(&mut self, name: &gorch_schema::ExecutorName, registration: gorch_schema::work::Registration) {
+        if let Err(error) = self.links.set(name, &registration.url) {
+            warn!(self.log, "no link to executor"; "executor" => %name, "cause" => crate::chain(&error));
+            return;
+        }
+        let boot = registration.boot.clone();
+        let fresh = self.registry.beat(clock::now(), name, registration);
+        self.room = true;
+        if fresh {
+            info!(self.log, "executor registered"; "executor" => %name, "boot" => boot);
+            self.reconcile(name.clone());
+        } else {
+            debug!(self.log, "executor beats"; "executor" => %name);
+        }
+    }
+
+    /// The runs that are live now.
+    pub(super) fn live_runs(&self) -> BTreeSet<RunId> {
+        self.slots.keys().copied().collect()
+    }
+}

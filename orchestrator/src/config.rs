@@ -1,0 +1,134 @@
+//! Settings: flags, or keys of a TOML file, or both.
+//!
+//! Owns what an orchestrator can be told from outside, and the defaults. Flags win over the file. Never reads anything
+//! else: no environment but `GORCH_LOG`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use gorch_schema::document::Limits;
+use serde::Deserialize;
+
+use crate::logging::Form;
+
+/// What somebody has set: the flags of the command and the keys of the file, by the same names.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Given {
+    /// Folder of the store (made if it is missing)
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Folder with ca.pem, orchestrator.pem and orchestrator.key
+    #[arg(long, value_name = "DIR")]
+    pub certs: Option<PathBuf>,
+    /// Address of the API, mutual TLS [default: 127.0.0.1:8443]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Address for /healthz and /readyz in plain HTTP [default: none]
+    #[arg(long, value_name = "ADDR")]
+    pub health: Option<SocketAddr>,
+    /// Most nodes of one graph [default: 1000000]
+    #[arg(long, value_name = "N")]
+    pub max_nodes: Option<usize>,
+    /// Most edges of one graph [default: 4000000]
+    #[arg(long, value_name = "N")]
+    pub max_edges: Option<usize>,
+    /// How log lines look [default: text]
+    #[arg(long, value_enum)]
+    pub log: Option<Form>,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("failed to read the settings file `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("`{path}` cannot be used as settings")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, column, what was found, what was expected.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// Something that has no default is missing.
+    #[error("`{0}` is missing (expected --{0} or `{0} = ..` in the settings file)")]
+    Missing(&'static str),
+}
+
+/// A complete set of settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Folder of the store.
+    pub data: PathBuf,
+    /// Folder of the certificates.
+    pub certs: PathBuf,
+    /// Address of the API.
+    pub listen: SocketAddr,
+    /// Address of the plain health listener.
+    pub health: Option<SocketAddr>,
+    /// What documents may be like.
+    pub limits: Limits,
+    /// How log lines look.
+    pub log: Form,
+}
+
+impl Config {
+    /// The defaults around the two folders.
+    pub fn new(data: PathBuf, certs: PathBuf) -> Self {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8443));
+        Config { data, certs, listen, health: None, limits: Limits::default(), log: Form::Text }
+    }
+
+    /// Flags over the file over the defaults.
+    pub fn load(flags: Given, file: Option<&Path>) -> Result<Config, Error> {
+        let file = match file {
+            None => Given::default(),
+            Some(path) => {
+                let text =
+                    std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+                toml::from_str(&text).map_err(|source| Error::Parse { path: path.to_owned(), source })?
+            }
+        };
+        let data = flags.data.or(file.data).ok_or(Error::Missing("data"))?;
+        let certs = flags.certs.or(file.certs).ok_or(Error::Missing("certs"))?;
+        let mut config = Config::new(data, certs);
+        config.listen = flags.listen.or(file.listen).unwrap_or(config.listen);
+        config.health = flags.health.or(file.health);
+        config.limits.max_nodes = flags.max_nodes.or(file.max_nodes).unwrap_or(config.limits.max_nodes);
+        config.limits.max_edges = flags.max_edges.or(file.max_edges).unwrap_or(config.limits.max_edges);
+        config.log = flags.log.or(file.log).unwrap_or(config.log);
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_win_over_the_file_and_an_unknown_key_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("orchestrator.toml");
+        std::fs::write(&path, "data = \"d\"\ncerts = \"c\"\nlisten = \"127.0.0.1:1\"\nmax_nodes = 7\n").unwrap();
+        let flags = Given { listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))), ..Given::default() };
+        let config = Config::load(flags, Some(&path)).unwrap();
+        assert_eq!((config.listen.port(), config.limits.max_nodes), (2, 7));
+
+        std::fs::write(&path, "lissten = \"127.0.0.1:1\"\n").unwrap();
+        let error = Config::load(Given::default(), Some(&path)).unwrap_err();
+        assert!(crate::chain(&error).contains("lissten"), "{}", crate::chain(&error));
+        assert_eq!(
+            Config::load(Given::default(), None).unwrap_err().to_string(),
+            "`data` is missing (expected --data or `data = ..` in the settings file)"
+        );
+    }
+}
