@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "result=$VERSION is on $HOSTS hosts"

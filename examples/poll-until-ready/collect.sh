@@ -1,0 +1,4 @@
+#!/bin/sh
+set -eu
+rm "$TICKET"
+echo "result=ready after $POLLS polls"
