@@ -1,1 +1,25 @@
-//! Placeholder root of the room; filled in by the commits that follow.
+//! HOW IT IS RUN: takes attempts on, runs them with drivers, and tells the truth about them.
+//!
+//! Owns the executor's rooms; the binary and `gorch dev` both begin at [`Executor::start`]. Obeys orchestrators only.
+//! Never decides what runs next.
+
+mod api;
+mod chain;
+mod clock;
+pub mod config;
+mod descriptor;
+mod driver;
+mod ledger;
+mod output;
+mod process;
+mod registration;
+mod service;
+mod supervisor;
+
+pub use chain::Chain;
+pub use config::Config;
+pub use driver::Scripts;
+pub use ledger::Error as LedgerError;
+pub use process::{Error as ProcessError, Strays};
+pub use service::{Error, Executor, Handle};
+pub use supervisor::Recover;

@@ -1,0 +1,225 @@
+//! Settings as flags and as keys of the TOML file: the same names, all optional.
+//!
+//! Owns the two notations. Never fills in a default: that is [`Config`]'s.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use gorch_schema::ExecutorName;
+use gorch_schema::time::{NotADuration, parse_duration};
+use serde::Deserialize;
+
+use super::{Config, Error};
+use crate::driver::Scripts;
+use crate::process::Strays;
+use crate::supervisor::Recover;
+
+/// What somebody has set.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Given {
+    /// Folder of the ledger and of the jobs' files; one executor per folder
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Folder with ca.pem and this executor's certificate and key
+    #[arg(long, value_name = "DIR")]
+    pub certs: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1:8585]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// The orchestrator to serve
+    #[arg(long, value_name = "URL")]
+    pub orchestrator: Option<String>,
+    /// The name in this executor's certificate
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<ExecutorName>,
+    /// Attempts that run at once [default: the number of cores]
+    #[arg(long, value_name = "N")]
+    pub slots: Option<NonZeroU32>,
+    /// Something that nodes may require; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Vec<Label>,
+    /// Folder in which jobs run [default: the current one]
+    #[arg(long, value_name = "DIR")]
+    pub workdir: Option<PathBuf>,
+    /// From TERM to KILL when a job is stopped [default: 5s]
+    #[arg(long, value_name = "DURATION")]
+    pub grace: Option<Wait>,
+    /// How long running jobs may take to end after SIGTERM [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    pub drain: Option<Wait>,
+    /// URL at which the orchestrator reaches this executor [default: made of --listen]
+    #[arg(long, value_name = "URL")]
+    pub advertise: Option<String>,
+    /// Address for /healthz and /readyz in plain HTTP [default: none]
+    #[arg(long, value_name = "ADDR")]
+    pub health: Option<SocketAddr>,
+    /// What becomes of jobs that outlived a killed executor [default: stop]
+    #[arg(long)]
+    pub recover: Option<Recover>,
+    /// May an artifact be an inline script? [default: allow]
+    #[arg(long)]
+    pub scripts: Option<Scripts>,
+    /// What becomes of processes that left their job's group, session and environment [default: stop]
+    #[arg(long)]
+    pub strays: Option<Strays>,
+    /// Bytes of head, and of tail, of stdout and stderr in a report [default: 65536]
+    #[arg(long, value_name = "BYTES")]
+    pub excerpt: Option<u64>,
+    /// Attempts held at once, unacknowledged ones included [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub held: Option<usize>,
+}
+
+impl Given {
+    /// These, and the others where these say nothing. Labels are taken from one side only.
+    pub(super) fn over(self, other: Given) -> Given {
+        Given {
+            data: self.data.or(other.data),
+            certs: self.certs.or(other.certs),
+            listen: self.listen.or(other.listen),
+            orchestrator: self.orchestrator.or(other.orchestrator),
+            name: self.name.or(other.name),
+            slots: self.slots.or(other.slots),
+            label: if self.label.is_empty() { other.label } else { self.label },
+            workdir: self.workdir.or(other.workdir),
+            grace: self.grace.or(other.grace),
+            drain: self.drain.or(other.drain),
+            advertise: self.advertise.or(other.advertise),
+            health: self.health.or(other.health),
+            recover: self.recover.or(other.recover),
+            scripts: self.scripts.or(other.scripts),
+            strays: self.strays.or(other.strays),
+            excerpt: self.excerpt.or(other.excerpt),
+            held: self.held.or(other.held),
+        }
+    }
+
+    pub(super) fn complete(self) -> Result<Config, Error> {
+        let missing = |name| Error::Missing { name };
+        let defaults = Config::new(
+            self.data.ok_or(missing("data"))?,
+            self.certs.ok_or(missing("certs"))?,
+            self.orchestrator.ok_or(missing("orchestrator"))?,
+            self.name.ok_or(missing("name"))?,
+        )?;
+        Ok(Config {
+            listen: self.listen.unwrap_or(defaults.listen),
+            slots: self.slots.unwrap_or(defaults.slots),
+            labels: self.label.into_iter().map(|Label { key, value }| (key, value)).collect(),
+            workdir: self.workdir.unwrap_or(defaults.workdir),
+            grace: self.grace.map_or(defaults.grace, |Wait(wait)| wait),
+            drain: self.drain.map_or(defaults.drain, |Wait(wait)| wait),
+            advertise: self.advertise,
+            health: self.health,
+            recover: self.recover.unwrap_or(defaults.recover),
+            scripts: self.scripts.unwrap_or(defaults.scripts),
+            strays: self.strays.unwrap_or(defaults.strays),
+            excerpt: self.excerpt.unwrap_or(defaults.excerpt),
+            held: self.held.unwrap_or(defaults.held),
+            data: defaults.data,
+            certs: defaults.certs,
+            orchestrator: defaults.orchestrator,
+            name: defaults.name,
+        })
+    }
+}
+
+/// `KEY=VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Before the first `=`; not empty.
+    pub key: String,
+    /// After it.
+    pub value: String,
+}
+
+/// A text that is no label.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no label (expected KEY=VALUE)")]
+pub struct NotALabel(String);
+
+impl FromStr for Label {
+    type Err = NotALabel;
+
+    fn from_str(text: &str) -> Result<Self, NotALabel> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => Ok(Label { key: key.to_owned(), value: value.to_owned() }),
+            Some(_) | None => Err(NotALabel(text.to_owned())),
+        }
+    }
+}
+
+/// A duration as people write it: `5s`, `1m 30s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait(pub Duration);
+
+impl FromStr for Wait {
+    type Err = NotADuration;
+
+    fn from_str(text: &str) -> Result<Self, NotADuration> {
+        parse_duration(text).map(Wait)
+    }
+}
+
+macro_rules! from_text {
+    ($($kind:ty),*) => {$(
+        impl<'de> Deserialize<'de> for $kind {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+from_text!(Label, Wait);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        given: Given,
+    }
+
+    fn flags(line: &[&str]) -> Given {
+        <Line as clap::Parser>::try_parse_from(std::iter::once(&"x").chain(line)).unwrap().given
+    }
+
+    const NEEDED: [&str; 8] = ["--data", "d", "--certs", "c", "--orchestrator", "https://o", "--name", "e1"];
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_the_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("executor.toml");
+        std::fs::write(&path, "slots = 3\ngrace = \"1m 30s\"\nlabel = [\"zone=a\"]\nrecover = \"wait\"\n").unwrap();
+        let config = Config::load(flags(&[&NEEDED[..], &["--slots", "7"]].concat()), Some(&path)).unwrap();
+        assert_eq!(config.slots.get(), 7);
+        assert_eq!(config.grace, Duration::from_secs(90));
+        assert_eq!(config.labels, [("zone".to_owned(), "a".to_owned())].into());
+        assert_eq!(config.recover, Recover::Wait);
+        assert_eq!(config.drain, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_missing_setting_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("executor.toml");
+        std::fs::write(&path, "slotz = 3\n").unwrap();
+        let wrong = Config::load(flags(&NEEDED), Some(&path)).unwrap_err();
+        assert!(crate::Chain(&wrong).to_string().contains("slotz"), "{}", crate::Chain(&wrong));
+        let missing = Config::load(flags(&NEEDED[..6]), None).unwrap_err();
+        assert!(missing.to_string().contains("--name"), "{missing}");
+    }
+
+    #[test]
+    fn a_label_needs_a_key() {
+        assert!("=x".parse::<Label>().is_err());
+        assert!("x".parse::<Label>().is_err());
+        assert_eq!("a=b=c".parse(), Ok(Label { key: "a".to_owned(), value: "b=c".to_owned() }));
+    }
+}

@@ -1,0 +1,101 @@
+//! How one kind of artifact is run.
+//!
+//! Owns the trait and the table of all drivers; an executor registers exactly what stands in it. Promises that a
+//! driver writes to the job's files, says when its process starts, and obeys the stop. Never decides what a stop
+//! means (asked for, timeout, drain): that is the supervisor's.
+
+mod shell;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use gorch_schema::work::Work;
+use gorch_schema::{Failure, Timestamp};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::ledger::{self, Folder};
+use crate::process::{Process, Spawner, Strays};
+
+pub use shell::Scripts;
+
+/// Runs one kind of artifact.
+pub(crate) trait Driver: Send + Sync {
+    /// Runs a job to its end, with everything that it started.
+    fn run(&self, job: Job) -> BoxFuture<'_, Finish>;
+}
+
+/// A row of the table.
+pub(crate) struct Entry {
+    /// What nodes call it: their `engine`.
+    pub name: &'static str,
+    /// Makes it.
+    pub make: fn(&Settings) -> Arc<dyn Driver>,
+}
+
+/// All drivers.
+pub(crate) static DRIVERS: &[Entry] = &[shell::ENTRY];
+
+/// What drivers know of their executor.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    /// Where jobs run.
+    pub workdir: PathBuf,
+    /// From TERM to KILL.
+    pub grace: Duration,
+    /// May an artifact be a script itself?
+    pub scripts: Scripts,
+    /// What becomes of processes that hid.
+    pub strays: Strays,
+    /// Where processes are spawned.
+    pub spawner: Spawner,
+}
+
+/// One attempt, as a driver sees it.
+pub(crate) struct Job {
+    pub work: Arc<Work>,
+    /// Its files.
+    pub folder: Folder,
+    /// Cancelled when it must stop.
+    pub stop: CancellationToken,
+    /// Where its start is told.
+    pub start: Box<dyn Start>,
+}
+
+/// Writes down that a job starts, and shows it. Both calls block shortly.
+pub(crate) trait Start: Send {
+    /// Before anything is spawned; on an error nothing may be.
+    fn starting(&self) -> Result<Timestamp, ledger::Error>;
+    /// The process runs.
+    fn started(&self, since: Timestamp, process: Process);
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub(crate) struct Finish {
+    pub ending: Ending,
+    /// What it came to, had nobody stopped it.
+    pub verdict: Result<(), Failure>,
+    pub output: Map<String, Value>,
+    pub dropped: Vec<String>,
+    /// Processes that could not be seen to end, in words.
+    pub unconfirmed: Vec<String>,
+}
+
+/// Who ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It was over before a stop could begin.
+    ByItself,
+    /// The stop.
+    Stopped,
+}
+
+impl Finish {
+    /// Over without output.
+    pub(crate) fn without_output(ending: Ending, verdict: Result<(), Failure>) -> Self {
+        Finish { ending, verdict, output: Map::new(), dropped: Vec::new(), unconfirmed: Vec::new() }
+    }
+}

@@ -1,0 +1,47 @@
+//! The environment of a job: clean, then its own.
+//!
+//! Owns the list of what is taken over from the executor (PATH, HOME, LANG: nothing else) and of what gorch says
+//! itself. Promises that a job's own variables never replace those that gorch needs to find its processes again.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+
+use gorch_schema::work::Work;
+
+use crate::ledger::Folder;
+
+/// What is taken over, and what stands there where the executor has nothing itself.
+const INHERITED: [(&str, &str); 3] =
+    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/"), ("LANG", "C.UTF-8")];
+
+/// A variable that no process can have.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("`{name}` is no name of an environment variable (expected one without `=` and NUL, not empty)")]
+    Name { name: String },
+    #[error("the environment variable `{name}` has a value with a NUL in it")]
+    Value { name: String },
+}
+
+pub(super) fn of(work: &Work, folder: &Folder) -> Result<BTreeMap<OsString, OsString>, Error> {
+    let mut all: BTreeMap<OsString, OsString> = INHERITED
+        .into_iter()
+        .map(|(name, fallback)| (name.into(), env::var_os(name).unwrap_or_else(|| fallback.into())))
+        .collect();
+    all.insert("TMPDIR".into(), folder.tmp().into());
+    for (name, value) in &work.env {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(Error::Name { name: name.escape_debug().to_string() });
+        }
+        if value.contains('\0') {
+            return Err(Error::Value { name: name.clone() });
+        }
+        all.insert(name.into(), value.into());
+    }
+    all.insert("GORCH_ATTEMPT".into(), work.attempt.to_string().into());
+    all.insert("GORCH_RUN".into(), work.attempt.run.to_string().into());
+    all.insert("GORCH_NODE".into(), work.node.clone().into());
+    all.insert("GORCH_OUTPUT".into(), folder.output().into());
+    Ok(all)
+}

@@ -1,0 +1,201 @@
+//! Programs and scripts of this machine.
+//!
+//! Owns the making of a process from an attempt: argv never goes through a shell, the environment is clean, the streams
+//! are files (no pipe can block, and the process survives its executor), the process leads a group of its own. Keeps
+//! std's posix_spawn path: nothing here may need code between fork and exec. Promises that nothing outlives its
+//! attempt: what a job leaves running in the background when its main process ends is stopped like a cancelled job.
+
+mod environment;
+mod program;
+mod verdict;
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use gorch_schema::{Failure, failure_code};
+use rustix::io::Errno;
+use tokio::process::{Child, Command};
+use tokio::task::spawn_blocking;
+
+use super::{Driver, Ending, Entry, Finish, Job, Settings};
+use crate::chain::Chain;
+use crate::output;
+use crate::process::{Main, Tree, leftovers};
+
+pub use program::Scripts;
+
+/// The row of the table of drivers.
+pub(super) const ENTRY: Entry = Entry { name: "shell", make: |settings| Arc::new(Shell(settings.clone())) };
+
+/// How often a program that is still open for writing somewhere is tried again.
+const BUSY_TRIES: u32 = 20;
+
+struct Shell(Settings);
+
+/// Why there is no process.
+#[derive(Debug, thiserror::Error)]
+enum NotStarted {
+    #[error("the job's files cannot be made")]
+    Files(#[source] io::Error),
+    #[error("the start cannot be written into the ledger")]
+    Ledger(#[source] crate::ledger::Error),
+    #[error(transparent)]
+    Environment(#[from] environment::Error),
+    #[error(transparent)]
+    Program(#[from] program::Error),
+}
+
+impl NotStarted {
+    fn failure(&self) -> Failure {
+        let code = match self {
+            NotStarted::Program(program::Error::ScriptsRefused) | NotStarted::Environment(_) => failure_code::REFUSED,
+            NotStarted::Files(_) | NotStarted::Ledger(_) | NotStarted::Program(_) => failure_code::SPAWN_FAILED,
+        };
+        Failure::new(code, Chain(self).to_string())
+    }
+}
+
+impl Driver for Shell {
+    fn run(&self, job: Job) -> BoxFuture<'_, Finish> {
+        self.to_the_end(job).boxed()
+    }
+}
+
+impl Shell {
+    async fn to_the_end(&self, job: Job) -> Finish {
+        if job.stop.is_cancelled() {
+            return Finish::without_output(Ending::Stopped, Ok(()));
+        }
+        let (stop, work, folder) = (job.stop.clone(), Arc::clone(&job.work), job.folder.clone());
+        let settings = self.0.clone();
+        let began = Instant::now();
+        let spawned = self.0.spawner.perform(move || spawn(&job, &settings)).await;
+        let (main, mut child) = match spawned {
+            Some(Ok(pair)) => pair,
+            Some(Err(error)) => return Finish::without_output(Ending::ByItself, Err(error.failure())),
+            None => {
+                let failure = Failure::new(failure_code::SPAWN_FAILED, "the executor failed while it started the job");
+                return Finish::without_output(Ending::ByItself, Err(failure));
+            }
+        };
+
+        let tree = Tree::new(work.attempt, Some(main.process()));
+        let mut unconfirmed = Vec::new();
+        let (ending, status) = tokio::select! {
+            biased;
+            status = child.wait() => (Ending::ByItself, status),
+            () = stop.cancelled() => {
+                unconfirmed = tree.clone().stop(self.0.grace).await;
+                // Killed and yet not gone: it will be reported, and must not hold the slot for ever.
+                let status = if unconfirmed.is_empty() {
+                    child.wait().await
+                } else {
+                    child.try_wait().and_then(|status| status.ok_or_else(|| io::Error::other("it did not end")))
+                };
+                (Ending::Stopped, status)
+            }
+        };
+        main.over();
+        unconfirmed.extend(self.stop_leftovers(tree, began.elapsed()).await);
+        drop(main);
+
+        let exit = status.as_ref().ok().and_then(|status| verdict::exit_code(*status));
+        let collected = spawn_blocking(move || {
+            let collected = output::collect(&folder, &work, exit);
+            let verdict = verdict::of(status, collected.trouble.as_ref(), || output::last_line(&folder));
+            folder.remove_scratch();
+            (collected, verdict)
+        });
+        match collected.await {
+            Ok((collected, verdict)) => {
+                let output::Collected { output, dropped, trouble: _ } = collected;
+                Finish { ending, verdict, output, dropped, unconfirmed }
+            }
+            Err(panic) => {
+                let failure = Failure::new(failure_code::BAD_OUTPUT, format!("the outputs cannot be read: {panic}"));
+                Finish { unconfirmed, ..Finish::without_output(ending, Err(failure)) }
+            }
+        }
+    }
+
+    /// Stops what the main process left behind.
+    async fn stop_leftovers(&self, tree: Tree, age: Duration) -> Vec<String> {
+        let mut unconfirmed = Vec::new();
+        loop {
+            let (seen, strays) = (tree.clone(), self.0.strays);
+            let left = spawn_blocking(move || leftovers(&seen, age, strays)).await.unwrap_or_default();
+            if left.is_empty() || !unconfirmed.is_empty() {
+                return unconfirmed;
+            }
+            let known = left.into_iter().collect();
+            unconfirmed = Tree { known, ..tree.clone() }.stop(self.0.grace).await;
+        }
+    }
+}
+
+/// On the spawning thread: everything from the files to the running process, written down before and after.
+fn spawn(job: &Job, settings: &Settings) -> Result<(Main, Child), NotStarted> {
+    let (work, folder) = (&job.work, &job.folder);
+    let environment = environment::of(work, folder)?;
+    let program = program::find(&work.artifact, &settings.workdir, settings.scripts, || {
+        let script = folder.script();
+        write_new(&script, 0o700, work.artifact.as_bytes()).map(|()| script)
+    })?;
+    let mut command = Command::new(&program);
+    command.args(&work.args).current_dir(&settings.workdir).env_clear().envs(environment).process_group(0);
+    let streams = streams(job).map_err(NotStarted::Files)?;
+    command.stdin(streams.input).stdout(streams.stdout).stderr(streams.stderr);
+
+    let since = job.start.starting().map_err(NotStarted::Ledger)?;
+    let mut tries = 0;
+    let (main, child) = loop {
+        let spawned = Main::spawn(work.attempt, || {
+            let child = command.spawn()?;
+            let pid = child.id();
+            Ok((child, pid))
+        });
+        match spawned {
+            // Some other thread may be forking while it holds the script open.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::TXTBSY) && tries < BUSY_TRIES => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(error) => return Err(program::explain(&program, &settings.workdir, error).into()),
+            Ok(pair) => break pair,
+        }
+    };
+    job.start.started(since, main.process());
+    Ok((main, child))
+}
+
+struct Streams {
+    input: Stdio,
+    stdout: Stdio,
+    stderr: Stdio,
+}
+
+fn streams(job: &Job) -> io::Result<Streams> {
+    let folder = &job.folder;
+    fs::create_dir(folder.tmp())?;
+    write_new(&folder.output(), 0o600, b"")?;
+    let input = if job.work.input.is_null() {
+        Stdio::null()
+    } else {
+        write_new(&folder.input(), 0o600, &serde_json::to_vec(&job.work.input)?)?;
+        File::open(folder.input())?.into()
+    };
+    let append = |path: &Path| OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);
+    Ok(Streams { input, stdout: append(&folder.stdout())?.into(), stderr: append(&folder.stderr())?.into() })
+}
+
+fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    use io::Write;
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?.write_all(bytes)
+}

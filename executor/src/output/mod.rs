@@ -1,0 +1,82 @@
+//! What a job wrote: outputs for the graph, excerpts for the report, streams for whoever follows.
+//!
+//! Owns the reading of the job's files. Promises bounded memory whatever their size, and that a job which replaces one
+//! of them by something else (a pipe, a link, a folder) gets an error and not our attention.
+
+mod excerpt;
+mod follow;
+mod given;
+mod printed;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use gorch_schema::work::{Logs, Work};
+use rustix::fs::{Mode, OFlags};
+use serde_json::{Map, Value};
+
+use crate::ledger::Folder;
+
+pub(crate) use excerpt::last_line;
+pub(crate) use follow::{Stream, follow};
+pub(crate) use given::BadOutput;
+
+/// Outputs that a job may give without declaring them.
+const ALWAYS: [&str; 2] = ["result", "choice"];
+
+/// The output that gorch itself gives.
+const EXIT_CODE: &str = "exit_code";
+
+/// A job's outputs.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    /// By name, `exit_code` among them where it is known.
+    pub output: Map<String, Value>,
+    /// Names that were given but not declared.
+    pub dropped: Vec<String>,
+    /// Why what the job wrote to `$GORCH_OUTPUT` does not count.
+    pub trouble: Option<BadOutput>,
+}
+
+/// Gathers the outputs: `$GORCH_OUTPUT` over the lines of standard output. Reads all of both.
+pub(crate) fn collect(folder: &Folder, work: &Work, exit: Option<i32>) -> Collected {
+    let wanted: BTreeSet<&str> =
+        work.outputs.iter().map(String::as_str).chain(ALWAYS).filter(|name| *name != EXIT_CODE).collect();
+    let printed: BTreeMap<String, String> =
+        open(&folder.stdout()).and_then(|file| printed::scan(file, &wanted)).unwrap_or_default();
+    let mut output: Map<String, Value> =
+        printed.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+    let mut dropped = Vec::new();
+    let trouble = match given::read(&folder.output()) {
+        Ok(given) => {
+            for (name, value) in given {
+                if wanted.contains(name.as_str()) {
+                    output.insert(name, value);
+                } else {
+                    dropped.push(name);
+                }
+            }
+            None
+        }
+        Err(trouble) => Some(trouble),
+    };
+    if let Some(exit) = exit {
+        output.insert(EXIT_CODE.to_owned(), exit.into());
+    }
+    Collected { output, dropped, trouble }
+}
+
+/// Head and tail of both streams, up to `limit` bytes each. A stream that cannot be read is empty.
+pub(crate) fn excerpts(folder: &Folder, limit: u64) -> Logs {
+    let of = |path: &Path| open(path).and_then(|file| excerpt::of(&file, limit)).unwrap_or_default();
+    Logs { stdout: of(&folder.stdout()), stderr: of(&folder.stderr()) }
+}
+
+/// Opens a file that a job may have tampered with: never waits, never follows a link, takes only plain files.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no plain file any more")) }
+}

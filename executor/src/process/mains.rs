@@ -1,0 +1,125 @@
+//! The main processes of running attempts: the children that the runtime waits for.
+//!
+//! Owns the register of them; one for the whole operating system process, because children belong to that. Promises
+//! that a child in it is reaped by nobody but the runtime: it is entered while no one else can look, and stays until
+//! its attempt's whole tree is gone.
+
+use std::io;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use gorch_schema::AttemptId;
+use rustix::process::{Pid, WaitOptions, waitpid};
+
+use super::proc::{self, Process};
+
+static MAINS: LazyLock<Mutex<Register>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct Register {
+    mains: Vec<Row>,
+    /// Counts every orphan that was reaped: whoever looks at processes meanwhile must look again.
+    reaped: u64,
+}
+
+struct Row {
+    process: Process,
+    attempt: AttemptId,
+    /// The runtime has seen its end: its id may come back as another process.
+    is_over: bool,
+}
+
+fn register() -> MutexGuard<'static, Register> {
+    // A panic between two lines of bookkeeping leaves nothing half done here.
+    MAINS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An attempt's main process, registered for as long as this lives.
+pub(crate) struct Main {
+    process: Process,
+}
+
+impl Main {
+    /// Spawns and registers in one stroke, so that nobody can take the new child for an orphan.
+    pub(crate) fn spawn<C>(
+        attempt: AttemptId,
+        spawn: impl FnOnce() -> io::Result<(C, Option<u32>)>,
+    ) -> io::Result<(Main, C)> {
+        let mut register = register();
+        let (child, pid) = spawn()?;
+        let pid = pid.and_then(|pid| i32::try_from(pid).ok()).ok_or(io::ErrorKind::NotFound)?;
+        // Not reaped yet, so it is there, as a zombie at least.
+        let process = proc::stat(pid).map_or(Process { pid, start: 0 }, |stat| stat.process);
+        register.mains.push(Row { process, attempt, is_over: false });
+        Ok((Main { process }, child))
+    }
+
+    pub(crate) fn process(&self) -> Process {
+        self.process
+    }
+
+    /// The runtime has reaped it.
+    pub(crate) fn over(&self) {
+        if let Some(row) = register().mains.iter_mut().find(|row| row.process == self.process) {
+            row.is_over = true;
+        }
+    }
+}
+
+impl Drop for Main {
+    fn drop(&mut self) {
+        register().mains.retain(|row| row.process != self.process);
+    }
+}
+
+/// Whose an orphan can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// It is a main process itself.
+    Itself,
+    /// The attempt that the environment names or that leads the process group.
+    Attempt(AttemptId),
+    /// Left its environment and its group; it may be of any attempt that ran when it started.
+    Stray,
+}
+
+/// Whose is this child of ours, and may its owner still be running?
+pub(crate) fn owner_of(stat: &proc::Stat) -> Owner {
+    let register = register();
+    if register.mains.iter().any(|row| row.process == stat.process && !row.is_over) {
+        return Owner::Itself;
+    }
+    let leader = register.mains.iter().find(|row| row.process.pid == stat.group);
+    match (proc::attempt_of(stat.process.pid), leader) {
+        (Some(attempt), _) => Owner::Attempt(attempt),
+        (None, Some(leader)) => Owner::Attempt(leader.attempt),
+        (None, None) => Owner::Stray,
+    }
+}
+
+/// Is there another attempt than this one that is still registered, and had started by then?
+pub(crate) fn others_at(attempt: AttemptId, start: u64) -> bool {
+    register().mains.iter().any(|row| row.attempt != attempt && row.process.start <= start)
+}
+
+/// Does this attempt have a registered main process?
+pub(crate) fn is_running(attempt: AttemptId) -> bool {
+    register().mains.iter().any(|row| row.attempt == attempt)
+}
+
+/// How many orphans were reaped so far.
+pub(crate) fn reaped() -> u64 {
+    register().reaped
+}
+
+/// Reaps a dead orphan, unless it is a main process after all.
+pub(crate) fn reap(process: Process) {
+    let mut register = register();
+    let is_main = register.mains.iter().any(|row| row.process.pid == process.pid && !row.is_over);
+    let is_orphan = proc::stat(process.pid)
+        .is_some_and(|stat| stat.process == process && stat.parent == proc::own_pid() && stat.is_zombie());
+    if !is_main && is_orphan {
+        register.reaped += 1;
+        // An error says that it is gone already, which is what was wanted.
+        let _ = waitpid(Pid::from_raw(process.pid), WaitOptions::NOHANG);
+    }
+}

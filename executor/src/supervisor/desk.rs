@@ -1,0 +1,88 @@
+//! The table of attempts behind one lock.
+//!
+//! Owns who is held, who waits in which order, and how many run. Promises that an id is reserved by one caller only.
+//! Never waits, never touches a disk.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use gorch_schema::AttemptId;
+use gorch_schema::work::Work;
+
+use super::Refusal;
+use super::held::{Held, Progress};
+
+#[derive(Default)]
+pub(super) struct Desk {
+    held: HashMap<AttemptId, Arc<Held>>,
+    pub(super) queue: VecDeque<Arc<Held>>,
+    /// How many slots are taken.
+    pub(super) running: usize,
+    pub(super) doors: Doors,
+}
+
+/// Is new work taken?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Doors {
+    #[default]
+    Open,
+    /// Nothing new comes in, nothing waiting starts.
+    Closed,
+}
+
+pub(super) enum Reserved {
+    /// The caller must write it down.
+    New(Arc<Held>),
+    Known(Arc<Held>),
+}
+
+impl Desk {
+    pub(super) fn reserve(&mut self, work: &Arc<Work>, limit: usize) -> Result<Reserved, Refusal> {
+        let id = work.attempt;
+        if let Some(held) = self.held.get(&id) {
+            return Ok(Reserved::Known(Arc::clone(held)));
+        }
+        if self.doors == Doors::Closed {
+            return Err(Refusal::GoingAway);
+        }
+        if self.held.len() >= limit {
+            return Err(Refusal::Full { limit });
+        }
+        let held = Held::new(id, Some(Arc::clone(work)), Progress::Admitting);
+        self.held.insert(id, Arc::clone(&held));
+        Ok(Reserved::New(held))
+    }
+
+    /// Puts one there that the ledger gave back.
+    pub(super) fn put(&mut self, held: Arc<Held>) {
+        self.held.insert(held.id, held);
+    }
+
+    pub(super) fn find(&self, id: AttemptId) -> Option<Arc<Held>> {
+        self.held.get(&id).cloned()
+    }
+
+    pub(super) fn held(&self, which: impl Fn(&Held) -> bool) -> Vec<Arc<Held>> {
+        self.held.values().filter(|held| which(held)).cloned().collect()
+    }
+
+    pub(super) fn remove(&mut self, id: AttemptId) {
+        self.held.remove(&id);
+    }
+
+    /// The next one to run, if there is a slot: from now on it takes that.
+    pub(super) fn next(&mut self, slots: usize) -> Option<Arc<Held>> {
+        if self.doors == Doors::Closed || self.running >= slots {
+            return None;
+        }
+        let next = self.queue.pop_front()?;
+        self.running += 1;
+        Some(next)
+    }
+
+    /// Takes one out of the queue. Was it there?
+    pub(super) fn withdraw(&mut self, id: AttemptId) -> bool {
+        let place = self.queue.iter().position(|held| held.id == id);
+        place.and_then(|place| self.queue.remove(place)).is_some()
+    }
+}

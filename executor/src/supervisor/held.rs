@@ -1,0 +1,145 @@
+//! One admitted attempt in memory.
+//!
+//! Owns where it stands and the way to stop it. Promises that it moves forward only: admitting, waiting, running,
+//! ended. Holds large reports on disk, not here.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use gorch_schema::work::{Report, Work};
+use gorch_schema::{AttemptId, Timestamp};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// A report with more log than this is read from the ledger each time it is asked for.
+const SMALL: usize = 16 * 1024;
+
+/// An attempt that this executor has taken on, or is about to.
+pub(super) struct Held {
+    pub(super) id: AttemptId,
+    /// `None` for one whose record could not be read: it has ended.
+    pub(super) work: Option<Arc<Work>>,
+    pub(super) progress: watch::Sender<Progress>,
+    /// Cancelled when it must stop.
+    pub(super) stop: CancellationToken,
+    why: OnceLock<Halt>,
+}
+
+/// Where an attempt stands.
+#[derive(Debug, Clone)]
+pub(super) enum Progress {
+    /// It is being written down.
+    Admitting,
+    /// Writing it down failed: it was never taken on.
+    Refused,
+    Waiting,
+    Running {
+        since: Timestamp,
+    },
+    Ended(Ended),
+}
+
+/// Where the report is.
+#[derive(Debug, Clone)]
+pub(super) enum Ended {
+    Here(Arc<Report>),
+    OnDisk,
+}
+
+/// Why a job is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Halt {
+    Asked,
+    Timeout(Duration),
+    /// The executor goes away.
+    Leaving,
+}
+
+impl Held {
+    pub(super) fn new(id: AttemptId, work: Option<Arc<Work>>, progress: Progress) -> Arc<Self> {
+        let (progress, _) = watch::channel(progress);
+        Arc::new(Held { id, work, progress, stop: CancellationToken::new(), why: OnceLock::new() })
+    }
+
+    /// Stops it; the first reason counts.
+    pub(super) fn halt(&self, why: Halt) {
+        self.why.get_or_init(|| why);
+        self.stop.cancel();
+    }
+
+    pub(super) fn why_halted(&self) -> Option<Halt> {
+        self.why.get().copied()
+    }
+
+    pub(super) fn started(&self) -> Option<Timestamp> {
+        match *self.progress.borrow() {
+            Progress::Running { since } => Some(since),
+            Progress::Admitting | Progress::Refused | Progress::Waiting | Progress::Ended(_) => None,
+        }
+    }
+
+    /// Waits until it satisfies a condition.
+    pub(super) async fn wait_for(&self, is_reached: impl FnMut(&Progress) -> bool) -> Progress {
+        let mut progress = self.progress.subscribe();
+        match progress.wait_for(is_reached).await {
+            Ok(reached) => reached.clone(),
+            Err(_) => unreachable!("the sender lives in self"),
+        }
+    }
+}
+
+impl Progress {
+    pub(super) fn is_ended(&self) -> bool {
+        match self {
+            Progress::Ended(_) | Progress::Refused => true,
+            Progress::Admitting | Progress::Waiting | Progress::Running { .. } => false,
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        match self {
+            Progress::Running { .. } => true,
+            Progress::Admitting | Progress::Refused | Progress::Waiting | Progress::Ended(_) => false,
+        }
+    }
+
+    pub(super) fn is_decided(&self) -> bool {
+        match self {
+            Progress::Admitting => false,
+            Progress::Refused | Progress::Waiting | Progress::Running { .. } | Progress::Ended(_) => true,
+        }
+    }
+}
+
+impl Ended {
+    /// Of a report that is in the ledger.
+    pub(super) fn written(report: Report) -> Self {
+        let logs = &report.logs;
+        let texts = [&logs.stdout.head, &logs.stdout.tail, &logs.stderr.head, &logs.stderr.tail];
+        if texts.into_iter().map(String::len).sum::<usize>() > SMALL {
+            Ended::OnDisk
+        } else {
+            Ended::Here(Arc::new(report))
+        }
+    }
+
+    /// Of a report that the ledger could not take.
+    pub(super) fn unwritten(report: Report) -> Self {
+        Ended::Here(Arc::new(report))
+    }
+}
+
+/// Are these the same work? The epoch does not count: a new conductor hands the same attempt out again.
+pub(super) fn is_same(one: &Work, other: &Work) -> bool {
+    let Work { attempt, epoch: _, node, engine, artifact, args, env, input, outputs, timeout, idempotent } = one;
+    *attempt == other.attempt
+        && *node == other.node
+        && *engine == other.engine
+        && *artifact == other.artifact
+        && *args == other.args
+        && *env == other.env
+        && *input == other.input
+        && *outputs == other.outputs
+        && *timeout == other.timeout
+        && *idempotent == other.idempotent
+}

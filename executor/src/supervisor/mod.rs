@@ -1,0 +1,292 @@
+//! The attempts that this executor has taken on: which wait, which run, which have ended.
+//!
+//! Owns the slots and the queue (first come, first served), one task per running attempt, and the meaning of a stop.
+//! Promises: written, then done, then shown; an attempt id never runs twice; what was begun here is finished here even
+//! if whoever asked hangs up. Never knows HTTP.
+
+mod desk;
+mod held;
+mod recover;
+mod refusal;
+mod run;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gorch_schema::outcome::AttemptResult;
+use gorch_schema::work::{AttemptState, HeldAttempt, Report, Work};
+use gorch_schema::{AttemptId, RunId};
+use slog::{Logger, debug};
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::clock::now;
+use crate::driver::{DRIVERS, Driver, Settings};
+use crate::ledger::{Folder, Ledger};
+use desk::{Desk, Doors, Reserved};
+use held::{Ended, Halt, Held, Progress, is_same};
+
+pub use recover::Recover;
+pub(crate) use refusal::Refusal;
+
+/// How much is taken on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Attempts that run at once.
+    pub(crate) slots: usize,
+    /// Attempts held at once: waiting, running, and ended but not acknowledged.
+    pub(crate) held: usize,
+    /// Bytes of head, and of tail, of each stream in a report.
+    pub(crate) excerpt: u64,
+}
+
+/// Was it new?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    New,
+    Known,
+}
+
+/// The one owner of all attempts here.
+pub(crate) struct Supervisor {
+    ledger: Ledger,
+    drivers: HashMap<&'static str, Arc<dyn Driver>>,
+    settings: Settings,
+    limits: Limits,
+    desk: Mutex<Desk>,
+    /// Told whenever an attempt ends or is forgotten.
+    changed: Notify,
+    log: Logger,
+}
+
+impl Supervisor {
+    pub(crate) fn new(ledger: Ledger, settings: Settings, limits: Limits, log: Logger) -> Arc<Self> {
+        let drivers = DRIVERS.iter().map(|entry| (entry.name, (entry.make)(&settings))).collect();
+        let desk = Mutex::new(Desk::default());
+        Arc::new(Supervisor { ledger, drivers, settings, limits, desk, changed: Notify::new(), log })
+    }
+
+    /// Takes an attempt on, once: the same id with the same work gives its state, whatever that is by now.
+    pub(crate) async fn admit(self: &Arc<Self>, work: Work) -> Result<(Admission, AttemptState), Refusal> {
+        let id = work.attempt;
+        let epoch = work.epoch;
+        let work = Arc::new(work);
+        loop {
+            let reserved = self.desk().reserve(&work, self.limits.held)?;
+            match reserved {
+                Reserved::New(held) => {
+                    let this = Arc::clone(self);
+                    // Goes on to its end even if nobody waits for the answer any more.
+                    let admitted = spawn_blocking(move || this.write_down(&held));
+                    admitted.await.map_err(|_| Refusal::Broken { id })??;
+                    return Ok((Admission::New, AttemptState::Waiting));
+                }
+                Reserved::Known(held) => {
+                    if let Progress::Refused = held.wait_for(Progress::is_decided).await {
+                        continue;
+                    }
+                    self.blocking(id, move |this| this.fence(id, epoch)).await?;
+                    return match &held.work {
+                        Some(known) if !is_same(known, &work) => Err(Refusal::Conflict { id }),
+                        Some(_) | None => Ok((Admission::Known, self.view(&held).await?)),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Where an attempt stands: at once if it has ended, else as soon as it ends or the wait is over.
+    pub(crate) async fn state(self: &Arc<Self>, id: AttemptId, wait: Duration) -> Result<AttemptState, Refusal> {
+        let held = self.find(id)?;
+        if !wait.is_zero() {
+            // A wait that is over is answered like an end: by the state as it is then.
+            let _ = timeout(wait, held.wait_for(Progress::is_ended)).await;
+        }
+        self.view(&held).await
+    }
+
+    /// All attempts, or all of one run.
+    pub(crate) async fn list(self: &Arc<Self>, run: Option<RunId>) -> Vec<HeldAttempt> {
+        let mut all = self.desk().held(|held| run.is_none_or(|run| held.id.run == run));
+        all.sort_by_key(|held| held.id);
+        let mut listed = Vec::with_capacity(all.len());
+        for held in all {
+            // One that is gone since, or was refused, is not held.
+            if let Ok(state) = self.view(&held).await {
+                listed.push(HeldAttempt { id: held.id, state });
+            }
+        }
+        listed
+    }
+
+    /// Stops an attempt. Answers at once; the end shows in its state.
+    pub(crate) async fn stop(self: &Arc<Self>, id: AttemptId, epoch: u64) -> Result<AttemptState, Refusal> {
+        let held = self.find(id)?;
+        if let Progress::Refused = held.wait_for(Progress::is_decided).await {
+            return Err(Refusal::NotFound { id });
+        }
+        let stopped = Arc::clone(&held);
+        self.blocking(id, move |this| {
+            this.fence(id, epoch)?;
+            stopped.halt(Halt::Asked);
+            // Whoever takes it out of the queue has it: here it ends, there it runs (and sees the halt).
+            if this.desk().withdraw(id) {
+                this.end(
+                    &stopped,
+                    Report {
+                        result: AttemptResult::cancelled(),
+                        started: None,
+                        ended: now(),
+                        logs: gorch_schema::work::Logs::default(),
+                        unconfirmed: Vec::new(),
+                    },
+                );
+            }
+            Ok(())
+        })
+        .await?;
+        self.view(&held).await
+    }
+
+    /// Its report is durable elsewhere: forgets it. One that is not here is remembered as not to run.
+    pub(crate) async fn acknowledge(self: &Arc<Self>, id: AttemptId, epoch: u64) -> Result<(), Refusal> {
+        self.blocking(id, move |this| {
+            this.fence(id, epoch)?;
+            let held = match this.find(id) {
+                Ok(held) => held,
+                Err(_) => return Ok(this.ledger.renounce(id, now())?),
+            };
+            if !held.progress.borrow().is_ended() {
+                return Err(Refusal::NotEnded { id });
+            }
+            this.ledger.forget(id, now())?;
+            this.desk().remove(id);
+            this.changed.notify_waiters();
+            debug!(this.log, "attempt forgotten"; "attempt" => %id);
+            Ok(())
+        })
+        .await
+    }
+
+    /// An attempt's files, and its state's end as something to wait for.
+    pub(crate) fn files(&self, id: AttemptId) -> Result<(Folder, impl Future<Output = ()> + Send + use<>), Refusal> {
+        let held = self.find(id)?;
+        let folder = self.ledger.folder(id);
+        Ok((folder, async move {
+            held.wait_for(Progress::is_ended).await;
+        }))
+    }
+
+    /// Waits until an attempt has files to show.
+    pub(crate) async fn until_started(&self, id: AttemptId) -> Result<(), Refusal> {
+        let held = self.find(id)?;
+        held.wait_for(|progress| match progress {
+            Progress::Running { .. } | Progress::Ended(_) | Progress::Refused => true,
+            Progress::Admitting | Progress::Waiting => false,
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Starts nothing more and takes nothing new. What waits stays in the ledger, and runs after the next start.
+    pub(crate) fn close_doors(&self) {
+        self.desk().doors = Doors::Closed;
+    }
+
+    /// Are the doors closed?
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.desk().doors == Doors::Closed
+    }
+
+    /// Lets running attempts end by themselves until the deadline, then stops them.
+    pub(crate) async fn drain(&self, deadline: Instant) {
+        self.close_doors();
+        let idle = || self.desk().running == 0;
+        if timeout_at(deadline, self.until(idle)).await.is_err() {
+            self.desk().held(|_| true).iter().for_each(|held| held.halt(Halt::Leaving));
+            self.until(idle).await;
+        }
+    }
+
+    /// Waits until no ended attempt is left unacknowledged.
+    pub(crate) async fn until_acknowledged(&self) {
+        self.until(|| self.desk().held(|held| held.progress.borrow().is_ended()).is_empty()).await;
+    }
+
+    async fn until(&self, is_reached: impl Fn() -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if is_reached() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        // Nothing on the desk is left half done by a panic: each change is one statement.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, id: AttemptId) -> Result<Arc<Held>, Refusal> {
+        self.desk().find(id).ok_or(Refusal::NotFound { id })
+    }
+
+    fn fence(&self, id: AttemptId, epoch: u64) -> Result<(), Refusal> {
+        let fenced = self.ledger.fence(id.run, epoch, now())?;
+        fenced.map_err(|stale| Refusal::Stale { id, found: epoch, highest: stale.highest })
+    }
+
+    /// Everything that makes a reserved attempt one that was taken on; blocks.
+    fn write_down(self: &Arc<Self>, held: &Arc<Held>) -> Result<(), Refusal> {
+        let id = held.id;
+        let work = held.work.as_ref().ok_or(Refusal::Broken { id })?;
+        let written = self.fence(id, work.epoch).and_then(|()| {
+            if self.ledger.is_forgotten(id) {
+                return Err(Refusal::Forgotten { id });
+            }
+            Ok(self.ledger.admit(work)?)
+        });
+        match written {
+            Ok(()) => {
+                debug!(self.log, "attempt admitted"; "attempt" => %id, "node" => &work.node);
+                held.progress.send_replace(Progress::Waiting);
+                self.desk().queue.push_back(Arc::clone(held));
+                self.pump();
+                Ok(())
+            }
+            Err(refusal) => {
+                self.desk().remove(id);
+                held.progress.send_replace(Progress::Refused);
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn view(self: &Arc<Self>, held: &Arc<Held>) -> Result<AttemptState, Refusal> {
+        let id = held.id;
+        let progress = held.progress.borrow().clone();
+        match progress {
+            Progress::Refused => Err(Refusal::NotFound { id }),
+            Progress::Admitting | Progress::Waiting => Ok(AttemptState::Waiting),
+            Progress::Running { since } => Ok(AttemptState::Running { since }),
+            Progress::Ended(Ended::Here(report)) => Ok(AttemptState::Ended(Box::new(Report::clone(&report)))),
+            Progress::Ended(Ended::OnDisk) => {
+                let read = self.blocking(id, move |this| Ok(this.ledger.report(id)?)).await;
+                // Acknowledged meanwhile: then it is not here, which is no failure of the ledger.
+                read.map(AttemptState::Ended).map_err(|refusal| self.find(id).map_or_else(|gone| gone, |_| refusal))
+            }
+        }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        id: AttemptId,
+        work: impl FnOnce(&Arc<Self>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let this = Arc::clone(self);
+        spawn_blocking(move || work(&this)).await.map_err(|_| Refusal::Broken { id })?
+    }
+}

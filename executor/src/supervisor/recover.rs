@@ -1,0 +1,209 @@
+//! What the ledger holds when an executor starts: the attempts of the one before it.
+//!
+//! Owns the truth about them. What waited runs now. What had ended is reported again. What ran when the executor was
+//! killed has no known exit code (its parent, who would have been told, is gone): its processes are found by the ledger
+//! and by their environment, stopped or waited for as configured, and the attempt is reported as `executor_lost`, with
+//! what it wrote. After a restart of the machine everything unended is lost. Promises that nothing found here starts
+//! a second time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use gorch_schema::outcome::AttemptResult;
+use gorch_schema::time::format_duration;
+use gorch_schema::work::{Report, Work};
+use gorch_schema::{Failure, Outcome, Timestamp, failure_code};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use slog::{info, warn};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::Supervisor;
+use super::held::{Ended, Halt, Held, Progress};
+use crate::chain::Chain;
+use crate::clock::now;
+use crate::ledger::{self, Found, FoundAt, Machine};
+use crate::output;
+use crate::process::{Process, Tree, watch_until_gone};
+
+/// What becomes of jobs that outlived the executor that ran them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Recover {
+    /// Their processes are stopped before the executor registers.
+    #[default]
+    Stop,
+    /// They keep their slots and their timeouts, and are reported once they are gone.
+    Wait,
+}
+
+/// An attempt that ran when the executor was killed.
+struct Orphaned {
+    held: Arc<Held>,
+    since: Timestamp,
+    tree: Tree,
+}
+
+impl Supervisor {
+    /// Deals with everything found. When it returns, what was to be stopped is stopped.
+    pub(crate) async fn recover(
+        self: &Arc<Self>,
+        found: Vec<Found>,
+        machine: Machine,
+        recover: Recover,
+    ) -> Result<(), ledger::Error> {
+        let mut orphaned = Vec::new();
+        for Found { id, work, at } in found {
+            let work = work.map(Arc::new);
+            let hold = |progress| {
+                let held = Held::new(id, work.clone(), progress);
+                self.desk().put(Arc::clone(&held));
+                held
+            };
+            match (at, machine) {
+                (FoundAt::Ended(report), _) => {
+                    hold(Progress::Ended(Ended::written(*report)));
+                    info!(self.log, "attempt found"; "attempt" => %id, "state" => "ended");
+                }
+                (FoundAt::Waiting, Machine::Same) => {
+                    let held = hold(Progress::Waiting);
+                    self.desk().queue.push_back(held);
+                    info!(self.log, "attempt found"; "attempt" => %id, "state" => "waiting");
+                }
+                (FoundAt::Started { since, process }, Machine::Same) => {
+                    let held = hold(Progress::Running { since });
+                    orphaned.push(Orphaned { held, since, tree: Tree::new(id, process) });
+                    info!(self.log, "attempt found"; "attempt" => %id, "state" => "running",
+                        "pid" => process.map(|Process { pid, .. }| pid));
+                }
+                (FoundAt::Waiting, Machine::Restarted) => {
+                    self.lose(&hold(Progress::Waiting), "the machine was restarted before it started").await;
+                }
+                (FoundAt::Started { since, .. }, Machine::Restarted) => {
+                    self.lose(&hold(Progress::Running { since }), "the machine was restarted while it ran").await;
+                }
+                (FoundAt::Unreadable(error), _) => {
+                    warn!(self.log, "attempt unreadable"; "attempt" => %id, "cause" => %Chain(&error));
+                    // Whatever it was, it must not go on unseen.
+                    let unconfirmed = Tree::new(id, None).stop(self.settings.grace).await;
+                    let message = format!("its record cannot be read: {}", Chain(&error));
+                    self.report_lost(&hold(Progress::Waiting), message, unconfirmed).await;
+                }
+            }
+        }
+        match recover {
+            Recover::Stop => {
+                join_all(orphaned.into_iter().map(|orphaned| self.stop_orphaned(orphaned))).await;
+            }
+            Recover::Wait => {
+                for orphaned in orphaned {
+                    self.desk().running += 1;
+                    let this = Arc::clone(self);
+                    tokio::spawn(async move { this.watch_orphaned(orphaned).await });
+                }
+            }
+        }
+        self.ledger.settle()
+    }
+
+    /// Starts what waits. Called once everything found is dealt with.
+    pub(crate) fn begin(self: &Arc<Self>) {
+        self.pump();
+    }
+
+    async fn stop_orphaned(self: &Arc<Self>, orphaned: Orphaned) {
+        let Orphaned { held, tree, .. } = orphaned;
+        let looked = tree.clone();
+        let alive = spawn_blocking(move || looked.survey().len()).await.unwrap_or_default();
+        let unconfirmed = tree.stop(self.settings.grace).await;
+        let message = match alive {
+            0 => {
+                "the executor was killed while it ran; it was over when the executor came back, with an exit code that \
+                  nobody saw"
+                    .to_owned()
+            }
+            1 => "the executor was killed while it ran; its process was found and stopped".to_owned(),
+            several => {
+                format!("the executor was killed while it ran; {several} processes of it were found and stopped")
+            }
+        };
+        self.report_lost(&held, message, unconfirmed).await;
+    }
+
+    /// Like a running attempt, but for the exit code.
+    async fn watch_orphaned(self: Arc<Self>, orphaned: Orphaned) {
+        let Orphaned { held, since, tree } = orphaned;
+        let clock = async {
+            let Some(timeout) = held.work.as_ref().and_then(|work| work.timeout) else {
+                return std::future::pending().await;
+            };
+            sleep(timeout.saturating_sub(now().since(since))).await;
+            held.halt(Halt::Timeout(timeout));
+        };
+        let stopped = tokio::select! {
+            () = watch_until_gone(tree.clone()) => None,
+            () = held.stop.cancelled() => Some(()),
+            () = clock => Some(()),
+        };
+        let unconfirmed = match stopped {
+            Some(()) => tree.stop(self.settings.grace).await,
+            None => Vec::new(),
+        };
+        let outcome = match (stopped, held.why_halted()) {
+            (Some(()), Some(Halt::Asked)) => Outcome::Cancelled,
+            (Some(()), Some(Halt::Timeout(timeout))) => Outcome::Failed(timed_out(timeout)),
+            (Some(()), Some(Halt::Leaving) | None) => {
+                Outcome::Failed(lost("the executor was killed while it ran; the next one went away, and stopped it"))
+            }
+            (None, _) => Outcome::Failed(lost(
+                "the executor was killed while it ran; it ended later, with an exit code that nobody saw",
+            )),
+        };
+        let result = self.with_output(&held, outcome).await;
+        self.conclude(held, result, unconfirmed).await;
+    }
+
+    async fn lose(self: &Arc<Self>, held: &Arc<Held>, message: &str) {
+        self.report_lost(held, message.to_owned(), Vec::new()).await;
+    }
+
+    async fn report_lost(self: &Arc<Self>, held: &Arc<Held>, message: String, unconfirmed: Vec<String>) {
+        let result = self.with_output(held, Outcome::Failed(lost(message))).await;
+        let (this, held) = (Arc::clone(self), Arc::clone(held));
+        let written = spawn_blocking(move || {
+            let folder = this.ledger.folder(held.id);
+            folder.remove_scratch();
+            let logs = output::excerpts(&folder, this.limits.excerpt);
+            let started = held.started();
+            this.end(&held, Report { result, started, ended: now(), logs, unconfirmed });
+        });
+        if let Err(panic) = written.await {
+            warn!(self.log, "report was not made"; "cause" => %panic);
+        }
+    }
+
+    /// A result with what the job had written by then.
+    async fn with_output(&self, held: &Arc<Held>, outcome: Outcome) -> AttemptResult {
+        let nothing = |outcome| AttemptResult { outcome, output: Value::Null, dropped: Vec::new() };
+        let Some(work) = held.work.clone().filter(|_| held.started().is_some()) else { return nothing(outcome) };
+        let folder = self.ledger.folder(held.id);
+        let collected = spawn_blocking(move || output::collect(&folder, &work as &Work, None)).await;
+        match collected {
+            Ok(collected) if !collected.output.is_empty() => {
+                AttemptResult { outcome, output: Value::Object(collected.output), dropped: collected.dropped }
+            }
+            Ok(collected) => AttemptResult { dropped: collected.dropped, ..nothing(outcome) },
+            Err(_) => nothing(outcome),
+        }
+    }
+}
+
+fn lost(message: impl Into<String>) -> Failure {
+    Failure::new(failure_code::EXECUTOR_LOST, message)
+}
+
+pub(super) fn timed_out(timeout: Duration) -> Failure {
+    Failure::new(failure_code::TIMEOUT, format!("the attempt took longer than {}", format_duration(timeout)))
+}

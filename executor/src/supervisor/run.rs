@@ -1,0 +1,158 @@
+//! One attempt, from its slot to its report.
+//!
+//! Owns the timeout (from the start of the process), what a stop makes of the result, and the end: written, then shown,
+//! then the slot is free.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use gorch_schema::outcome::AttemptResult;
+use gorch_schema::work::{Report, Work};
+use gorch_schema::{Failure, Outcome, Timestamp, failure_code};
+use serde_json::Value;
+use slog::{debug, error, info, warn};
+use tokio::task::spawn_blocking;
+
+use super::Supervisor;
+use super::held::{Ended, Halt, Held, Progress};
+use super::recover::timed_out;
+use crate::chain::Chain;
+use crate::clock::now;
+use crate::driver::{DRIVERS, Ending, Finish, Job, Start};
+use crate::ledger;
+use crate::output;
+use crate::process::{Process, Tree};
+
+impl Supervisor {
+    /// Gives free slots to whoever waits longest.
+    pub(super) fn pump(self: &Arc<Self>) {
+        loop {
+            let Some(held) = self.desk().next(self.limits.slots) else { return };
+            let this = Arc::clone(self);
+            tokio::spawn(async move { this.occupy(held).await });
+        }
+    }
+
+    async fn occupy(self: Arc<Self>, held: Arc<Held>) {
+        let Some(work) = held.work.clone() else { unreachable!("only readable work is queued") };
+        let caught = AssertUnwindSafe(self.attempt(&held, &work)).catch_unwind().await;
+        let finish = match caught {
+            Ok(finish) => finish,
+            Err(_) => {
+                error!(self.log, "driver panicked"; "attempt" => %held.id, "engine" => &work.engine);
+                let unconfirmed = Tree::new(held.id, None).stop(self.settings.grace).await;
+                let failure = Failure::new(failure_code::EXECUTOR_LOST, "the executor failed while it ran the job");
+                Finish { unconfirmed, ..Finish::without_output(Ending::ByItself, Err(failure)) }
+            }
+        };
+        let result = result(&held, &finish);
+        self.conclude(held, result, finish.unconfirmed).await;
+    }
+
+    /// Writes and shows the report, and frees the slot.
+    pub(super) async fn conclude(self: Arc<Self>, held: Arc<Held>, result: AttemptResult, unconfirmed: Vec<String>) {
+        let this = Arc::clone(&self);
+        let last = spawn_blocking(move || {
+            let logs = output::excerpts(&this.ledger.folder(held.id), this.limits.excerpt);
+            let started = held.started();
+            this.end(&held, Report { result, started, ended: now(), logs, unconfirmed });
+        });
+        if let Err(panic) = last.await {
+            error!(self.log, "report was not made"; "cause" => %panic);
+        }
+        self.desk().running -= 1;
+        self.changed.notify_waiters();
+        self.pump();
+    }
+
+    async fn attempt(self: &Arc<Self>, held: &Arc<Held>, work: &Arc<Work>) -> Finish {
+        let Some(driver) = self.drivers.get(work.engine.as_str()) else {
+            let known: Vec<&str> = DRIVERS.iter().map(|entry| entry.name).collect();
+            let message = format!("engine `{}` is unknown to this executor (known: {})", work.engine, known.join(", "));
+            return Finish::without_output(Ending::ByItself, Err(Failure::new(failure_code::REFUSED, message)));
+        };
+        let start = Box::new(Beginning { supervisor: Arc::clone(self), held: Arc::clone(held) });
+        let mut run = driver.run(Job {
+            work: Arc::clone(work),
+            folder: self.ledger.folder(held.id),
+            stop: held.stop.clone(),
+            start,
+        });
+        let Some(timeout) = work.timeout else { return run.await };
+        let clock = async {
+            held.wait_for(Progress::is_running).await;
+            tokio::time::sleep(timeout).await;
+            held.halt(Halt::Timeout(timeout));
+        };
+        let clock = std::pin::pin!(clock);
+        tokio::select! {
+            biased;
+            finish = &mut run => finish,
+            () = clock => run.await,
+        }
+    }
+
+    /// Writes the report and shows it; blocks. A report that cannot be written is shown all the same: to keep it back
+    /// would hang the run, and after a crash the ledger would tell of a lost attempt, which the orchestrator, having
+    /// seen the report, does not ask about.
+    pub(super) fn end(&self, held: &Held, report: Report) {
+        let (outcome, code) = (report.result.outcome.word(), report.result.outcome.failure().map(|f| f.code.clone()));
+        let took = report.started.map(|started| report.ended.since(started).as_millis());
+        for unconfirmed in &report.unconfirmed {
+            warn!(self.log, "not confirmed gone"; "attempt" => %held.id, "what" => unconfirmed);
+        }
+        info!(self.log, "attempt ended"; "attempt" => %held.id, "outcome" => outcome, "code" => code, "ms" => took);
+        let ended = match self.ledger.end(held.id, &report) {
+            Ok(()) => Ended::written(report),
+            Err(error) => {
+                error!(self.log, "report not written"; "attempt" => %held.id, "cause" => %Chain(&error));
+                Ended::unwritten(report)
+            }
+        };
+        held.progress.send_replace(Progress::Ended(ended));
+        self.changed.notify_waiters();
+    }
+}
+
+/// Where a job's driver tells of its start.
+struct Beginning {
+    supervisor: Arc<Supervisor>,
+    held: Arc<Held>,
+}
+
+impl Start for Beginning {
+    fn starting(&self) -> Result<Timestamp, ledger::Error> {
+        let since = now();
+        self.supervisor.ledger.starting(self.held.id, since)?;
+        Ok(since)
+    }
+
+    fn started(&self, since: Timestamp, process: Process) {
+        let (id, log) = (self.held.id, &self.supervisor.log);
+        debug!(log, "attempt started"; "attempt" => %id, "pid" => process.pid);
+        if let Err(error) = self.supervisor.ledger.started(id, since, process) {
+            // After a kill -9 it will be found by its environment alone.
+            warn!(log, "process not written down"; "attempt" => %id, "cause" => %Chain(&error));
+        }
+        self.held.progress.send_replace(Progress::Running { since });
+    }
+}
+
+/// What the attempt came to, given who ended it.
+fn result(held: &Held, finish: &Finish) -> AttemptResult {
+    let outcome = match (finish.ending, held.why_halted()) {
+        (Ending::Stopped, Some(Halt::Asked)) => Outcome::Cancelled,
+        (Ending::Stopped, Some(Halt::Timeout(timeout))) => Outcome::Failed(timed_out(timeout)),
+        (Ending::Stopped, Some(Halt::Leaving)) => Outcome::Failed(Failure::new(
+            failure_code::EXECUTOR_LOST,
+            "the executor went away, and stopped it after the drain deadline",
+        )),
+        (Ending::Stopped, None) | (Ending::ByItself, _) => match &finish.verdict {
+            Ok(()) => Outcome::Succeeded,
+            Err(failure) => Outcome::Failed(failure.clone()),
+        },
+    };
+    let output = if finish.output.is_empty() { Value::Null } else { Value::Object(finish.output.clone()) };
+    AttemptResult { outcome, output, dropped: finish.dropped.clone() }
+}
