@@ -1,15 +1,21 @@
 //! The words of gorch: documents, workflows, events, work, views and codes. Pure data, no I/O.
 
+pub mod document;
 pub mod event;
+pub mod graph;
 pub mod id;
+pub mod matrix;
+pub mod nearest;
 pub mod outcome;
 pub mod problem;
 pub mod reference;
+pub mod render;
 pub mod time;
 pub mod view;
 pub mod work;
 pub mod workflow;
 
+pub use document::{Engines, Limits, Reader, Refused, Submission};
 pub use event::{Cause, Event, RunDeadline, StopReason};
 pub use id::{AttemptId, AttemptKey, EdgeId, ExecutorName, NodeId, RunId, StepId};
 pub use outcome::{AttemptResult, Failure, Outcome, failure_code};

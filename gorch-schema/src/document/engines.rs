@@ -1,0 +1,97 @@
+//! Engines: which names are known, and what artifact each may have.
+//!
+//! Owns the refusal of engines. Promises: an engine that gorch or any executor ever had is known; one that a later
+//! gorch will have is refused by name. Never says whether anybody serves an engine now: that is placing.
+
+use std::collections::BTreeSet;
+
+use super::check::Check;
+use super::complaints::Path;
+use super::json::Quoted;
+use crate::nearest::known;
+use crate::workflow::Engine;
+
+/// Engines that gorch runs itself.
+const OWN: &[&str] = &["fail", "nil", "sleep"];
+/// Drivers that our executor has.
+const DRIVERS: &[&str] = &["shell"];
+/// Engines that come later; unknown today unless an executor of somebody else registered one of the name.
+const LATER: &[&str] = &["ansible", "approval", "docker", "gorch", "http", "signal", "ssh", "toscassh"];
+/// Artifacts that come later.
+const LATER_ARTIFACTS: &[&str] = &["sha256:", "file:"];
+
+/// The drivers that documents may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Engines {
+    /// Any: for documents that were accepted once.
+    Any,
+    /// These, and gorch's own.
+    Known(BTreeSet<String>),
+}
+
+impl Default for Engines {
+    /// The drivers of our own executor.
+    fn default() -> Self {
+        Engines::with(std::iter::empty::<String>())
+    }
+}
+
+impl Engines {
+    /// The drivers of our own executor and those that executors ever registered.
+    pub fn with(registered: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let ours = DRIVERS.iter().map(|name| (*name).to_owned());
+        Engines::Known(registered.into_iter().map(Into::into).chain(ours).collect())
+    }
+}
+
+/// Makes an engine of a node's two fields; complains where they do not fit.
+pub(super) fn settle(check: &mut Check<'_>, node: &Path<'_>, name: &str, artifact: &str) -> Engine {
+    let engine = match (name, artifact) {
+        ("", "") => return Engine::Nil,
+        ("", artifact) => {
+            let found = format_args!("the artifact {} and no engine", Quoted(artifact)).to_string();
+            let expected = "an engine that runs it, such as `shell`";
+            check.complaints.add("engine_and_artifact", &node.field("engine"), found, expected);
+            return Engine::Nil;
+        }
+        (name, _) => Engine::named(name),
+    };
+    let at = node.field("artifact");
+    match &engine {
+        Engine::Nil | Engine::Fail | Engine::Sleep => {
+            if !artifact.is_empty() {
+                let expected = format_args!("no artifact: the engine `{name}` runs none").to_string();
+                check.complaints.add("engine_and_artifact", &at, Quoted(artifact), expected);
+            }
+        }
+        Engine::Driver(driver) => {
+            if is_known(check, &node.field("engine"), driver) && artifact.is_empty() {
+                let expected = format_args!("an artifact that the engine `{name}` runs").to_string();
+                check.complaints.add("engine_and_artifact", &at, "nothing", expected);
+            }
+        }
+    }
+    if LATER_ARTIFACTS.iter().any(|prefix| artifact.starts_with(prefix)) && *check.engines != Engines::Any {
+        let expected = "a path, a program's name or a script that begins with `#!`: artifacts do not travel yet";
+        check.complaints.add("not_supported_yet", &at, Quoted(artifact), expected);
+    }
+    engine
+}
+
+fn is_known(check: &mut Check<'_>, at: &Path<'_>, name: &str) -> bool {
+    let engines = check.engines;
+    let Engines::Known(drivers) = engines else { return true };
+    if drivers.contains(name) {
+        return check.check_name(at, name);
+    }
+    let mut names: Vec<&str> = drivers.iter().map(String::as_str).chain(OWN.iter().copied()).collect();
+    if LATER.contains(&name) {
+        let expected = std::fmt::from_fn(|f| write!(f, "one of {}", known("", &names)));
+        check.complaints.add("not_supported_yet", at, Quoted(name), expected);
+    } else {
+        names.sort_unstable();
+        let expected = std::fmt::from_fn(|f| write!(f, "one of {}", known(name, &names)));
+        check.complaints.add("unknown_engine", at, Quoted(name), expected);
+    }
+    false
+}

@@ -1,0 +1,282 @@
+//! A node: its fields, its defaults.
+//!
+//! Owns the table of a node's fields. Promises: one row per field, every field of the specification is here, those of
+//! later issues refused by name. Never looks at other nodes.
+
+use std::time::Duration;
+
+use super::check::Check;
+use super::complaints::Path;
+use super::engines;
+use super::fields::{self, Field, Rule};
+use super::json::{Json, Quoted};
+use super::values::Zero;
+use crate::time::parse_duration;
+use crate::workflow::{Engine, Join, Node, OnLost, Retry};
+
+/// A node as it was read, not yet among the others.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) id: GivenId,
+    pub(super) name: Option<String>,
+    pub(super) node: Node,
+    engine: String,
+    artifact: String,
+    on_lost: Option<OnLost>,
+}
+
+/// What the document says of a node's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GivenId {
+    Missing,
+    /// Complained about already.
+    Wrong,
+    Is(u64),
+}
+
+static NODE: &[Field<Draft>] = &[
+    Field {
+        name: "id",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.id = match &value {
+                Json::Number(number) if number.is_u64() => number.as_u64().map_or(GivenId::Wrong, GivenId::Is),
+                Json::Null | Json::Flag(_) | Json::Number(_) | Json::Text(_) | Json::Array(_) | Json::Object(_) => {
+                    check.complaints.add("bad_node_id", at, value, "a whole number from 0");
+                    GivenId::Wrong
+                }
+            }
+        }),
+    },
+    Field { name: "name", rule: Rule::Read(|check, at, value, draft| draft.name = check.name(at, value)) },
+    Field {
+        name: "engine",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.engine = check.text(at, value, "a string").unwrap_or_default()
+        }),
+    },
+    Field {
+        name: "artifact",
+        rule: Rule::Read(|check, at, value, draft| draft.artifact = check.job_text(at, value).unwrap_or_default()),
+    },
+    Field {
+        name: "args",
+        rule: Rule::Read(|check, at, value, draft| {
+            for (index, arg) in check.array(at, value, "strings").unwrap_or_default().into_iter().enumerate() {
+                draft.node.args.extend(check.job_text(&at.item(index), arg));
+            }
+        }),
+    },
+    Field { name: "output", rule: Rule::Read(outputs) },
+    Field { name: "outputs", rule: Rule::Read(outputs) },
+    Field {
+        name: "target",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.node.target = check.name(at, value).filter(|target| !target.is_empty() && target != "self");
+        }),
+    },
+    Field { name: "env", rule: Rule::Read(env) },
+    Field { name: "input", rule: Rule::Read(|_, _, value, draft| draft.node.input = value.into_value()) },
+    Field {
+        name: "timeout",
+        rule: Rule::Read(|check, at, value, draft| draft.node.timeout = check.duration(at, value, Zero::Refused)),
+    },
+    Field {
+        name: "deadline",
+        rule: Rule::Read(|check, at, value, draft| draft.node.deadline = check.duration(at, value, Zero::Refused)),
+    },
+    Field { name: "retry", rule: Rule::Read(|check, at, value, draft| draft.node.retry = retry(check, at, value)) },
+    Field { name: "join", rule: Rule::Read(join) },
+    Field {
+        name: "priority",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.node.priority = check.whole(at, value, 1..=5).and_then(|p| u8::try_from(p).ok()).unwrap_or(3);
+        }),
+    },
+    Field {
+        name: "requires",
+        rule: Rule::Read(|check, at, value, draft| draft.node.requires = check.text_map(at, value)),
+    },
+    Field {
+        name: "on_lost",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.on_lost = check.word(at, value, "bad_value", &[("retry", OnLost::Retry), ("fail", OnLost::Fail)]);
+        }),
+    },
+    Field {
+        name: "idempotent",
+        rule: Rule::Read(|check, at, value, draft| draft.node.idempotent = check.flag(at, value).unwrap_or_default()),
+    },
+    Field { name: "labels", rule: Rule::Read(|check, at, value, draft| draft.node.labels = check.text_map(at, value)) },
+    Field { name: "state", rule: Rule::Ignored },
+    Field { name: "graph_id", rule: Rule::Ignored },
+    Field { name: "each", rule: Rule::Later },
+    Field { name: "choose", rule: Rule::Later },
+    Field { name: "lock", rule: Rule::Later },
+    Field { name: "secrets", rule: Rule::Later },
+    Field { name: "cache", rule: Rule::Later },
+    Field { name: "undo", rule: Rule::Later },
+    Field { name: "artifacts", rule: Rule::Later },
+    Field { name: "heartbeat", rule: Rule::Later },
+    Field { name: "check", rule: Rule::Later },
+    Field { name: "serve", rule: Rule::Later },
+    Field { name: "detached", rule: Rule::Later },
+];
+
+/// Reads one node; complaints are collected, what is wrong is read as absent.
+pub(super) fn read(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> Draft {
+    let mut draft = Draft {
+        id: GivenId::Missing,
+        name: None,
+        node: Node::nil(String::new()),
+        engine: String::new(),
+        artifact: String::new(),
+        on_lost: None,
+    };
+    let Some(object) = check.object(at, value, "a node: an object") else {
+        draft.id = GivenId::Wrong;
+        return draft;
+    };
+    fields::read(check, NODE, "a node", at, object, &mut draft);
+    draft.node.engine = engines::settle(check, at, &draft.engine, &draft.artifact);
+    draft.node.artifact = std::mem::take(&mut draft.artifact);
+    let default = if draft.node.idempotent { OnLost::Retry } else { OnLost::Fail };
+    draft.node.on_lost = draft.on_lost.unwrap_or(default);
+    check_args(check, at, &draft.node);
+    draft
+}
+
+/// The engines that gorch runs itself say what their arguments mean.
+fn check_args(check: &mut Check<'_>, node: &Path<'_>, read: &Node) {
+    let at = node.field("args");
+    let (most, expected) = match read.engine {
+        Engine::Driver(_) => return,
+        Engine::Nil if read.args.is_empty() => return,
+        Engine::Nil => {
+            let found = format_args!("{} arguments", read.args.len()).to_string();
+            return check.warnings.add("bad_value", &at, found, "none: the engine `nil` does nothing with them");
+        }
+        Engine::Fail => (2, "a code and a message at most"),
+        Engine::Sleep => (1, "one duration at most"),
+    };
+    if read.args.len() > most {
+        check.complaints.add("bad_value", &at, format_args!("{} arguments", read.args.len()), expected);
+    }
+    if let (Engine::Sleep, [wait]) = (&read.engine, read.args.as_slice())
+        && let Err(error) = parse_duration(wait)
+    {
+        let expected = format_args!("how long to sleep ({error})").to_string();
+        check.complaints.add("bad_duration", &at.item(0), Quoted(wait), expected);
+    }
+}
+
+fn outputs(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>, draft: &mut Draft) {
+    let outputs = check.value_map(at, value);
+    if !draft.node.outputs.is_empty() && !outputs.is_empty() {
+        check.complaints.add("duplicate_key", at, "`output` and `outputs`", "one of them");
+    }
+    draft.node.outputs.extend(outputs);
+}
+
+fn env(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>, draft: &mut Draft) {
+    draft.node.env = check.text_map(at, value);
+    for name in draft.node.env.keys().filter(|name| name.contains('=')) {
+        check.complaints.add("bad_name", &at.field(name), Quoted(name), "the name of a variable, without `=`");
+    }
+}
+
+fn join(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>, draft: &mut Draft) {
+    let by_count = match &value {
+        Json::Number(_) => true,
+        Json::Object(fields) => fields.iter().any(|(key, _)| key == "need" || key == "cancel_losers"),
+        Json::Null | Json::Flag(_) | Json::Text(_) | Json::Array(_) => false,
+    };
+    if by_count {
+        check.complaints.add("not_supported_yet", at, value, "`all` or `any`: joins by count do not exist yet");
+    } else if let Some(join) = check.word(at, value, "bad_join", &[("all", Join::All), ("any", Join::Any)]) {
+        draft.node.join = join;
+    }
+}
+
+/// `retry` as it is read: what is required may be missing.
+struct RetryDraft {
+    max_attempts: Option<u32>,
+    /// Was there a `max_attempts`, right or wrong?
+    given: Given,
+    retry: Retry,
+}
+
+#[derive(PartialEq)]
+enum Given {
+    No,
+    Yes,
+}
+
+static RETRY: &[Field<RetryDraft>] = &[
+    Field {
+        name: "max_attempts",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.given = Given::Yes;
+            draft.max_attempts = check.whole(at, value, 1..=1000);
+        }),
+    },
+    Field {
+        name: "delay",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.retry.delay = check.duration(at, value, Zero::Allowed).unwrap_or_default();
+        }),
+    },
+    Field {
+        name: "multiplier",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.retry.multiplier = check.number(at, value, 1.0..=1000.0, "a number from 1 to 1000").unwrap_or(1.0);
+        }),
+    },
+    Field {
+        name: "max_delay",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.retry.max_delay = check.duration(at, value, Zero::Allowed).unwrap_or_default();
+        }),
+    },
+    Field {
+        name: "jitter",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.retry.jitter = match value {
+                Json::Flag(true) => 1.0,
+                Json::Flag(false) => 0.0,
+                value => check.number(at, value, 0.0..=1.0, "a number from 0 to 1, or true or false").unwrap_or(0.0),
+            };
+        }),
+    },
+    Field {
+        name: "on",
+        rule: Rule::Read(|check, at, value, draft| {
+            for (index, glob) in check.array(at, value, "code globs").unwrap_or_default().into_iter().enumerate() {
+                let at = at.item(index);
+                if let Some(text) = check.text(&at, glob, "a glob over failure codes") {
+                    draft.retry.on.extend(check.glob(&at, &text, "bad_value"));
+                }
+            }
+        }),
+    },
+];
+
+fn retry(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> Option<Retry> {
+    let object = check.object(at, value, "an object with `max_attempts`")?;
+    let mut draft = RetryDraft {
+        max_attempts: None,
+        given: Given::No,
+        retry: Retry {
+            max_attempts: 1,
+            delay: Duration::from_secs(1),
+            multiplier: 2.0,
+            max_delay: Duration::from_mins(5),
+            jitter: 0.0,
+            on: Vec::new(),
+        },
+    };
+    fields::read(check, RETRY, "`retry`", at, object, &mut draft);
+    if draft.given == Given::No {
+        check.complaints.add("missing_field", &at.field("max_attempts"), "nothing", "a whole number from 1 to 1000");
+    }
+    draft.max_attempts.map(|max_attempts| Retry { max_attempts, ..draft.retry })
+}
