@@ -74,22 +74,25 @@ pub struct AttemptResult {
     /// Names of outputs that the job gave but the node did not declare: dropped, and named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
+    /// Processes that nobody could confirm to be gone, in words; empty when all is clean.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unconfirmed: Vec<String>,
 }
 
 impl AttemptResult {
     /// A success with this output.
     pub fn succeeded(output: Value) -> Self {
-        AttemptResult { outcome: Outcome::Succeeded, output, dropped: Vec::new() }
+        AttemptResult { outcome: Outcome::Succeeded, output, dropped: Vec::new(), unconfirmed: Vec::new() }
     }
 
     /// A failure without output.
     pub fn failed(failure: Failure) -> Self {
-        AttemptResult { outcome: Outcome::Failed(failure), output: Value::Null, dropped: Vec::new() }
+        AttemptResult { outcome: Outcome::Failed(failure), output: Value::Null, dropped: Vec::new(), unconfirmed: Vec::new() }
     }
 
     /// Stopped on request, without output.
     pub fn cancelled() -> Self {
-        AttemptResult { outcome: Outcome::Cancelled, output: Value::Null, dropped: Vec::new() }
+        AttemptResult { outcome: Outcome::Cancelled, output: Value::Null, dropped: Vec::new(), unconfirmed: Vec::new() }
     }
 }
 

@@ -186,13 +186,13 @@ impl Supervisor {
 
     /// A result with what the job had written by then.
     async fn with_output(&self, held: &Arc<Held>, outcome: Outcome) -> AttemptResult {
-        let nothing = |outcome| AttemptResult { outcome, output: Value::Null, dropped: Vec::new() };
+        let nothing = |outcome| AttemptResult { outcome, ..AttemptResult::cancelled() };
         let Some(work) = held.work.clone().filter(|_| held.started().is_some()) else { return nothing(outcome) };
         let folder = self.ledger.folder(held.id);
         let collected = spawn_blocking(move || output::collect(&folder, &work as &Work, None)).await;
         match collected {
             Ok(collected) if !collected.output.is_empty() => {
-                AttemptResult { outcome, output: Value::Object(collected.output), dropped: collected.dropped }
+                AttemptResult { output: Value::Object(collected.output), dropped: collected.dropped, ..nothing(outcome) }
             }
             Ok(collected) => AttemptResult { dropped: collected.dropped, ..nothing(outcome) },
             Err(_) => nothing(outcome),

@@ -154,5 +154,5 @@ fn result(held: &Held, finish: &Finish) -> AttemptResult {
         },
     };
     let output = if finish.output.is_empty() { Value::Null } else { Value::Object(finish.output.clone()) };
-    AttemptResult { outcome, output, dropped: finish.dropped.clone() }
+    AttemptResult { outcome, output, dropped: finish.dropped.clone(), unconfirmed: Vec::new() }
 }

@@ -230,7 +230,9 @@ impl<'a> Call<'a> {
             Some(executor) => format!("executor `{executor}` was lost while it held this attempt"),
             None => "its executor was lost while it held this attempt".to_owned(),
         };
-        self.end_attempt(key, AttemptResult::failed(Failure::new(failure_code::EXECUTOR_LOST, message)));
+        let mut result = AttemptResult::failed(Failure::new(failure_code::EXECUTOR_LOST, message.clone()));
+        result.unconfirmed.extend(stopping.then_some(message));
+        self.end_attempt(key, result);
         Ok(())
     }
 

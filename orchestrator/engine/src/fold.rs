@@ -188,11 +188,7 @@ impl Run {
         self.drop_deadline(index);
         let step = &mut self.steps[index as usize];
         let mut last = match step.items.last_mut().map(|item| &mut item.status) {
-            Some(ItemStatus::Done(result)) => AttemptResult {
-                output: result.output.take(),
-                dropped: std::mem::take(&mut result.dropped),
-                ..AttemptResult::cancelled()
-            },
+            Some(ItemStatus::Done(result)) => std::mem::replace(result, AttemptResult::cancelled()),
             Some(ItemStatus::Ready | ItemStatus::Started { .. } | ItemStatus::Backoff { .. }) | None => {
                 AttemptResult::cancelled()
             }
@@ -203,6 +199,7 @@ impl Run {
             outcome: outcome.clone(),
             output: output.cloned().unwrap_or_else(|| last.output.take()),
             dropped: last.dropped,
+            unconfirmed: last.unconfirmed,
             label: label.map(str::to_owned),
             fired: fired.into(),
         }));

@@ -176,6 +176,8 @@ pub struct Ended {
     pub output: Value,
     /// What it put out without having declared it, by name.
     pub dropped: Vec<String>,
+    /// Processes that nobody could confirm to be gone, in words.
+    pub unconfirmed: Vec<String>,
     /// Its label.
     pub label: Option<String>,
     /// The edges it fired.

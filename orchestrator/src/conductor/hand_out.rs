@@ -19,7 +19,6 @@ use crate::dispatch::carry::{Carried, Carry, Wish};
 /// An attempt that is out: the way to tell its task something, and the task.
 pub(super) struct Out {
     wish: watch::Sender<Wish>,
-    executor: ExecutorName,
     task: tokio::task::AbortHandle,
 }
 
@@ -62,7 +61,7 @@ impl Conductor {
         let (sender, receiver) = watch::channel(wish);
         let mut carry = Carry {
             work,
-            executor: executor.clone(),
+            executor,
             links: self.links.clone(),
             wish: receiver,
             log: self.log.clone(),
@@ -90,7 +89,7 @@ impl Conductor {
                 },
             }
         });
-        self.out.insert(id, Out { wish: sender, executor, task: task.abort_handle() });
+        self.out.insert(id, Out { wish: sender, task: task.abort_handle() });
         let _ = registered.send(());
     }
 
@@ -99,11 +98,10 @@ impl Conductor {
         for left in &report.unconfirmed {
             warn!(self.log, "process not confirmed gone"; "attempt" => %attempt, "process" => left);
         }
-        if let Some(out) = self.out.get(&attempt) {
-            self.registry.release(&out.executor, attempt);
-            self.room = true;
-        }
-        let input = Input::Report { attempt: attempt.key, result: report.result };
+        self.room |= self.registry.release(attempt);
+        let mut result = report.result;
+        result.unconfirmed.extend(report.unconfirmed);
+        let input = Input::Report { attempt: attempt.key, result };
         let turn = Turn::Report { input, logs: Some((attempt.key, report.logs)), taken };
         match self.slots.get(&attempt.run) {
             Some(_) => self.tell(attempt.run, turn),
@@ -119,9 +117,8 @@ impl Conductor {
     pub(super) fn lose(&mut self, attempt: AttemptId, began: Began) {
         if let Some(out) = self.out.remove(&attempt) {
             out.task.abort();
-            self.registry.release(&out.executor, attempt);
-            self.room = true;
         }
+        self.room |= self.registry.release(attempt);
         self.tell(attempt.run, Turn::Input(Input::Lost { attempt: attempt.key, began }));
     }
 
@@ -135,12 +132,12 @@ impl Conductor {
             Event::AttemptEnded { node, visit, item, attempt, result, .. } => {
                 let key = AttemptKey { step: StepId { node: *node, visit: *visit }, item: *item, attempt: *attempt };
                 let code = result.outcome.failure().map_or("", |failure| failure.code.as_str());
-                if let Some(out) = self.out.remove(&key.of(run)) {
-                    if code == failure_code::EXECUTOR_LOST {
-                        out.task.abort();
-                    }
-                    self.registry.release(&out.executor, key.of(run));
+                // The task of an attempt that was reported goes on to acknowledge; that of a lost one has no more to do.
+                let out = self.out.remove(&key.of(run));
+                if let Some(out) = out.filter(|_| code == failure_code::EXECUTOR_LOST) {
+                    out.task.abort();
                 }
+                self.registry.release(key.of(run));
                 slog::debug!(self.log, "attempt ended"; "attempt" => %key.of(run),
                     "outcome" => result.outcome.word(), "code" => code);
             }

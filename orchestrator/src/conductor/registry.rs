@@ -4,7 +4,7 @@
 //! attempts, never a count that goes up and down; nobody is lost until a whole lease has passed since the orchestrator
 //! started. Never speaks to anybody.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use gorch_engine::{Offer, Offers};
@@ -53,12 +53,13 @@ pub(crate) struct Registry {
     started: Timestamp,
     lease: Duration,
     executors: BTreeMap<ExecutorName, Entry>,
+    holders: HashMap<AttemptId, ExecutorName>,
     offers: Offers,
 }
 
 impl Registry {
     pub(crate) fn new(started: Timestamp, lease: Duration) -> Self {
-        Registry { started, lease, executors: BTreeMap::new(), offers: Offers::none() }
+        Registry { started, lease, executors: BTreeMap::new(), holders: HashMap::new(), offers: Offers::none() }
     }
 
     /// An executor that the journal knows.
@@ -135,14 +136,14 @@ impl Registry {
     pub(crate) fn hold(&mut self, name: &ExecutorName, attempt: AttemptId) {
         if let Some(entry) = self.executors.get_mut(name) {
             entry.held.insert(attempt);
+            self.holders.insert(attempt, name.clone());
         }
     }
 
-    /// It holds it no longer. Tells whether that made room.
-    pub(crate) fn release(&mut self, name: &ExecutorName, attempt: AttemptId) {
-        if let Some(entry) = self.executors.get_mut(name) {
-            entry.held.remove(&attempt);
-        }
+    /// An attempt is held no longer. Tells whether it was.
+    pub(crate) fn release(&mut self, attempt: AttemptId) -> bool {
+        let holder = self.holders.remove(&attempt).and_then(|name| self.executors.get_mut(&name));
+        holder.is_some_and(|entry| entry.held.remove(&attempt))
     }
 
     /// Who takes work now, by what each of them holds.
@@ -261,7 +262,7 @@ mod tests {
         registry.hold(&name, attempt);
         registry.hold(&name, attempt);
         assert_eq!(registry.offers().0[0].held, 1, "the same attempt twice is one");
-        registry.release(&name, attempt);
+        assert!(registry.release(attempt));
         assert_eq!(registry.offers().0[0].held, 0);
     }
 }

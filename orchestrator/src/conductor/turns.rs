@@ -187,10 +187,13 @@ impl Conductor {
             }
             live.armed = wake;
         }
-        if live.run.demands().next().is_some() {
-            self.hungry.insert(run);
-        } else {
+        if live.run.demands().next().is_none() {
             self.hungry.remove(&run);
+        } else {
+            self.hungry.insert(run);
+            // Room that came up while the append was under way was not offered to this run.
+            let offers = self.registry.offers();
+            self.room |= live.run.demands().any(|demand| offers.meet(demand));
         }
         if !live.queue.is_empty() {
             self.stirred.insert(run);
@@ -237,8 +240,8 @@ impl Conductor {
                 self.settle_down(run);
             }
             Err(error) => {
-                for (attempt, executor) in live.run.handed_out() {
-                    self.registry.release(executor, attempt.of(run));
+                for (attempt, _) in live.run.handed_out() {
+                    self.registry.release(attempt.of(run));
                 }
                 self.room = true;
                 let answer = match &error {
@@ -264,10 +267,10 @@ impl Conductor {
             self.timers.remove(&(at, run));
         }
         self.hungry.remove(&run);
-        for (attempt, executor) in live.run.handed_out() {
+        for (attempt, _) in live.run.handed_out() {
             let id = attempt.of(run);
             if !self.out.contains_key(&id) {
-                self.registry.release(executor, id);
+                self.registry.release(id);
             }
         }
         self.waiting_for_end.entry(run).or_default().append(&mut live.waiters);

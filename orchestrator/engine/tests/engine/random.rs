@@ -94,7 +94,10 @@ fn random_graphs_with_loops_end_as_a_naive_reading_of_the_rules_says() {
         let job: Job = Box::new(move |run, key| {
             let (outcome, label) = outcome_of(&path_of(run, key.step), seed);
             let output = label.map_or(serde_json::json!({}), |label| serde_json::json!({ "choice": label }));
-            (AttemptResult { outcome, output, dropped: vec![] }, mix(seed ^ u64::from(key.step.node.0)) % 5)
+            (
+                AttemptResult { outcome, output, ..AttemptResult::cancelled() },
+                mix(seed ^ u64::from(key.step.node.0)) % 5,
+            )
         });
         let mut world = World::new(workflow, job);
         world.seed = seed;
@@ -159,7 +162,7 @@ fn random_world(seed: u64) -> World {
         let (outcome, label) = outcome_of(&path, seed);
         let output = label.map_or(serde_json::json!({}), |label| serde_json::json!({ "choice": label }));
         let takes = mix(seed ^ mix(u64::from(key.step.node.0) << 8 | u64::from(key.step.visit))) % 5_000;
-        (AttemptResult { outcome, output, dropped: vec![] }, takes)
+        (AttemptResult { outcome, output, ..AttemptResult::cancelled() }, takes)
     });
     let mut world = World::of(Plan::with_visit_cap(Arc::new(workflow), 30), job);
     world.seed = seed;
