@@ -1,1 +1,10 @@
-//! Placeholder root of the room; filled in by the commits that follow.
+//! Whole systems on loopback, for tests: real processes, real mutual TLS, real files.
+
+pub mod binaries;
+pub mod graphs;
+pub mod processes;
+pub mod stand;
+pub mod wait;
+
+pub use stand::Stand;
+pub use wait::until;

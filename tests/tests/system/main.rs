@@ -1,0 +1,10 @@
+//! The whole system: real processes on loopback, over mutual TLS, with kill -9 and bad manners.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_input;
+mod cancel;
+mod crash;
+mod many;
+mod placing;
+mod whole_life;
