@@ -191,9 +191,11 @@ impl Supervisor {
         let folder = self.ledger.folder(held.id);
         let collected = spawn_blocking(move || output::collect(&folder, &work as &Work, None)).await;
         match collected {
-            Ok(collected) if !collected.output.is_empty() => {
-                AttemptResult { output: Value::Object(collected.output), dropped: collected.dropped, ..nothing(outcome) }
-            }
+            Ok(collected) if !collected.output.is_empty() => AttemptResult {
+                output: Value::Object(collected.output),
+                dropped: collected.dropped,
+                ..nothing(outcome)
+            },
             Ok(collected) => AttemptResult { dropped: collected.dropped, ..nothing(outcome) },
             Err(_) => nothing(outcome),
         }

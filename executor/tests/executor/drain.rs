@@ -1,0 +1,172 @@
+//! Being known to an orchestrator, and going away.
+
+use std::sync::{Arc, Mutex};
+
+use gorch_certs::{Credentials, Watch, serve};
+use gorch_schema::Outcome;
+use gorch_schema::work::{AttemptState, Registration};
+use reqwest::StatusCode;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use warp::Filter;
+
+use crate::house::{House, failure, holds, problem};
+
+/// An orchestrator that only takes registrations.
+struct Registry {
+    seen: Arc<Mutex<Vec<(String, Registration)>>>,
+    _end: DropGuard,
+}
+
+impl Registry {
+    async fn start(house: &House, listener: TcpListener) -> Self {
+        let seen: Arc<Mutex<Vec<(String, Registration)>>> = Arc::default();
+        let end = CancellationToken::new();
+        let log = slog::Logger::root(slog::Discard, slog::o!());
+        let credentials = Credentials::for_orchestrator(&house.path("certs")).unwrap();
+        let watch = Watch::start(credentials, end.clone(), log.clone()).unwrap();
+        let into = Arc::clone(&seen);
+        let route = warp::put().and(warp::path!("v1" / "executors" / String)).and(warp::body::json()).map(
+            move |name: String, registration: Registration| {
+                into.lock().unwrap().push((name.clone(), registration));
+                warp::reply::json(&json!({"name": name, "heartbeat_ms": 60, "lease_ms": 1000}))
+            },
+        );
+        tokio::spawn(serve(listener, watch, route, end.clone(), log));
+        Registry { seen, _end: end.drop_guard() }
+    }
+
+    fn last(&self) -> Option<Registration> {
+        self.seen.lock().unwrap().last().map(|(_, registration)| registration.clone())
+    }
+
+    fn count(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+}
+
+/// An address where somebody will listen later.
+async fn reserved() -> (std::net::SocketAddr, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    (listener.local_addr().unwrap(), listener)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_registers_and_beats() {
+    let (address, listener) = reserved().await;
+    let mut house = House::empty(&["--slots", "3", "--label", "zone=a", "--label", "disk=fast"]);
+    house.orchestrator = format!("https://{address}/");
+    let registry = Registry::start(&house, listener).await;
+    house.start();
+    assert!(holds(|| registry.count() >= 3), "it beats as often as it is told");
+    let seen = registry.seen.lock().unwrap().clone();
+    assert!(seen.iter().all(|beat| *beat == seen[0]), "each beat says the same");
+    let (name, registration) = &seen[0];
+    assert_eq!(name, "e1");
+    assert_eq!(registration.url, house.logged("executor listens")["url"].as_str().unwrap());
+    assert_eq!((registration.engines.clone(), registration.slots), (vec!["shell".to_owned()], 3));
+    assert_eq!(registration.labels["zone"], "a");
+    assert!(!registration.draining);
+    house.kill();
+    house.start();
+    assert!(holds(|| registry.last().unwrap().boot != registration.boot), "another start has another boot id");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orchestrator_that_comes_later_is_found() {
+    let (address, listener) = reserved().await;
+    drop(listener);
+    let mut house = House::empty(&[]);
+    house.orchestrator = format!("https://{address}");
+    house.start();
+    let cause = house.logged("not registered")["cause"].to_string();
+    assert!(cause.contains("nothing listens there"), "{cause}");
+    let registry = Registry::start(&house, TcpListener::bind(address).await.unwrap()).await;
+    house.logged("registered");
+    assert!(registry.count() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_drains_running_jobs_end_and_waiting_ones_stay_for_the_next_start() {
+    let (address, listener) = reserved().await;
+    let mut house = House::empty(&["--slots", "1"]);
+    house.orchestrator = format!("https://{address}");
+    let registry = Registry::start(&house, listener).await;
+    house.start();
+    house.hand_in(&house.script(0, "echo up > up; while ! [ -e go ]; do sleep 0.01; done")).await;
+    house.hand_in(&house.script(1, "echo ran >> ran")).await;
+    house.file("up");
+    house.signal("TERM");
+    assert!(holds(|| registry.last().is_some_and(|registration| registration.draining)), "the orchestrator is told");
+    let (status, problem) = problem(house.put(&house.script(2, "true")).await).await;
+    assert_eq!((status, problem.code.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"));
+    assert!(matches!(house.state(house.id(0)).await, AttemptState::Running { .. }));
+    std::fs::write(house.path("go"), "").unwrap();
+    assert_eq!(house.report(house.id(0)).await.result.outcome, Outcome::Succeeded, "readable while it drains");
+    house.acknowledge(house.id(0), 1).await;
+    assert!(house.ended().success(), "the last acknowledgement ends it");
+    assert!(!house.path("ran").exists());
+    house.start();
+    assert_eq!(house.report(house.id(1)).await.result.outcome, Outcome::Succeeded);
+    assert_eq!(house.file("ran"), "ran\n");
+}
+
+#[tokio::test]
+async fn after_the_drain_deadline_jobs_are_stopped_and_reported() {
+    let mut house = House::new(&["--drain", "200ms", "--grace", "0s"]);
+    house.hand_in(&house.script(0, "echo up > up; sleep 1000")).await;
+    house.file("up");
+    house.signal("TERM");
+    assert!(house.ended().success());
+    assert_eq!(house.processes(), Vec::<i32>::new());
+    house.start();
+    let report = house.report(house.id(0)).await;
+    let expected = "the executor went away, and stopped it after the drain deadline";
+    assert_eq!(failure(&report), ("executor_lost", expected), "unacknowledged, so reported again");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once_and_the_job_is_found_again() {
+    let mut house = House::new(&["--grace", "0s"]);
+    house.hand_in(&house.script(0, "echo up > up; sleep 1000")).await;
+    house.file("up");
+    house.signal("TERM");
+    house.logged("executor drains");
+    house.signal("INT");
+    assert_eq!(house.ended().code(), Some(130));
+    assert!(!house.processes().is_empty());
+    house.start();
+    assert_eq!(failure(&house.report(house.id(0)).await).0, "executor_lost");
+    assert_eq!(house.processes(), Vec::<i32>::new());
+}
+
+#[tokio::test]
+async fn health_is_answered_in_plain_http() {
+    let (address, listener) = reserved().await;
+    drop(listener);
+    let house = House::new(&["--health", &address.to_string()]);
+    house.hand_in(&house.script(0, "echo up > up; sleep 1000")).await;
+    let status = async |path: &str| reqwest::get(format!("http://{address}{path}")).await.unwrap().status();
+    assert_eq!((status("/healthz").await, status("/readyz").await), (StatusCode::OK, StatusCode::OK));
+    house.signal("TERM");
+    house.logged("executor drains");
+    assert_eq!(status("/healthz").await, StatusCode::OK);
+    assert_eq!(status("/readyz").await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn an_executor_lives_in_any_process() {
+    let house = House::empty(&[]);
+    let name = "e1".parse().unwrap();
+    let mut config =
+        gorch_executor::Config::new(house.path("data"), house.path("certs"), house.orchestrator.clone(), name).unwrap();
+    config.listen = "127.0.0.1:0".parse().unwrap();
+    config.strays = gorch_executor::Strays::Leave;
+    let log = slog::Logger::root(slog::Discard, slog::o!());
+    let executor = gorch_executor::Executor::start(config, log).await.unwrap();
+    let client = crate::house::client(&Credentials::for_orchestrator(&house.path("certs")).unwrap());
+    let ping = client.get(format!("https://{}/v1/ping", executor.address())).send().await.unwrap();
+    assert_eq!(ping.status(), StatusCode::OK);
+    executor.shutdown_within(std::time::Duration::ZERO).await;
+}
