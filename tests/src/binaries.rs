@@ -15,9 +15,13 @@ pub fn binary(name: &str) -> PathBuf {
 
 fn build() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
-    let folder = test.ancestors().nth(2).expect("tests live in TARGET/PROFILE/deps").to_owned();
+    let beside = test.parent().expect("a program lives in a folder");
+    // Tests live in TARGET/PROFILE/deps, other programs in TARGET/PROFILE.
+    let folder = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside }.to_owned();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--workspace", "--bins", "--quiet", "--locked"]).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    cargo
+        .args(["build", "--workspace", "--bins", "--quiet", "--locked"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     if folder.ends_with("release") {
         cargo.arg("--release");
     }

@@ -103,6 +103,12 @@ impl Stand {
         self.orchestrator.as_ref().expect("the orchestrator runs").id()
     }
 
+    /// The process ids of the orchestrator and of executor `e1`.
+    pub fn processes(&self) -> [u32; 2] {
+        let executor = self.executors.get("e1").and_then(|running| running.child.as_ref());
+        [self.orchestrator_pid(), executor.expect("executor e1 runs").id()]
+    }
+
     fn log(&self, name: &str) -> File {
         let path = self.folder.path().join(format!("{name}.log"));
         File::options().create(true).append(true).open(path).expect("a log file can be opened")
@@ -223,7 +229,10 @@ impl Drop for Stand {
         for name in &names {
             // Gently first: an executor that is asked to go takes its jobs along.
             if let Some(child) = self.executors.get_mut(name).and_then(|running| running.child.as_mut()) {
-                let _ = rustix::process::kill_process(rustix::process::Pid::from_child(child), rustix::process::Signal::KILL);
+                let _ = rustix::process::kill_process(
+                    rustix::process::Pid::from_child(child),
+                    rustix::process::Signal::KILL,
+                );
                 let _ = child.wait();
             }
         }

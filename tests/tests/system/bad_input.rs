@@ -34,7 +34,8 @@ fn nil(id: usize) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_document_is_refused_with_its_place_and_nothing_else_is_touched() {
     let stand = Stand::with_executor(1).await;
-    let witness = stand.submit(&document("witness", vec![script(0, "w", "while [ ! -e go ]; do sleep 0.05; done")], &[])).await;
+    let witness =
+        stand.submit(&document("witness", vec![script(0, "w", "while [ ! -e go ]; do sleep 0.05; done")], &[])).await;
 
     let (status, problem) = post(&stand, "this is not json").await;
     assert_eq!((status, problem.code.as_str()), (400, "bad_json"));
@@ -50,10 +51,18 @@ async fn every_bad_document_is_refused_with_its_place_and_nothing_else_is_touche
     let lonely = json!({"edges": [{"from": 1, "to": 2}, {"from": 2, "to": 1}],
         "nodes": [nil(0), {"id": 1, "join": "any"}, {"id": 2, "join": "any"}]});
     refused(&stand, lonely, "unreachable", "/nodes/1").await;
-    refused(&stand, json!({"nodes": [{"id": 0, "engine": "shel", "artifact": "x"}]}), "unknown_engine", "/nodes/0/engine").await;
+    refused(
+        &stand,
+        json!({"nodes": [{"id": 0, "engine": "shel", "artifact": "x"}]}),
+        "unknown_engine",
+        "/nodes/0/engine",
+    )
+    .await;
     refused(&stand, json!({"nodes": [nil(0)], "nodez": 1}), "unknown_field", "/nodez").await;
-    refused(&stand, json!({"nodes": [{"id": 0, "engine": "nil", "lock": "l"}]}), "not_supported_yet", "/nodes/0/lock").await;
-    let hostile = json!({"id": 0, "engine": "shell", "artifact": "true", "args": ["A=get_attribute (a{1000}){1000}:x"]});
+    refused(&stand, json!({"nodes": [{"id": 0, "engine": "nil", "lock": "l"}]}), "not_supported_yet", "/nodes/0/lock")
+        .await;
+    let hostile =
+        json!({"id": 0, "engine": "shell", "artifact": "true", "args": ["A=get_attribute (a{1000}){1000}:x"]});
     refused(&stand, json!({"nodes": [hostile]}), "bad_reference", "/nodes/0/args/0").await;
 
     let (status, problem) = post(&stand, vec![b'{'; 10 << 20]).await;

@@ -18,7 +18,8 @@ async fn a_cancelled_run_leaves_no_process_and_says_canceled_only_then() {
     let mut stand = Stand::new().await;
     stand.add_executor("e1", &["--slots", "2", "--grace", "300ms"]).await;
     let after = json!({"id": 1, "name": "after", "engine": "nil"});
-    let run = stand.submit(&document("stubborn", vec![script(0, "stubborn", STUBBORN), after], &[(0, 1, "finished")])).await;
+    let run =
+        stand.submit(&document("stubborn", vec![script(0, "stubborn", STUBBORN), after], &[(0, 1, "finished")])).await;
     let mark = format!("GORCH_RUN={run}");
     let ready = stand.work().join("ready");
     until("the job has made its children", || async {

@@ -17,7 +17,8 @@ const NODES: usize = 200;
 fn noting(id: usize) -> Value {
     let fails = if id % 17 == 5 { "exit 3" } else { "exit 0" };
     let pause = 5 + id * 7 % 20;
-    let script = format!("#!/bin/sh\necho \"start {id}\" >> done\nsleep 0.{pause:02}\necho \"end {id}\" >> done\n{fails}\n");
+    let script =
+        format!("#!/bin/sh\necho \"start {id}\" >> done\nsleep 0.{pause:02}\necho \"end {id}\" >> done\n{fails}\n");
     json!({"id": id, "name": format!("n{id}"), "engine": "shell", "artifact": script})
 }
 
@@ -75,7 +76,8 @@ async fn an_orchestrator_killed_fifty_times_runs_every_node_exactly_once_and_in_
 async fn an_executor_killed_again_and_again_repeats_only_what_is_idempotent_and_leaves_no_orphan() {
     let mut stand = Stand::with_executor(4).await;
     let n = 80;
-    let edges: Vec<(usize, usize, &str)> = Vec::from_iter(layered(n, 8, 2).into_iter().map(|(a, b)| (a, b, "finished")));
+    let edges: Vec<(usize, usize, &str)> =
+        Vec::from_iter(layered(n, 8, 2).into_iter().map(|(a, b)| (a, b, "finished")));
     let nodes = (0..n).map(|id| {
         let mut node = noting(id);
         node["idempotent"] = json!(id % 2 == 0);
@@ -122,7 +124,8 @@ async fn an_executor_killed_again_and_again_repeats_only_what_is_idempotent_and_
 async fn an_accepted_submit_survives_a_kill_right_after_the_answer() {
     let mut stand = Stand::new().await;
     for _ in 0..5 {
-        let run = stand.submit(&document("kept", vec![json!({"id": 0, "engine": "sleep", "args": ["10ms"]})], &[])).await;
+        let run =
+            stand.submit(&document("kept", vec![json!({"id": 0, "engine": "sleep", "args": ["10ms"]})], &[])).await;
         stand.kill_orchestrator();
         stand.start_orchestrator().await;
         assert_eq!(stand.ended(run).await.state, "success");

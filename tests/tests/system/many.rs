@@ -42,7 +42,8 @@ async fn two_thousand_sleeping_runs_do_no_work() {
         (processes::cpu(pid) - before <= Duration::from_millis(20)).then_some(())
     })
     .await;
-    let page = stand.client().list(&gorch_client::runs::ListQuery { limit: Some(1_000), ..Default::default() }).await.unwrap();
+    let page =
+        stand.client().list(&gorch_client::runs::ListQuery { limit: Some(1_000), ..Default::default() }).await.unwrap();
     assert!(page.tasks.iter().all(|run| run.state == "running"));
     assert!(page.next.is_some());
 }

@@ -5,7 +5,8 @@ use gorch_tests::{Stand, until};
 use serde_json::{Value, json};
 
 fn on(id: usize, more: Value) -> Value {
-    let mut node = json!({"id": id, "name": format!("n{id}"), "engine": "shell", "artifact": "#!/bin/sh\nsleep 0.05\n"});
+    let mut node =
+        json!({"id": id, "name": format!("n{id}"), "engine": "shell", "artifact": "#!/bin/sh\nsleep 0.05\n"});
     node.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     node
 }

@@ -9,7 +9,11 @@ use serde_json::json;
 #[tokio::test(flavor = "multi_thread")]
 async fn outputs_pass_between_nodes_and_every_route_tells_the_same_story() {
     let stand = Stand::with_executor(2).await;
-    let mut build = script(0, "build", "echo compiling >&2; echo version=1.2.3; echo 'size=7' > $GORCH_OUTPUT; echo extra=no >> $GORCH_OUTPUT");
+    let mut build = script(
+        0,
+        "build",
+        "echo compiling >&2; echo version=1.2.3; echo 'size=7' > $GORCH_OUTPUT; echo extra=no >> $GORCH_OUTPUT",
+    );
     build["output"] = json!({"version": "", "size": ""});
     let mut deploy = script(1, "deploy", "echo \"$1 $2 $WHO $(cat)\"");
     deploy["args"] = json!(["V=get_attribute build:version", "plain text"]);
@@ -54,7 +58,10 @@ async fn the_same_idempotency_key_is_the_same_run_also_after_a_kill() {
     assert_eq!(stand.client().submit(text, &how).await.unwrap().id, first);
     let other = document("other", vec![json!({"id": 0, "engine": "nil"})], &[]).to_string();
     let refused = stand.client().submit(other, &how).await.unwrap_err();
-    assert!(matches!(&refused, gorch_client::Error::Problem(problem) if problem.code == "idempotency_conflict"), "{refused:?}");
+    assert!(
+        matches!(&refused, gorch_client::Error::Problem(problem) if problem.code == "idempotency_conflict"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +93,8 @@ async fn a_listener_goes_on_where_it_stopped_through_a_restart_of_the_orchestrat
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_answered_by_its_handler_and_an_ended_run_can_be_forgotten() {
     let stand = Stand::with_executor(1).await;
-    let nodes = vec![script(0, "bad", "echo oh no >&2; exit 3"), script(1, "cleanup", "true"), script(2, "never", "true")];
+    let nodes =
+        vec![script(0, "bad", "echo oh no >&2; exit 3"), script(1, "cleanup", "true"), script(2, "never", "true")];
     let end = stand.run(&document("answered", nodes, &[(0, 1, "failed:exit_*"), (0, 2, "succeeded")])).await;
     assert_eq!((end.state.as_str(), end.counts.notrunnable, end.counts.success), ("success", 1, 1));
     assert_eq!(stand.client().delete(end.id).await.unwrap().did, "nothing", "it ended a moment ago");
