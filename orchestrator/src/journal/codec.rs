@@ -60,7 +60,13 @@ mod tests {
 
     #[test]
     fn a_fraction_reads_back_to_the_last_bit() {
-        for number in [0.1 + 0.2, 1.0 / 3.0, 122.416_294_033_786_585_f64, f64::MIN_POSITIVE, 5e-324, f64::MAX] {
+        let mut bits = 1u64;
+        for _ in 0..10_000 {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let number = f64::from_bits(bits);
+            if !number.is_finite() {
+                continue;
+            }
             let result = AttemptResult::succeeded(json!(number));
             let (node, visit, item, attempt) = (NodeId(0), 0, 0, 1);
             let written = vec![Event::AttemptEnded { node, visit, item, attempt, result, retry_at: None, late: false }];

@@ -187,9 +187,9 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Is this run one of them?
-    pub(crate) fn shows(&self, run: &RunSummary) -> bool {
-        self.state.is_none_or(|state| state.word() == run.state)
+    /// Is a run one of them that was accepted like this and is now in this state (its word)?
+    pub(crate) fn shows(&self, run: &RunSummary, state: &str) -> bool {
+        self.state.is_none_or(|wanted| wanted.word() == state)
             && self.name.as_ref().is_none_or(|name| *name == run.name)
             && self.label.as_ref().is_none_or(|label| label.is_on(&run.labels))
             && self.since.is_none_or(|since| run.start_date >= since)
@@ -280,7 +280,8 @@ pub trait Journal: Send + Sync + 'static {
     /// What the attempt wrote; none: nothing was kept.
     fn logs(&self, run: RunId, attempt: AttemptKey) -> BoxFuture<'static, Result<Option<Logs>, Error>>;
 
-    /// The events of all runs after `after`, in the order of commit.
+    /// The events of all runs, or of those that the filter shows, after `after`, in the order of commit. A filter for
+    /// a run that is not there is refused like a read of it.
     fn feed(&self, filter: FeedFilter, after: Cursor, limit: usize) -> BoxFuture<'static, Result<Feed, Error>>;
 
     /// Deletes a run that has ended: events, logs, key and locks. What stays is that it existed.

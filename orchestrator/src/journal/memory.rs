@@ -45,6 +45,8 @@ struct State {
 struct Run {
     id: RunId,
     head: Head,
+    /// As it was accepted: what filters look at, but for the state.
+    accepted: RunSummary,
     summary: RunSummary,
     /// Places of its rows in the feed, by the number of the first event.
     rows: BTreeMap<u64, u64>,
@@ -136,7 +138,8 @@ impl State {
             && after == 0
         {
             let (rows, logs) = (BTreeMap::new(), HashMap::new());
-            self.runs.insert(number, Run { id: run, head, summary: summary.clone(), rows, logs });
+            self.runs
+                .insert(number, Run { id: run, head, accepted: summary.clone(), summary: summary.clone(), rows, logs });
         }
         let kept = self.runs.get_mut(&number).expect("checked: a new run has a summary, an old one is kept");
         kept.head = Head { last, ended: kept.head.ended.or(ended) };
@@ -157,20 +160,23 @@ impl State {
 
     fn summaries(&self, filter: &Filter, from: Option<PageCursor>, limit: usize) -> Page {
         let range = ..from.map_or(u64::MAX, |from| from.0);
-        let mut found = self.runs.range(range).rev().filter(|(_, run)| filter.shows(&run.summary));
+        let mut found = self.runs.range(range).rev().filter(|(_, run)| filter.shows(&run.accepted, &run.summary.state));
         let page: Vec<_> = found.by_ref().take(limit.max(1)).collect();
         let next = found.next().and_then(|_| page.last()).map(|(number, _)| PageCursor(**number));
         Page { runs: page.into_iter().map(|(_, run)| run.summary.clone()).collect(), corrupt: Vec::new(), next }
     }
 
-    fn feed(&self, filter: &FeedFilter, after: Cursor, limit: usize) -> Feed {
+    fn feed(&self, filter: &FeedFilter, after: Cursor, limit: usize) -> Result<Feed, Error> {
+        if let Some(run) = filter.run {
+            self.run(run)?;
+        }
         let from = self.feed.range(..=after.0.saturating_add(1)).next_back().map_or(1, |(place, _)| *place);
         let shown = |run: &RunId| {
             filter.run.is_none_or(|wanted| wanted == *run)
                 && filter
                     .namespace
                     .as_ref()
-                    .is_none_or(|wanted| self.run(*run).is_ok_and(|run| run.summary.namespace == *wanted))
+                    .is_none_or(|wanted| self.run(*run).is_ok_and(|run| run.accepted.namespace == *wanted))
         };
         let rows: Vec<_> = self
             .feed
@@ -186,7 +192,7 @@ impl State {
             Some(last) if rows.len() == limit.max(1) => Cursor(last.cursor.0 + last.row.events.len() as u64 - 1),
             _ => Cursor(self.newest_event.max(after.0)),
         };
-        Feed { rows, corrupt: Vec::new(), next }
+        Ok(Feed { rows, corrupt: Vec::new(), next })
     }
 
     fn forget(&mut self, run: RunId, at: Timestamp) -> Result<(), Error> {
@@ -260,7 +266,7 @@ impl Journal for Memory {
     }
 
     fn feed(&self, filter: FeedFilter, after: Cursor, limit: usize) -> BoxFuture<'static, Result<Feed, Error>> {
-        done(Ok(self.state().feed(&filter, after, limit)))
+        done(self.state().feed(&filter, after, limit))
     }
 
     fn forget(&self, run: RunId, at: Timestamp) -> BoxFuture<'static, Result<(), Error>> {

@@ -7,6 +7,10 @@ pub(crate) mod codec;
 pub mod contract;
 pub mod error;
 pub mod memory;
+pub mod sqlite;
+
+#[cfg(test)]
+mod conformance;
 
 pub use contract::{
     Append, AttemptLogs, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, IdempotencyKey, Journal, KeyUse,

@@ -1,0 +1,90 @@
+//! The plainest journal as the reference of the others: the same calls, the same answers, whatever the calls.
+
+use proptest::prelude::*;
+use proptest::strategy::Just;
+
+use super::given::{accept, at, ended, goes_on, run};
+use crate::journal::memory::Memory;
+use crate::journal::sqlite::Sqlite;
+use crate::journal::{Append, Claim, Cursor, FeedFilter, Filter, IdempotencyKey, Journal};
+
+/// One call. Runs, locks and keys are few, so that calls meet.
+#[derive(Debug, Clone)]
+enum Call {
+    Append(Box<Append>),
+    Read { run: u32, after: u64, limit: usize },
+    Forget(u32),
+    Key(u8),
+    List { limit: usize },
+    Feed { of: Option<u32>, after: u64, limit: usize },
+}
+
+fn claims() -> impl Strategy<Value = Vec<Claim>> {
+    let claim = (0..3u8, any::<bool>()).prop_map(|(lock, take)| {
+        let lock = format!("lock {lock}");
+        if take { Claim::Take(lock) } else { Claim::Release(lock) }
+    });
+    prop::collection::vec(claim, 0..3)
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let key = prop::option::of((0..3u8, 0..2u8).prop_map(|(key, body)| IdempotencyKey {
+        owner: "ann".into(),
+        key: key.to_string(),
+        digest: [body; 32],
+    }));
+    prop_oneof![
+        4 => (0..6u32, key, claims()).prop_map(|(n, key, claims)| Call::Append(Box::new(Append { key, claims, ..accept(n) }))),
+        6 => (0..6u32, 1..6u64, 1..4u32, claims())
+            .prop_map(|(n, after, count, claims)| Call::Append(Box::new(Append { claims, ..goes_on(n, after, count) }))),
+        2 => (0..6u32, 1..6u64).prop_map(|(n, after)| Call::Append(Box::new(ended(n, after)))),
+        2 => (0..6u32).prop_map(Call::Forget),
+        2 => (0..7u32, 0..12u64, 1..4usize).prop_map(|(run, after, limit)| Call::Read { run, after, limit }),
+        1 => (0..3u8).prop_map(Call::Key),
+        1 => (1..5usize).prop_map(|limit| Call::List { limit }),
+        2 => (prop::option::of(0..6u32), 0..30u64, 1..5usize)
+            .prop_map(|(of, after, limit)| Call::Feed { of, after, limit }),
+        1 => Just(Call::List { limit: 100 }),
+    ]
+}
+
+/// The answer, in words that differ wherever answers differ.
+async fn answer(journal: &dyn Journal, call: &Call) -> String {
+    match call.clone() {
+        Call::Append(append) => format!("{:?}", journal.append(*append).await),
+        Call::Read { run: n, after, limit } => {
+            format!("{:?} {:?}", journal.read(run(n), after, limit).await, journal.head(run(n)).await)
+        }
+        Call::Forget(n) => format!("{:?}", journal.forget(run(n), at(99)).await),
+        Call::Key(key) => format!("{:?}", journal.key("ann", &key.to_string()).await),
+        Call::List { limit } => {
+            let page = journal.summaries(Filter::default(), None, limit).await;
+            format!("{page:?} {:?}", journal.unfinished().await)
+        }
+        Call::Feed { of, after, limit } => {
+            let filter = FeedFilter { run: of.map(run), namespace: None };
+            let feed = journal.feed(filter, Cursor(after), limit).await;
+            format!("{feed:?} {:?}", *journal.tail().borrow())
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn both_journals_answer_every_call_alike(calls in prop::collection::vec(call(), 1..80), close_at in 0..80usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let (memory, mut sqlite) = (Memory::new(), Sqlite::open(folder.path()).unwrap());
+            for (index, call) in calls.iter().enumerate() {
+                if index == close_at {
+                    drop(sqlite);
+                    sqlite = Sqlite::open(folder.path()).unwrap();
+                }
+                assert_eq!(answer(&sqlite, call).await, answer(&memory, call).await, "call {index}: {call:?}");
+            }
+        });
+    }
+}

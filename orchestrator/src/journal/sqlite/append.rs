@@ -1,0 +1,349 @@
+//! What the writer does to the store, one job at a time, inside a transaction that is somebody else's.
+//!
+//! Owns the statements that change something. Promises: a job is refused before its first write, so that a refused
+//! job leaves no trace in the group that it was drained with. Never commits.
+
+use gorch_schema::view::RunSummary;
+use gorch_schema::{ExecutorName, RunId, Timestamp};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, named_params, params};
+
+use crate::journal::codec;
+use crate::journal::contract::{Append, Claim, IdempotencyKey};
+use crate::journal::error::{Error, KeyBody};
+
+/// A number or an instant as a column holds it. SQLite's integers have a sign; ours never reach that far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Int(pub(super) u64);
+
+impl ToSql for Int {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(i64::try_from(self.0).unwrap_or(i64::MAX).into())
+    }
+}
+
+impl FromSql for Int {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let found = value.as_i64()?;
+        u64::try_from(found).map(Int).map_err(|_| FromSqlError::OutOfRange(found))
+    }
+}
+
+/// A run's id as a column holds it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Id(pub(super) RunId);
+
+impl ToSql for Id {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.to_string().into())
+    }
+}
+
+impl FromSql for Id {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map(Id).map_err(|error| FromSqlError::Other(Box::new(error)))
+    }
+}
+
+/// Why a job was not done: the caller's doing, or the store's.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    Refused(Error),
+    Failed(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Trouble::Failed(error)
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Trouble::Refused(error)
+    }
+}
+
+/// The newest numbers that were given out. Kept beside the store, because forgetting must not give them out again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Newest {
+    pub(super) run: u64,
+    pub(super) event: u64,
+}
+
+impl Newest {
+    pub(super) fn load(store: &Connection) -> rusqlite::Result<Newest> {
+        store.prepare_cached(
+            "SELECT max((SELECT coalesce(max(number), 0) FROM runs), (SELECT coalesce(max(number), 0) FROM forgotten)),
+                    max(coalesce((SELECT position + last - first FROM events ORDER BY position DESC LIMIT 1), 0),
+                        (SELECT coalesce(max(position), 0) FROM forgotten))",
+        )?
+        .query_row([], |row| Ok(Newest { run: row.get::<_, Int>(0)?.0, event: row.get::<_, Int>(1)?.0 }))
+    }
+}
+
+/// An append whose bodies are text already.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    pub(super) run: RunId,
+    after: u64,
+    last: u64,
+    at: Timestamp,
+    ended: Option<Timestamp>,
+    body: String,
+    claims: Vec<Claim>,
+    summary: Option<EncodedSummary>,
+    key: Option<IdempotencyKey>,
+    logs: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+struct EncodedSummary {
+    state: String,
+    name: String,
+    started: Timestamp,
+    namespace: String,
+    labels: String,
+    body: String,
+}
+
+impl EncodedSummary {
+    fn of(run: RunId, summary: RunSummary) -> Result<EncodedSummary, Error> {
+        Ok(EncodedSummary {
+            body: codec::encode(run, &summary)?,
+            labels: codec::encode(run, &summary.labels)?,
+            state: summary.state,
+            name: summary.name,
+            started: summary.start_date,
+            namespace: summary.namespace,
+        })
+    }
+}
+
+impl Encoded {
+    /// Checks what can be checked without the store, and writes the bodies.
+    pub(super) fn of(append: Append) -> Result<Encoded, Error> {
+        append.check()?;
+        let ended = append.ended();
+        let Append { run, after, at, events, claims, summary, key, logs } = append;
+        let summary = summary.map(|summary| EncodedSummary::of(run, summary)).transpose()?;
+        Ok(Encoded {
+            run,
+            after,
+            last: after.saturating_add(events.len() as u64),
+            at,
+            ended,
+            body: codec::encode(run, &events)?,
+            claims,
+            summary,
+            key,
+            logs: logs
+                .iter()
+                .map(|written| Ok((written.attempt.to_string(), codec::encode(run, &written.logs)?)))
+                .collect::<Result<_, Error>>()?,
+        })
+    }
+
+    /// About how many bytes it binds.
+    pub(super) fn size(&self) -> usize {
+        let summary = self.summary.as_ref().map_or(0, |summary| summary.body.len());
+        self.body.len() + summary + self.logs.iter().map(|(_, body)| body.len()).sum::<usize>()
+    }
+
+    /// Writes it. Gives the number of the last event.
+    pub(super) fn write(&self, store: &Connection, newest: &mut Newest) -> Result<u64, Trouble> {
+        let known = self.check(store)?;
+        let number = match &known {
+            Some(known) => self.update(store, known)?,
+            None => self.insert(store, newest)?,
+        };
+        store.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
+            Int(newest.event + 1),
+            Int(number),
+            Int(self.after + 1),
+            Int(self.last),
+            self.at.as_millis(),
+            self.body
+        ])?;
+        newest.event += self.last - self.after;
+        for claim in &self.claims {
+            match claim {
+                Claim::Take(name) => store
+                    .prepare_cached("INSERT INTO claims VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                    .execute(params![name, Int(number)])?,
+                Claim::Release(name) => store
+                    .prepare_cached("DELETE FROM claims WHERE name = ?1 AND run = ?2")?
+                    .execute(params![name, Int(number)])?,
+            };
+        }
+        if let Some(key) = &self.key {
+            store.prepare_cached("INSERT INTO keys VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+                key.owner,
+                key.key,
+                key.digest,
+                Int(number)
+            ])?;
+        }
+        for (attempt, body) in &self.logs {
+            store
+                .prepare_cached(
+                    "INSERT INTO logs VALUES (?1, ?2, ?3)
+                     ON CONFLICT (run, attempt) DO UPDATE SET body = excluded.body",
+                )?
+                .execute(params![Int(number), attempt, body])?;
+        }
+        Ok(self.last)
+    }
+
+    fn check(&self, store: &Connection) -> Result<Option<Known>, Trouble> {
+        let run = self.run;
+        let known = Known::find(store, run)?;
+        if known.is_none()
+            && let Some(at) = forgotten(store, run)?
+        {
+            return Err(Error::Forgotten { run, at }.into());
+        }
+        let found = known.as_ref().map_or(0, |known| known.last);
+        if found != self.after {
+            return Err(Error::Stale { run, expected: self.after, found }.into());
+        }
+        if let Some(key) = &self.key
+            && let Some((used, digest)) = key_use(store, &key.owner, &key.key)?
+        {
+            let body = if digest == key.digest { KeyBody::Same } else { KeyBody::Different };
+            return Err(Error::KeyUsed { run: used, body }.into());
+        }
+        for claim in &self.claims {
+            let Claim::Take(name) = claim else { continue };
+            let holder = store
+                .prepare_cached(
+                    "SELECT runs.id FROM claims JOIN runs ON runs.number = claims.run WHERE claims.name = ?1",
+                )?
+                .query_row([name], |row| row.get::<_, Id>(0))
+                .optional()?;
+            if let Some(Id(holder)) = holder.filter(|holder| holder.0 != run) {
+                return Err(Error::Claimed { name: name.clone(), holder }.into());
+            }
+        }
+        Ok(known)
+    }
+
+    fn insert(&self, store: &Connection, newest: &mut Newest) -> Result<u64, Trouble> {
+        let summary = self.summary.as_ref().expect("checked: a new run has a summary");
+        store
+            .prepare_cached(
+                "INSERT INTO runs (number, id, last, ended, state, name, started, summary, namespace, labels)
+                 VALUES (:number, :id, :last, :ended, :state, :name, :started, :summary, :namespace, :labels)",
+            )?
+            .execute(named_params! {
+                ":number": Int(newest.run + 1), ":id": Id(self.run), ":last": Int(self.last),
+                ":ended": self.ended.map(Timestamp::as_millis), ":state": summary.state, ":name": summary.name,
+                ":started": summary.started.as_millis(), ":summary": summary.body,
+                ":namespace": summary.namespace, ":labels": summary.labels,
+            })?;
+        newest.run += 1;
+        Ok(newest.run)
+    }
+
+    fn update(&self, store: &Connection, known: &Known) -> Result<u64, Trouble> {
+        let ended = known.ended.or(self.ended).map(Timestamp::as_millis);
+        let number = Int(known.number);
+        match &self.summary {
+            None if ended.is_some() => store
+                .prepare_cached("UPDATE runs SET last = ?2, ended = ?3 WHERE number = ?1")?
+                .execute(params![number, Int(self.last), ended])?,
+            None => store
+                .prepare_cached("UPDATE runs SET last = ?2 WHERE number = ?1")?
+                .execute(params![number, Int(self.last)])?,
+            // Most appends leave the state as it was; then no index needs to change.
+            Some(summary) if summary.state == known.state && ended.is_none() => store
+                .prepare_cached("UPDATE runs SET last = ?2, summary = ?3 WHERE number = ?1")?
+                .execute(params![number, Int(self.last), summary.body])?,
+            Some(summary) => store
+                .prepare_cached("UPDATE runs SET last = ?2, summary = ?3, ended = ?4, state = ?5 WHERE number = ?1")?
+                .execute(params![number, Int(self.last), summary.body, ended, summary.state])?,
+        };
+        Ok(known.number)
+    }
+}
+
+/// A run as its own row shows it.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) number: u64,
+    pub(super) last: u64,
+    pub(super) ended: Option<Timestamp>,
+    state: String,
+}
+
+impl Known {
+    pub(super) fn find(store: &Connection, run: RunId) -> rusqlite::Result<Option<Known>> {
+        store
+            .prepare_cached("SELECT number, last, ended, state FROM runs WHERE id = ?1")?
+            .query_row([Id(run)], |row| {
+                Ok(Known {
+                    number: row.get::<_, Int>(0)?.0,
+                    last: row.get::<_, Int>(1)?.0,
+                    ended: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
+                    state: row.get(3)?,
+                })
+            })
+            .optional()
+    }
+}
+
+/// When the run was forgotten.
+pub(super) fn forgotten(store: &Connection, run: RunId) -> rusqlite::Result<Option<Timestamp>> {
+    store
+        .prepare_cached("SELECT at FROM forgotten WHERE id = ?1")?
+        .query_row([Id(run)], |row| row.get(0).map(Timestamp::from_millis))
+        .optional()
+}
+
+/// The run that this key made, and the digest of the body that it came with.
+pub(super) fn key_use(store: &Connection, owner: &str, key: &str) -> rusqlite::Result<Option<(RunId, [u8; 32])>> {
+    store
+        .prepare_cached(
+            "SELECT runs.id, keys.digest FROM keys JOIN runs ON runs.number = keys.run
+             WHERE keys.owner = ?1 AND keys.key = ?2",
+        )?
+        .query_row([owner, key], |row| Ok((row.get::<_, Id>(0)?.0, row.get(1)?)))
+        .optional()
+}
+
+/// Deletes a run that has ended and remembers that it was there.
+pub(super) fn forget(store: &Connection, newest: Newest, run: RunId, at: Timestamp) -> Result<u64, Trouble> {
+    let Some(known) = Known::find(store, run)? else {
+        return Err(match forgotten(store, run)? {
+            Some(at) => Error::Forgotten { run, at },
+            None => Error::Unknown { run },
+        }
+        .into());
+    };
+    if known.ended.is_none() {
+        return Err(Error::NotEnded { run }.into());
+    }
+    store
+        .prepare_cached("INSERT INTO forgotten (id, at, number, position) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![Id(run), at.as_millis(), Int(known.number), Int(newest.event)])?;
+    // Events, logs, key and locks go with it: they reference it ON DELETE CASCADE.
+    store.prepare_cached("DELETE FROM runs WHERE number = ?1")?.execute([Int(known.number)])?;
+    Ok(known.last)
+}
+
+/// Keeps a registration; the same text again writes nothing.
+pub(super) fn put_executor(
+    store: &Connection,
+    name: &ExecutorName,
+    registration: &str,
+    at: Timestamp,
+) -> Result<u64, Trouble> {
+    let written = store
+        .prepare_cached(
+            "INSERT INTO executors (name, registration, at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name) DO UPDATE SET registration = excluded.registration, at = excluded.at
+             WHERE registration <> excluded.registration",
+        )?
+        .execute(params![name.as_str(), registration, at.as_millis()])?;
+    Ok(written as u64)
+}

@@ -1,0 +1,17 @@
+//! The journal in a file: SQLite, bundled, on one machine.
+//!
+//! [`open`] makes a folder a store, [`writer`] is the one thread that changes it, [`append`] what it writes,
+//! [`readers`] the threads that look, [`query`] what they ask.
+
+mod append;
+mod journal;
+mod open;
+mod query;
+mod readers;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use journal::Sqlite;
+pub use open::{Error, SCHEMA_VERSION};

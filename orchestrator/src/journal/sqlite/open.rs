@@ -1,0 +1,225 @@
+//! From a folder to open connections: the lock, the file, its schema.
+//!
+//! Owns the list of migrations and the settings that durability rests on. Promises: a store of an older version is
+//! migrated in one transaction or not at all; a newer one, somebody else's file and a second orchestrator are refused
+//! with words that say so; files are for their owner only. Never reads or writes a run.
+
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+
+/// Step n brings a store from version n to version n + 1; a new store takes all of them.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+
+/// The version that this gorch writes.
+pub const SCHEMA_VERSION: usize = MIGRATIONS.len();
+
+/// SQLite before this loses committed writes when a WAL is reset while it is read.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// Why a folder could not be opened as a store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The SQLite in this program is too old.
+    #[error("SQLite {found}, expected 3.51.3 or later (older ones can lose committed writes)")]
+    OldSqlite {
+        /// Its version.
+        found: &'static str,
+    },
+    /// A file or the folder could not be made or read.
+    #[error("failed to prepare `{path}`")]
+    Prepare {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has the store open.
+    #[error("`{path}` is in use by process {holder}, expected no other orchestrator on this store")]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// Its process id.
+        holder: String,
+    },
+    /// SQLite refused.
+    #[error("failed to open store `{path}`")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// It is a database, but not of gorch.
+    #[error("`{path}` is another program's database, expected a gorch store or no file")]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A later gorch wrote it.
+    #[error("store `{path}` has schema version {found}, expected at most {SCHEMA_VERSION}: a later gorch wrote it")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: usize,
+    },
+    /// A migration failed; the store is as it was.
+    #[error("failed to migrate store `{path}` from schema version {from}")]
+    Migrate {
+        /// The file.
+        path: PathBuf,
+        /// The version that it still has.
+        from: usize,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file system cannot hold a write-ahead log.
+    #[error("store `{path}` has journal mode `{found}`, expected `wal` (is it on a network file system?)")]
+    NoWal {
+        /// The file.
+        path: PathBuf,
+        /// The mode that SQLite fell back to.
+        found: String,
+    },
+    /// The system gave no thread.
+    #[error("failed to start a thread of the store")]
+    Thread(#[source] io::Error),
+}
+
+/// An open store: the one connection that writes, and what makes it the only one.
+pub(super) struct Store {
+    pub(super) path: PathBuf,
+    pub(super) writer: Connection,
+    /// Held for as long as the store is open; the system lets go of it even after kill -9.
+    pub(super) lock: File,
+}
+
+/// Opens the store in this folder; makes both where they are not there.
+pub(super) fn store(dir: &Path) -> Result<Store, Error> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(Error::OldSqlite { found: rusqlite::version() });
+    }
+    let prepare = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Prepare { path, source }
+    };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(prepare(dir))?;
+    let lock = lock(dir)?;
+    let path = dir.join("gorch.db");
+    private_file(&path).map_err(prepare(&path))?;
+    // Without this a crash of the machine could lose the file's name and with it everything.
+    File::open(dir).and_then(|folder| folder.sync_all()).map_err(prepare(dir))?;
+    let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let version = version(&writer, &path)?;
+    settle(&writer, &path)?;
+    migrate(&mut writer, &path, version)?;
+    Ok(Store { path, writer, lock })
+}
+
+/// A connection that can look and never change anything.
+pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
+    let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    reader
+        .execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8192;")
+        .map_err(|source| Error::Open { path: path.to_owned(), source })?;
+    Ok(reader)
+}
+
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
+    let opened = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).and_then(|connection| {
+        connection.busy_timeout(Duration::from_secs(10))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    });
+    opened.map_err(|source| Error::Open { path: path.to_owned(), source })
+}
+
+/// Opens for reading and writing; makes it where it is not there. For its owner only, even where it was not so before.
+fn private_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+fn lock(dir: &Path) -> Result<File, Error> {
+    let path = dir.join("lock");
+    let locked = || -> io::Result<Result<File, String>> {
+        let mut file = private_file(&path)?;
+        match file.try_lock() {
+            Ok(()) => {
+                file.set_len(0)?;
+                file.rewind()?;
+                writeln!(file, "{}", std::process::id())?;
+                Ok(Ok(file))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder)?;
+                Ok(Err(holder.trim().to_owned()))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    };
+    match locked() {
+        Ok(Ok(file)) => Ok(file),
+        Ok(Err(holder)) => Err(Error::InUse { path: dir.to_owned(), holder }),
+        Err(source) => Err(Error::Prepare { path, source }),
+    }
+}
+
+/// The schema version of what is there; 0: nothing. Looks and changes nothing, so that a stranger's file stays as it is.
+fn version(connection: &Connection, path: &Path) -> Result<usize, Error> {
+    let open = |source| Error::Open { path: path.to_owned(), source };
+    let count = |sql| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map_err(open);
+    if count("SELECT count(*) FROM sqlite_schema")? == 0 {
+        return Ok(0);
+    }
+    let ours = count("SELECT count(*) FROM pragma_table_info('meta') WHERE name IN ('schema_version', 'created')")?;
+    let version = match ours {
+        2 => connection.query_row("SELECT schema_version FROM meta", [], |row| row.get::<_, u32>(0)).optional(),
+        _ => Ok(None),
+    };
+    match version.map_err(open)?.and_then(|version| usize::try_from(version).ok()) {
+        Some(found) if found > SCHEMA_VERSION => Err(Error::Newer { path: path.to_owned(), found }),
+        Some(found) if found > 0 => Ok(found),
+        Some(_) | None => Err(Error::NotOurs { path: path.to_owned() }),
+    }
+}
+
+/// What durability rests on: a write-ahead log that is synced at every commit.
+fn settle(writer: &Connection, path: &Path) -> Result<(), Error> {
+    let open = |source| Error::Open { path: path.to_owned(), source };
+    let found: String = writer.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(open)?;
+    if found != "wal" {
+        return Err(Error::NoWal { path: path.to_owned(), found });
+    }
+    writer
+        .execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;
+             PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
+        )
+        .map_err(open)
+}
+
+fn migrate(writer: &mut Connection, path: &Path, from: usize) -> Result<(), Error> {
+    let mut steps = || -> rusqlite::Result<()> {
+        let whole = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for step in &MIGRATIONS[from..] {
+            whole.execute_batch(step)?;
+        }
+        whole.execute("UPDATE meta SET schema_version = ?1", [SCHEMA_VERSION as i64])?;
+        whole.commit()
+    };
+    if from == SCHEMA_VERSION {
+        return Ok(());
+    }
+    steps().map_err(|source| Error::Migrate { path: path.to_owned(), from, source })
+}

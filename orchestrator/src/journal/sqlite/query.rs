@@ -1,0 +1,274 @@
+//! What the readers ask.
+//!
+//! Owns the statements that change nothing. Promises: an answer of several statements comes from one moment; a row
+//! that cannot be read is the trouble of its own run; no answer holds much more than [`LARGEST_ANSWER`] bytes of
+//! bodies, whatever its limit. Never loads an event for a list.
+
+use std::sync::Arc;
+
+use gorch_schema::view::RunSummary;
+use gorch_schema::work::{Logs, Registration};
+use gorch_schema::{AttemptKey, Event, ExecutorName, RunId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
+use serde::de::DeserializeOwned;
+
+use super::append::{self, Id, Int, Known, Newest, Trouble};
+use crate::journal::codec;
+use crate::journal::contract::{Cursor, Feed, FeedFilter, FeedRow, Filter, Head, KeyUse, Page, PageCursor, Row};
+use crate::journal::error::{Broken, Corrupt, Error};
+
+/// An answer stops after the body with which it passes this.
+const LARGEST_ANSWER: usize = 8 << 20;
+
+/// A row of `events` before its body is read.
+struct Stored<'row> {
+    first: u64,
+    last: u64,
+    at: Timestamp,
+    body: &'row str,
+}
+
+impl<'row> Stored<'row> {
+    /// From the columns first, last, at, body, the first of which is at `column`.
+    fn of(row: &'row rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Stored<'row>> {
+        Ok(Stored {
+            first: row.get::<_, Int>(column)?.0,
+            last: row.get::<_, Int>(column + 1)?.0,
+            at: Timestamp::from_millis(row.get(column + 2)?),
+            body: row.get_ref(column + 3)?.as_str()?,
+        })
+    }
+
+    /// Its events after event `after`.
+    fn read(&self, after: u64) -> Result<Row, Broken> {
+        let mut events: Vec<Event> = codec::events(self.body, self.first, self.last)?;
+        let skip = after.saturating_add(1).saturating_sub(self.first);
+        events.drain(..usize::try_from(skip).unwrap_or(usize::MAX).min(events.len()));
+        Ok(Row { first: self.first + skip, at: self.at, events })
+    }
+}
+
+/// A row of the run that does not say what a row must say: a column of another kind, or no such number.
+fn broken_column(error: rusqlite::Error) -> Broken {
+    Broken::Column(Arc::new(error))
+}
+
+fn known(store: &Connection, run: RunId) -> Result<Known, Trouble> {
+    match Known::find(store, run)? {
+        Some(known) => Ok(known),
+        None => Err(match append::forgotten(store, run)? {
+            Some(at) => Error::Forgotten { run, at }.into(),
+            None => Error::Unknown { run }.into(),
+        }),
+    }
+}
+
+/// The run's rows after event `after`. What can be read comes first; the call that starts at a broken row says so.
+pub(super) fn rows(store: &mut Connection, run: RunId, after: u64, limit: usize) -> Result<Vec<Row>, Trouble> {
+    let moment = store.transaction()?;
+    let known = known(&moment, run)?;
+    let mut found = Vec::new();
+    if after >= known.last {
+        return Ok(found);
+    }
+    let mut statement = moment.prepare_cached(
+        "SELECT first, last, at, body FROM events
+         WHERE run = ?1 AND first >= coalesce((SELECT max(first) FROM events WHERE run = ?1 AND first <= ?2), 0)
+         ORDER BY first",
+    )?;
+    let mut rows = statement.query(params![Int(known.number), Int(after + 1)])?;
+    let (mut next, mut bytes) = (None, 0);
+    let outcome = loop {
+        if found.len() >= limit.max(1) || bytes > LARGEST_ANSWER {
+            break Ok(());
+        }
+        let at = next.unwrap_or(after + 1);
+        let Some(row) = rows.next()? else {
+            break if at > known.last { Ok(()) } else { Err((at, Broken::Cut { expected: known.last })) };
+        };
+        let stored = match Stored::of(row, 0) {
+            Ok(stored) => stored,
+            Err(error) => break Err((at, broken_column(error))),
+        };
+        let starts_right = next.map_or(stored.first <= at, |next| next == stored.first);
+        if !starts_right || stored.last < stored.first || stored.last > known.last {
+            break Err((at, Broken::Gap { found: stored.first, expected: at }));
+        }
+        next = Some(stored.last + 1);
+        if stored.last <= after {
+            continue;
+        }
+        match stored.read(after) {
+            Ok(row) => found.push(row),
+            Err(cause) => break Err((stored.first, cause)),
+        }
+        bytes += stored.body.len();
+    };
+    match outcome {
+        Err((first, cause)) if found.is_empty() => Err(Error::from(Corrupt { run, first, cause }).into()),
+        Err(_) | Ok(()) => Ok(found),
+    }
+}
+
+/// Where the run stands.
+pub(super) fn head(store: &mut Connection, run: RunId) -> Result<Head, Trouble> {
+    let moment = store.transaction()?;
+    known(&moment, run).map(|known| Head { last: known.last, ended: known.ended })
+}
+
+/// Every run that has not ended, oldest first.
+pub(super) fn unfinished(store: &Connection) -> Result<Vec<RunId>, Trouble> {
+    let mut statement = store.prepare_cached("SELECT id FROM runs WHERE ended IS NULL ORDER BY number")?;
+    let found = statement.query_map([], |row| row.get::<_, Id>(0).map(|id| id.0))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// A page of runs, newest first.
+pub(super) fn summaries(
+    store: &Connection,
+    filter: &Filter,
+    from: Option<PageCursor>,
+    limit: usize,
+) -> Result<Page, Trouble> {
+    let limit = limit.max(1);
+    let (conditions, values) = conditions(filter, from);
+    let sql = format!("SELECT number, id, summary FROM runs{conditions} ORDER BY number DESC LIMIT {}", limit + 1);
+    let mut statement = store.prepare(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut page = Page { runs: Vec::new(), corrupt: Vec::new(), next: None };
+    let mut oldest = None;
+    while let Some(row) = rows.next()? {
+        if page.runs.len() + page.corrupt.len() == limit {
+            page.next = oldest.map(PageCursor);
+            break;
+        }
+        oldest = Some(row.get::<_, Int>(0)?.0);
+        let Id(run) = row.get(1)?;
+        match serde_json::from_str(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?) {
+            Ok(summary) => page.runs.push(summary),
+            Err(error) => page.corrupt.push(Corrupt { run, first: 0, cause: Broken::Body(error) }),
+        }
+    }
+    Ok(page)
+}
+
+const LABEL: &str = "(SELECT value FROM json_each(iif(json_valid(labels), labels, '{}')) WHERE key = ?)";
+
+fn conditions(filter: &Filter, from: Option<PageCursor>) -> (String, Vec<Box<dyn ToSql>>) {
+    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+    let mut sql = String::new();
+    let mut and = |condition: &str, value: Box<dyn ToSql>| {
+        sql.push_str(if sql.is_empty() { " WHERE " } else { " AND " });
+        sql.push_str(condition);
+        values.push(value);
+    };
+    if let Some(from) = from {
+        and("number < ?", Box::new(Int(from.0)));
+    }
+    if let Some(state) = filter.state {
+        and("state = ?", Box::new(state.word()));
+    }
+    if let Some(name) = &filter.name {
+        and("name = ?", Box::new(name.clone()));
+    }
+    if let Some(namespace) = &filter.namespace {
+        and("namespace = ?", Box::new(namespace.clone()));
+    }
+    if let Some(since) = filter.since {
+        and("started >= ?", Box::new(since.as_millis()));
+    }
+    if let Some(label) = &filter.label {
+        and(&format!("{LABEL} IS NOT NULL"), Box::new(label.key.clone()));
+        if let Some(value) = &label.value {
+            and(&format!("? = {LABEL}"), Box::new(value.clone()));
+            values.push(Box::new(label.key.clone()));
+        }
+    }
+    (sql, values)
+}
+
+/// The run as lists show it.
+pub(super) fn summary(store: &mut Connection, run: RunId) -> Result<RunSummary, Trouble> {
+    let moment = store.transaction()?;
+    let known = known(&moment, run)?;
+    let mut statement = moment.prepare_cached("SELECT summary FROM runs WHERE number = ?1")?;
+    let body: String = statement.query_row([Int(known.number)], |row| row.get(0))?;
+    decode(run, &body)
+}
+
+/// What the attempt wrote.
+pub(super) fn logs(store: &mut Connection, run: RunId, attempt: AttemptKey) -> Result<Option<Logs>, Trouble> {
+    let moment = store.transaction()?;
+    let known = known(&moment, run)?;
+    let mut statement = moment.prepare_cached("SELECT body FROM logs WHERE run = ?1 AND attempt = ?2")?;
+    let body: Option<String> =
+        statement.query_row(params![Int(known.number), attempt.to_string()], |row| row.get(0)).optional()?;
+    body.map(|body| decode(run, &body)).transpose()
+}
+
+fn decode<T: DeserializeOwned>(run: RunId, body: &str) -> Result<T, Trouble> {
+    serde_json::from_str(body)
+        .map_err(|error| Error::from(Corrupt { run, first: 0, cause: Broken::Body(error) }).into())
+}
+
+const FEED: &str = "SELECT e.position, e.position + e.last - e.first, r.id, e.first, e.last, e.at, e.body
+    FROM events e CROSS JOIN runs r ON r.number = e.run WHERE e.position + e.last - e.first > ?1";
+const FROM_PLACE: &str = "e.position >= coalesce((SELECT max(position) FROM events WHERE position <= ?1 + 1), 0)";
+
+/// The events of all runs after `after`.
+pub(super) fn feed(store: &mut Connection, filter: &FeedFilter, after: Cursor, limit: usize) -> Result<Feed, Trouble> {
+    let moment = store.transaction()?;
+    let run = filter.run.map(|run| known(&moment, run)).transpose()?.map_or(0, |known| known.number);
+    let namespace = filter.namespace.as_deref().unwrap_or_default();
+    let limit = limit.max(1);
+    let newest = Newest::load(&moment)?;
+    // In one run the order of numbers is the order of places, and it has an index.
+    let sql = match (filter.run, &filter.namespace) {
+        (None, None) => format!("{FEED} AND {FROM_PLACE} AND ?2 = ?2 AND ?3 = ?3 ORDER BY e.position"),
+        (None, Some(_)) => format!("{FEED} AND {FROM_PLACE} AND ?2 = ?2 AND r.namespace = ?3 ORDER BY e.position"),
+        (Some(_), None) => format!("{FEED} AND e.run = ?2 AND ?3 = ?3 ORDER BY e.first"),
+        (Some(_), Some(_)) => format!("{FEED} AND e.run = ?2 AND r.namespace = ?3 ORDER BY e.first"),
+    };
+    let mut statement = moment.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![Int(after.0), Int(run), namespace])?;
+    let mut feed = Feed { rows: Vec::new(), corrupt: Vec::new(), next: after };
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let Int(place) = row.get(0)?;
+        feed.next = Cursor(row.get::<_, Int>(1)?.0);
+        let Id(run) = row.get(2)?;
+        let skip = after.0.saturating_add(1).saturating_sub(place);
+        let read = Stored::of(row, 3).map_err(|error| (0, broken_column(error))).and_then(|stored| {
+            bytes += stored.body.len();
+            stored.read((stored.first + skip).saturating_sub(1)).map_err(|cause| (stored.first, cause))
+        });
+        match read {
+            Ok(row) => feed.rows.push(FeedRow { run, cursor: Cursor(place + skip), row }),
+            Err((first, cause)) => feed.corrupt.push(Corrupt { run, first, cause }),
+        }
+        if feed.rows.len() + feed.corrupt.len() == limit || bytes > LARGEST_ANSWER {
+            return Ok(feed);
+        }
+    }
+    feed.next = after.max(Cursor(newest.event));
+    Ok(feed)
+}
+
+/// What the owner used this key for.
+pub(super) fn key(store: &Connection, owner: &str, key: &str) -> Result<Option<KeyUse>, Trouble> {
+    Ok(append::key_use(store, owner, key)?.map(|(run, digest)| KeyUse { run, digest }))
+}
+
+/// Every executor, by name.
+pub(super) fn executors(store: &Connection) -> Result<Vec<(ExecutorName, Registration)>, Trouble> {
+    let mut statement = store.prepare_cached("SELECT name, registration FROM executors ORDER BY name")?;
+    let rows = statement.query_map([], |row| {
+        let wrong = |column, error: Box<dyn std::error::Error + Send + Sync>| {
+            rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
+        };
+        let name = row.get_ref(0)?.as_str()?.parse().map_err(|error| wrong(0, Box::new(error)))?;
+        let registration = serde_json::from_str(row.get_ref(1)?.as_str()?).map_err(|error| wrong(1, error.into()))?;
+        Ok((name, registration))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
