@@ -3,7 +3,7 @@
 //! Owns the command line, the log's shape and the signals. SIGTERM or SIGINT drains, a second one ends at once (jobs
 //! live on, and are found by the next start). Never runs anything itself: that is the library's.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, LineWriter};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -101,15 +101,16 @@ fn at_once(log: &Logger, code: u8) -> ExitCode {
 fn logger(shape: Shape) -> (Logger, slog_async::AsyncGuard) {
     let level = std::env::var("GORCH_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(Level::Info);
     let (drain, guard) = match shape {
-        Shape::Text => {
-            let decorator = slog_term::TermDecorator::new().stderr();
-            let decorator = if std::io::stderr().is_terminal() { decorator } else { decorator.force_plain() };
-            let drain = slog_term::FullFormat::new(decorator.build()).use_utc_timestamp().build().fuse();
-            asynchronous(drain)
-        }
-        Shape::Json => asynchronous(slog_json::Json::default(std::io::stderr()).fuse()),
+        Shape::Text if std::io::stderr().is_terminal() => text(slog_term::TermDecorator::new().stderr().build()),
+        // One write per line, not one per word.
+        Shape::Text => text(slog_term::PlainDecorator::new(LineWriter::new(std::io::stderr()))),
+        Shape::Json => asynchronous(slog_json::Json::default(LineWriter::new(std::io::stderr())).fuse()),
     };
     (Logger::root(LevelFilter::new(drain, level).fuse(), o!()), guard)
+}
+
+fn text(decorator: impl slog_term::Decorator + Send + 'static) -> (slog_async::Async, slog_async::AsyncGuard) {
+    asynchronous(slog_term::FullFormat::new(decorator).use_utc_timestamp().build().fuse())
 }
 
 fn asynchronous<D>(drain: D) -> (slog_async::Async, slog_async::AsyncGuard)

@@ -21,14 +21,9 @@ impl Folder {
         &self.0
     }
 
-    /// What it was asked to do.
-    pub(super) fn work(&self) -> PathBuf {
-        self.0.join("work.json")
-    }
-
-    /// How far it came.
-    pub(super) fn state(&self) -> PathBuf {
-        self.0.join("state")
+    /// What it was asked to do, and how far it came.
+    pub(super) fn record(&self) -> PathBuf {
+        self.0.join("record")
     }
 
     /// Everything that the job wrote to standard output.
@@ -41,7 +36,7 @@ impl Folder {
         self.0.join("stderr")
     }
 
-    /// What `$GORCH_OUTPUT` names.
+    /// What `$GORCH_OUTPUT` names; the job makes it.
     pub(crate) fn output(&self) -> PathBuf {
         self.0.join("output")
     }
@@ -63,11 +58,13 @@ impl Folder {
 
     /// Removes what only the running job needed. What cannot be removed goes with the folder.
     pub(crate) fn remove_scratch(&self) {
-        let _ = fs::remove_dir_all(self.tmp());
+        // Most jobs leave it empty.
+        if fs::remove_dir(self.tmp()).is_err() {
+            let _ = fs::remove_dir_all(self.tmp());
+        }
     }
 
     pub(super) fn remove_streams(&self) {
-        self.remove_scratch();
         for path in [self.stdout(), self.stderr(), self.input()] {
             let _ = fs::remove_file(path);
         }

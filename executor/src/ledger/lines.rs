@@ -32,7 +32,7 @@ impl Lines {
     /// Replaces the file by one with these lines.
     pub(super) fn rewrite(path: PathBuf, lines: impl Iterator<Item = String>) -> Result<Self, Error> {
         let text: String = lines.flat_map(|line| [line, "\n".to_owned()]).collect();
-        record::write(&path, text.as_bytes())?;
+        record::replace(&path, text.as_bytes())?;
         Ok(Lines { end: End::Clean, ..Self::open(path)? })
     }
 

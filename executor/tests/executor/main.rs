@@ -1,5 +1,7 @@
 //! The executor as its orchestrator sees it: the real binary, real processes, mutual TLS.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod crash;
 mod drain;
 mod handoff;

@@ -184,7 +184,6 @@ struct Streams {
 fn streams(job: &Job) -> io::Result<Streams> {
     let folder = &job.folder;
     fs::create_dir(folder.tmp())?;
-    write_new(&folder.output(), 0o600, b"")?;
     let input = if job.work.input.is_null() {
         Stdio::null()
     } else {
