@@ -8,7 +8,7 @@ use std::fmt;
 /// The nearest of the known names, if one is close enough to be meant.
 pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found: String = found.chars().take(64).collect::<String>().to_lowercase();
-    let allowed = (found.chars().count() / 3).max(1);
+    let allowed = found.chars().count() / 3;
     known
         .into_iter()
         .filter(|name| name.len() <= 256)
@@ -25,6 +25,14 @@ pub fn known<'a>(found: &str, names: &[&'a str]) -> Known<'a> {
     names.dedup();
     let meant = nearest(found, names.iter().copied());
     Known { names, meant }
+}
+
+/// `1 node`, `4 nodes`.
+pub(crate) fn counted(count: impl Into<u64>, noun: &str) -> String {
+    match count.into() {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
 }
 
 /// What [`known`] shows.
@@ -56,6 +64,8 @@ mod tests {
     fn a_slip_of_the_finger_finds_its_name_and_nonsense_finds_none() {
         assert_eq!(nearest("dokcer", ["ansible", "docker", "shell"]), Some("docker"));
         assert_eq!(nearest("Timeout", ["timeout"]), Some("timeout"));
+        assert_eq!(nearest("B", ["a", "b"]), Some("b"));
+        assert_eq!(nearest("c", ["a", "b"]), None, "of one letter nothing is left to guess by");
         assert_eq!(nearest("xyzzy", ["ansible", "docker", "shell"]), None);
         assert_eq!(known("dokcer", &["shell", "docker"]).to_string(), "docker, shell; did you mean `docker`?");
         assert_eq!(known("?", &["shell", "docker"]).to_string(), "docker, shell");

@@ -87,7 +87,12 @@ impl AttemptResult {
 
     /// A failure without output.
     pub fn failed(failure: Failure) -> Self {
-        AttemptResult { outcome: Outcome::Failed(failure), output: Value::Null, dropped: Vec::new(), unconfirmed: Vec::new() }
+        AttemptResult {
+            outcome: Outcome::Failed(failure),
+            output: Value::Null,
+            dropped: Vec::new(),
+            unconfirmed: Vec::new(),
+        }
     }
 
     /// Stopped on request, without output.

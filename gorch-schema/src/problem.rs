@@ -22,8 +22,15 @@ pub struct Complaint {
 
 impl std::fmt::Display for Complaint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} [{}]", self.sentence(), self.code)
+    }
+}
+
+impl Complaint {
+    /// Place, found and expected, without the code.
+    fn sentence(&self) -> String {
         let place = if self.pointer.is_empty() { "/" } else { &self.pointer };
-        write!(f, "{place}: found {}, expected {} [{}]", self.found, self.expected, self.code)
+        format!("{place}: found {}, expected {}", self.found, self.expected)
     }
 }
 
@@ -77,7 +84,7 @@ impl Problem {
         let code = gravest
             .map_or("bad_document", |row| if row.status == 422 && count > 1 { "bad_document" } else { row.code });
         let detail = match complaints.as_slice() {
-            [only] if count == 1 => only.to_string(),
+            [only] if count == 1 => only.sentence(),
             [first, ..] => format!("{count} complaints, the first: {first}"),
             [] => "the document is not right".to_owned(),
         };

@@ -86,10 +86,14 @@ pub fn pattern(text: &str) -> Result<Regex, Error> {
         .dfa_size_limit(1 << 18)
         .nest_limit(50)
         .build()
-        .map_err(|error| Error::Pattern {
-            pattern: text.chars().take(80).collect(),
-            reason: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
-        })
+        .map_err(|error| Error::Pattern { pattern: text.chars().take(80).collect(), reason: reason(&error) })
+}
+
+/// The last line of what the engine says: the others draw an arrow under the pattern.
+fn reason(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default().trim();
+    last.trim_start_matches("error: ").trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]

@@ -117,6 +117,12 @@ impl Cells {
             match self.at {
                 At::Cell => {
                     i = self.zeros(bytes, i);
+                    while let Some(space @ (b' ' | b'\n' | b'\t' | b'\r')) = bytes.get(i) {
+                        if *space == b'\n' {
+                            place.newline(place.absolute(i));
+                        }
+                        i += 1;
+                    }
                     match bytes[i..] {
                         [digit @ b'0'..=b'9', b',', ..] => {
                             if !self.digit(digit) {

@@ -12,11 +12,12 @@ use super::engines::Engines;
 use super::fields;
 use super::json::{Json, Stop};
 use super::limits::Limits;
-use super::names::{self, Names};
-use super::node::{self, Draft};
+use super::names::{self, Names, Placed};
+use super::node::{self, GivenId};
 use super::options::{self, TOP, Top};
 use super::scanner::{Scanned, Value};
 use super::{edges, references, shape};
+use crate::id::NodeId;
 use crate::problem::Complaint;
 use crate::workflow::{CodeGlob, Edge, Workflow};
 
@@ -118,7 +119,7 @@ impl<'c> Check<'c> {
             Ok(Json::Number(number)) => match number.as_u64() {
                 Some(0 | 1) => {}
                 Some(_) => {
-                    let expected = "a document to run (state 0): submit what `/v1/tasks/{id}/gorch` answers";
+                    let expected = "no state, 0 or 1: to run it again, submit what `/v1/tasks/{id}/gorch` answers";
                     return Err(Refused::only("live_view", &at, number, expected));
                 }
                 None => self.complaints.add("wrong_type", &at, number, "a whole number"),
@@ -142,8 +143,8 @@ impl<'c> Check<'c> {
 
     /// Nodes, edges, and how they hang together.
     fn graph(&mut self, graph: &Graph<'_>, top: Top) -> Option<Workflow> {
-        let drafts = self.nodes(graph.nodes)?;
-        let (placed, ids_sound) = names::place(self, drafts);
+        let (mut placed, ids) = self.nodes(graph.nodes)?;
+        let ids_sound = names::place(self, &mut placed, &ids);
         let before = self.complaints.count();
         let names = Names::new(self, &placed);
         let names_sound = if self.complaints.count() == before { Sound::Yes } else { Sound::No };
@@ -160,7 +161,7 @@ impl<'c> Check<'c> {
     }
 
     /// Every node, or `None` where there are none to go on with.
-    fn nodes(&mut self, text: Option<&str>) -> Option<Vec<Draft>> {
+    fn nodes(&mut self, text: Option<&str>) -> Option<(Vec<Placed>, Vec<GivenId>)> {
         let at = Path::DOCUMENT.field("nodes");
         let Some(text) = text else {
             self.complaints.add("empty_document", &at, "nothing", "an array of at least one node");
@@ -170,7 +171,7 @@ impl<'c> Check<'c> {
             self.no_array(&at, text, "nodes");
             return None;
         }
-        let mut drafts = Vec::new();
+        let (mut placed, mut ids) = (Vec::new(), Vec::new());
         let most = self.limits.max_nodes;
         let read = Json::read_items(text, self.limits.max_values, |index, value| {
             if index == most {
@@ -180,15 +181,17 @@ impl<'c> Check<'c> {
             }
             let at = at.item(index);
             value.complain_about_double_keys(&at, &mut self.complaints);
-            drafts.push(node::read(self, &at, value));
+            let (id, node) = node::read(self, &at, value);
+            ids.push(id);
+            placed.push(Placed { id: NodeId(index as u32), position: index, node });
             ControlFlow::Continue(())
         });
         match read {
-            Ok(()) if drafts.is_empty() => {
+            Ok(()) if placed.is_empty() => {
                 self.complaints.add("empty_document", &at, "an empty array", "an array of at least one node");
                 None
             }
-            Ok(()) => Some(drafts),
+            Ok(()) => Some((placed, ids)),
             Err(Stop::Enough) => None,
             Err(stop) => {
                 self.stopped(&at, &stop);
@@ -216,7 +219,7 @@ impl<'c> Check<'c> {
             }
             (None, None, None) if names.len() == 1 => (Vec::new(), Sound::Yes),
             (None, None, None) => {
-                let found = format_args!("{} nodes, and neither `digraph` nor `edges`", names.len()).to_string();
+                let found = format!("{} nodes, and neither `digraph` nor `edges`", names.len());
                 let expected = "one of them; `\"edges\": []` where no node waits for another";
                 self.complaints.add("no_edges_given", &Path::DOCUMENT, found, expected);
                 (Vec::new(), Sound::No)
@@ -236,8 +239,10 @@ impl<'c> Check<'c> {
         match stop {
             Stop::Enough => {}
             Stop::TooManyValues(index) => {
-                let expected = format_args!("{} values at most in one", self.limits.max_values).to_string();
-                self.complaints.add("too_large", &at.item(*index), "more JSON values", expected);
+                let most = self.limits.max_values;
+                let at = index.map_or(*at, |index| at.item(index));
+                let found = format_args!("more than {most} JSON values inside each other").to_string();
+                self.complaints.add("too_large", &at, found, "less: a large input belongs into a file");
             }
             Stop::Syntax(error) => self.complaints.add("bad_json", at, error, "JSON that can be read"),
         }

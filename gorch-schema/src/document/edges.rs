@@ -13,6 +13,7 @@ use super::json::{Json, Quoted, Stop};
 use super::names::Names;
 use crate::id::NodeId;
 use crate::matrix::side;
+use crate::nearest::counted;
 use crate::workflow::{Condition, Edge};
 
 /// The edges of a digraph over `count` nodes.
@@ -22,16 +23,19 @@ pub(super) fn from_cells(check: &mut Check<'_>, cells: &Cells, count: usize) -> 
     let needed = (count as u64).pow(2);
     if cells.count() != needed {
         let found = std::fmt::from_fn(|f| match side(cells.count()) {
-            Some(side) => write!(f, "{} cells ({side} x {side})", cells.count()),
-            None => write!(f, "{} cells", cells.count()),
+            Some(side) => write!(f, "{} ({side} x {side})", counted(cells.count(), "cell")),
+            None => f.write_str(&counted(cells.count(), "cell")),
         });
-        let expected = format_args!("{needed} ({count} x {count}) for {count} nodes").to_string();
+        let expected = format!("{needed} ({count} x {count}) for {}", counted(count as u64, "node"));
         check.complaints.add("matrix_not_square", &at, found, expected);
     }
     let (bad, bad_count) = cells.bad();
     for cell in bad {
         let index = usize::try_from(cell.index).unwrap_or(usize::MAX);
-        let expected = "0 (no edge), 1 or 3 (fires on success) or 4 (fires on failure)";
+        let expected = match cell.found.as_str() {
+            "an array" => "a number: the cells stand flat, row after row, in one array",
+            _ => "0 (no edge), 1 or 3 (fires on success) or 4 (fires on failure)",
+        };
         check.complaints.add("bad_cell", &at.item(index), &cell.found, expected);
     }
     check.complaints.add_uncounted(bad_count - bad.len());

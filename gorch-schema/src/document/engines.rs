@@ -86,7 +86,7 @@ fn is_known(check: &mut Check<'_>, at: &Path<'_>, name: &str) -> bool {
     }
     let mut names: Vec<&str> = drivers.iter().map(String::as_str).chain(OWN.iter().copied()).collect();
     if LATER.contains(&name) {
-        let expected = std::fmt::from_fn(|f| write!(f, "one of {}", known("", &names)));
+        let expected = std::fmt::from_fn(|f| write!(f, "one of {}: `{name}` does not exist yet", known("", &names)));
         check.complaints.add("not_supported_yet", at, Quoted(name), expected);
     } else {
         names.sort_unstable();

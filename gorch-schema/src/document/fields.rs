@@ -60,7 +60,7 @@ pub(super) fn field<T>(
         (_, Json::Null) | (Rule::Ignored | Rule::Elsewhere, _) => {}
         (Rule::Read(read), value) => read(check, &at, value, into),
         (Rule::Later, value) => {
-            check.complaints.add("not_supported_yet", &at, value, format_args!("no `{key}`: it does nothing yet"));
+            check.complaints.add("not_supported_yet", &at, value, format_args!("no `{key}`: gorch cannot do this yet"));
         }
     }
 }

@@ -33,8 +33,8 @@ pub(super) type Object<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 pub(super) enum Stop {
     /// Whoever took the items wants no more.
     Enough,
-    /// The item of this index holds too many values.
-    TooManyValues(usize),
+    /// The value, or the item of this index, holds too many values.
+    TooManyValues(Option<usize>),
     /// The text is not what the scan let through.
     Syntax(serde_json::Error),
 }
@@ -46,7 +46,7 @@ impl<'a> Json<'a> {
         let mut from = serde_json::Deserializer::from_str(text);
         Seed { left: &left }
             .deserialize(&mut from)
-            .map_err(|error| if left.get() == 0 { Stop::TooManyValues(0) } else { Stop::Syntax(error) })
+            .map_err(|error| if left.get() == 0 { Stop::TooManyValues(None) } else { Stop::Syntax(error) })
     }
 
     /// Reads an array, item by item, each of at most `budget` values.
@@ -61,7 +61,7 @@ impl<'a> Json<'a> {
         match from.deserialize_seq(items) {
             Ok(()) => Ok(()),
             Err(_) if index.get() == usize::MAX => Err(Stop::Enough),
-            Err(_) if left.get() == 0 => Err(Stop::TooManyValues(index.get())),
+            Err(_) if left.get() == 0 => Err(Stop::TooManyValues(Some(index.get()))),
             Err(error) => Err(Stop::Syntax(error)),
         }
     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::check::{Check, Sound};
 use super::complaints::Path;
 use super::json::Quoted;
-use super::node::{Draft, GivenId};
+use super::node::GivenId;
 use crate::id::NodeId;
 use crate::nearest::nearest;
 use crate::workflow::Node;
@@ -25,58 +25,58 @@ pub(super) struct Placed {
     pub(super) node: Node,
 }
 
-/// Gives every node its id and its name, in the order of the ids.
-pub(super) fn place(check: &mut Check<'_>, drafts: Vec<Draft>) -> (Vec<Placed>, Sound) {
+/// Gives every node its id and its name, and orders them by id; they come in the order of the document, as do `ids`.
+pub(super) fn place(check: &mut Check<'_>, nodes: &mut [Placed], ids: &[GivenId]) -> Sound {
     let nodes_at = Path::DOCUMENT.field("nodes");
-    let before = check.complaints.count();
-    let count = drafts.len();
-    let none_given = drafts.iter().all(|draft| draft.id == GivenId::Missing);
-    let mut owner: Vec<Option<usize>> = vec![None; count];
-    for (position, draft) in drafts.iter().enumerate() {
+    let sound = check_ids(check, &nodes_at, ids);
+    for (placed, given) in nodes.iter_mut().zip(ids) {
+        if let (Sound::Yes, GivenId::Is(id)) = (sound, given) {
+            placed.id = NodeId(*id as u32);
+        }
+        let (id, name) = (placed.id, &placed.node.name);
+        if name.is_empty() {
+            placed.node.name = id.to_string();
+        } else if sound == Sound::Yes && name.bytes().all(|b| b.is_ascii_digit()) && *name != id.to_string() {
+            let expected = format_args!("{id}, its own id, or a name that is no number").to_string();
+            let at = nodes_at.item(placed.position);
+            check.complaints.add("bad_name", &at.field("name"), Quoted(name), expected);
+        }
+    }
+    nodes.sort_unstable_by_key(|placed| placed.id);
+    sound
+}
+
+/// Are the ids 0..n-1, each once? Or is there none at all: then a node's id is its position.
+fn check_ids(check: &mut Check<'_>, nodes_at: &Path<'_>, ids: &[GivenId]) -> Sound {
+    if ids.iter().all(|id| *id == GivenId::Missing) {
+        return Sound::Yes;
+    }
+    let mut sound = Sound::Yes;
+    let mut owner: Vec<Option<u32>> = vec![None; ids.len()];
+    for (position, given) in ids.iter().enumerate() {
         let node_at = nodes_at.item(position);
         let at = node_at.field("id");
-        match draft.id {
-            GivenId::Missing if none_given => owner[position] = Some(position),
+        let expected = std::fmt::from_fn(|f| write!(f, "0 to {}, each once", ids.len() - 1));
+        match given {
+            GivenId::Wrong => {}
             GivenId::Missing => {
                 check.complaints.add("missing_field", &at, "nothing", "an id, since other nodes have one");
             }
-            GivenId::Wrong => {}
-            GivenId::Is(id) => match usize::try_from(id).ok().and_then(|id| owner.get_mut(id)) {
-                None => {
-                    let expected = format_args!("0 to {}, each once", count - 1).to_string();
-                    check.complaints.add("bad_node_id", &at, id, expected);
+            GivenId::Is(id) => match usize::try_from(*id).ok().and_then(|id| owner.get_mut(id)) {
+                Some(free @ None) => {
+                    *free = Some(position as u32);
+                    continue;
                 }
                 Some(Some(other)) => {
                     let found = format_args!("{id}, which /nodes/{other} has already").to_string();
-                    let expected = format_args!("0 to {}, each once", count - 1).to_string();
                     check.complaints.add("bad_node_id", &at, found, expected);
                 }
-                Some(free) => *free = Some(position),
+                None => check.complaints.add("bad_node_id", &at, id, expected),
             },
         }
+        sound = Sound::No;
     }
-    let wrong = drafts.iter().any(|draft| draft.id == GivenId::Wrong) || check.complaints.count() > before;
-    let sound = if wrong { Sound::No } else { Sound::Yes };
-    let mut placed: Vec<Placed> = Vec::with_capacity(count);
-    for (position, mut draft) in drafts.into_iter().enumerate() {
-        let id = match (sound, draft.id) {
-            (Sound::Yes, GivenId::Is(id)) => id as u32,
-            (Sound::Yes, GivenId::Missing | GivenId::Wrong) | (Sound::No, _) => position as u32,
-        };
-        let given = draft.name.take().filter(|name| !name.is_empty());
-        if let (Sound::Yes, Some(name)) = (sound, &given)
-            && name.bytes().all(|b| b.is_ascii_digit())
-            && *name != id.to_string()
-        {
-            let expected = format_args!("{id}, its own id, or a name that is no number").to_string();
-            let at = nodes_at.item(position);
-            check.complaints.add("bad_name", &at.field("name"), Quoted(name), expected);
-        }
-        draft.node.name = given.unwrap_or_else(|| id.to_string());
-        placed.push(Placed { id: NodeId(id), position, node: draft.node });
-    }
-    placed.sort_by_key(|placed| placed.id);
-    (placed, sound)
+    sound
 }
 
 /// Nodes by name.

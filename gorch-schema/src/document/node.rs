@@ -5,24 +5,36 @@
 
 use std::time::Duration;
 
-use super::check::Check;
+use super::check::{Check, Sound};
 use super::complaints::Path;
 use super::engines;
 use super::fields::{self, Field, Rule};
 use super::json::{Json, Quoted};
 use super::values::Zero;
+use crate::nearest::counted;
 use crate::time::parse_duration;
 use crate::workflow::{Engine, Join, Node, OnLost, Retry};
 
-/// A node as it was read, not yet among the others.
+/// A node while it is being read.
 #[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) id: GivenId,
-    pub(super) name: Option<String>,
-    pub(super) node: Node,
+struct Draft {
+    id: GivenId,
+    node: Node,
     engine: String,
     artifact: String,
+    /// Were both read? If not, nobody asks whether they fit.
+    work: Sound,
     on_lost: Option<OnLost>,
+}
+
+impl Draft {
+    /// What was read, or the knowledge that it could not be.
+    fn worked(&mut self, read: Option<String>) -> String {
+        if read.is_none() {
+            self.work = Sound::No;
+        }
+        read.unwrap_or_default()
+    }
 }
 
 /// What the document says of a node's id.
@@ -47,16 +59,17 @@ static NODE: &[Field<Draft>] = &[
             }
         }),
     },
-    Field { name: "name", rule: Rule::Read(|check, at, value, draft| draft.name = check.name(at, value)) },
+    Field {
+        name: "name",
+        rule: Rule::Read(|check, at, value, draft| draft.node.name = check.name(at, value).unwrap_or_default()),
+    },
     Field {
         name: "engine",
-        rule: Rule::Read(|check, at, value, draft| {
-            draft.engine = check.text(at, value, "a string").unwrap_or_default()
-        }),
+        rule: Rule::Read(|check, at, value, draft| draft.engine = draft.worked(check.text(at, value, "a string"))),
     },
     Field {
         name: "artifact",
-        rule: Rule::Read(|check, at, value, draft| draft.artifact = check.job_text(at, value).unwrap_or_default()),
+        rule: Rule::Read(|check, at, value, draft| draft.artifact = draft.worked(check.job_text(at, value))),
     },
     Field {
         name: "args",
@@ -122,27 +135,28 @@ static NODE: &[Field<Draft>] = &[
     Field { name: "detached", rule: Rule::Later },
 ];
 
-/// Reads one node; complaints are collected, what is wrong is read as absent.
-pub(super) fn read(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> Draft {
+/// Reads one node; complaints are collected, what is wrong is read as absent. A missing name is empty.
+pub(super) fn read(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> (GivenId, Node) {
     let mut draft = Draft {
         id: GivenId::Missing,
-        name: None,
         node: Node::nil(String::new()),
         engine: String::new(),
         artifact: String::new(),
+        work: Sound::Yes,
         on_lost: None,
     };
     let Some(object) = check.object(at, value, "a node: an object") else {
-        draft.id = GivenId::Wrong;
-        return draft;
+        return (GivenId::Wrong, draft.node);
     };
     fields::read(check, NODE, "a node", at, object, &mut draft);
-    draft.node.engine = engines::settle(check, at, &draft.engine, &draft.artifact);
+    if draft.work == Sound::Yes {
+        draft.node.engine = engines::settle(check, at, &draft.engine, &draft.artifact);
+    }
     draft.node.artifact = std::mem::take(&mut draft.artifact);
     let default = if draft.node.idempotent { OnLost::Retry } else { OnLost::Fail };
     draft.node.on_lost = draft.on_lost.unwrap_or(default);
     check_args(check, at, &draft.node);
-    draft
+    (draft.id, draft.node)
 }
 
 /// The engines that gorch runs itself say what their arguments mean.
@@ -152,20 +166,19 @@ fn check_args(check: &mut Check<'_>, node: &Path<'_>, read: &Node) {
         Engine::Driver(_) => return,
         Engine::Nil if read.args.is_empty() => return,
         Engine::Nil => {
-            let found = format_args!("{} arguments", read.args.len()).to_string();
+            let found = counted(read.args.len() as u64, "argument");
             return check.warnings.add("bad_value", &at, found, "none: the engine `nil` does nothing with them");
         }
         Engine::Fail => (2, "a code and a message at most"),
         Engine::Sleep => (1, "one duration at most"),
     };
     if read.args.len() > most {
-        check.complaints.add("bad_value", &at, format_args!("{} arguments", read.args.len()), expected);
+        check.complaints.add("bad_value", &at, counted(read.args.len() as u64, "argument"), expected);
     }
     if let (Engine::Sleep, [wait]) = (&read.engine, read.args.as_slice())
-        && let Err(error) = parse_duration(wait)
+        && parse_duration(wait).is_err()
     {
-        let expected = format_args!("how long to sleep ({error})").to_string();
-        check.complaints.add("bad_duration", &at.item(0), Quoted(wait), expected);
+        check.complaints.add("bad_duration", &at.item(0), Quoted(wait), "how long to sleep, such as \"1.5s\"");
     }
 }
 
@@ -240,10 +253,10 @@ static RETRY: &[Field<RetryDraft>] = &[
     Field {
         name: "jitter",
         rule: Rule::Read(|check, at, value, draft| {
-            draft.retry.jitter = match value {
-                Json::Flag(true) => 1.0,
-                Json::Flag(false) => 0.0,
-                value => check.number(at, value, 0.0..=1.0, "a number from 0 to 1, or true or false").unwrap_or(0.0),
+            draft.retry.jitter = if let Json::Flag(all) = value {
+                f64::from(u8::from(all))
+            } else {
+                check.number(at, value, 0.0..=1.0, "a number from 0 to 1, or true or false").unwrap_or(0.0)
             };
         }),
     },

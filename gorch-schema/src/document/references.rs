@@ -132,7 +132,12 @@ impl Patterns<'_> {
         }
         let leads = match reference::pattern(text) {
             Err(error) => {
-                check.complaints.add("bad_reference", at, Quoted(text), error);
+                let reason = match error {
+                    reference::Error::Pattern { reason, .. } => reason,
+                    other @ (reference::Error::NoAttribute(_) | reference::Error::Empty(_)) => other.to_string(),
+                };
+                let expected = format_args!("a node's name, or a regular expression over names ({reason})").to_string();
+                check.complaints.add("bad_reference", at, Quoted(text), expected);
                 Leads::Wrong
             }
             Ok(_) if self.matched + self.names.len() > MATCHES => Leads::Somewhere,

@@ -180,7 +180,12 @@ impl Scanner {
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Refused> {
         if self.place.before + bytes.len() as u64 > self.limits.max_body {
             let limit = self.limits.max_body;
-            return Err(Refused::only("too_large", &Path::DOCUMENT, "more bytes", format_args!("{limit} at most")));
+            return Err(Refused::only(
+                "too_large",
+                &Path::DOCUMENT,
+                format_args!("more than {limit} bytes"),
+                format_args!("{limit} bytes at most"),
+            ));
         }
         let mut chunk = Chunk { bytes, kept: 0 };
         let mut i = 0;
@@ -275,8 +280,8 @@ impl Scanner {
             return Err(Refused::only(
                 "too_large",
                 &Path::DOCUMENT,
-                "more bytes besides the cells of the digraph",
-                format_args!("{limit} at most"),
+                format_args!("more than {limit} bytes besides the cells of the digraph"),
+                format_args!("{limit} bytes at most"),
             ));
         }
         self.text.extend_from_slice(read);
@@ -532,7 +537,12 @@ impl Scanner {
     fn add_field(&mut self, value: Value) -> Result<(), Refused> {
         if self.fields.len() == self.limits.max_fields {
             let limit = self.limits.max_fields;
-            return Err(Refused::only("too_large", &Path::DOCUMENT, "more fields", format_args!("{limit} at most")));
+            return Err(Refused::only(
+                "too_large",
+                &Path::DOCUMENT,
+                format_args!("more than {limit} fields"),
+                format_args!("{limit} at most"),
+            ));
         }
         self.fields.push(Field { key: std::mem::take(&mut self.key), value });
         Ok(())

@@ -1,0 +1,193 @@
+//! A workflow, written and read again, is the same workflow.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::accepted;
+use crate::document::{Engines, Limits, read, recover};
+use crate::id::NodeId;
+use crate::render;
+use crate::workflow::{CodeGlob, Condition, Edge, Engine, Join, Node, OnFailure, OnLost, Retry, RunOptions, Workflow};
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z]{1,8}", "[^\\p{Cc}0-9]{1,12}"]
+}
+
+fn texts() -> impl Strategy<Value = BTreeMap<String, String>> {
+    proptest::collection::btree_map(text(), text(), 0..3)
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        proptest::num::f64::NORMAL.prop_map(Value::from),
+        "[^\\p{Cc}]{0,9}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            proptest::collection::btree_map("[^\\p{Cc}]{0,5}", inner, 0..3).prop_map(Value::from_iter),
+        ]
+    })
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    prop_oneof![(1_u64..1 << 50).prop_map(Duration::from_nanos), (1_u64..3_000_000_000).prop_map(Duration::from_secs)]
+}
+
+fn retry() -> impl Strategy<Value = Retry> {
+    let globs = proptest::collection::vec(proptest::sample::select(vec!["timeout*", "[ab]c", "exit_?onzero"]), 0..3);
+    (1_u32..=1000, duration(), 1.0..1000.0, duration(), 0.0..=1.0, globs).prop_map(
+        |(max_attempts, delay, multiplier, max_delay, jitter, on)| {
+            let on = on.into_iter().map(|glob| CodeGlob::new(glob).unwrap()).collect();
+            Retry { max_attempts, delay, multiplier, max_delay, jitter, on }
+        },
+    )
+}
+
+fn work() -> impl Strategy<Value = (Engine, String, Vec<String>)> {
+    let args = proptest::collection::vec("[^\\p{Cc}]{0,6}", 0..3);
+    prop_oneof![
+        Just((Engine::Nil, String::new(), Vec::new())),
+        Just((Engine::Fail, String::new(), vec!["code".to_owned()])),
+        Just((Engine::Sleep, String::new(), vec!["1.5s".to_owned()])),
+        (text(), args).prop_map(|(artifact, args)| (Engine::Driver("shell".into()), artifact, args)),
+    ]
+}
+
+fn node() -> impl Strategy<Value = Node> {
+    let maps = (texts(), texts(), texts(), proptest::collection::btree_map(text(), value(), 0..3));
+    let times = (proptest::option::of(duration()), proptest::option::of(duration()), proptest::option::of(retry()));
+    let target = proptest::option::of("[a-z]{1,3}-[0-9]");
+    let words = (any::<bool>(), any::<bool>(), any::<bool>(), 1_u8..=5);
+    (work(), maps, times, target, value(), words).prop_map(|(work, maps, times, target, input, words)| {
+        let (engine, artifact, args) = work;
+        let (env, requires, labels, outputs) = maps;
+        let (timeout, deadline, retry) = times;
+        let (any, idempotent, again, priority) = words;
+        let env = env.into_iter().filter(|(key, _)| !key.contains('=')).collect();
+        Node {
+            engine,
+            artifact,
+            args,
+            outputs,
+            target,
+            env,
+            input,
+            timeout,
+            deadline,
+            retry,
+            join: if any { Join::Any } else { Join::All },
+            priority,
+            requires,
+            on_lost: if again { OnLost::Retry } else { OnLost::Fail },
+            idempotent,
+            labels,
+            ..Node::nil("")
+        }
+    })
+}
+
+fn when() -> impl Strategy<Value = Condition> {
+    prop_oneof![
+        Just(Condition::Succeeded),
+        Just(Condition::Failed(None)),
+        Just(Condition::Failed(Some(CodeGlob::new("time*").unwrap()))),
+        Just(Condition::Finished),
+        text().prop_map(Condition::Chose),
+    ]
+}
+
+fn options() -> impl Strategy<Value = RunOptions> {
+    let inputs = proptest::collection::btree_map(text(), value().prop_filter("null is absent", |v| !v.is_null()), 0..3);
+    let timeout = proptest::option::of((duration(), duration()));
+    ("[a-z0-9.]{0,5}", texts(), timeout, proptest::option::of(1_u32..9), any::<bool>(), inputs).prop_map(
+        |(namespace, labels, timeout, max_parallel, stop, inputs)| RunOptions {
+            namespace,
+            labels,
+            timeout: timeout.map(|(timeout, _)| timeout),
+            kill_after: timeout.map(|(timeout, more)| timeout + more.min(Duration::from_hours(1))),
+            max_parallel,
+            on_failure: if stop { OnFailure::Stop } else { OnFailure::GoOn },
+            inputs,
+        },
+    )
+}
+
+/// A workflow that is right: edges lead from lower ids to higher.
+pub(super) fn workflow() -> impl Strategy<Value = Workflow> {
+    let nodes = proptest::collection::vec(node(), 1..7);
+    let edges = proptest::collection::vec((any::<u32>(), any::<u32>(), when()), 0..12);
+    ("[^\\p{Cc}]{0,9}", options(), nodes, edges).prop_map(|(name, options, mut nodes, edges)| {
+        let count = nodes.len() as u32;
+        for (id, node) in nodes.iter_mut().enumerate() {
+            node.name = format!("n{id} \"\\/~");
+        }
+        let mut chosen: Vec<Edge> = Vec::new();
+        for (a, b, when) in edges {
+            let (a, b) = (a % count, b % count);
+            let edge = Edge { from: NodeId(a.min(b)), to: NodeId(a.max(b)), when };
+            if a != b && !chosen.contains(&edge) {
+                chosen.push(edge);
+            }
+        }
+        Workflow::new(name, options, nodes, chosen)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn a_rendered_workflow_reads_back_as_itself(workflow in workflow()) {
+        let text = render::edges(&workflow);
+        prop_assert_eq!(recover(&text), Ok(workflow.clone()), "{}", text);
+        let submitted = read(text.as_bytes(), &Limits::default(), &Engines::default());
+        prop_assert_eq!(submitted.map(|submission| submission.workflow), Ok(workflow), "{}", text);
+    }
+}
+
+#[test]
+fn the_three_pictures_of_a_graph() {
+    let workflow = accepted(
+        r#"{"name": "a \"b\"", "nodes": [{"name": "build"}, {"name": "poll", "join": "any"}, {"name": "c"}], "edges": [
+            {"from": 0, "to": 1}, {"from": 1, "to": 1, "when": "chose:again"}, {"from": 1, "to": 2, "when": "failed:time*"},
+            {"from": 1, "to": 2, "when": "finished"}, {"from": 0, "to": 2, "when": "finished"}]}"#,
+    );
+    insta::assert_snapshot!(render::edges(&workflow), @r#"
+    {"name":"a \"b\"",
+    "nodes": [
+    {"id":0,"name":"build","engine":"nil"},
+    {"id":1,"name":"poll","engine":"nil","join":"any"},
+    {"id":2,"name":"c","engine":"nil"}],
+    "edges": [
+    {"from":0,"to":1},
+    {"from":0,"to":2,"when":"finished"},
+    {"from":1,"to":1,"when":"chose:again"},
+    {"from":1,"to":2,"when":"failed:time*"},
+    {"from":1,"to":2,"when":"finished"}]}
+    "#);
+    insta::assert_snapshot!(render::Dot(&workflow), @r#"
+    digraph "a \"b\"" {
+      0 [label="build\nnil", shape=box];
+      1 [label="poll\nnil", shape=diamond];
+      2 [label="c\nnil", shape=box];
+      0 -> 1;
+      0 -> 2 [label="finished", style=dotted];
+      1 -> 1 [label="chose:again", style=dotted];
+      1 -> 2 [label="failed:time*", color=red, style=dashed];
+      1 -> 2 [label="finished", style=dotted];
+    }
+    "#);
+    insta::assert_snapshot!(render::Matrix(&workflow), @r"
+    build  . 1 f
+    poll   . c *
+    c      . . .
+    ");
+}
