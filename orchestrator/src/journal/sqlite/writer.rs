@@ -43,7 +43,7 @@ pub(super) fn start(
     bell: Arc<Bell>,
 ) -> std::io::Result<(mpsc::Sender<Job>, JoinHandle<()>)> {
     let (sender, queue) = mpsc::channel();
-    let mut writer = Writer { store, newest, bell };
+    let mut writer = Writer::new(store, newest, bell);
     let thread = std::thread::Builder::new().name("journal-writer".into()).spawn(move || {
         while let Some(group) = drain(&queue) {
             writer.commit(group);
@@ -65,7 +65,8 @@ fn drain(queue: &mpsc::Receiver<Job>) -> Option<Vec<Job>> {
     Some(group)
 }
 
-struct Writer {
+/// The writing connection and what it has given out.
+pub(super) struct Writer {
     store: Connection,
     newest: Newest,
     bell: Arc<Bell>,
@@ -80,7 +81,12 @@ enum Fault {
 }
 
 impl Writer {
-    fn commit(&mut self, mut group: Vec<Job>) {
+    pub(super) fn new(store: Connection, newest: Newest, bell: Arc<Bell>) -> Self {
+        Writer { store, newest, bell }
+    }
+
+    /// Writes the group in one transaction, then tells the world, then those who wait.
+    pub(super) fn commit(&mut self, mut group: Vec<Job>) {
         loop {
             let mut newest = self.newest;
             match write(&mut self.store, &group, &mut newest) {
@@ -168,5 +174,34 @@ impl Work {
             Work::Forget { run, at } => append::forget(store, *newest, *run, *at),
             Work::PutExecutor { name, registration, at } => append::put_executor(store, name, registration, *at),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::conformance::given::{goes_on, run};
+
+    #[test]
+    fn a_group_is_what_is_queued_up_to_its_bounds() {
+        let (sender, queue) = mpsc::channel();
+        let send = |append| {
+            let work = Work::Append(Box::new(Encoded::of(append).unwrap()));
+            sender.send(Job { work, answer: oneshot::channel().0 }).unwrap();
+        };
+        let large = || {
+            let event = gorch_schema::Event::RunClaimed { owner: "x".repeat(LARGEST_GROUP_BYTES) };
+            crate::journal::Append { events: vec![event], ..goes_on(1, 1, 1) }
+        };
+        (0..5).for_each(|n| send(goes_on(n, 1, 1)));
+        assert_eq!(drain(&queue).unwrap().len(), 5);
+        (0..=1024).for_each(|n| send(goes_on(n, 1, 1)));
+        assert_eq!([drain(&queue).unwrap().len(), drain(&queue).unwrap().len()], [1024, 1]);
+        [goes_on(1, 1, 1), large(), goes_on(1, 2, 1)].into_iter().for_each(send);
+        assert_eq!([drain(&queue).unwrap().len(), drain(&queue).unwrap().len()], [2, 1]);
+        let (at, answer) = (Timestamp::from_millis(0), oneshot::channel().0);
+        sender.send(Job { work: Work::Forget { run: run(1), at }, answer }).unwrap();
+        drop(sender);
+        assert_eq!((drain(&queue).map(|group| group.len()), drain(&queue).is_none()), (Some(1), true));
     }
 }
