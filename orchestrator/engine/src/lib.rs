@@ -2,6 +2,7 @@
 
 mod decide;
 mod fold;
+mod look;
 mod offer;
 mod plan;
 mod recover;
@@ -11,6 +12,7 @@ mod state;
 mod verdict;
 
 pub use decide::{Began, Decision, Effect, Input, Refusal};
+pub use look::{Halted, Standing};
 pub use offer::{Offer, Offers};
 pub use plan::{Demand, Plan, VISIT_CAP};
 pub use recover::Unfit;

@@ -1,0 +1,107 @@
+//! Looking at a run: what people ask who want to know why something waits.
+//!
+//! Owns questions that no decision needs. Promises: reads only; each answer costs O(1), except where it says otherwise.
+//! Never words an answer: sentences are the API's.
+
+use gorch_schema::{EdgeId, ExecutorName, NodeId, StopReason, Timestamp};
+
+use crate::plan::{Demand, Plan};
+use crate::state::{Halt, ItemStatus, Run, Step};
+
+/// Where a visit stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing<'a> {
+    /// It waits for a slot (gorch's own engines: for nothing but the next turn).
+    Queued,
+    /// Its latest attempt was handed out.
+    Started {
+        /// When.
+        since: Timestamp,
+        /// To whom; none: gorch runs it itself.
+        executor: Option<&'a ExecutorName>,
+    },
+    /// It waits for its next attempt.
+    BackingOff {
+        /// Until then.
+        due: Timestamp,
+    },
+    /// It has ended.
+    Over,
+}
+
+/// Why nothing of a run starts or fires any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halted {
+    /// Somebody cancelled it.
+    Cancelled,
+    /// Its `kill_after` passed.
+    Killed,
+    /// Its visits reached their cap.
+    Capped,
+}
+
+impl Step {
+    /// Where it stands: that of its first item that has not ended.
+    pub fn standing(&self) -> Standing<'_> {
+        if self.ended.is_some() {
+            return Standing::Over;
+        }
+        let of_item = |item| match item {
+            &ItemStatus::Ready => Some(Standing::Queued),
+            &ItemStatus::Started { since } => Some(Standing::Started { since, executor: None }),
+            &ItemStatus::Backoff { due } => Some(Standing::BackingOff { due }),
+            ItemStatus::Done(_) => None,
+        };
+        let found = self.items.iter().find_map(|item| Some((item, of_item(&item.status)?)));
+        match found {
+            Some((item, Standing::Started { since, .. })) => {
+                Standing::Started { since, executor: item.executor.as_ref() }
+            }
+            Some((_, standing)) => standing,
+            None => Standing::Over,
+        }
+    }
+
+    /// Why it is being stopped, or was.
+    pub fn stopping(&self) -> Option<StopReason> {
+        self.items.iter().find_map(|item| item.stopping)
+    }
+}
+
+impl Run {
+    /// Why nothing starts or fires any more, if so.
+    pub fn halted(&self) -> Option<Halted> {
+        self.halted.map(|halt| match halt {
+            Halt::Cancelled => Halted::Cancelled,
+            Halt::Killed => Halted::Killed,
+            Halt::Capped => Halted::Capped,
+        })
+    }
+
+    /// How many attempts executors hold for it.
+    pub fn running(&self) -> u32 {
+        self.running
+    }
+
+    /// Can this node have no further visit, and its edges no further firing?
+    pub fn is_closed(&self, node: NodeId) -> bool {
+        self.components[self.plan().component(node) as usize].closed
+    }
+
+    /// Has this node earned a visit that is not journaled yet? Costs as much as there are such visits.
+    pub fn is_due(&self, node: NodeId) -> bool {
+        self.owed.iter().any(|owed| owed.node == node)
+    }
+}
+
+impl Plan {
+    /// The edges that lead to a node, ascending.
+    pub fn edges_into(&self, node: NodeId) -> &[EdgeId] {
+        self.in_edges(node)
+    }
+
+    /// What a node asks of whoever runs it.
+    pub fn demand(&self, node: NodeId) -> &Demand {
+        &self.demands()[self.demand_of(node) as usize]
+    }
+}
