@@ -1,0 +1,77 @@
+//! The REST interface: the one door through which everybody but executors' attempts comes in.
+//!
+//! Every route stands in [`table`], with the role that it needs; [`route`] makes warp filters of it; [`problem`] is the
+//! only place that knows HTTP status codes.
+
+mod apidocs;
+mod body;
+mod events;
+mod executors;
+mod live;
+mod logs;
+mod nodes;
+mod problem;
+mod query;
+mod reply;
+mod route;
+mod submit;
+mod system;
+mod table;
+mod tasks;
+mod text;
+mod validate;
+mod why;
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use gorch_schema::document::Limits;
+use slog::Logger;
+use tokio_util::sync::CancellationToken;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use crate::conductor::Handle;
+use route::House;
+
+/// What the API is told when it starts.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What documents may be like.
+    pub limits: Limits,
+    /// Documents that may be read at the same time; more are refused with `too_many_requests`.
+    pub max_submits: usize,
+    /// When this is cancelled, streams and long-polls end, so that a drain need not wait for them.
+    pub closing: CancellationToken,
+}
+
+impl Settings {
+    /// These limits of documents, and the usual rest.
+    pub fn new(limits: Limits) -> Self {
+        Settings { limits, max_submits: 1_024, closing: CancellationToken::new() }
+    }
+
+    /// Streams and long-polls end when `closing` is cancelled.
+    #[must_use]
+    pub fn closing(self, closing: CancellationToken) -> Self {
+        Settings { closing, ..self }
+    }
+}
+
+/// Every route behind mutual TLS, refusals included.
+pub fn routes(
+    handle: Handle,
+    settings: Settings,
+    log: Logger,
+) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
+    route::filter(table::routes(), &Arc::new(House::new(handle, settings, log)))
+}
+
+/// `/healthz`: the process lives. `/readyz`: its conductor answers. For a plain listener on loopback.
+pub fn health(handle: Handle) -> BoxedFilter<(Response,)> {
+    system::health(handle)
+}

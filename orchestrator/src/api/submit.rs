@@ -1,0 +1,162 @@
+//! `POST /v1/tasks`: a document comes in, a durable run's id goes out.
+//!
+//! Owns the way of a document through the door, also for whoever only checks it. Promises: the body is read as it comes
+//! and never held whole; the checks do not hold up other requests; 202 is said only of a run that is durable.
+
+use gorch_schema::document::{Reader, Submission};
+use gorch_schema::view::Accepted;
+use gorch_schema::{Problem, RunId};
+use http::header::{CONTENT_TYPE, HeaderName, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use sha2::{Digest, Sha256};
+use warp::reply::Response;
+
+use super::live::{self, Form};
+use super::problem::{Answer, Trouble};
+use super::query::{LONGEST_WAIT, duration};
+use super::route::Call;
+use super::tasks::await_end;
+use super::{reply, text};
+use crate::journal::IdempotencyKey;
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const LONGEST_KEY: usize = 255;
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Submit a document
+///
+/// Answers when the run is durable. `Idempotency-Key` (1 to 255 visible characters): the same key with the same body
+/// gives the same run, with another body 409. `Prefer: wait=30` (60 s at most): 200 with the final view if the run
+/// ends in that time. The body is streamed; everything that is wrong with it is reported together.
+#[utoipa::path(
+    post, path = "/v1/tasks", tag = "tasks",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes repeating the request harmless"),
+        ("Prefer" = Option<String>, Header, description = "`wait=30`: wait so many seconds for the run's end"),
+    ),
+    request_body(content = inline(super::apidocs::Document), description = "A gorch document"),
+    responses(
+        (status = 202, description = "The run is durable", body = Accepted,
+            headers(("Location" = String, description = "Where the run is"))),
+        (status = 200, description = "With `Prefer: wait`: the run has ended", body = super::apidocs::LiveDocument),
+        (status = 400, description = "`bad_json`, `bad_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`idempotency_conflict`", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`too_large`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Everything that is wrong with the document", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_requests`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn submit(mut call: Call) -> Answer {
+    let answer = accept(&mut call).await;
+    if answer.is_err() {
+        call.body.drain().await;
+    }
+    let run = answer?;
+    if let Some(wait) = preferred_wait(&call.headers) {
+        if await_end(&call.house, run, wait).await? {
+            let mut response = live::document(&call.house, run, Form::BySize, &HeaderMap::new()).await?;
+            let applied = format!("wait={}", wait.as_secs());
+            let applied = HeaderValue::from_str(&applied).expect("a number makes a header");
+            response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+            return Ok(response);
+        }
+    }
+    Ok(accepted(run))
+}
+
+async fn accept(call: &mut Call) -> Result<RunId, Trouble> {
+    let key = idempotency_key(&call.headers)?.map(str::to_owned);
+    let keyed = if key.is_some() { Keyed::Yes } else { Keyed::No };
+    let (submission, digest) = read(call, keyed).await?;
+    let owner = call.peer.identity.to_string();
+    let key = key.map(|key| IdempotencyKey { owner, key, digest });
+    Ok(call.house.handle.submit(submission, key).await?)
+}
+
+fn accepted(run: RunId) -> Response {
+    let mut response = reply::typed(StatusCode::ACCEPTED, reply::JSON, &Accepted { id: run });
+    let location = HeaderValue::from_str(&format!("/v1/tasks/{run}")).expect("hex digits make a header");
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+/// Is the digest of the body wanted?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keyed {
+    Yes,
+    No,
+}
+
+/// Reads and checks the document in the body; gives the SHA-256 of its bytes (zeros where it is not wanted).
+pub(super) async fn read(call: &mut Call, keyed: Keyed) -> Result<(Submission, [u8; 32]), Trouble> {
+    check_kind(&call.headers)?;
+    let house = &call.house;
+    let _place = house.submits.try_acquire().map_err(|_| {
+        let most = house.settings.max_submits;
+        Trouble::new("too_many_requests", format!("{most} documents are being read, as many as `max_submits` allows"))
+    })?;
+    let mut reader = Reader::new(&house.settings.limits);
+    let mut digest = (keyed == Keyed::Yes).then(Sha256::new);
+    while let Some(chunk) = call.body.next().await? {
+        reader.push(&chunk)?;
+        if let Some(digest) = &mut digest {
+            digest.update(&chunk);
+        }
+    }
+    let engines = house.handle.engines().await?;
+    let checked = tokio::task::spawn_blocking(move || reader.finish(&engines)).await;
+    let checked = checked
+        .map_err(|error| Trouble::caused("internal", "the checks of the document broke down", crate::chain(&error)))?;
+    Ok((checked?, digest.map_or([0; 32], |digest| digest.finalize().into())))
+}
+
+/// JSON, or nothing said. Forms are refused, so that no web page can make a browser submit with its user's certificate.
+fn check_kind(headers: &HeaderMap) -> Result<(), Trouble> {
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let kind = String::from_utf8_lossy(kind.as_bytes());
+    let plain = kind.split(';').next().unwrap_or_default().trim();
+    if plain.eq_ignore_ascii_case(reply::JSON) {
+        return Ok(());
+    }
+    let detail = format!("the content type is `{}` (expected `application/json`, or none)", text::cut(&kind));
+    Err(Trouble::new("bad_request", detail))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Trouble> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
+    let wrong = || {
+        let detail = format!("the `Idempotency-Key` cannot be used (expected 1 to {LONGEST_KEY} visible characters)");
+        Trouble::new("bad_request", detail)
+    };
+    key.ok_or_else(wrong).map(Some)
+}
+
+/// The `wait` of `Prefer`, at most a minute. Preferences that cannot be read are no preferences (RFC 7240).
+fn preferred_wait(headers: &HeaderMap) -> Option<std::time::Duration> {
+    let given = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = given.flat_map(|list| list.split([',', ';'])).filter_map(|one| one.split_once('='));
+    let wait = preferences.find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))?;
+    duration(wait.1.trim().trim_matches('"')).map(|wait| wait.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_preference_is_read_among_others_and_nonsense_is_none() {
+        let wait = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("prefer", text.parse().unwrap());
+            preferred_wait(&headers)
+        };
+        assert_eq!(wait("wait=30"), Some(Duration::from_secs(30)));
+        assert_eq!(wait("respond-async, Wait=\"2\""), Some(Duration::from_secs(2)));
+        assert_eq!(wait("wait=3600"), Some(LONGEST_WAIT));
+        assert_eq!(wait("wait=soon"), None);
+        assert_eq!(wait("respond-async"), None);
+    }
+}

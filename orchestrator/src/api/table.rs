@@ -1,0 +1,42 @@
+//! Every route of the orchestrator, with its role and its parameters.
+//!
+//! Owns the table. The OpenAPI document takes the roles from here; a test holds that both name the same routes and
+//! parameters.
+
+use gorch_certs::Role;
+use http::Method;
+
+use super::route::{Needs, Route};
+use super::{apidocs, events, executors, logs, nodes, submit, system, tasks, validate, why};
+
+const READ: Needs = Needs::Role(Role::Read);
+const SUBMIT: Needs = Needs::Role(Role::Submit);
+const CANCEL: Needs = Needs::Role(Role::Cancel);
+const EXECUTOR: Needs = Needs::Role(Role::Executor);
+const ANY: Needs = Needs::Identity;
+
+/// The table. Order is the order of matching, the busiest first.
+pub(super) fn routes() -> Vec<Route> {
+    use Method as M;
+    vec![
+        Route::new(M::POST, "/v1/tasks", SUBMIT, &[], submit::submit),
+        Route::new(M::GET, "/v1/tasks", READ, tasks::LIST_QUERY, tasks::list),
+        Route::new(M::GET, "/v1/tasks/{id}", READ, &["wait", "view", "digraph"], tasks::show),
+        Route::new(M::DELETE, "/v1/tasks/{id}", CANCEL, &["forget"], tasks::delete),
+        Route::new(M::PUT, "/v1/executors/{name}", EXECUTOR, &[], executors::register),
+        Route::new(M::POST, "/v1/tasks/{id}/cancel", CANCEL, &[], tasks::cancel),
+        Route::new(M::GET, "/v1/tasks/{id}/gorch", READ, &[], tasks::document),
+        Route::new(M::GET, "/v1/tasks/{id}/events", READ, &["after"], events::of_run),
+        Route::new(M::GET, "/v1/tasks/{id}/nodes/{node}", READ, &[], nodes::show),
+        Route::new(M::GET, "/v1/tasks/{id}/nodes/{node}/logs", READ, logs::QUERY, logs::show),
+        Route::new(M::GET, "/v1/tasks/{id}/why/{node}", READ, &[], why::show),
+        Route::new(M::GET, "/v1/events", READ, &["after", "run", "namespace"], events::of_all),
+        Route::new(M::GET, "/v1/whoami", ANY, &[], system::whoami),
+        Route::new(M::POST, "/v1/validate", READ, &[], validate::validate),
+        Route::new(M::GET, "/v1/executors", READ, &[], executors::list),
+        Route::new(M::GET, "/", ANY, &[], system::welcome),
+        Route::new(M::GET, "/openapi.json", ANY, &[], apidocs::openapi),
+        Route::new(M::GET, "/apidocs", ANY, &[], apidocs::page),
+        Route::new(M::GET, "/apidocs/{file}", ANY, &[], apidocs::file),
+    ]
+}

@@ -1,0 +1,348 @@
+//! Why a node is not running: one true sentence for every state.
+//!
+//! Owns the wording. Promises: the sentence speaks of the run as it stands and of the executors as they are known now;
+//! it names what is waited for. Never decides, never guesses: where the reason lies in the journal, it is read there.
+
+use gorch_engine::{Demand, Halted, Offer, Offers, Plan, Run, Standing, Step};
+use gorch_schema::view::{ExecutorView, State, Why};
+use gorch_schema::{Condition, EdgeId, Event, Join, NodeId, Outcome, Problem, RunId, StopReason};
+
+use super::nodes::find;
+use super::problem::{Answer, Trouble};
+use super::reply;
+use super::route::{Call, House};
+
+/// So many names are told of a list; the rest is counted.
+const TOLD: usize = 5;
+/// Rows read from the journal at once.
+const ROWS: usize = 256;
+
+/// Why is a node not running?
+///
+/// One sentence, true of now: what it waits for, where it is, or how it ended.
+#[utoipa::path(
+    get, path = "/v1/tasks/{id}/why/{node}", tag = "nodes",
+    params(
+        ("id" = String, Path, description = "The run: 32 hex digits"),
+        ("node" = String, Path, description = "The node's name or id"),
+    ),
+    responses(
+        (status = 200, description = "The sentence", body = Why, example = json!({"node": "deploy", "state": "initial",
+            "why": "waits for `build` (running) to succeed"})),
+        (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "`forgotten`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn show(call: Call) -> Answer {
+    let run = call.run()?;
+    let (_, node) = find(&call.house, run, call.second()).await?;
+    let handle = &call.house.handle;
+    let halted = handle.ask(run, Run::halted).await?;
+    let cancelled_by = match halted {
+        Some(Halted::Cancelled) => who_cancelled(&call.house, run).await?,
+        Some(Halted::Killed | Halted::Capped) | None => None,
+    };
+    let world = World { offers: handle.offers().await?, executors: handle.executors().await?, cancelled_by };
+    Ok(reply::json(&handle.ask(run, move |run| why(run, node, &world)).await?))
+}
+
+/// The identity that the journal names.
+async fn who_cancelled(house: &House, run: RunId) -> Result<Option<String>, Trouble> {
+    let mut after = 0;
+    loop {
+        let rows = house.handle.journal().read(run, after, ROWS).await?;
+        let Some(last) = rows.last() else { return Ok(None) };
+        after = last.last();
+        let found = rows.into_iter().flat_map(|row| row.events).find_map(|event| match event {
+            Event::CancelRequested { by } => Some(by),
+            Event::RunAccepted { .. }
+            | Event::RunClaimed { .. }
+            | Event::StepActivated { .. }
+            | Event::AttemptStarted { .. }
+            | Event::AttemptEnded { .. }
+            | Event::StepStopping { .. }
+            | Event::StepEnded { .. }
+            | Event::NodesSkipped { .. }
+            | Event::SignalReceived { .. }
+            | Event::Paused
+            | Event::Resumed
+            | Event::DeadlinePassed { .. }
+            | Event::CapReached
+            | Event::RunEnded { .. } => None,
+        });
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+}
+
+/// What is known besides the run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct World {
+    pub(super) offers: Offers,
+    pub(super) executors: Vec<ExecutorView>,
+    pub(super) cancelled_by: Option<String>,
+}
+
+/// The sentence about a node.
+pub(super) fn why(run: &Run, node: NodeId, world: &World) -> Why {
+    let looking = Looking { run, plan: run.plan(), world };
+    let sentence = match (run.latest(node), run.node_state(node)) {
+        (Some(step), _) => looking.visited(step),
+        (None, State::NotRunnable) => looking.skipped(node),
+        (
+            None,
+            State::Initial
+            | State::ToRun
+            | State::Running
+            | State::Success
+            | State::Failure
+            | State::Timeout
+            | State::Canceled,
+        ) => looking.unvisited(node),
+    };
+    Why {
+        node: run.plan().workflow.node(node).name.clone(),
+        state: run.node_state(node).word().to_owned(),
+        why: sentence,
+    }
+}
+
+struct Looking<'a> {
+    run: &'a Run,
+    plan: &'a Plan,
+    world: &'a World,
+}
+
+impl Looking<'_> {
+    fn name(&self, node: NodeId) -> &str {
+        &self.plan.workflow.node(node).name
+    }
+
+    fn visited(&self, step: &Step) -> String {
+        let visit = match step.id.visit {
+            0 => String::new(),
+            visit => format!(", on visit {}", visit + 1),
+        };
+        match (&step.ended, step.stopping()) {
+            (Some(ended), stopping) => self.ended(step, &ended.outcome, stopping) + &format!(" at {}{visit}", ended.at),
+            (None, Some(reason)) => {
+                let place = step.executor().map(|executor| format!(" on executor `{executor}`")).unwrap_or_default();
+                format!("is being stopped{place}: {}; it ends when its processes are gone{visit}", self.reason(reason))
+            }
+            (None, None) => self.open(step) + &visit,
+        }
+    }
+
+    fn ended(&self, step: &Step, outcome: &Outcome, stopping: Option<StopReason>) -> String {
+        let tries = match step.attempts() {
+            0 | 1 => String::new(),
+            attempts => format!(" after {attempts} attempts"),
+        };
+        match outcome {
+            Outcome::Succeeded => format!("succeeded{tries}"),
+            Outcome::Failed(failure) if failure.message.is_empty() => format!("failed{tries} with `{}`", failure.code),
+            Outcome::Failed(failure) => format!("failed{tries} with `{}` ({})", failure.code, failure.message),
+            Outcome::Cancelled => match stopping {
+                Some(reason) => format!("was cancelled{tries}: {}; it ended", self.reason(reason)),
+                None => format!("was cancelled{tries}"),
+            },
+            Outcome::Skipped => "was skipped".to_owned(),
+        }
+    }
+
+    fn reason(&self, reason: StopReason) -> String {
+        match reason {
+            StopReason::Cancelled => self.halt(Halted::Cancelled),
+            StopReason::Deadline => "its `deadline` passed".to_owned(),
+            StopReason::RunTimeout => "the run's `timeout` passed".to_owned(),
+            StopReason::Killed => self.halt(self.run.halted().unwrap_or(Halted::Killed)),
+            StopReason::FailFast => {
+                "the run stops at a failure (`on_failure: stop`) that nothing can answer".to_owned()
+            }
+        }
+    }
+
+    fn halt(&self, halted: Halted) -> String {
+        match (halted, &self.world.cancelled_by) {
+            (Halted::Cancelled, Some(by)) => format!("`{by}` cancelled the run"),
+            (Halted::Cancelled, None) => "the run was cancelled".to_owned(),
+            (Halted::Killed, _) => "the run's `kill_after` passed".to_owned(),
+            (Halted::Capped, _) => "the run's loops reached the cap on visits".to_owned(),
+        }
+    }
+
+    fn open(&self, step: &Step) -> String {
+        let nth = |attempts: u32| if attempts > 1 { format!(" (attempt {attempts})") } else { String::new() };
+        match step.standing() {
+            Standing::Started { since, executor: None } => format!("sleeps since {since}{}", nth(step.attempts())),
+            Standing::Started { since, executor: Some(executor) } => {
+                let view = self.world.executors.iter().find(|view| view.name == *executor);
+                let but = match view.map(|view| view.state.as_str()) {
+                    Some("alive" | "draining") => String::new(),
+                    Some(other) => format!(", which is {other}"),
+                    None => ", which has not registered since this orchestrator started".to_owned(),
+                };
+                format!("is with executor `{executor}` since {since}{}{but}", nth(step.attempts()))
+            }
+            Standing::BackingOff { due } => {
+                let most = self.plan.workflow.node(step.id.node).retry.as_ref().map_or(1, |retry| retry.max_attempts);
+                format!("failed and waits until {due} for attempt {} of {most}", step.attempts() + 1)
+            }
+            Standing::Queued | Standing::Over => self.queued(step.id.node),
+        }
+    }
+
+    /// It could start, but for a slot.
+    fn queued(&self, node: NodeId) -> String {
+        if self.run.is_paused() {
+            return "waits: the run is paused".to_owned();
+        }
+        let demand = self.plan.demand(node);
+        let Demand::Executor { engine, target, requires } = demand else {
+            return "starts at once: gorch runs it itself".to_owned();
+        };
+        match self.plan.workflow.options.max_parallel {
+            Some(most) if self.run.running() >= most => {
+                return format!(
+                    "waits for a slot: the run has {most} attempts out, as many as its `max_parallel` allows"
+                );
+            }
+            Some(_) | None => {}
+        }
+        let suitable: Vec<&Offer> = self.world.offers.0.iter().filter(|offer| offer.suits(demand)).collect();
+        if suitable.is_empty() {
+            let mut wanted = format!("engine `{engine}`");
+            if let Some(target) = target {
+                wanted += &format!(" that is or knows `{target}`");
+            }
+            if !requires.is_empty() {
+                let labels: Vec<String> = requires.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                let word = if labels.len() == 1 { "label" } else { "labels" };
+                wanted += &format!(" and {word} {}", labels.join(", "));
+            }
+            let away = self.world.executors.iter().filter(|view| could(view, engine, target.as_deref(), requires));
+            let away: Vec<String> = away.map(|view| format!("`{}` is {}", view.name, view.state)).collect();
+            return if away.is_empty() {
+                format!("waits for a slot: no executor with {wanted} is registered")
+            } else {
+                format!("waits for a slot: no executor with {wanted} takes work ({})", listed(&away, ", "))
+            };
+        }
+        let full = |offer: &&&Offer| offer.held >= offer.most;
+        let say = |offer: &&Offer| format!("`{}` holds {} for {} slots", offer.executor, offer.held, offer.slots);
+        match suitable.iter().find(|offer| !full(offer)) {
+            Some(free) => {
+                format!("waits for its turn: executor `{}` has room and takes the most urgent first", free.executor)
+            }
+            None => {
+                let all: Vec<String> = suitable.iter().map(say).collect();
+                format!("waits for a slot: all are taken ({})", listed(&all, ", "))
+            }
+        }
+    }
+
+    /// No visit yet.
+    fn unvisited(&self, node: NodeId) -> String {
+        if let Some(halted) = self.run.halted() {
+            return format!("will not run: {}", self.halt(halted));
+        }
+        if self.run.is_due(node) {
+            return "starts at once".to_owned();
+        }
+        let into = self.plan.edges_into(node);
+        let (fired, rest): (Vec<EdgeId>, Vec<EdgeId>) =
+            into.iter().copied().partition(|edge| self.run.has_fired(*edge));
+        let (dead, hoped): (Vec<EdgeId>, Vec<EdgeId>) =
+            rest.into_iter().partition(|edge| self.run.is_closed(self.plan.workflow.edge(*edge).from));
+        let waits: Vec<String> = hoped.iter().map(|edge| self.wish(*edge)).collect();
+        match self.plan.workflow.node(node).join {
+            Join::Any if waits.len() == 1 => format!("waits for {}", listed(&waits, "")),
+            Join::Any => format!("waits for the first of: {}", listed(&waits, ", ")),
+            Join::All if !dead.is_empty() => {
+                let missed: Vec<String> = dead.iter().map(|edge| self.missed(*edge)).collect();
+                let sources = hoped.iter().map(|edge| format!("`{}`", self.name(self.plan.workflow.edge(*edge).from)));
+                let sources: Vec<String> = sources.collect();
+                format!("will be skipped once {} ended: {}", listed_have(&sources), listed(&missed, "; "))
+            }
+            Join::All if fired.is_empty() => format!("waits for {}", listed(&waits, " and for ")),
+            Join::All => {
+                let so_far = format!("{} of {} edges have fired", fired.len(), into.len());
+                format!("waits for {} ({so_far})", listed(&waits, " and for "))
+            }
+        }
+    }
+
+    /// What an edge waits for.
+    fn wish(&self, edge: EdgeId) -> String {
+        let edge = self.plan.workflow.edge(edge);
+        let source = format!("`{}` ({})", self.name(edge.from), self.run.node_state(edge.from).word());
+        match &edge.when {
+            Condition::Succeeded => format!("{source} to succeed"),
+            Condition::Failed(None) => format!("{source} to fail"),
+            Condition::Failed(Some(glob)) => format!("{source} to fail with a code like `{}`", glob.as_str()),
+            Condition::Finished => format!("{source} to end"),
+            Condition::Chose(label) => format!("{source} to choose `{label}`"),
+        }
+    }
+
+    fn skipped(&self, node: NodeId) -> String {
+        if let Some(halted) = self.run.halted() {
+            return format!("was skipped: {}", self.halt(halted));
+        }
+        let into = self.plan.edges_into(node).iter().copied();
+        let missed: Vec<String> =
+            into.filter(|edge| !self.run.has_fired(*edge)).map(|edge| self.missed(edge)).collect();
+        format!("was skipped: {}", listed(&missed, "; "))
+    }
+
+    /// Why an edge can fire no more.
+    fn missed(&self, edge: EdgeId) -> String {
+        let edge = self.plan.workflow.edge(edge);
+        let source = self.name(edge.from);
+        let ended = self.run.latest(edge.from).and_then(|step| step.ended.as_deref());
+        let found = match ended.map(|ended| (&ended.outcome, &ended.label)) {
+            Some((Outcome::Succeeded, None)) => format!("`{source}` succeeded"),
+            Some((Outcome::Succeeded, Some(label))) => format!("`{source}` succeeded and chose `{label}`"),
+            Some((Outcome::Failed(failure), _)) => format!("`{source}` failed with `{}`", failure.code),
+            Some((Outcome::Cancelled, _)) => format!("`{source}` was cancelled"),
+            Some((Outcome::Skipped, _)) | None => format!("`{source}` was skipped"),
+        };
+        let wanted = match &edge.when {
+            Condition::Succeeded => "its edge fires only when it succeeds".to_owned(),
+            Condition::Failed(None) => "its edge fires only when it fails".to_owned(),
+            Condition::Failed(Some(glob)) => {
+                format!("its edge fires only when it fails with a code like `{}`", glob.as_str())
+            }
+            Condition::Finished => "its edge fires only outside of its own cycle".to_owned(),
+            Condition::Chose(label) => format!("its edge fires only when it chooses `{label}`"),
+        };
+        format!("{found}, and {wanted}")
+    }
+}
+
+/// Would this executor suit if it took work?
+fn could(
+    view: &ExecutorView,
+    engine: &str,
+    target: Option<&str>,
+    requires: &std::collections::BTreeMap<String, String>,
+) -> bool {
+    view.engines.iter().any(|own| own == engine)
+        && target.is_none_or(|target| target == view.name.as_str() || view.targets.iter().any(|own| own == target))
+        && requires.iter().all(|(key, value)| view.labels.get(key) == Some(value))
+}
+
+/// The first few, and how many more.
+fn listed(all: &[String], between: &str) -> String {
+    let mut text = all.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join(between);
+    if all.len() > TOLD {
+        text += &format!(" and {} more", all.len() - TOLD);
+    }
+    text
+}
+
+fn listed_have(all: &[String]) -> String {
+    let verb = if all.len() == 1 { "has" } else { "have" };
+    format!("{} {verb}", listed(all, ", "))
+}
