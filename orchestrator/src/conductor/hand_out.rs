@@ -59,13 +59,7 @@ impl Conductor {
         };
         self.registry.hold(&executor, id);
         let (sender, receiver) = watch::channel(wish);
-        let mut carry = Carry {
-            work,
-            executor,
-            links: self.links.clone(),
-            wish: receiver,
-            log: self.log.clone(),
-        };
+        let mut carry = Carry { work, executor, links: self.links.clone(), wish: receiver, log: self.log.clone() };
         let handle = self.handle.clone();
         let (registered, may_act) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {

@@ -130,7 +130,7 @@ impl Live {
 }
 
 /// How a run looks in lists.
-pub(super) fn summary(run: &Run) -> RunSummary {
+pub(crate) fn summary(run: &Run) -> RunSummary {
     let workflow = &run.plan().workflow;
     RunSummary {
         id: run.id(),

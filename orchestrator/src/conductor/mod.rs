@@ -33,6 +33,7 @@ use live::{Decided, Live, Turn};
 use registry::Registry;
 
 pub use handle::{Cancelled, Error, Handle};
+pub(crate) use live::summary;
 
 /// Messages taken from the inbox before what they ask for is decided: reports that arrive together share an append.
 const BURST: usize = 256;
