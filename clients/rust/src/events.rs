@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use gorch_schema::view::EventView;
+use gorch_schema::view::{EventView, State};
 use gorch_schema::{Event, RunId};
 use reqwest::Response;
 
@@ -47,6 +47,8 @@ pub struct EventStream {
     last_id: Option<String>,
     backoff: Backoff,
     away: bool,
+    /// The run is known to have ended, though its last event was not given out.
+    ended: bool,
     over: bool,
 }
 
@@ -62,6 +64,8 @@ struct Connection {
     response: Response,
     parser: Parser,
     ready: std::collections::VecDeque<Frame>,
+    /// Something came.
+    spoke: bool,
 }
 
 impl Client {
@@ -83,6 +87,7 @@ impl Client {
             last_id,
             backoff: Backoff::default(),
             away: false,
+            ended: false,
             over: false,
         };
         stream.connection = Some(stream.connect().await?);
@@ -124,7 +129,7 @@ impl EventStream {
                     }
                 },
                 // The server closed an orderly stream before the end: ask again, without a word.
-                Ok(None) => self.connection = None,
+                Ok(None) => self.closed().await,
                 Err(error) if error.is_passing() => {
                     self.connection = None;
                     if let Some(message) = self.lost(error) {
@@ -133,6 +138,20 @@ impl EventStream {
                 }
                 Err(error) => return Err(self.end(error)),
             }
+        }
+    }
+
+    /// An orderly end without `run_ended`. A run that had ended before this connection began, and had nothing to give,
+    /// will never give anything: the caller began after its last event.
+    async fn closed(&mut self) {
+        let connection = self.connection.take();
+        let is_empty = connection.is_some_and(|connection| !connection.spoke);
+        if let Of::Run { run, .. } = self.of
+            && is_empty
+        {
+            self.over = self.ended;
+            let summary = self.client.state(run).await;
+            self.ended = summary.is_ok_and(|run| State::from_word(&run.state).is_some_and(State::is_terminal));
         }
     }
 
@@ -166,6 +185,7 @@ impl EventStream {
             response: answer.response,
             parser: Parser::default(),
             ready: std::collections::VecDeque::new(),
+            spoke: false,
         })
     }
 
@@ -197,6 +217,7 @@ impl Connection {
     async fn frame(&mut self) -> Result<Option<Frame>, Error> {
         loop {
             if let Some(frame) = self.ready.pop_front() {
+                self.spoke = true;
                 return Ok(Some(frame));
             }
             let chunk = match tokio::time::timeout(SILENCE, self.response.chunk()).await {

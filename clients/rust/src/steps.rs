@@ -36,6 +36,7 @@ impl Client {
         self.get(&["v1", "tasks", &run.to_string(), "nodes", node, "logs"])
             .query_if("attempt", query.attempt)
             .query_if("tail", query.tail)
+            .header("accept", "application/json")
             .json("the log of a node")
             .await
     }

@@ -129,16 +129,24 @@ async fn nobody_listening_is_unreachable_with_a_hint() {
     assert!(error.is_passing() && error.hint().is_some(), "{error:?}");
 }
 
+fn summary(state: &str) -> String {
+    let body = format!(
+        "{{\"id\":\"{RUN}\",\"name\":\"x\",\"state\":\"{state}\",\"start_date\":\"2026-01-01T00:00:00Z\",\
+         \"nodes\":0,\"counts\":{{\"initial\":0,\"torun\":0,\"running\":0,\"success\":0,\"failure\":0,\
+         \"notrunnable\":0,\"timeout\":0,\"canceled\":0}}}}"
+    );
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn a_stream_that_begins_after_the_last_event_ends() {
+    let answers = vec![stream(": nothing\n\n"), summary("success"), stream(""), summary("success")];
+    let (client, _server) = server(answers).await;
+    assert_eq!(all(client.events(run(), 9).await.unwrap()).await.unwrap(), "");
+}
+
 #[tokio::test]
 async fn waiting_outlives_an_orchestrator_that_restarts() {
-    let summary = |state: &str| {
-        let body = format!(
-            "{{\"id\":\"{RUN}\",\"name\":\"x\",\"state\":\"{state}\",\"start_date\":\"2026-01-01T00:00:00Z\",\
-             \"nodes\":0,\"counts\":{{\"initial\":0,\"torun\":0,\"running\":0,\"success\":0,\"failure\":0,\
-             \"notrunnable\":0,\"timeout\":0,\"canceled\":0}}}}"
-        );
-        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
-    };
     let answers = vec![summary("running"), "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".into()];
     let answers = answers.into_iter().chain([problem(503, "shutting_down"), summary("success")]).collect();
     let (client, server) = server(answers).await;
