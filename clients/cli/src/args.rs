@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::context::Output;
+use crate::context::{DEFAULT_URL, Output};
 use crate::exit;
 use crate::text::parse_duration;
 
@@ -26,9 +26,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// The orchestrator (or a loopback gateway: http://127.0.0.1:8080)
-    #[arg(long, global = true, env = "GORCH_URL", default_value = "https://127.0.0.1:8443")]
+    #[arg(long, global = true, env = "GORCH_URL", default_value = DEFAULT_URL)]
     pub(crate) url: String,
-    /// The folder with ca.pem, client.pem and client.key [default: certs in $XDG_DATA_HOME/gorch]
+    /// The folder with ca.pem, client.pem and client.key [default: gorch/certs in $XDG_DATA_HOME]
     #[arg(long, global = true, env = "GORCH_CERTS", value_name = "DIR")]
     pub(crate) certs: Option<PathBuf>,
     /// How answers are printed
@@ -39,6 +39,10 @@ pub(crate) struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Start everything in a scratch folder, run a real job, show it live
+    Demo(DemoArgs),
+    /// Run an orchestrator and an executor here, over mutual TLS
+    Dev(DevArgs),
     /// Submit a document; prints the run's id
     Submit(SubmitArgs),
     /// List runs, or show one with its nodes
@@ -69,6 +73,32 @@ pub(crate) enum Command {
         /// For which shell
         shell: Shell,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Keep the scratch folder and print where it is
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Where runs are kept, and in its folder `certs` the certificates [default: gorch in $XDG_DATA_HOME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where the orchestrator listens (port 0: any free one)
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    pub(crate) listen: SocketAddr,
+    /// Where the executor listens (port 0: any free one)
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8585")]
+    pub(crate) executor_listen: SocketAddr,
+    /// Attempts that run at once [default: cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) slots: Option<u32>,
+    /// Where relative artifact paths begin [default: here]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workdir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -251,6 +281,8 @@ mod tests {
         Usage: gorch [OPTIONS] <COMMAND>
 
         Commands:
+          demo        Start everything in a scratch folder, run a real job, show it live
+          dev         Run an orchestrator and an executor here, over mutual TLS
           submit      Submit a document; prints the run's id
           get         List runs, or show one with its nodes
           watch       Follow a run until it ends; the exit code is the run's
@@ -268,8 +300,8 @@ mod tests {
         Options:
               --url <URL>        The orchestrator (or a loopback gateway: http://127.0.0.1:8080) [env:
                                  GORCH_URL] [default: https://127.0.0.1:8443]
-              --certs <DIR>      The folder with ca.pem, client.pem and client.key [default: certs in
-                                 $XDG_DATA_HOME/gorch] [env: GORCH_CERTS]
+              --certs <DIR>      The folder with ca.pem, client.pem and client.key [default: gorch/certs in
+                                 $XDG_DATA_HOME] [env: GORCH_CERTS]
           -o, --output <OUTPUT>  How answers are printed [default: text] [possible values: text, json]
           -h, --help             Print help (see more with '--help')
           -V, --version          Print version

@@ -11,6 +11,9 @@ use gorch_client::Client;
 use crate::args::Global;
 use crate::error::Error;
 
+/// Where an orchestrator listens if nobody says otherwise.
+pub(crate) const DEFAULT_URL: &str = "https://127.0.0.1:8443";
+
 /// How answers are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {

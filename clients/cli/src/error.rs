@@ -50,6 +50,9 @@ pub(crate) enum Error {
     /// A service of `gorch dev` or `gorch demo` that does not start.
     #[error("the {what} does not start")]
     Service { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    /// A program that the demo's job runs.
+    #[error("the demo's job needs `{tool}`, which is not in the PATH")]
+    MissingTool { tool: &'static str, package: &'static str },
     /// The home folder is unknown, and with it the default data folder.
     #[error("neither XDG_DATA_HOME nor HOME is set: name the folder with {0}")]
     NoHome(&'static str),
@@ -59,6 +62,11 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// A service that does not start.
+    pub(crate) fn service(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Error::Service { what, source: Box::new(source) }
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -87,6 +95,7 @@ impl Error {
             | Error::Certificates { .. }
             | Error::Listen { .. }
             | Error::Service { .. }
+            | Error::MissingTool { .. }
             | Error::NoHome(_)
             | Error::Signals(_) => Exit::Error,
         }
@@ -152,12 +161,11 @@ impl Error {
         sentence
     }
 
-    /// Does nobody listen there?
-    fn is_refused(&self) -> bool {
+    /// Is an error of the system of this kind among the causes?
+    fn has_cause(&self, kind: std::io::ErrorKind) -> bool {
         let mut cause = self.source();
         while let Some(error) = cause {
-            let io = error.downcast_ref::<std::io::Error>();
-            if io.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) {
+            if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == kind) {
                 return true;
             }
             cause = error.source();
@@ -172,23 +180,28 @@ impl Error {
                 Some("not_found") => Some("`gorch get` lists the runs".to_owned()),
                 Some("forgotten") => Some("a forgotten run cannot be shown again".to_owned()),
                 Some(_) | None => {
-                    let start = if self.is_refused() { "; `gorch dev` starts one here" } else { "" };
+                    let is_refused = self.has_cause(std::io::ErrorKind::ConnectionRefused);
+                    let start = if is_refused { " (`gorch dev` starts one here)" } else { "" };
                     error.hint().map(|hint| format!("{hint}{start}"))
                 }
             },
             Error::NoSuchRun(_) => Some("`gorch get` lists the runs".to_owned()),
             Error::Ambiguous { .. } => Some("give more digits".to_owned()),
             Error::Certificates { .. } => Some(
-                "`gorch certs show DIR` says what is there; `gorch certs init DIR` makes what is missing".to_owned(),
+                "name the folder with --certs (`gorch dev` keeps one in its data folder, `gorch certs init DIR` makes one)"
+                    .to_owned(),
             ),
+            Error::MissingTool { package, .. } => Some(format!("on Debian: apt-get install {package}")),
+            Error::Listen { .. } | Error::Service { .. } => {
+                let is_taken = self.has_cause(std::io::ErrorKind::AddrInUse);
+                is_taken.then(|| "somebody listens there already; port 0 takes a free one".to_owned())
+            }
             Error::NotLoopback(_) => Some("listen on 127.0.0.1 and forward the port by other means".to_owned()),
             Error::Document(_)
             | Error::Read { .. }
             | Error::Write { .. }
             | Error::Output(_)
             | Error::NotAnId(_)
-            | Error::Listen { .. }
-            | Error::Service { .. }
             | Error::NoHome(_)
             | Error::Signals(_) => None,
         }
@@ -253,7 +266,7 @@ mod tests {
         assert_eq!(error.exit(), Exit::Unreachable);
         insta::assert_snapshot!(error.report().replace(&free.port().to_string(), "PORT"), @"
         error: no answer from http://127.0.0.1:PORT: Connection refused (os error 111)
-        hint: is it running, and is the address right?; `gorch dev` starts one here
+        hint: is it running, and is the address right? (`gorch dev` starts one here)
         ");
     }
 

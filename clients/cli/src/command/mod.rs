@@ -5,6 +5,8 @@
 mod cancel;
 mod certs;
 mod completion;
+mod demo;
+mod dev;
 mod executors;
 mod get;
 mod graph;
@@ -46,6 +48,8 @@ pub(crate) fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Exit, Error> {
     let context = Context::new(cli.global);
     match cli.command {
+        Command::Demo(args) => demo::run(args, &context).await,
+        Command::Dev(args) => dev::run(args, &context).await,
         Command::Submit(args) => submit::run(args, &context).await,
         Command::Get(args) => get::run(args, &context).await,
         Command::Watch(args) => watch::run(args, &context).await,
@@ -60,6 +64,18 @@ async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Whoami => whoami::run(&context).await,
         Command::Completion { shell } => completion::run(shell),
     }
+}
+
+/// How this program is called, for commands that people copy: by its name where the PATH finds it.
+fn invoked() -> String {
+    let Ok(program) = std::env::current_exe() else { return "gorch".to_owned() };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|dir| program.parent() == Some(&dir)) {
+        return "gorch".to_owned();
+    }
+    let here = std::env::current_dir().ok();
+    let below = here.as_ref().and_then(|here| program.strip_prefix(here).ok());
+    below.unwrap_or(&program).display().to_string()
 }
 
 /// Prints a line to stdout.

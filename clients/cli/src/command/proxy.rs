@@ -30,13 +30,9 @@ pub(super) async fn run(args: ProxyArgs, context: &Context) -> Result<Exit, Erro
             say(&format!("open      http://{address}/apidocs/"))?;
         }
     }
+    let (log, _guard) = log::to_stderr();
     let (mut interrupt, shutdown) = (Interrupt::listen()?, CancellationToken::new());
-    let serving = gorch_certs::serve_plain(
-        listener,
-        gateway(client, address),
-        shutdown.clone(),
-        log::to_stderr(slog::Level::Warning),
-    );
+    let serving = gorch_certs::serve_plain(listener, gateway(client, address), shutdown.clone(), log);
     let stop = async {
         interrupt.next().await;
         shutdown.cancel();

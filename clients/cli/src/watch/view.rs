@@ -69,6 +69,7 @@ pub(crate) async fn follow(
         output,
         screen: if style == Style::Fitting && output == Output::Text { Screen::open() } else { None },
         note: None,
+        rest_until: Instant::now(),
     };
     let exit = show.run(&mut inbox, deadline).await;
     reader.abort();
@@ -80,6 +81,8 @@ struct Show {
     output: Output,
     screen: Option<Screen>,
     note: Option<String>,
+    /// Drawing a huge run takes its time: it gets a tenth of it.
+    rest_until: Instant,
 }
 
 impl Show {
@@ -97,7 +100,11 @@ impl Show {
                     Some(message) => self.take(message?)?,
                     None => return self.end(),
                 },
-                _ = tick.tick(), if self.screen.is_some() => self.draw()?,
+                _ = tick.tick(), if self.screen.is_some() => {
+                    if Instant::now() >= self.rest_until {
+                        self.draw()?;
+                    }
+                }
                 () = interrupt.next() => return self.detach(),
                 () = until(deadline) => return self.give_up(),
             }
@@ -143,8 +150,11 @@ impl Show {
 
     fn draw(&mut self) -> Result<(), Error> {
         let Some(screen) = &mut self.screen else { return Ok(()) };
+        let began = Instant::now();
         let picture = frame(&self.board, screen.canvas(), now(), self.note.as_deref());
-        screen.draw(&picture)
+        screen.draw(&picture)?;
+        self.rest_until = began + began.elapsed() * 10;
+        Ok(())
     }
 
     fn end(&mut self) -> Result<Exit, Error> {
