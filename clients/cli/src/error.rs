@@ -177,7 +177,7 @@ impl Error {
         match self {
             Error::Client(error) => match error.code() {
                 Some("not_allowed") => Some("`gorch whoami` shows what your certificate may do".to_owned()),
-                Some("not_found") => Some("`gorch get` lists the runs".to_owned()),
+                Some("not_found") => Some("`gorch get` lists the runs, `gorch get ID` the nodes of one".to_owned()),
                 Some("forgotten") => Some("a forgotten run cannot be shown again".to_owned()),
                 Some(_) | None => {
                     let is_refused = self.has_cause(std::io::ErrorKind::ConnectionRefused);

@@ -88,7 +88,7 @@ fn next(exit: Exit, run: RunId) -> String {
         "{verdict}(run {run} is gone with its scratch folder)\n\
          next:\n  \
          {gorch} dev                                              # the same, to stay\n  \
-         {gorch} submit --watch examples/first-graph/graph.json   # in another terminal: a graph of your own\n  \
+         {gorch} submit --watch examples/first-graph/graph.json   # in another terminal: eight nodes in a matrix\n  \
          {gorch} get                                              # what ran\n  \
          {gorch} proxy                                            # the API in a browser: http://127.0.0.1:8080/apidocs/\n"
     )

@@ -109,7 +109,9 @@ fn one(run: RunId, live: &Live, now: Timestamp, zone: &TimeZone) -> String {
     let mut outputs = Table::new(["OUTPUT", "VALUE"]);
     let mut any = false;
     for node in &nodes {
-        for (key, value) in node.output.iter().filter(|(_, value)| !is_empty(value)) {
+        // Every job that went well has exit code 0.
+        let tells = |key: &str, value: &Value| !is_empty(value) && !(key == "exit_code" && value == 0);
+        for (key, value) in node.output.iter().filter(|(key, value)| tells(key, value)) {
             any = true;
             outputs.row([format!("{}:{key}", node.name), cut(&shown(value))]);
         }
@@ -180,7 +182,7 @@ mod tests {
                  "args": [], "output": {"url": ""}, "graph_id": "019aa1b2c3d47abc8def0123456789ab", "visits": 2,
                  "attempts": 3, "executor": "e1", "failure": {"code": "exit_nonzero", "message": "exit code 3"}},
                 {"id": 0, "state": 3, "name": "build", "target": "", "engine": "shell", "artifact": "./build",
-                 "args": [], "output": {"version": "1.2", "files": [1, 2]}, "graph_id": "019aa1b2c3d47abc8def0123456789ab",
+                 "args": [], "output": {"version": "1.2", "files": [1, 2], "exit_code": 0}, "graph_id": "019aa1b2c3d47abc8def0123456789ab",
                  "visits": 1, "attempts": 1, "executor": "e1", "start_date": "2023-11-14T22:13:20Z",
                  "stop_date": "2023-11-14T22:13:20.4Z"}
             ],
