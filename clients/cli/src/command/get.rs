@@ -110,8 +110,8 @@ fn one(run: RunId, live: &Live, now: Timestamp, zone: &TimeZone) -> String {
     let mut any = false;
     for node in &nodes {
         // Every job that went well has exit code 0.
-        let tells = |key: &str, value: &Value| !is_empty(value) && !(key == "exit_code" && value == 0);
-        for (key, value) in node.output.iter().filter(|(key, value)| tells(key, value)) {
+        let is_usual = |key: &str, value: &Value| key == "exit_code" && value == 0;
+        for (key, value) in node.output.iter().filter(|(key, value)| !is_empty(value) && !is_usual(key, value)) {
             any = true;
             outputs.row([format!("{}:{key}", node.name), cut(&shown(value))]);
         }
