@@ -64,6 +64,15 @@ impl Folder {
         }
     }
 
+    /// Removes everything but the record: a start that was cut short before it was written down begins anew.
+    pub(crate) fn remove_all_but_the_record(&self) {
+        self.remove_streams();
+        self.remove_scratch();
+        for path in [self.output(), self.script()] {
+            let _ = fs::remove_file(path);
+        }
+    }
+
     pub(super) fn remove_streams(&self) {
         for path in [self.stdout(), self.stderr(), self.input()] {
             let _ = fs::remove_file(path);

@@ -68,6 +68,7 @@ impl Supervisor {
                     info!(self.log, "attempt found"; "attempt" => %id, "state" => "ended");
                 }
                 (FoundAt::Waiting, Machine::Same) => {
+                    self.ledger.folder(id).remove_all_but_the_record();
                     let held = hold(Progress::Waiting);
                     self.desk().queue.push_back(held);
                     info!(self.log, "attempt found"; "attempt" => %id, "state" => "waiting");

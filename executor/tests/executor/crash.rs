@@ -52,6 +52,25 @@ async fn what_waited_runs_after_a_kill_and_what_had_ended_is_reported_again() {
 }
 
 #[tokio::test]
+async fn a_start_cut_short_before_it_was_written_down_begins_anew() {
+    let mut house = House::new(&["--slots", "1", "--grace", "0s"]);
+    house.hand_in(&house.script(0, "echo up > up; sleep 1000")).await;
+    let mut work = house.script(1, "cat; ls $TMPDIR");
+    work.input = json!("in");
+    house.hand_in(&work).await;
+    house.file("up");
+    house.kill();
+    let folder = house.path("data/attempts").join(house.id(1).to_string());
+    std::fs::create_dir(folder.join("tmp")).unwrap();
+    for name in ["stdout", "stderr", "input", "script", "tmp/left"] {
+        std::fs::write(folder.join(name), "half").unwrap();
+    }
+    house.start();
+    let report = house.report(house.id(1)).await;
+    assert_eq!((report.result.outcome, report.logs.stdout.head.as_str()), (Outcome::Succeeded, "\"in\""));
+}
+
+#[tokio::test]
 async fn a_job_that_ended_while_nobody_watched_is_lost_and_says_so() {
     let mut house = House::new(&[]);
     house.hand_in(&house.script(0, "echo up > up; while ! [ -e go ]; do sleep 0.01; done; echo bye > bye")).await;

@@ -62,8 +62,11 @@ async fn what_a_job_leaves_in_the_background_goes_with_it() {
 #[tokio::test]
 async fn the_end_of_one_job_leaves_the_background_of_another_alone() {
     let house = House::new(&["--slots", "2", "--grace", "100ms"]);
-    let script =
-        format!("setsid sleep 9{}7 & setsid env -i /bin/sleep 9{}8 & echo go > busy; wait", house.pid(), house.pid());
+    let script = format!(
+        "setsid sleep 9{}7 & (setsid env -i /bin/sleep 9{}8 &); echo go > busy; wait",
+        house.pid(),
+        house.pid()
+    );
     house.hand_in(&house.script(0, &script)).await;
     house.file("busy");
     let mark = format!("9{}", house.pid());
