@@ -138,13 +138,20 @@ async fn after_kill_9_every_answered_append_is_there_and_none_is_there_by_half()
 fn a_second_process_is_told_who_has_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let _mine = Sqlite::open(folder.path()).unwrap();
-    let second = Command::new(std::env::current_exe().unwrap())
+    let mut second = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "the_writer_that_is_killed", "--nocapture"])
         .env(ASKED, folder.path())
         .env("GORCH_TEST_BOOT", "1")
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    // Were it let in, it would write for ever.
+    let lines = BufReader::new(second.stdout.take().unwrap()).lines();
+    let wrote = lines.map_while(Result::ok).any(|line| line.starts_with("durable"));
+    _ = second.kill();
+    let second = second.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&second.stderr);
-    assert!(!second.status.success() && said.contains(&format!("InUse {{ path: {:?}", folder.path())), "{said}");
+    assert!(!wrote && said.contains(&format!("InUse {{ path: {:?}", folder.path())), "{said}");
     assert!(said.contains(&format!("holder: \"{}\"", std::process::id())), "{said}");
 }

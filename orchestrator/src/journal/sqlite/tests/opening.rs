@@ -180,3 +180,21 @@ fn a_migration_that_fails_changes_nothing() {
     raw(folder.path()).execute_batch("DROP TABLE runs_by_start").unwrap();
     drop(Sqlite::open(folder.path()).unwrap());
 }
+
+#[tokio::test]
+async fn a_run_accepted_after_reopening_is_newer_than_those_that_were_forgotten() {
+    let (journal, folder) = open();
+    for n in 1..=3 {
+        journal.append(accept(n)).await.unwrap();
+    }
+    let page = journal.summaries(Filter::default(), None, 1).await.unwrap();
+    for n in 2..=3 {
+        journal.append(ended(n, 1)).await.unwrap();
+        journal.forget(run(n), at(9)).await.unwrap();
+    }
+    drop(journal);
+    let journal = Sqlite::open(folder.path()).unwrap();
+    journal.append(accept(4)).await.unwrap();
+    let rest = journal.summaries(Filter::default(), page.next, 9).await.unwrap();
+    assert_eq!(rest.runs.iter().map(|run| run.id).collect::<Vec<_>>(), [run(1)]);
+}
