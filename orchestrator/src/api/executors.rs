@@ -129,6 +129,14 @@ mod tests {
             told(Registration { targets: vec![String::new()], ..right.clone() }),
             told(Registration { boot: String::new(), ..right }),
         ];
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @"
+        the url is `http://127.0.0.1:8585` (expected `https://HOST:PORT`) [bad_registration]
+        0 slots (expected 1 to 100000) [bad_registration]
+        0 engines (expected 1 to 1000) [bad_registration]
+        the engine `Shell!` (expected 1 to 64 of a-z 0-9 . _ -) [bad_registration]
+        the label `` (expected key and value of 256 bytes at most) [bad_registration]
+        the target `` (expected 1 to 256 bytes) [bad_registration]
+        a boot of 0 bytes (expected 1 to 256) [bad_registration]
+        ");
     }
 }

@@ -205,32 +205,34 @@ impl Looking<'_> {
         match self.plan.workflow.options.max_parallel {
             Some(most) if self.run.running() >= most => {
                 return format!(
-                    "waits for a slot: the run has {most} attempts out, as many as its `max_parallel` allows"
+                    "waits for a slot: the run has {} out, as many as its `max_parallel` ({most}) allows",
+                    self.run.running()
                 );
             }
             Some(_) | None => {}
         }
         let suitable: Vec<&Offer> = self.world.offers.0.iter().filter(|offer| offer.suits(demand)).collect();
         if suitable.is_empty() {
-            let mut wanted = format!("engine `{engine}`");
-            if let Some(target) = target {
-                wanted += &format!(" that is or knows `{target}`");
-            }
+            let target = target.as_ref().map(|target| format!("that is or knows `{target}` ")).unwrap_or_default();
+            let mut wanted = format!("{target}with engine `{engine}`");
             if !requires.is_empty() {
                 let labels: Vec<String> = requires.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 let word = if labels.len() == 1 { "label" } else { "labels" };
                 wanted += &format!(" and {word} {}", labels.join(", "));
             }
-            let away = self.world.executors.iter().filter(|view| could(view, engine, target.as_deref(), requires));
+            let away = self.world.executors.iter().filter(|view| could(view, demand));
             let away: Vec<String> = away.map(|view| format!("`{}` is {}", view.name, view.state)).collect();
             return if away.is_empty() {
-                format!("waits for a slot: no executor with {wanted} is registered")
+                format!("waits for a slot: no executor {wanted} is registered")
             } else {
-                format!("waits for a slot: no executor with {wanted} takes work ({})", listed(&away, ", "))
+                format!("waits for a slot: no executor {wanted} takes work ({})", listed(&away, ", "))
             };
         }
         let full = |offer: &&&Offer| offer.held >= offer.most;
-        let say = |offer: &&Offer| format!("`{}` holds {} for {} slots", offer.executor, offer.held, offer.slots);
+        let say = |offer: &&Offer| {
+            let Offer { executor, held, slots, .. } = offer;
+            format!("`{executor}` holds {held} with {slots} {}", if *slots == 1 { "slot" } else { "slots" })
+        };
         match suitable.iter().find(|offer| !full(offer)) {
             Some(free) => {
                 format!("waits for its turn: executor `{}` has room and takes the most urgent first", free.executor)
@@ -322,15 +324,17 @@ impl Looking<'_> {
 }
 
 /// Would this executor suit if it took work?
-fn could(
-    view: &ExecutorView,
-    engine: &str,
-    target: Option<&str>,
-    requires: &std::collections::BTreeMap<String, String>,
-) -> bool {
-    view.engines.iter().any(|own| own == engine)
-        && target.is_none_or(|target| target == view.name.as_str() || view.targets.iter().any(|own| own == target))
-        && requires.iter().all(|(key, value)| view.labels.get(key) == Some(value))
+fn could(view: &ExecutorView, demand: &Demand) -> bool {
+    let offer = Offer {
+        executor: view.name.clone(),
+        engines: view.engines.iter().cloned().collect(),
+        targets: view.targets.iter().cloned().collect(),
+        labels: view.labels.clone(),
+        slots: view.slots,
+        held: view.held,
+        most: view.slots,
+    };
+    offer.suits(demand)
 }
 
 /// The first few, and how many more.

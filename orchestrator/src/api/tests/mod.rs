@@ -1,1 +1,12 @@
-//! Tests of the API over its own filter.
+//! Tests of the API over its own filter: real conductor, journal in memory, and an executor that does what it is told.
+
+mod described;
+mod events;
+mod executor;
+mod live;
+mod logs;
+mod refusals;
+mod stand;
+mod submit;
+mod tasks;
+mod why;
