@@ -197,6 +197,7 @@ impl Handle {
         let patience = deadline.saturating_duration_since(Instant::now()).max(LAST_REPORTS.min(drain));
         // Unacknowledged reports stay in the ledger, and are reported by the next start.
         let _ = timeout(patience, self.supervisor.until_acknowledged()).await;
+        self.supervisor.close();
         self.end.cancel();
         self.tasks.wait().await;
         info!(self.log, "executor ended");

@@ -21,6 +21,7 @@ use slog::{Logger, debug};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
 use crate::driver::{DRIVERS, Driver, Settings};
@@ -58,6 +59,8 @@ pub(crate) struct Supervisor {
     desk: Mutex<Desk>,
     /// Told whenever an attempt ends or is forgotten.
     changed: Notify,
+    /// Cancelled when nobody shall be kept waiting any more.
+    closing: CancellationToken,
     log: Logger,
 }
 
@@ -65,7 +68,8 @@ impl Supervisor {
     pub(crate) fn new(ledger: Ledger, settings: Settings, limits: Limits, log: Logger) -> Arc<Self> {
         let drivers = DRIVERS.iter().map(|entry| (entry.name, (entry.make)(&settings))).collect();
         let desk = Mutex::new(Desk::default());
-        Arc::new(Supervisor { ledger, drivers, settings, limits, desk, changed: Notify::new(), log })
+        let (changed, closing) = (Notify::new(), CancellationToken::new());
+        Arc::new(Supervisor { ledger, drivers, settings, limits, desk, changed, closing, log })
     }
 
     /// Takes an attempt on, once: the same id with the same work gives its state, whatever that is by now.
@@ -102,7 +106,8 @@ impl Supervisor {
         let held = self.find(id)?;
         if !wait.is_zero() {
             // A wait that is over is answered like an end: by the state as it is then.
-            let _ = timeout(wait, held.wait_for(Progress::is_ended)).await;
+            let ended = self.closing.run_until_cancelled(held.wait_for(Progress::is_ended));
+            let _ = timeout(wait, ended).await;
         }
         self.view(&held).await
     }
@@ -170,23 +175,23 @@ impl Supervisor {
         .await
     }
 
-    /// An attempt's files, and its state's end as something to wait for.
+    /// An attempt's files, and its end (or this executor's) as something to wait for.
     pub(crate) fn files(&self, id: AttemptId) -> Result<(Folder, impl Future<Output = ()> + Send + use<>), Refusal> {
         let held = self.find(id)?;
-        let folder = self.ledger.folder(id);
+        let (folder, closing) = (self.ledger.folder(id), self.closing.clone());
         Ok((folder, async move {
-            held.wait_for(Progress::is_ended).await;
+            closing.run_until_cancelled(held.wait_for(Progress::is_ended)).await;
         }))
     }
 
     /// Waits until an attempt has files to show.
     pub(crate) async fn until_started(&self, id: AttemptId) -> Result<(), Refusal> {
         let held = self.find(id)?;
-        held.wait_for(|progress| match progress {
+        let started = held.wait_for(|progress| match progress {
             Progress::Running { .. } | Progress::Ended(_) | Progress::Refused => true,
             Progress::Admitting | Progress::Waiting => false,
-        })
-        .await;
+        });
+        self.closing.run_until_cancelled(started).await;
         Ok(())
     }
 
@@ -213,6 +218,11 @@ impl Supervisor {
     /// Waits until no ended attempt is left unacknowledged.
     pub(crate) async fn until_acknowledged(&self) {
         self.until(|| self.desk().held(|held| held.progress.borrow().is_ended()).is_empty()).await;
+    }
+
+    /// Answers everybody who waits, by the state as it is.
+    pub(crate) fn close(&self) {
+        self.closing.cancel();
     }
 
     async fn until(&self, is_reached: impl Fn() -> bool) {

@@ -112,6 +112,24 @@ async fn sigterm_drains_running_jobs_end_and_waiting_ones_stay_for_the_next_star
     assert_eq!(house.file("ran"), "ran\n");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_an_attempt_that_stays_is_answered_when_the_executor_ends() {
+    let mut house = House::new(&["--slots", "1", "--drain", "100ms", "--grace", "0s"]);
+    house.hand_in(&house.script(0, "echo up > up; sleep 1000")).await;
+    house.hand_in(&house.script(1, "true")).await;
+    house.file("up");
+    let path = format!("/v1/attempts/{}/logs?follow=true", house.id(1));
+    let follower = house.request(reqwest::Method::GET, &path).send().await.unwrap();
+    let (polled, ()) = tokio::join!(house.get(house.id(1), "60s"), async {
+        // Sent after the poll; once it is answered, the poll is most likely under way, and else comes while it drains.
+        house.get(house.id(0), "0s").await;
+        house.signal("TERM");
+    });
+    assert_eq!(polled.json::<AttemptState>().await.unwrap(), AttemptState::Waiting);
+    assert_eq!(follower.text().await.unwrap(), "");
+    assert!(house.ended().success());
+}
+
 #[tokio::test]
 async fn after_the_drain_deadline_jobs_are_stopped_and_reported() {
     let mut house = House::new(&["--drain", "200ms", "--grace", "0s"]);

@@ -71,7 +71,9 @@ async fn the_end_of_one_job_leaves_the_background_of_another_alone() {
     house.file("busy");
     let mark = format!("9{}", house.pid());
     assert!(holds(|| marked(&mark) == 2));
+    // One short job, which looks at the newest processes only, and one long enough to look at all.
     house.run(&house.script(1, "sleep 0.1 & true")).await;
+    house.run(&house.script(2, "sleep 1.1; sleep 0.1 & true")).await;
     assert_eq!(marked(&mark), 2);
     assert!(matches!(house.state(house.id(0)).await, AttemptState::Running { .. }));
     house.stop(house.id(0), 1).await;
