@@ -181,11 +181,8 @@ impl Writing {
             for edge in workflow.out_edges(node) {
                 row[workflow.edge(EdgeId(edge)).to.index()] = true;
             }
-            let shown = match self.states[node.index()] {
-                // A zero would lose the edge.
-                State::Initial => State::ToRun,
-                other => other,
-            };
+            // A zero would lose the edge.
+            let shown = self.states[node.index()].max(State::ToRun);
             let shown = shown.number().to_string();
             for (at, cell) in row.iter().enumerate() {
                 self.comma(node.0 > 0 || at > 0);

@@ -53,14 +53,14 @@ pub(super) async fn submit(mut call: Call) -> Answer {
         call.body.drain().await;
     }
     let run = answer?;
-    if let Some(wait) = preferred_wait(&call.headers) {
-        if await_end(&call.house, run, wait).await? {
-            let mut response = live::document(&call.house, run, Form::BySize, &HeaderMap::new()).await?;
-            let applied = format!("wait={}", wait.as_secs());
-            let applied = HeaderValue::from_str(&applied).expect("a number makes a header");
-            response.headers_mut().insert(PREFERENCE_APPLIED, applied);
-            return Ok(response);
-        }
+    if let Some(wait) = preferred_wait(&call.headers)
+        && await_end(&call.house, run, wait).await?
+    {
+        let mut response = live::document(&call.house, run, Form::BySize, &HeaderMap::new()).await?;
+        let applied = format!("wait={}", wait.as_secs());
+        let applied = HeaderValue::from_str(&applied).expect("a number makes a header");
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+        return Ok(response);
     }
     Ok(accepted(run))
 }

@@ -22,6 +22,7 @@ struct Job {
     node: String,
     written: String,
     ended: Option<AttemptResult>,
+    forgotten: bool,
 }
 
 impl Job {
@@ -117,13 +118,17 @@ impl Fake {
         });
         let ack = fake.clone();
         let ack = warp::path!("v1" / "attempts" / AttemptId / "ack").and(warp::post()).map(move |id: AttemptId| {
-            ack.jobs.lock().unwrap().remove(&id);
+            // Whoever reads its log already has the file open.
+            if let Some(job) = ack.jobs.lock().unwrap().get_mut(&id) {
+                job.forgotten = true;
+            }
             reply::json(&json!({}))
         });
         let list = fake.clone();
         let list = warp::path!("v1" / "attempts").and(warp::get()).map(move || {
             let jobs = list.jobs.lock().unwrap();
-            let held = jobs.iter().map(|(id, job)| HeldAttempt { id: *id, state: job.state() });
+            let jobs = jobs.iter().filter(|(_, job)| !job.forgotten);
+            let held = jobs.map(|(id, job)| HeldAttempt { id: *id, state: job.state() });
             reply::json(&held.collect::<Vec<_>>())
         });
         let logs = warp::path!("v1" / "attempts" / AttemptId / "logs")
@@ -146,6 +151,9 @@ impl Fake {
     }
 
     fn logs(&self, id: AttemptId, query: &HashMap<String, String>) -> Response {
+        if self.jobs.lock().unwrap().get(&id).is_none_or(|job| job.forgotten) {
+            return reply::typed(StatusCode::NOT_FOUND, reply::JSON, &json!({}));
+        }
         let (to, response) = reply::streamed(reply::TEXT);
         let (fake, mut news) = (self.clone(), self.news.subscribe());
         let (follow, stderr) = (query["follow"] == "true", query["stream"] == "stderr");
