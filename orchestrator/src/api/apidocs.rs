@@ -192,7 +192,7 @@ pub(super) fn text() -> &'static str {
 }
 
 /// This description
-#[utoipa::path(get, path = "/openapi.json", tag = "system",
+#[utoipa::path(get, path = "/openapi.json", operation_id = "show_openapi", tag = "system",
     responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
 pub(super) async fn openapi(_call: Call) -> Answer {
     Ok(reply::bytes(StatusCode::OK, reply::JSON, text().as_bytes()))
@@ -201,7 +201,7 @@ pub(super) async fn openapi(_call: Call) -> Answer {
 /// This description for people
 ///
 /// Swagger UI. Without the slash at its end the path redirects to the one with it.
-#[utoipa::path(get, path = "/apidocs", tag = "system",
+#[utoipa::path(get, path = "/apidocs", operation_id = "show_apidocs", tag = "system",
     responses(
         (status = 200, description = "The page", body = String, content_type = "text/html"),
         (status = 308, description = "To `/apidocs/`"),
@@ -217,7 +217,7 @@ pub(super) async fn page(call: Call) -> Answer {
 }
 
 /// A file of Swagger UI
-#[utoipa::path(get, path = "/apidocs/{file}", tag = "system",
+#[utoipa::path(get, path = "/apidocs/{file}", operation_id = "show_apidocs_file", tag = "system",
     params(("file" = String, Path, description = "Its name")),
     responses(
         (status = 200, description = "The file", content_type = "application/octet-stream"),

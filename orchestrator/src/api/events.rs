@@ -31,7 +31,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Server-sent events: `id` is the event's number in the run (from 1, gap-free), `event` its name, `data` an object
 /// `{"run", "seq", "at", "event"}`. Resume with `Last-Event-ID` or `after`. Ends after `run_ended`.
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}/events", tag = "events",
+    get, path = "/v1/tasks/{id}/events", operation_id = "follow_run", tag = "events",
     params(
         ("id" = String, Path, description = "The run: 32 hex digits"),
         ("after" = Option<u64>, Query, description = "Begin after this number; 0: from the first"),
@@ -94,7 +94,7 @@ async fn follow_run(house: Arc<House>, run: RunId, mut after: u64, mut news: wat
 /// As the events of one run, but `id` is a cursor over all of them, in the order in which they became durable. Without
 /// `after` it begins now.
 #[utoipa::path(
-    get, path = "/v1/events", tag = "events",
+    get, path = "/v1/events", operation_id = "follow_all", tag = "events",
     params(
         ("after" = Option<u64>, Query, description = "Begin after this cursor; 0: from the first; absent: now"),
         ("run" = Option<String>, Query, description = "Only this run's"),

@@ -19,7 +19,7 @@ const LONGEST: usize = 256;
 
 /// List executors
 #[utoipa::path(
-    get, path = "/v1/executors", tag = "executors",
+    get, path = "/v1/executors", operation_id = "list_executors", tag = "executors",
     responses((status = 200, description = "Every executor that ever registered, by name", body = ExecutorList))
 )]
 pub(super) async fn list(call: Call) -> Answer {
@@ -31,7 +31,7 @@ pub(super) async fn list(call: Call) -> Answer {
 ///
 /// The certificate must name the executor of the path.
 #[utoipa::path(
-    put, path = "/v1/executors/{name}", tag = "executors",
+    put, path = "/v1/executors/{name}", operation_id = "register_executor", tag = "executors",
     params(("name" = String, Path, description = "The executor's name: what its certificate says")),
     request_body(content = Registration, example = json!({"url": "https://10.0.0.7:8585", "engines": ["shell"],
         "labels": {"gpu": "yes"}, "targets": [], "slots": 4, "boot": "1", "draining": false})),

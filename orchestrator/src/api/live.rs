@@ -90,7 +90,9 @@ pub(super) async fn document(house: &Arc<House>, run: RunId, form: Form, headers
         return Ok(mark.not_modified());
     }
     let (to, response) = reply::streamed(reply::JSON);
-    let writing = Writing { house: house.clone(), run, plan, to, page: Vec::new(), states: Vec::with_capacity(nodes) };
+    let kept = house.handle.kept(run);
+    let (page, states) = (Vec::new(), Vec::with_capacity(nodes));
+    let writing = Writing { house: house.clone(), run, kept, plan, to, page, states };
     tokio::spawn(writing.whole(head, form));
     Ok(mark.put_on(response))
 }
@@ -112,6 +114,8 @@ impl From<crate::conductor::Error> for Stop {
 struct Writing {
     house: Arc<House>,
     run: RunId,
+    /// The run itself, where it has ended: it need not be folded again for every page.
+    kept: Option<Arc<Run>>,
     plan: Arc<Plan>,
     to: Chunks,
     /// Written and not yet sent.
@@ -155,7 +159,7 @@ impl Writing {
         self.page.extend_from_slice(b",\"nodes\":[");
         for first in (0..count).step_by(NODES) {
             let last = (first + NODES).min(count);
-            let asked = self.house.handle.ask(self.run, move |run| {
+            let asked = self.ask(move |run| {
                 let ids = (first as u32..last as u32).map(NodeId);
                 ids.map(|node| (live_node(run, node), run.node_state(node))).collect::<Vec<_>>()
             });
@@ -201,7 +205,7 @@ impl Writing {
         for (part, page) in edges.chunks(EDGES).enumerate() {
             let first = part * EDGES;
             let last = first + page.len();
-            let asked = self.house.handle.ask(self.run, move |run| {
+            let asked = self.ask(move |run| {
                 (first as u32..last as u32).map(|edge| run.has_fired(EdgeId(edge))).collect::<Vec<bool>>()
             });
             let fired = asked.await?;
@@ -213,6 +217,13 @@ impl Writing {
         }
         self.page.push(b']');
         Ok(())
+    }
+
+    async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&Run) -> T + Send + 'static) -> Result<T, Stop> {
+        match &self.kept {
+            Some(kept) => Ok(question(kept)),
+            None => Ok(self.house.handle.ask(self.run, question).await?),
+        }
     }
 
     fn comma(&mut self, needed: bool) {

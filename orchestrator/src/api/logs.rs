@@ -83,7 +83,7 @@ enum Whereabouts {
 /// While the attempt runs, what there is so far. `follow=true` goes on as bytes come (both streams mixed as they come),
 /// waits for a node that has not started, and ends with the attempt.
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}/nodes/{node}/logs", tag = "nodes",
+    get, path = "/v1/tasks/{id}/nodes/{node}/logs", operation_id = "show_log", tag = "nodes",
     params(
         ("id" = String, Path, description = "The run: 32 hex digits"),
         ("node" = String, Path, description = "The node's name or id"),

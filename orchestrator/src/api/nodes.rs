@@ -24,7 +24,7 @@ const ROWS: usize = 256;
 ///
 /// The node as in the live document, with every visit and every attempt.
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}/nodes/{node}", tag = "nodes",
+    get, path = "/v1/tasks/{id}/nodes/{node}", operation_id = "show_node", tag = "nodes",
     params(
         ("id" = String, Path, description = "The run: 32 hex digits"),
         ("node" = String, Path, description = "The node's name or id"),

@@ -233,10 +233,14 @@ async fn answer(place: Arc<Place>, method: Method, raw: Raw) -> Response {
     let (began, house) = (Instant::now(), raw.house.clone());
     let identity = raw.peer.as_ref().map(|peer| peer.identity.clone());
     let identity = identity.map_or_else(|| "nobody".to_owned(), |identity| identity.to_string());
-    let response = match place.take(&method, raw).await {
+    let mut response = match place.take(&method, raw).await {
         Ok(response) => response,
         Err(trouble) => trouble.into_response(&house.log, &method, place.path, &identity),
     };
+    if method == Method::HEAD {
+        // HTTP/2 would send the body.
+        *response.body_mut() = Response::default().into_body();
+    }
     debug!(house.log, "request"; "method" => %method, "path" => place.path, "status" => response.status().as_u16(),
         "ms" => began.elapsed().as_millis() as u64, "identity" => identity);
     response

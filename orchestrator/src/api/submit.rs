@@ -29,7 +29,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 /// gives the same run, with another body 409. `Prefer: wait=30` (60 s at most): 200 with the final view if the run
 /// ends in that time. The body is streamed; everything that is wrong with it is reported together.
 #[utoipa::path(
-    post, path = "/v1/tasks", tag = "tasks",
+    post, path = "/v1/tasks", operation_id = "submit_run", tag = "tasks",
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "Makes repeating the request harmless"),
         ("Prefer" = Option<String>, Header, description = "`wait=30`: wait so many seconds for the run's end"),

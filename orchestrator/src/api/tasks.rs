@@ -30,7 +30,7 @@ const KEPT: Duration = Duration::from_secs(60);
 
 /// List runs, newest first
 #[utoipa::path(
-    get, path = "/v1/tasks", tag = "tasks",
+    get, path = "/v1/tasks", operation_id = "list_runs", tag = "tasks",
     params(
         ("limit" = Option<u32>, Query, description = "Rows of a page: 1 to 1000, 100 where absent"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
@@ -115,7 +115,7 @@ enum View {
 /// row's node (1 while it waits); above 2,000 nodes there are `edges` and no `digraph`. The `ETag` changes with
 /// every event of the run.
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}", tag = "tasks",
+    get, path = "/v1/tasks/{id}", operation_id = "show_run", tag = "tasks",
     params(
         ("id" = String, Path, description = "The run: 32 hex digits"),
         ("wait" = Option<String>, Query, description = "Wait so long for the run's end; 60s at most", example = "30s"),
@@ -182,7 +182,7 @@ pub(super) async fn await_end(house: &Arc<House>, run: RunId, wait: Duration) ->
 ///
 /// Idempotent, and never forgets. The run is `canceled` when its processes are gone.
 #[utoipa::path(
-    post, path = "/v1/tasks/{id}/cancel", tag = "tasks",
+    post, path = "/v1/tasks/{id}/cancel", operation_id = "cancel_run", tag = "tasks",
     params(("id" = String, Path, description = "The run: 32 hex digits")),
     responses(
         (status = 200, description = "`cancelling`, or `nothing` where it had ended", body = Did,
@@ -202,7 +202,7 @@ pub(super) async fn cancel(call: Call) -> Answer {
 /// The original's DELETE: a running one is cancelled; one that ended more than 60 s ago is forgotten, a younger one
 /// only with `forget=true`.
 #[utoipa::path(
-    delete, path = "/v1/tasks/{id}", tag = "tasks",
+    delete, path = "/v1/tasks/{id}", operation_id = "delete_run", tag = "tasks",
     params(
         ("id" = String, Path, description = "The run: 32 hex digits"),
         ("forget" = Option<bool>, Query, description = "`true`: forget an ended run whatever its age"),
@@ -244,7 +244,7 @@ fn did_reply(did: &str) -> warp::reply::Response {
 ///
 /// Byte for byte up to 1 MiB; beyond that the equivalent document with `edges`.
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}/gorch", tag = "tasks",
+    get, path = "/v1/tasks/{id}/gorch", operation_id = "show_document", tag = "tasks",
     params(("id" = String, Path, description = "The run: 32 hex digits")),
     responses(
         (status = 200, description = "A gorch document", body = inline(super::apidocs::Document)),

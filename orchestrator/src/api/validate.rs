@@ -19,7 +19,7 @@ use super::submit::{Keyed, read};
 ///
 /// All complaints, or the plan: levels, a critical path, which executors could take which node now. Runs nothing.
 #[utoipa::path(
-    post, path = "/v1/validate", tag = "tasks",
+    post, path = "/v1/validate", operation_id = "validate_document", tag = "tasks",
     request_body(content = inline(super::apidocs::Document), description = "A gorch document"),
     responses(
         (status = 200, description = "The document is right", body = Plan),

@@ -21,7 +21,7 @@ const ROWS: usize = 256;
 ///
 /// One sentence, true of now: what it waits for, where it is, or how it ended.
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}/why/{node}", tag = "nodes",
+    get, path = "/v1/tasks/{id}/why/{node}", operation_id = "show_why", tag = "nodes",
     params(
         ("id" = String, Path, description = "The run: 32 hex digits"),
         ("node" = String, Path, description = "The node's name or id"),

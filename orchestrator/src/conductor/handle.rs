@@ -171,6 +171,11 @@ impl Handle {
         answer.await.map_err(|_| Error::ShuttingDown)?
     }
 
+    /// A run that ended, if it was asked a moment ago: whoever asks it much holds on to it.
+    pub(crate) fn kept(&self, run: RunId) -> Option<Arc<Run>> {
+        self.ended.get(run)
+    }
+
     /// Waits until the run has ended, at most this long. Tells whether it has.
     pub async fn ended(&self, run: RunId, at_most: Duration) -> Result<bool, Error> {
         let (reply, answer) = oneshot::channel();

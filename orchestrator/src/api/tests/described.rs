@@ -58,6 +58,14 @@ fn a_description_names_the_role_the_parameters_and_the_refusals_of_its_route() {
 }
 
 #[test]
+fn every_operation_has_a_name_of_its_own() {
+    let described = described();
+    let operations = operations(&described);
+    let names: BTreeSet<_> = operations.values().map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), operations.len(), "{names:?}");
+}
+
+#[test]
 fn every_reference_in_the_description_leads_somewhere() {
     let described = described();
     assert_eq!(described["openapi"], "3.1.0");

@@ -107,6 +107,17 @@ async fn a_state_is_not_sent_twice() {
 }
 
 #[tokio::test]
+async fn whoever_may_get_may_ask_for_the_head_alone() {
+    let stand = Stand::open().await;
+    for path in ["/v1/tasks", "/v1/events", "/apidocs/"] {
+        let head = stand.call("HEAD", path).await;
+        assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0), "{path}");
+        assert!(!head.header("content-type").is_empty(), "{path}");
+    }
+    assert_eq!(stand.call("HEAD", "/v1/validate").await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
 async fn everybody_may_ask_who_they_are() {
     let stand = Stand::open().await;
     let who: WhoAmI = stand.send(by(&executor("e1")).path("/v1/whoami")).await.json();
