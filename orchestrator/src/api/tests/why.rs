@@ -114,6 +114,23 @@ fn a_node_that_waits_names_the_edges_that_have_not_fired() {
 }
 
 #[test]
+fn of_many_edges_the_first_few_are_named() {
+    let mut nodes: Vec<String> = (0..7).map(|id| job(id, &format!("n{id}"), "")).collect();
+    nodes.push(job(7, "any", r#", "join": "any""#));
+    nodes.push(job(8, "all", ""));
+    let edge = |from: usize| format!(r#"{{"from": {from}, "to": 7}}, {{"from": {from}, "to": 8, "when": "failed"}}"#);
+    let edges: Vec<String> = (0..7).map(edge).collect();
+    let run = begin(&chain(&edges.join(", "), &nodes, ""), &mut offer("e1", 2));
+    let sentences = said(&run, &World::default());
+    let some: Vec<&str> = sentences.lines().filter(|line| !line.starts_with(['n']) || line.starts_with("n0")).collect();
+    insta::assert_snapshot!(some.join("\n"), @"
+    n0 (running): is with executor `e1` since 2023-11-14T22:13:20.000Z, which has not registered since this orchestrator started
+    any (initial): waits for the first of: `n0` (running) to succeed, `n1` (torun) to succeed, `n2` (torun) to succeed, `n3` (torun) to succeed, `n4` (torun) to succeed and 2 more
+    all (initial): waits for `n0` (running) to fail and for `n1` (torun) to fail and for `n2` (torun) to fail and for `n3` (torun) to fail and for `n4` (torun) to fail and 2 more
+    ");
+}
+
+#[test]
 fn a_node_that_can_no_longer_run_says_which_edge_is_dead() {
     let nodes = [job(0, "a", ""), job(1, "b", ""), job(2, "both", ""), job(3, "alone", ""), job(4, "left", "")];
     let edges = r#"{"from": "a", "to": "both"}, {"from": "b", "to": "both"}, {"from": "a", "to": "alone"},
