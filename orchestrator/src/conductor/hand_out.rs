@@ -67,7 +67,7 @@ impl Conductor {
                 return;
             }
             match carry.go().await {
-                Carried::Superseded => {}
+                Carried::Superseded => drop(handle.send(Message::Superseded { attempt: id })),
                 Carried::Lost(began) => drop(handle.send(Message::Lost { attempt: id, began })),
                 Carried::Ended(report) => loop {
                     let (taken, answer) = oneshot::channel();
@@ -114,6 +114,26 @@ impl Conductor {
         }
         self.room |= self.registry.release(attempt);
         self.tell(attempt.run, Turn::Input(Input::Lost { attempt: attempt.key, began }));
+    }
+
+    /// An executor says that a newer conductor owns the run. If that is so, the claim that follows is refused by the
+    /// journal, and the run is no longer ours; if not, the claim gives it an epoch that counts, and what is out is
+    /// handed out again under it.
+    pub(super) fn superseded(&mut self, attempt: AttemptId) {
+        // What is out under the old epoch could not even be acknowledged: all of it is handed out again.
+        self.out.retain(|id, out| {
+            let other = id.run != attempt.run;
+            if !other {
+                out.task.abort();
+            }
+            other
+        });
+        let Some(Slot::Live(live)) = self.slots.get_mut(&attempt.run) else { return };
+        if !live.recovering {
+            live.recovering = true;
+            let owner = self.settings.owner.clone();
+            self.tell(attempt.run, Turn::Input(Input::Claim { owner }));
+        }
     }
 
     /// The log line of a durable event, and what it means for the tasks.

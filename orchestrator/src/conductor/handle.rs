@@ -104,6 +104,7 @@ pub(super) enum Message {
     Offers { reply: oneshot::Sender<Offers> },
     Report { attempt: AttemptId, report: Box<Report>, taken: oneshot::Sender<()> },
     Lost { attempt: AttemptId, began: gorch_engine::Began },
+    Superseded { attempt: AttemptId },
     Recovered { run: RunId, result: Result<Box<Run>, Error> },
 }
 

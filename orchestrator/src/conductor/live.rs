@@ -53,7 +53,7 @@ pub(super) struct Live {
     /// As it stood when it was last durable.
     pub(super) shown: RunSummary,
     pub(super) waiters: Vec<oneshot::Sender<()>>,
-    /// It has just been read from the journal: the next append owes everything that is pending, not only its own.
+    /// A claim is on its way into the journal: the append that holds it owes everything that is pending.
     pub(super) recovering: bool,
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gorch_schema::work::{AttemptState, HeldAttempt};
-use gorch_schema::{AttemptId, ExecutorName, RunId};
+use gorch_schema::{AttemptId, ExecutorName};
 use slog::{Logger, info, warn};
 use tokio::sync::oneshot;
 
@@ -21,13 +21,12 @@ impl Conductor {
     /// Compares what an executor that has just (re)appeared holds with what is out.
     pub(super) fn reconcile(&self, executor: ExecutorName) {
         let Some(link) = self.links.get(&executor) else { return };
-        let (live, wanted) = (self.live_runs(), self.out.keys().copied().collect());
+        let wanted = self.out.keys().copied().collect();
         let house = House {
             link,
             executor,
             handle: self.handle.clone(),
             journal: self.journal.clone(),
-            live,
             wanted,
             log: self.log.clone(),
         };
@@ -40,7 +39,6 @@ struct House {
     executor: ExecutorName,
     handle: Handle,
     journal: Arc<dyn Journal>,
-    live: BTreeSet<RunId>,
     wanted: BTreeSet<AttemptId>,
     log: Logger,
 }
@@ -70,12 +68,12 @@ impl House {
         let id = held.id;
         let epoch = match self.journal.head(id.run).await {
             Ok(head) if head.ended.is_some() => head.last,
-            // A live run decides itself: its report is offered to it below. One that is still being read wants it.
-            Ok(head) if self.live.contains(&id.run) => match self.still_wanted(id).await {
-                true => return Ok(()),
-                false => head.last,
+            // A live run decides itself: the report is offered to it below, under the epoch that it has. (Any higher one
+            // would fence off its other attempts.) A run that is still being read wants it.
+            Ok(_) => match self.epoch_if_unwanted(id).await {
+                Some(epoch) => epoch,
+                None => return Ok(()),
             },
-            Ok(_) => return Ok(()),
             Err(journal::Error::Forgotten { .. }) => u64::MAX,
             Err(error) => {
                 warn!(self.log, "executor holds an attempt of a run that is not ours"; "attempt" => %id,
@@ -103,8 +101,12 @@ impl House {
         }
     }
 
-    async fn still_wanted(&self, id: AttemptId) -> bool {
-        let question = move |run: &gorch_engine::Run| run.handed_out().any(|(attempt, _)| attempt == id.key);
-        self.handle.ask(id.run, question).await.unwrap_or(true)
+    /// The epoch of a live run that does not want this attempt.
+    async fn epoch_if_unwanted(&self, id: AttemptId) -> Option<u64> {
+        let question = move |run: &gorch_engine::Run| {
+            let wanted = run.handed_out().any(|(attempt, _)| attempt == id.key);
+            (!wanted).then(|| run.epoch())
+        };
+        self.handle.ask(id.run, question).await.ok().flatten()
     }
 }

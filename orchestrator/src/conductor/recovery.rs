@@ -49,10 +49,7 @@ impl Conductor {
         let recovered = match result {
             Ok(recovered) => recovered,
             Err(cause) => {
-                let cause = match cause {
-                    Error::Quarantined { cause, .. } => cause,
-                    other => other.to_string(),
-                };
+                let cause = if let Error::Quarantined { cause, .. } = cause { cause } else { cause.to_string() };
                 error!(self.log, "run put aside"; "run" => %run, "cause" => &cause);
                 self.quarantine.insert(run, cause.clone());
                 for turn in queue {

@@ -3,7 +3,6 @@
 //! Owns the order "decide, append, act". Promises: nothing is said or done on the strength of a decision before its
 //! append has come back; a failed append drops the copy and folds the run anew from the journal.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +52,7 @@ impl Conductor {
             Message::Offers { reply } => drop(reply.send(self.registry.offers().clone())),
             Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
             Message::Lost { attempt, began } => self.lose(attempt, began),
+            Message::Superseded { attempt } => self.superseded(attempt),
             Message::Recovered { run, result } => self.recovered(run, result),
         }
     }
@@ -154,8 +154,13 @@ impl Conductor {
         let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
         live.appending = false;
         live.show();
-        let recovered = std::mem::take(&mut live.recovering);
-        let effects = if recovered { live.run.pending() } else { decided.effects };
+        let claimed = decided.events.iter().any(|event| matches!(event, Event::RunClaimed { .. }));
+        let effects = if claimed {
+            live.recovering = false;
+            live.run.pending()
+        } else {
+            decided.effects
+        };
         for event in &decided.events {
             self.note(run, event);
         }
@@ -244,15 +249,14 @@ impl Conductor {
                     self.registry.release(attempt.of(run));
                 }
                 self.room = true;
-                let answer = match &error {
-                    journal::Error::KeyUsed { run: earlier, body: KeyBody::Same } => Ok(*earlier),
-                    journal::Error::KeyUsed { run: earlier, body: KeyBody::Different } => {
-                        Err(Error::KeyConflict { run: *earlier })
+                let answer = if let journal::Error::KeyUsed { run: earlier, body } = error {
+                    match body {
+                        KeyBody::Same => Ok(earlier),
+                        KeyBody::Different => Err(Error::KeyConflict { run: earlier }),
                     }
-                    other => {
-                        error!(self.log, "submit not durable"; "run" => %run, "cause" => crate::chain(other));
-                        Err(Error::of(run, other))
-                    }
+                } else {
+                    error!(self.log, "submit not durable"; "run" => %run, "cause" => crate::chain(&error));
+                    Err(Error::of(run, &error))
                 };
                 let _ = reply.send(answer);
             }
@@ -336,10 +340,5 @@ impl Conductor {
         } else {
             debug!(self.log, "executor beats"; "executor" => %name);
         }
-    }
-
-    /// The runs that are live now.
-    pub(super) fn live_runs(&self) -> BTreeSet<RunId> {
-        self.slots.keys().copied().collect()
     }
 }

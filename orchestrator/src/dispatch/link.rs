@@ -19,7 +19,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// The way to one executor.
 #[derive(Clone)]
-pub struct Link {
+pub(crate) struct Link {
     caller: Arc<Caller>,
     url: Arc<str>,
 }
@@ -33,13 +33,13 @@ pub struct Links {
 
 /// Why an executor did not do what it was asked to do.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// It could not be asked, or its answer did not come back.
     #[error("the executor cannot be reached")]
     Unreachable(#[source] reqwest::Error),
     /// It said no.
     #[error("the executor refused: {0}")]
-    Refused(Problem),
+    Refused(Box<Problem>),
     /// It answered what no executor answers.
     #[error("the executor answered {status} with {found} (expected its protocol's body)")]
     Nonsense {
@@ -134,7 +134,7 @@ async fn send(request: RequestBuilder) -> Result<Response, Error> {
     }
     let body = response.bytes().await.map_err(Error::Unreachable)?;
     match serde_json::from_slice::<Problem>(&body) {
-        Ok(problem) => Err(Error::Refused(problem)),
+        Ok(problem) => Err(Error::Refused(Box::new(problem))),
         Err(_) => Err(nonsense(status, &body)),
     }
 }

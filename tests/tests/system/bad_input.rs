@@ -41,7 +41,7 @@ async fn every_bad_document_is_refused_with_its_place_and_nothing_else_is_touche
     assert_eq!((status, problem.code.as_str()), (400, "bad_json"));
     let (status, _) = post(&stand, "").await;
     assert_eq!(status, 400);
-    refused(&stand, json!({}), "empty_document", "").await;
+    refused(&stand, json!({}), "empty_document", "/nodes").await;
     let four = json!([nil(0), nil(1), nil(2), nil(3)]);
     refused(&stand, json!({"digraph": vec![0; 15], "nodes": four}), "matrix_not_square", "/digraph").await;
     refused(&stand, json!({"edges": [], "nodes": [nil(0), nil(7)]}), "bad_node_id", "/nodes/1/id").await;
