@@ -1,13 +1,16 @@
 //! The orchestrator: it decides what runs when, makes it durable, and hands it out. Stateless beside its journal.
 
+pub mod api;
 pub mod clock;
 pub mod conductor;
 pub mod config;
 pub mod dispatch;
 pub mod journal;
 pub mod logging;
+mod service;
 
 pub use config::Config;
+pub use service::{Error, Orchestrator};
 
 /// An error with everything that caused it, in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -1,0 +1,143 @@
+//! The service: everything that makes an orchestrator process, started and stopped in order.
+//!
+//! Owns the start (store, certificates, conductor, listeners) and the drain (listeners close, decisions under way
+//! become durable, runs stay for the next start). Never decides anything about runs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gorch_certs::{Credentials, Watch};
+use slog::{Logger, info};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::conductor::{Conductor, Handle, Settings};
+use crate::config::Config;
+use crate::dispatch::Links;
+use crate::journal::{self, Journal, sqlite};
+use crate::{api, clock};
+
+/// Why an orchestrator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The certificates cannot be used.
+    #[error("the certificates in `{dir}` cannot be used")]
+    Credentials {
+        /// The folder.
+        dir: PathBuf,
+        /// The cause.
+        #[source]
+        source: gorch_certs::credentials::Error,
+    },
+    /// The role map cannot be used.
+    #[error("the role map cannot be used")]
+    Roles(#[source] gorch_certs::rolemap::Error),
+    /// The store cannot be opened.
+    #[error("the store in `{dir}` cannot be opened")]
+    Store {
+        /// The folder.
+        dir: PathBuf,
+        /// The cause.
+        #[source]
+        source: sqlite::Error,
+    },
+    /// The store cannot be read.
+    #[error("the store cannot be read")]
+    Journal(#[from] journal::Error),
+    /// The address is taken, or not ours.
+    #[error("failed to listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// An orchestrator that runs.
+pub struct Orchestrator {
+    address: SocketAddr,
+    health: Option<SocketAddr>,
+    handle: Handle,
+    /// Closes the listeners.
+    closing: CancellationToken,
+    /// Stops the conductor, after the listeners.
+    stopping: CancellationToken,
+    listeners: Vec<JoinHandle<()>>,
+    conductor: JoinHandle<()>,
+}
+
+impl Orchestrator {
+    /// Starts one: when this returns, the listeners are open and the first request will be served.
+    pub async fn start(config: Config, log: Logger) -> Result<Self, Error> {
+        gorch_certs::install_provider();
+        let credentials = Credentials::for_orchestrator(&config.certs)
+            .map_err(|source| Error::Credentials { dir: config.certs.clone(), source })?;
+        let dir = config.data.clone();
+        let opening = tokio::task::spawn_blocking(move || sqlite::Sqlite::open(&dir)).await;
+        let store = opening
+            .map_err(|_| Error::Journal(journal::Error::Closed))?
+            .map_err(|source| Error::Store { dir: config.data.clone(), source })?;
+        let journal: Arc<dyn Journal> = Arc::new(store);
+
+        let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
+        let watch = Watch::start(credentials, stopping.clone(), log.clone()).map_err(Error::Roles)?;
+        let listener = listen(config.listen).await?;
+        let health = match config.health {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let address = listener.local_addr().unwrap_or(config.listen);
+        let health_address = health.as_ref().and_then(|listener| listener.local_addr().ok());
+
+        let owner = format!("{}/{}", watch.identity().name(), clock::now().as_millis());
+        let links = Links::new(watch.clone());
+        let (handle, conductor) =
+            Conductor::start(Settings::new(owner), journal, links, stopping.clone(), log.clone()).await?;
+
+        let settings = api::Settings::new(config.limits).closing(closing.clone());
+        let routes = api::routes(handle.clone(), settings, log.clone());
+        let serving = gorch_certs::serve(listener, watch, routes, closing.clone(), log.clone());
+        let mut listeners = vec![tokio::spawn(serving)];
+        if let Some(listener) = health {
+            let serving = gorch_certs::serve_plain(listener, api::health(handle.clone()), closing.clone(), log.clone());
+            listeners.push(tokio::spawn(serving));
+        }
+        info!(log, "orchestrator ready"; "listen" => %address, "data" => config.data.display().to_string());
+        Ok(Orchestrator { address, health: health_address, handle, closing, stopping, listeners, conductor })
+    }
+
+    /// Where the API listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the health listener listens, if there is one.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health
+    }
+
+    /// The conductor's handle, for those who live in the same process.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Drains: no new connection, requests under way are answered, decisions under way become durable. Attempts stay
+    /// with their executors; the next start takes their runs over.
+    pub async fn shutdown(self) {
+        self.closing.cancel();
+        for listener in self.listeners {
+            let _ = listener.await;
+        }
+        self.stopping.cancel();
+        let _ = self.conductor.await;
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
+}
