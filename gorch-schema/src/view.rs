@@ -246,6 +246,10 @@ pub struct LiveNode {
     /// Outputs that the job gave and the node had not declared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
+    /// Processes of the latest visit that nobody could confirm to be gone: its executor stayed away past its lease, or
+    /// the system would not let them be killed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unconfirmed: Vec<String>,
 }
 
 fn is_zero(n: &u32) -> bool {

@@ -93,6 +93,7 @@ pub(super) fn live_node(run: &Run, id: NodeId) -> LiveNode {
         start_date: latest.map(|step| step.activated),
         stop_date: ended.map(|ended| ended.at),
         dropped: ended.map(|ended| ended.dropped.clone()).unwrap_or_default(),
+        unconfirmed: ended.map(|ended| ended.unconfirmed.clone()).unwrap_or_default(),
     }
 }
 

@@ -152,7 +152,19 @@ impl Place {
     }
 
     async fn take(&self, method: &Method, raw: Raw) -> Answer {
-        let Raw { house, peer, path, places, query, headers, body } = raw;
+        let Raw { house, peer, path, places, query, headers, mut body } = raw;
+        match self.admit(method, peer, &query) {
+            Ok((route, peer, query)) => (route.handler)(Call { house, peer, path, places, query, headers, body }).await,
+            Err(trouble) => {
+                // Refused before its body was read: a caller who is still writing would see a broken pipe.
+                body.drain().await;
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Who may call what, with which parameters.
+    fn admit(&self, method: &Method, peer: Option<Peer>, query: &str) -> Result<(&Route, Peer, Query), Trouble> {
         let nobody = || Trouble::new("not_authenticated", "the connection carries no client identity");
         let peer = peer.ok_or_else(nobody)?;
         let route = self.of(method)?;
@@ -165,8 +177,8 @@ impl Place {
             }
             Needs::Role(_) | Needs::Identity => {}
         }
-        let query = Query::read(&query, route.query)?;
-        (route.handler)(Call { house, peer, path, places, query, headers, body }).await
+        let query = Query::read(query, route.query)?;
+        Ok((route, peer, query))
     }
 }
 

@@ -6,7 +6,7 @@
 use gorch_schema::document::{Reader, Submission};
 use gorch_schema::view::Accepted;
 use gorch_schema::{Problem, RunId};
-use http::header::{CONTENT_TYPE, HeaderName, LOCATION};
+use http::header::{CONTENT_TYPE, HeaderName, LOCATION, ORIGIN};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 use warp::reply::Response;
@@ -111,8 +111,12 @@ pub(super) async fn read(call: &mut Call, keyed: Keyed) -> Result<(Submission, [
     Ok((checked?, digest.map_or([0; 32], |digest| digest.finalize().into())))
 }
 
-/// JSON, or nothing said. Forms are refused, so that no web page can make a browser submit with its user's certificate.
+/// A browser must say JSON: a foreign page can make it send forms and plain text with its user's certificate, but not
+/// that. Browsers tell on themselves by `Origin` or `Sec-Fetch-Site`; all others (`curl -d`) may say what they like.
 fn check_kind(headers: &HeaderMap) -> Result<(), Trouble> {
+    if !headers.contains_key(ORIGIN) && !headers.contains_key("sec-fetch-site") {
+        return Ok(());
+    }
     let Some(kind) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let kind = String::from_utf8_lossy(kind.as_bytes());
     let plain = kind.split(';').next().unwrap_or_default().trim();

@@ -71,6 +71,14 @@ impl Live {
         }
     }
 
+    /// Somebody waits for the end. Those who gave up are swept out when there are twice as many as there were.
+    pub(super) fn wait(&mut self, waiter: oneshot::Sender<()>) {
+        if self.waiters.len() == self.waiters.capacity() {
+            self.waiters.retain(|waiter| !waiter.is_closed());
+        }
+        self.waiters.push(waiter);
+    }
+
     /// Everything decided is durable now: it may be shown.
     pub(super) fn show(&mut self) {
         let word = self.run.state().word();

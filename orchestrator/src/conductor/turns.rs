@@ -34,7 +34,7 @@ impl Conductor {
                 (None, None) => self.ask_ended(run, question),
             },
             Message::AwaitEnd { run, reply } => match self.slots.get_mut(&run) {
-                Some(Slot::Live(live)) => live.waiters.push(reply),
+                Some(Slot::Live(live)) => live.wait(reply),
                 Some(Slot::Loading(_)) => self.waiting_for_end.entry(run).or_default().push(reply),
                 None => drop(reply.send(())),
             },

@@ -46,8 +46,8 @@ async fn every_bad_document_is_refused_with_its_place_and_nothing_else_is_touche
     refused(&stand, json!({"digraph": vec![0; 15], "nodes": four}), "matrix_not_square", "/digraph").await;
     refused(&stand, json!({"edges": [], "nodes": [nil(0), nil(7)]}), "bad_node_id", "/nodes/1/id").await;
     refused(&stand, json!({"edges": [], "nodes": [nil(0), nil(0)]}), "bad_node_id", "/nodes/1/id").await;
-    refused(&stand, json!({"digraph": [0, 1, 1, 0], "nodes": [nil(0), nil(1)]}), "cycle_of_all", "/nodes/0").await;
-    refused(&stand, json!({"digraph": [1], "nodes": [nil(0)]}), "cycle_of_all", "/nodes/0").await;
+    refused(&stand, json!({"digraph": [0, 1, 1, 0], "nodes": [nil(0), nil(1)]}), "cycle_of_all", "/nodes/0/join").await;
+    refused(&stand, json!({"digraph": [1], "nodes": [nil(0)]}), "cycle_of_all", "/nodes/0/join").await;
     let lonely = json!({"edges": [{"from": 1, "to": 2}, {"from": 2, "to": 1}],
         "nodes": [nil(0), {"id": 1, "join": "any"}, {"id": 2, "join": "any"}]});
     refused(&stand, lonely, "unreachable", "/nodes/1").await;

@@ -188,7 +188,8 @@ async fn a_body_that_cannot_be_run_is_told_everything_that_is_wrong() {
             let _ = writeln!(all, "{path}\n  {}", told(&answer));
         }
     }
-    let form = stand.send(post(ONE).header("content-type", "application/x-www-form-urlencoded")).await;
+    let form = post(ONE).header("content-type", "application/x-www-form-urlencoded").header("origin", "https://evil");
+    let form = stand.send(form).await;
     let _ = writeln!(all, "form\n  {}", told(&form));
     let key = stand.send(post(ONE).header("idempotency-key", "")).await;
     let _ = writeln!(all, "key\n  {}", told(&key));
