@@ -112,7 +112,7 @@ async fn an_executor_killed_again_and_again_repeats_only_what_is_idempotent_and_
             None if state == State::Success && !own_failure => {}
             other => panic!("n{id} ended as {other:?}, {state:?}"),
         }
-        assert!(times <= 1 || id % 2 == 0, "n{id} is not idempotent and ran {times} times");
+        assert!(times <= 1 || id.is_multiple_of(2), "n{id} is not idempotent and ran {times} times");
         assert!(times >= 1 || code == Some("executor_lost"), "n{id} never ran");
     }
     assert!(lost > 0, "fifteen kills met at least one job that may not be repeated");

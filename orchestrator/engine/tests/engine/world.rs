@@ -267,7 +267,8 @@ impl World {
         if let Some(at) = self.run.wake() {
             acts.push((at.as_millis() as u64, Act::Tick));
         }
-        if self.echo && !self.reported.is_empty() && mix(self.seed ^ self.now ^ self.journal.len() as u64) % 3 == 0 {
+        let now_and_then = mix(self.seed ^ self.now ^ self.journal.len() as u64).is_multiple_of(3);
+        if self.echo && !self.reported.is_empty() && now_and_then {
             let which = mix(self.seed.wrapping_add(self.journal.len() as u64)) as usize % self.reported.len();
             acts.push((self.now, Act::Echo(which)));
         }
@@ -366,7 +367,13 @@ impl World {
                     }
                     Event::RunEnded { outcome } => format!("run {}", word(outcome)),
                     Event::DeadlinePassed { which } => format!("{which:?} of the run passed"),
-                    other => other.name().to_owned(),
+                    Event::RunAccepted { .. }
+                    | Event::RunClaimed { .. }
+                    | Event::SignalReceived { .. }
+                    | Event::Paused
+                    | Event::Resumed
+                    | Event::CancelRequested { .. }
+                    | Event::CapReached => event.name().to_owned(),
                 };
                 lines.push(format!("{:>5} {text}", at.as_millis()));
             }
