@@ -116,7 +116,7 @@ impl Conductor {
         let (sender, inbox) = mpsc::unbounded_channel();
         let ended = EndedRuns::default();
         let handle = Handle::new(sender, journal.clone(), ended.clone(), links.clone());
-        let registry = Registry::new(clock::now(), settings.lease);
+        let registry = Registry::new(clock::steady(), settings.lease);
         let mut conductor = Conductor {
             settings,
             journal,
@@ -186,10 +186,9 @@ impl Conductor {
 
     /// How long nothing happens by itself.
     fn next_wake(&self) -> Duration {
-        let timer = self.timers.first().map(|(at, _)| *at);
-        let lease = self.registry.next_expiry();
-        let next = timer.into_iter().chain(lease).min();
-        next.map_or(Duration::from_secs(3_600), |at| at.since(clock::now()))
+        let timer = self.timers.first().map(|(at, _)| at.since(clock::now()));
+        let lease = self.registry.next_expiry().map(|at| at.since(clock::steady()));
+        timer.into_iter().chain(lease).min().unwrap_or(Duration::from_secs(3_600))
     }
 
     /// Takes what is due by time: runs that asked to be woken, executors whose lease has run out.
@@ -203,7 +202,7 @@ impl Conductor {
                 self.stirred.insert(run);
             }
         }
-        for (executor, held) in self.registry.expire(now) {
+        for (executor, held) in self.registry.expire(clock::steady()) {
             slog::warn!(self.log, "executor lost"; "executor" => %executor, "held" => held.len());
             for attempt in held {
                 self.lose(attempt, gorch_engine::Began::Perhaps);

@@ -2,7 +2,8 @@
 //!
 //! Owns what is known of executors while this orchestrator lives. Promises: what an executor holds is a set of
 //! attempts, never a count that goes up and down; nobody is lost until a whole lease has passed since the orchestrator
-//! started. Never speaks to anybody.
+//! started. Leases are counted by the steady clock, so that nobody is lost because somebody set the machine's clock.
+//! Never speaks to anybody.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -23,8 +24,8 @@ const PREFETCH: u32 = 2;
 enum Presence {
     /// In the journal; it has not beaten since this orchestrator started.
     Expected,
-    /// It beats.
-    Alive { beat: Timestamp },
+    /// It beats; when, by the machine's clock, and when it was heard, by the steady one.
+    Alive { beat: Timestamp, heard: Timestamp },
     /// Its lease ran out.
     Lost { beat: Option<Timestamp> },
 }
@@ -77,8 +78,13 @@ impl Registry {
     }
 
     /// An executor beats; tells whether it is new here or another process than before.
-    pub(crate) fn beat(&mut self, now: Timestamp, name: &ExecutorName, registration: Registration) -> bool {
-        let presence = Presence::Alive { beat: now };
+    pub(crate) fn beat(
+        &mut self,
+        (beat, heard): (Timestamp, Timestamp),
+        name: &ExecutorName,
+        registration: Registration,
+    ) -> bool {
+        let presence = Presence::Alive { beat, heard };
         let fresh = match self.executors.get_mut(name) {
             Some(entry) => {
                 let fresh =
@@ -103,7 +109,7 @@ impl Registry {
         for (name, entry) in &mut self.executors {
             let (since, beat) = match entry.presence {
                 Presence::Expected => (self.started, None),
-                Presence::Alive { beat } => (beat.max(self.started), Some(beat)),
+                Presence::Alive { beat, heard } => (heard.max(self.started), Some(beat)),
                 Presence::Lost { .. } => continue,
             };
             if now.since(since) >= self.lease {
@@ -117,11 +123,11 @@ impl Registry {
         lost
     }
 
-    /// When the next lease runs out.
+    /// When the next lease runs out, by the steady clock.
     pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
         let since = self.executors.values().filter_map(|entry| match entry.presence {
             Presence::Expected => Some(self.started),
-            Presence::Alive { beat } => Some(beat.max(self.started)),
+            Presence::Alive { heard, .. } => Some(heard.max(self.started)),
             Presence::Lost { .. } => None,
         });
         since.min().map(|since| since.after(self.lease))
@@ -188,9 +194,9 @@ impl Registry {
             .map(|(name, entry)| {
                 let (state, last_seen) = match entry.presence {
                     Presence::Expected => ("expected", None),
-                    Presence::Alive { beat } if now.since(beat) > 2 * HEARTBEAT => ("suspect", Some(beat)),
-                    Presence::Alive { beat } if entry.registration.draining => ("draining", Some(beat)),
-                    Presence::Alive { beat } => ("alive", Some(beat)),
+                    Presence::Alive { beat, heard } if now.since(heard) > 2 * HEARTBEAT => ("suspect", Some(beat)),
+                    Presence::Alive { beat, .. } if entry.registration.draining => ("draining", Some(beat)),
+                    Presence::Alive { beat, .. } => ("alive", Some(beat)),
                     Presence::Lost { beat } => ("lost", beat),
                 };
                 ExecutorView {
@@ -244,12 +250,12 @@ mod tests {
     fn a_beat_brings_a_lost_executor_back_and_says_that_it_is_fresh() {
         let mut registry = Registry::new(at(0), LEASE);
         let name: ExecutorName = "e1".parse().unwrap();
-        assert!(registry.beat(at(1), &name, registration("a")));
-        assert!(!registry.beat(at(6), &name, registration("a")));
-        assert!(registry.beat(at(7), &name, registration("b")), "another boot is another process");
+        assert!(registry.beat((at(9), at(1)), &name, registration("a")));
+        assert!(!registry.beat((at(9), at(6)), &name, registration("a")));
+        assert!(registry.beat((at(9), at(7)), &name, registration("b")), "another boot is another process");
         registry.expire(at(60));
         assert!(registry.offers().0.is_empty());
-        assert!(registry.beat(at(61), &name, registration("b")));
+        assert!(registry.beat((at(9), at(61)), &name, registration("b")));
         assert_eq!(registry.offers().0[0].most, 6);
     }
 
@@ -257,7 +263,7 @@ mod tests {
     fn offers_are_derived_from_what_is_held() {
         let mut registry = Registry::new(at(0), LEASE);
         let name: ExecutorName = "e1".parse().unwrap();
-        registry.beat(at(1), &name, registration("a"));
+        registry.beat((at(9), at(1)), &name, registration("a"));
         let attempt: AttemptId = "0000000000000000000000000000000a.0.0.0.1".parse().unwrap();
         registry.hold(&name, attempt);
         registry.hold(&name, attempt);

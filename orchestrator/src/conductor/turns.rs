@@ -47,7 +47,7 @@ impl Conductor {
             }
             Message::Register { name, registration, reply } => self.register(name, registration, reply),
             Message::Registered { name, registration } => self.registered(&name, registration),
-            Message::Executors { reply } => drop(reply.send(self.registry.views(clock::now()))),
+            Message::Executors { reply } => drop(reply.send(self.registry.views(clock::steady()))),
             Message::Engines { reply } => drop(reply.send(Engines::with(self.registry.engines()))),
             Message::Offers { reply } => drop(reply.send(self.registry.offers().clone())),
             Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
@@ -332,7 +332,7 @@ impl Conductor {
             return;
         }
         let boot = registration.boot.clone();
-        let fresh = self.registry.beat(clock::now(), name, registration);
+        let fresh = self.registry.beat((clock::now(), clock::steady()), name, registration);
         self.room = true;
         if fresh {
             info!(self.log, "executor registered"; "executor" => %name, "boot" => boot);
