@@ -1,4 +1,5 @@
-//! Every code that a user can meet has its page in `docs/errors/`, and every page has its code.
+//! Every code that a user can meet has its page in `docs/errors/`, and every page has its code; the tests that a page
+//! names as proofs are there.
 
 use gorch_schema::outcome::failure_code;
 use gorch_schema::problem::CODES;
@@ -47,6 +48,33 @@ fn wrong_pages(told: &[Told], sources: &[Source]) -> Vec<String> {
 fn unlisted(told: &[Told], list: &str) -> Vec<String> {
     let absent = told.iter().filter(|told| !list.contains(&format!("(errors/{}.md)", told.code)));
     absent.map(|told| format!("docs/errors.md does not name {}", told.code)).collect()
+}
+
+/// Sentences in backticks, written as names of tests are, that no test has.
+fn missing_proofs(page: &str, sources: &[Source]) -> Vec<String> {
+    let named = page.split('`').skip(1).step_by(2).filter(|word| {
+        word.matches('_').count() >= 3 && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    });
+    let code: Vec<&Source> = sources.iter().filter(|source| source.is(".rs")).collect();
+    let is_there = |name: &str| code.iter().any(|source| source.text.contains(&format!("fn {name}(")));
+    named
+        .filter(|name| !is_there(name))
+        .map(|name| format!("docs/operate.md names `{name}`, and no test does"))
+        .collect()
+}
+
+#[test]
+fn every_promise_names_tests_that_are_there() {
+    let sources = sources();
+    let page = sources.iter().find(|source| source.path == "docs/operate.md").expect("the promises have their page");
+    hold(&missing_proofs(&page.text, &sources));
+}
+
+#[test]
+fn a_proof_that_is_gone_is_found() {
+    let tests = [Source::of("a.rs", "#[test]\nfn nothing_is_lost_ever() {}")];
+    let page = "`nothing_is_lost_ever` and `nothing_runs_twice_ever`, `exit_code`, `cargo test_a_b_c`";
+    assert_eq!(missing_proofs(page, &tests), ["docs/operate.md names `nothing_runs_twice_ever`, and no test does"]);
 }
 
 #[test]
