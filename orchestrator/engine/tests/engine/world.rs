@@ -224,6 +224,12 @@ impl World {
         // What was due before is due again: the recovered run may only want to be woken earlier, never later.
         let late = recovered.wake() > self.run.wake() && self.run.wake().is_some();
         assert!(!late, "{:?} after recovery, {:?} before", recovered.wake(), self.run.wake());
+        // Backoffs that were over had joined the queue: a tick brings the recovered run there too, and decides nothing.
+        let due = |run: &Run| run.wake().is_some_and(|at| at <= self.time());
+        if due(&recovered) && !due(&self.run) {
+            let decision = recovered.step(self.time(), Input::Tick, &mut Offers::none()).unwrap();
+            assert_eq!(decision.events, [], "nothing is due but what was due before");
+        }
         std::mem::swap(&mut recovered, &mut self.run);
     }
 
@@ -264,8 +270,11 @@ impl World {
             }
         }
         acts.extend(self.inputs.iter().enumerate().map(|(at, (time, _))| (*time, Act::Input(at))));
-        if let Some(at) = self.run.wake() {
-            acts.push((at.as_millis() as u64, Act::Tick));
+        // A conductor ticks a run that is due, and one that waits for a slot when there is one.
+        let offers = self.offers();
+        let fed = self.run.demands().any(|demand| offers.meet(demand)).then_some(self.now);
+        if let Some(at) = fed.or_else(|| self.run.wake().map(|at| at.as_millis() as u64)) {
+            acts.push((at, Act::Tick));
         }
         let now_and_then = mix(self.seed ^ self.now ^ self.journal.len() as u64).is_multiple_of(3);
         if self.echo && !self.reported.is_empty() && now_and_then {
