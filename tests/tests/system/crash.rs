@@ -131,3 +131,27 @@ async fn an_accepted_submit_survives_a_kill_right_after_the_answer() {
         assert_eq!(stand.ended(run).await.state, "success");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_journal_cannot_be_read_is_put_aside_alone_and_the_others_go_on() {
+    let mut stand = Stand::new().await;
+    let sleeper = |name: &str| document(name, vec![json!({"id": 0, "engine": "sleep", "args": ["3s"]})], &[]);
+    let (broken, sound) = (stand.submit(&sleeper("broken")).await, stand.submit(&sleeper("sound")).await);
+    stand.kill_orchestrator();
+    let store = rusqlite::Connection::open(stand.path().join("store/gorch.db")).unwrap();
+    let spoil = "UPDATE events SET body = 'rubbish' WHERE run = (SELECT number FROM runs WHERE name = 'broken')";
+    assert_eq!(store.execute(spoil, []).unwrap(), 1, "the run has one append so far");
+    drop(store);
+    stand.start_orchestrator().await;
+
+    assert_eq!(stand.ended(sound).await.state, "success");
+    let refused = stand.client().live(broken).await.unwrap_err();
+    let code = |error: &gorch_client::Error| match error {
+        gorch_client::Error::Problem(problem) => problem.code.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(code(&refused), "run_quarantined");
+    assert_eq!(code(&stand.client().cancel(broken).await.unwrap_err()), "run_quarantined");
+    assert!(stand.logged("orchestrator").contains("run put aside"));
+    assert_eq!(stand.run(&sleeper("new")).await.state, "success");
+}
