@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod problem;
 pub mod reference;
 pub mod render;
+pub mod session;
 pub mod time;
 pub mod view;
 pub mod work;

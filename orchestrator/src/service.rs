@@ -95,7 +95,7 @@ impl Orchestrator {
         let health_address = health.as_ref().and_then(|listener| listener.local_addr().ok());
 
         let owner = format!("{}/{}", watch.identity().name(), clock::now().as_millis());
-        let links = Links::new(watch.clone());
+        let links = Links::new(watch.clone(), log.clone());
         let (handle, conductor) =
             Conductor::start(Settings::new(owner), journal, links, stopping.clone(), log.clone()).await?;
 

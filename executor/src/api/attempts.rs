@@ -39,7 +39,7 @@ pub(super) async fn put(supervisor: Arc<Supervisor>, log: Logger, id: AttemptId,
             let detail = format!("the path names attempt {id}, the body attempt {}", work.attempt);
             return Err(Box::new(Problem::new("bad_request", detail)));
         }
-        supervisor.admit(work).await.map_err(|refusal| reply::of_refusal(&refusal, &log))
+        supervisor.admit(Arc::new(work)).await.map_err(|refusal| reply::of_refusal(&refusal, &log))
     };
     match admit.await {
         Ok((Admission::New, state)) => reply::json(StatusCode::CREATED, &state),

@@ -7,6 +7,7 @@ mod attempts;
 mod body;
 mod reply;
 mod role;
+mod session;
 mod streams;
 
 use std::convert::Infallible;
@@ -46,6 +47,8 @@ pub(crate) fn routes(
         .or(list_attempts(supervisor))
         .unify()
         .or(follow_stream(supervisor, log))
+        .unify()
+        .or(open_session(supervisor, log))
         .unify()
         .recover(move |rejection| {
             let log = failures.clone();
@@ -145,5 +148,15 @@ fn follow_stream(supervisor: &Arc<Supervisor>, log: &Logger) -> BoxedFilter<(Res
         .and(needs(Role::Orchestrator))
         .and(warp::query())
         .map(move |id, query| streams::get(&supervisor, &log, id, query))
+        .boxed()
+}
+
+fn open_session(supervisor: &Arc<Supervisor>, log: &Logger) -> BoxedFilter<(Response,)> {
+    let (supervisor, log) = (Arc::clone(supervisor), log.clone());
+    warp::path!("v1" / "session")
+        .and(warp::post())
+        .and(needs(Role::Orchestrator))
+        .and(warp::body::stream())
+        .map(move |body| session::open(&supervisor, &log, body))
         .boxed()
 }

@@ -3,12 +3,12 @@
 //! Owns where it stands and the way to stop it. Promises that it moves forward only: admitting, waiting, running,
 //! ended. Holds large reports on disk, not here.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use gorch_schema::work::{Report, Work};
 use gorch_schema::{AttemptId, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// A report with more log than this is read from the ledger each time it is asked for.
@@ -23,7 +23,12 @@ pub(super) struct Held {
     /// Cancelled when it must stop.
     pub(super) stop: CancellationToken,
     why: OnceLock<Halt>,
+    /// Who wants to hear of its end.
+    followers: Mutex<Vec<Follower>>,
 }
+
+/// Where the id of an attempt that has ended is sent to.
+pub(super) type Follower = mpsc::UnboundedSender<AttemptId>;
 
 /// Where an attempt stands.
 #[derive(Debug, Clone)]
@@ -58,7 +63,30 @@ pub(super) enum Halt {
 impl Held {
     pub(super) fn new(id: AttemptId, work: Option<Arc<Work>>, progress: Progress) -> Arc<Self> {
         let (progress, _) = watch::channel(progress);
-        Arc::new(Held { id, work, progress, stop: CancellationToken::new(), why: OnceLock::new() })
+        let (stop, why, followers) = (CancellationToken::new(), OnceLock::new(), Mutex::default());
+        Arc::new(Held { id, work, progress, stop, why, followers })
+    }
+
+    /// Has its end told, at once if it has ended.
+    pub(super) fn follow(&self, follower: &Follower) {
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.progress.borrow().is_ended() {
+            // A session that is over hears nothing more.
+            let _ = follower.send(self.id);
+        } else {
+            followers.retain(|other| !other.is_closed());
+            followers.push(follower.clone());
+        }
+    }
+
+    /// It has ended: shows that, and tells whoever follows.
+    pub(super) fn end(&self, ended: Ended) {
+        self.progress.send_replace(Progress::Ended(ended));
+        // Looked at after the end is shown: who comes later sees it.
+        let followers = std::mem::take(&mut *self.followers.lock().unwrap_or_else(PoisonError::into_inner));
+        for follower in followers {
+            let _ = follower.send(self.id);
+        }
     }
 
     /// Stops it; the first reason counts.

@@ -9,12 +9,14 @@ mod held;
 mod recover;
 mod refusal;
 mod run;
+mod session;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gorch_schema::outcome::AttemptResult;
+use gorch_schema::session::Fenced;
 use gorch_schema::work::{AttemptState, HeldAttempt, Report, Work};
 use gorch_schema::{AttemptId, RunId};
 use slog::{Logger, debug};
@@ -31,6 +33,7 @@ use held::{Ended, Halt, Held, Progress, is_same};
 
 pub use recover::Recover;
 pub(crate) use refusal::Refusal;
+pub(crate) use session::{Heard, Session};
 
 /// How much is taken on.
 #[derive(Debug, Clone, Copy)]
@@ -73,17 +76,19 @@ impl Supervisor {
     }
 
     /// Takes an attempt on, once: the same id with the same work gives its state, whatever that is by now.
-    pub(crate) async fn admit(self: &Arc<Self>, work: Work) -> Result<(Admission, AttemptState), Refusal> {
-        let id = work.attempt;
-        let epoch = work.epoch;
-        let work = Arc::new(work);
+    pub(crate) async fn admit(self: &Arc<Self>, work: Arc<Work>) -> Result<(Admission, AttemptState), Refusal> {
+        let (id, epoch) = (work.attempt, work.epoch);
         loop {
             let reserved = self.desk().reserve(&work, self.limits.held)?;
             match reserved {
                 Reserved::New(held) => {
                     let this = Arc::clone(self);
                     // Goes on to its end even if nobody waits for the answer any more.
-                    let admitted = spawn_blocking(move || this.write_down(&held));
+                    let admitted = spawn_blocking(move || {
+                        let written = this.write_down(std::slice::from_ref(&held)).pop();
+                        this.pump();
+                        written.unwrap_or(Err(Refusal::Broken { id }))
+                    });
                     admitted.await.map_err(|_| Refusal::Broken { id })??;
                     return Ok((Admission::New, AttemptState::Waiting));
                 }
@@ -157,22 +162,30 @@ impl Supervisor {
 
     /// Its report is durable elsewhere: forgets it. One that is not here is remembered as not to run.
     pub(crate) async fn acknowledge(self: &Arc<Self>, id: AttemptId, epoch: u64) -> Result<(), Refusal> {
-        self.blocking(id, move |this| {
-            this.fence(id, epoch)?;
-            let held = match this.find(id) {
+        let fenced = Fenced { attempt: id, epoch };
+        self.blocking(id, move |this| this.forget(&[fenced]).pop().unwrap_or(Err(Refusal::Broken { id }))).await
+    }
+
+    /// The same for many at once; blocks shortly. One answer each, in order.
+    fn forget(&self, acknowledged: &[Fenced]) -> Vec<Result<(), Refusal>> {
+        let answers = acknowledged.iter().map(|Fenced { attempt, epoch }| {
+            let id = *attempt;
+            self.fence(id, *epoch)?;
+            let held = match self.find(id) {
                 Ok(held) => held,
-                Err(_) => return Ok(this.ledger.renounce(id, now())?),
+                Err(_) => return Ok(self.ledger.renounce(id, now())?),
             };
             if !held.progress.borrow().is_ended() {
                 return Err(Refusal::NotEnded { id });
             }
-            this.ledger.forget(id, now())?;
-            this.desk().remove(id);
-            this.changed.notify_waiters();
-            debug!(this.log, "attempt forgotten"; "attempt" => %id);
+            self.ledger.forget(id, now())?;
+            self.desk().remove(id);
+            debug!(self.log, "attempt forgotten"; "attempt" => %id);
             Ok(())
-        })
-        .await
+        });
+        let answers = answers.collect();
+        self.changed.notify_waiters();
+        answers
     }
 
     /// An attempt's files, and its end (or this executor's) as something to wait for.
@@ -249,30 +262,33 @@ impl Supervisor {
         fenced.map_err(|stale| Refusal::Stale { id, found: epoch, highest: stale.highest })
     }
 
-    /// Everything that makes a reserved attempt one that was taken on; blocks.
-    fn write_down(self: &Arc<Self>, held: &Arc<Held>) -> Result<(), Refusal> {
-        let id = held.id;
-        let work = held.work.as_ref().ok_or(Refusal::Broken { id })?;
-        let written = self.fence(id, work.epoch).and_then(|()| {
-            if self.ledger.is_forgotten(id) {
-                return Err(Refusal::Forgotten { id });
+    /// Everything that makes reserved attempts ones that were taken on, and queues them; blocks shortly. One answer
+    /// each, in order.
+    fn write_down(&self, reserved: &[Arc<Held>]) -> Vec<Result<(), Refusal>> {
+        let answers = reserved.iter().map(|held| {
+            let id = held.id;
+            let work = held.work.as_ref().ok_or(Refusal::Broken { id })?;
+            let written = self.fence(id, work.epoch).and_then(|()| {
+                if self.ledger.is_forgotten(id) {
+                    return Err(Refusal::Forgotten { id });
+                }
+                Ok(self.ledger.admit(work)?)
+            });
+            match written {
+                Ok(()) => {
+                    debug!(self.log, "attempt admitted"; "attempt" => %id, "node" => &work.node);
+                    held.progress.send_replace(Progress::Waiting);
+                    self.desk().queue.push_back(Arc::clone(held));
+                    Ok(())
+                }
+                Err(refusal) => {
+                    self.desk().remove(id);
+                    held.progress.send_replace(Progress::Refused);
+                    Err(refusal)
+                }
             }
-            Ok(self.ledger.admit(work)?)
         });
-        match written {
-            Ok(()) => {
-                debug!(self.log, "attempt admitted"; "attempt" => %id, "node" => &work.node);
-                held.progress.send_replace(Progress::Waiting);
-                self.desk().queue.push_back(Arc::clone(held));
-                self.pump();
-                Ok(())
-            }
-            Err(refusal) => {
-                self.desk().remove(id);
-                held.progress.send_replace(Progress::Refused);
-                Err(refusal)
-            }
-        }
+        answers.collect()
     }
 
     async fn view(self: &Arc<Self>, held: &Arc<Held>) -> Result<AttemptState, Refusal> {

@@ -110,7 +110,7 @@ impl Supervisor {
                 Ended::unwritten(report)
             }
         };
-        held.progress.send_replace(Progress::Ended(ended));
+        held.end(ended);
         self.changed.notify_waiters();
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the tasks of attempts that are out. Promises: a task is registered here before it may act; what an executor
 //! holds is noted when it is decided, so that no decision counts a slot twice. Acts only on what is durable.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gorch_engine::{Began, Effect, Input};
@@ -59,7 +60,8 @@ impl Conductor {
         };
         self.registry.hold(&executor, id);
         let (sender, receiver) = watch::channel(wish);
-        let mut carry = Carry { work, executor, links: self.links.clone(), wish: receiver, log: self.log.clone() };
+        let mut carry =
+            Carry { work: Arc::new(work), executor, links: self.links.clone(), wish: receiver, log: self.log.clone() };
         let handle = self.handle.clone();
         let (registered, may_act) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {

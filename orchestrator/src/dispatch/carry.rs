@@ -1,19 +1,22 @@
 //! One attempt that is handed out: a task that carries it to its executor and its report back.
 //!
-//! Owns the attempt's side of the hand-off. Promises: the attempt is put until the executor has it, its end is awaited
-//! by long-poll, the report goes to the conductor, and the executor may forget it only after the conductor has made it
-//! durable. Patient: while the executor cannot be reached it tries again; giving up is the conductor's decision (it
+//! Owns the attempt's side of the hand-off. Promises: the attempt is handed over until the executor has it and never
+//! again after that, its end is awaited on the session, the report goes to the conductor, and the executor may forget
+//! it only after the conductor has made it durable. Patient: while the executor cannot be reached it tries again; giving up is the conductor's decision (it
 //! drops the task). Never sleeps to look again, only to try a broken link again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gorch_engine::Began;
-use gorch_schema::work::{AttemptState, Report, Work};
+use gorch_schema::session::{Fenced, News, Order, OrderKind};
+use gorch_schema::work::{Report, Work};
 use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, failure_code};
 use slog::{Logger, debug, info, warn};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::link::{Error, Link, Links};
+use super::session::Heard;
 
 /// The first pause after a broken link, doubled each time up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -40,7 +43,7 @@ pub(crate) enum Carried {
 
 /// One attempt on its way.
 pub(crate) struct Carry {
-    pub(crate) work: Work,
+    pub(crate) work: Arc<Work>,
     pub(crate) executor: ExecutorName,
     pub(crate) links: Links,
     pub(crate) wish: watch::Receiver<Wish>,
@@ -80,55 +83,54 @@ impl Carry {
         }
     }
 
-    /// Puts the attempt and follows it to its end. An error or `Again` is a broken link: the whole way once more.
+    /// Hands the attempt over and follows it to its end. An error or `Again` is a broken link: the whole way once more.
     async fn one_way(&mut self, link: &Link, admitted: &mut bool) -> Result<Next, Error> {
+        let (sender, mut news) = mpsc::unbounded_channel();
         // What is to be stopped is not handed over first: the executor may never have seen it.
-        let mut told = false;
-        let first = if *self.wish.borrow_and_update() == Wish::Stop && !*admitted {
-            told = true;
-            link.stop(self.id(), self.work.epoch).await.map(|()| AttemptState::Waiting)
-        } else {
-            link.put(&self.work).await
+        let mut told = *self.wish.borrow_and_update() == Wish::Stop;
+        let first = match (told, *admitted) {
+            (true, _) => self.stop(),
+            (false, false) => Order::Run(self.work.clone()),
+            // Once taken on, it is never handed over again: an executor that knows nothing of it has lost it.
+            (false, true) => Order::Follow(self.id()),
         };
-        let mut state = match first {
-            Ok(state) => state,
-            Err(Error::Refused(problem)) => return Ok(self.refused(&problem.code, problem.detail.clone(), *admitted)),
-            Err(error) => return Err(error),
-        };
-        *admitted = true;
+        link.give(first, &sender);
         loop {
-            if let AttemptState::Ended(report) = state {
-                return Ok(Next::Done(Carried::Ended(report)));
-            }
-            if *self.wish.borrow_and_update() == Wish::Stop && !told {
-                told = self.tell_to_stop(link).await?;
-            }
-            state = tokio::select! {
-                state = link.wait(self.id()) => match state {
-                    Ok(state) => state,
-                    Err(Error::Refused(problem)) => {
-                        return Ok(self.refused(&problem.code, problem.detail.clone(), true));
+            let heard = tokio::select! {
+                heard = news.recv() => heard.unwrap_or(Heard::Broken),
+                changed = self.wish.changed() => {
+                    if changed.is_err() {
+                        return Ok(Next::Done(Carried::Superseded));
                     }
-                    Err(error) => return Err(error),
-                },
-                changed = self.wish.changed() => match changed {
-                    Ok(()) => AttemptState::Waiting,
-                    Err(_) => return Ok(Next::Done(Carried::Superseded)),
-                },
+                    if *self.wish.borrow_and_update() == Wish::Stop && !told {
+                        told = true;
+                        link.give(self.stop(), &sender);
+                    }
+                    continue;
+                }
             };
+            match heard {
+                Heard::Broken => return Err(Error::Broken),
+                Heard::News(News::Ended { report, .. }) => return Ok(Next::Done(Carried::Ended(report))),
+                Heard::News(News::Admitted(_)) => *admitted = true,
+                Heard::News(News::Forgotten(_)) => {}
+                Heard::News(News::Refused { order: OrderKind::Stop, problem, .. }) if *admitted => {
+                    info!(self.log, "stop refused"; "attempt" => %self.id(), "executor" => %self.executor,
+                        "code" => &problem.code);
+                }
+                Heard::News(News::Refused { problem, .. }) => {
+                    return Ok(self.refused(&problem.code, problem.detail.clone(), *admitted));
+                }
+            }
         }
     }
 
-    async fn tell_to_stop(&self, link: &Link) -> Result<bool, Error> {
-        match link.stop(self.id(), self.work.epoch).await {
-            Ok(()) => Ok(true),
-            Err(Error::Refused(problem)) => {
-                info!(self.log, "stop refused"; "attempt" => %self.id(), "executor" => %self.executor,
-                    "code" => &problem.code);
-                Ok(true)
-            }
-            Err(error) => Err(error),
-        }
+    fn stop(&self) -> Order {
+        Order::Stop(self.fenced())
+    }
+
+    fn fenced(&self) -> Fenced {
+        Fenced { attempt: self.id(), epoch: self.work.epoch }
     }
 
     /// What it means that the executor said no.
@@ -168,11 +170,17 @@ impl Carry {
         let mut pause = FIRST_PAUSE;
         for _ in 0..8 {
             if let Some(link) = self.links.get(&self.executor) {
-                match link.acknowledge(self.id(), self.work.epoch).await {
-                    Ok(()) | Err(Error::Refused(_)) => return,
-                    Err(error) => debug!(self.log, "acknowledgement failed, trying again"; "attempt" => %self.id(),
-                        "cause" => crate::chain(&error)),
+                let (sender, mut news) = mpsc::unbounded_channel();
+                link.give(Order::Acknowledge(self.fenced()), &sender);
+                loop {
+                    match news.recv().await {
+                        Some(Heard::News(News::Forgotten(_) | News::Refused { .. })) => return,
+                        // Said of the attempt before the order came.
+                        Some(Heard::News(News::Admitted(_) | News::Ended { .. })) => {}
+                        Some(Heard::Broken) | None => break,
+                    }
                 }
+                debug!(self.log, "acknowledgement failed, trying again"; "attempt" => %self.id());
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

@@ -1,16 +1,22 @@
 //! Links: the way to each executor.
 //!
 //! Owns the HTTP client of every executor and what an answer means. Promises: an executor is spoken to only if its
-//! certificate names it; one keep-alive pool per executor, never a handshake per node. Never decides what is lost.
+//! certificate names it; one session and one keep-alive pool per executor, never a handshake or a request per node.
+//! Never decides what is lost.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use gorch_certs::{Caller, Connector, Expect, Identity, Kind, Watch};
-use gorch_schema::work::{AttemptState, Fence, HeldAttempt, Work};
+use gorch_schema::session::Order;
+use gorch_schema::work::{AttemptState, Fence, HeldAttempt};
 use gorch_schema::{AttemptId, ExecutorName, Problem};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use slog::{Logger, o};
+use tokio::sync::mpsc;
+
+use super::session::{Heard, Session};
 
 /// An executor answers a long-poll at the latest after this.
 pub(crate) const POLL: Duration = Duration::from_secs(30);
@@ -22,12 +28,14 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(crate) struct Link {
     caller: Arc<Caller>,
     url: Arc<str>,
+    session: Session,
 }
 
 /// Every link, by executor; clones share them.
 #[derive(Clone)]
 pub struct Links {
     watch: Watch,
+    log: Logger,
     links: Arc<RwLock<HashMap<ExecutorName, Link>>>,
 }
 
@@ -51,12 +59,21 @@ pub(crate) enum Error {
     /// No client could be made for it.
     #[error("no connection can be made with the orchestrator's certificates")]
     Client(#[source] Arc<gorch_certs::client::Error>),
+    /// The session with it broke before it answered.
+    #[error("the session with the executor broke")]
+    Broken,
+    /// It said nothing on its session, not even that it lives.
+    #[error("the executor said nothing for {0:?}")]
+    Silent(Duration),
+    /// It said on its session what no executor says.
+    #[error("the executor told something that is no news: {0}")]
+    Babble(String),
 }
 
 impl Links {
     /// No executor is known yet; ours is the identity that the watch holds.
-    pub fn new(watch: Watch) -> Self {
-        Links { watch, links: Arc::default() }
+    pub fn new(watch: Watch, log: Logger) -> Self {
+        Links { watch, log, links: Arc::default() }
     }
 
     /// The link of an executor, if it ever registered.
@@ -75,17 +92,18 @@ impl Links {
         let expected = expected.expect("an executor's name is an identity's name: both allow A-Z a-z 0-9 . _ -");
         let caller = Caller::new(self.watch.clone(), Connector::new(Expect::Identity(expected)));
         let caller = Arc::new(caller.map_err(|error| Error::Client(Arc::new(error)))?);
-        let link = Link { caller, url: url.into() };
+        let url: Arc<str> = url.into();
+        let session = Session::begin(caller.clone(), url.clone(), self.log.new(o!("executor" => executor.to_string())));
+        let link = Link { caller, url, session };
         self.links.write().unwrap_or_else(PoisonError::into_inner).insert(executor.clone(), link);
         Ok(())
     }
 }
 
 impl Link {
-    /// Hands an attempt over. The same work again is harmless.
-    pub(crate) async fn put(&self, work: &Work) -> Result<AttemptState, Error> {
-        let request = self.request(Method::PUT, &format!("/v1/attempts/{}", work.attempt))?;
-        state(send(request.json(work).timeout(GRACE)).await?).await
+    /// Gives an order; what comes of it, and all later news of the attempt, goes to this sender.
+    pub(crate) fn give(&self, order: Order, news: &mpsc::UnboundedSender<Heard>) {
+        self.session.give(order, news);
     }
 
     /// Waits for the end of an attempt, or for `POLL` to pass.
@@ -121,12 +139,17 @@ impl Link {
     }
 
     fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Error> {
-        let client = self.caller.client().map_err(|error| Error::Client(Arc::new(error)))?;
-        Ok(client.request(method, format!("{}{path}", self.url)))
+        request(&self.caller, &self.url, method, path)
     }
 }
 
-async fn send(request: RequestBuilder) -> Result<Response, Error> {
+pub(super) fn request(caller: &Caller, url: &str, method: Method, path: &str) -> Result<RequestBuilder, Error> {
+    let client = caller.client().map_err(|error| Error::Client(Arc::new(error)))?;
+    Ok(client.request(method, format!("{url}{path}")))
+}
+
+/// The answer, if it is a success.
+pub(super) async fn send(request: RequestBuilder) -> Result<Response, Error> {
     let response = request.send().await.map_err(Error::Unreachable)?;
     let status = response.status();
     if status.is_success() {

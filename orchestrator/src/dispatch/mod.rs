@@ -1,8 +1,9 @@
 //! The hand-off: how an attempt gets to its executor and its end comes back.
 //!
-//! One [`link::Link`] per executor, one [`carry`] task per attempt that is handed out.
+//! One [`link::Link`] per executor with one [`session`] on it, one [`carry`] task per attempt that is handed out.
 
 pub(crate) mod carry;
 pub(crate) mod link;
+mod session;
 
 pub use link::Links;

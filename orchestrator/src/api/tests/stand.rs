@@ -56,10 +56,10 @@ impl Stand {
         let folder = tempfile::tempdir().unwrap();
         gorch_certs::store::init(folder.path()).unwrap();
         let credentials = Credentials::for_orchestrator(folder.path()).unwrap();
-        let links = Links::new(Watch::fixed(Standing::of(credentials).unwrap()));
+        let log = Logger::root(Discard, o!());
+        let links = Links::new(Watch::fixed(Standing::of(credentials).unwrap()), log.clone());
         let journal: Arc<dyn Journal> = Arc::new(Memory::new());
         let stop = CancellationToken::new();
-        let log = Logger::root(Discard, o!());
         let own = conductor::Settings::new("test".to_owned());
         let (handle, _) = Conductor::start(own, journal.clone(), links, stop.clone(), log.clone()).await.unwrap();
         let closing = CancellationToken::new();

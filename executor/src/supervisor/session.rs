@@ -1,0 +1,186 @@
+//! A session: many orders at once, and the news of what became of them.
+//!
+//! Owns the news of one session. Promises that every order is answered, that orders that came together are written down
+//! together, and that the end of an attempt is told to every session that follows it. A session that is over takes
+//! nothing with it: what it ordered goes on.
+
+use std::sync::Arc;
+
+use gorch_schema::session::{Fenced, News, Order, OrderKind};
+use gorch_schema::work::{AttemptState, Work};
+use gorch_schema::{AttemptId, Problem};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::desk::Reserved;
+use super::held::Held;
+use super::{Refusal, Supervisor};
+
+/// How a refusal is told.
+type Say = Arc<dyn Fn(&Refusal) -> Box<Problem> + Send + Sync>;
+
+/// The side of a session that gives orders.
+#[derive(Clone)]
+pub(crate) struct Session {
+    supervisor: Arc<Supervisor>,
+    said: mpsc::UnboundedSender<News>,
+    ended: mpsc::UnboundedSender<AttemptId>,
+    say: Say,
+}
+
+/// The side of a session that hears of them.
+pub(crate) struct Heard {
+    supervisor: Arc<Supervisor>,
+    said: mpsc::UnboundedReceiver<News>,
+    ended: mpsc::UnboundedReceiver<AttemptId>,
+}
+
+/// News taken at once, at most.
+const MOST: usize = 256;
+
+impl Supervisor {
+    /// Opens a session; `say` puts a refusal into words for the other side.
+    pub(crate) fn open_session(
+        self: &Arc<Self>,
+        say: impl Fn(&Refusal) -> Box<Problem> + Send + Sync + 'static,
+    ) -> (Session, Heard) {
+        let (said, hear_said) = mpsc::unbounded_channel();
+        let (ended, hear_ended) = mpsc::unbounded_channel();
+        let session = Session { supervisor: Arc::clone(self), said, ended, say: Arc::new(say) };
+        (session, Heard { supervisor: Arc::clone(self), said: hear_said, ended: hear_ended })
+    }
+
+    /// Cancelled when nobody shall be kept waiting any more.
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        &self.closing
+    }
+}
+
+impl Heard {
+    /// Waits for news until then, and gives all there are.
+    pub(crate) async fn news(&mut self, until: Instant) -> Vec<News> {
+        let (mut news, mut ended) = (Vec::new(), Vec::new());
+        // What was said of an attempt is told before its end.
+        tokio::select! {
+            biased;
+            _ = self.said.recv_many(&mut news, MOST) => {}
+            _ = self.ended.recv_many(&mut ended, MOST) => {}
+            () = sleep_until(until) => {}
+        }
+        while news.len() < MOST
+            && let Ok(said) = self.said.try_recv()
+        {
+            news.push(said);
+        }
+        while ended.len() < MOST
+            && let Ok(attempt) = self.ended.try_recv()
+        {
+            ended.push(attempt);
+        }
+        for attempt in ended {
+            let Ok(held) = self.supervisor.find(attempt) else { continue };
+            // One that is gone meanwhile was acknowledged by another session.
+            if let Ok(AttemptState::Ended(report)) = self.supervisor.view(&held).await {
+                news.push(News::Ended { attempt, report });
+            }
+        }
+        news
+    }
+}
+
+impl Session {
+    /// Does what is ordered, as far as that is short; the rest goes on by itself. Neither waits for an attempt.
+    pub(crate) fn obey(&self, orders: Vec<Order>) {
+        let mut runs = Vec::new();
+        let mut acknowledged = Vec::new();
+        for order in orders {
+            match order {
+                Order::Run(work) => runs.push(work),
+                Order::Acknowledge(fenced) => acknowledged.push(fenced),
+                // A stop may be of an attempt that came just before it.
+                Order::Stop(fenced) => {
+                    self.admit(std::mem::take(&mut runs));
+                    self.stop(fenced);
+                }
+                Order::Follow(attempt) => match self.supervisor.find(attempt) {
+                    Ok(held) => held.follow(&self.ended),
+                    Err(refusal) => self.refuse(attempt, OrderKind::Follow, &refusal),
+                },
+            }
+        }
+        // Forgetting comes first: it makes room for what is new.
+        self.forget(acknowledged);
+        self.admit(runs);
+    }
+
+    /// Writes new attempts down together and queues them.
+    fn admit(&self, works: Vec<Arc<Work>>) {
+        let this = &self.supervisor;
+        let mut fresh: Vec<Arc<Held>> = Vec::with_capacity(works.len());
+        for work in works {
+            let id = work.attempt;
+            let reserved = this.desk().reserve(&work, this.limits.held);
+            match reserved {
+                Ok(Reserved::New(held)) => fresh.push(held),
+                Ok(Reserved::Known(_)) => self.admit_again(work),
+                Err(refusal) => self.refuse(id, OrderKind::Run, &refusal),
+            }
+        }
+        for (held, written) in fresh.iter().zip(this.write_down(&fresh)) {
+            match written {
+                Ok(()) => {
+                    self.tell(News::Admitted(held.id));
+                    held.follow(&self.ended);
+                }
+                Err(refusal) => self.refuse(held.id, OrderKind::Run, &refusal),
+            }
+        }
+        this.pump();
+    }
+
+    /// One that is known already: handed out again after a broken session or by a new conductor.
+    fn admit_again(&self, work: Arc<Work>) {
+        let session = self.clone();
+        tokio::spawn(async move {
+            let id = work.attempt;
+            let admitted = session.supervisor.admit(work).await;
+            match admitted.and_then(|_| session.supervisor.find(id)) {
+                Ok(held) => {
+                    session.tell(News::Admitted(id));
+                    held.follow(&session.ended);
+                }
+                Err(refusal) => session.refuse(id, OrderKind::Run, &refusal),
+            }
+        });
+    }
+
+    fn stop(&self, Fenced { attempt, epoch }: Fenced) {
+        let session = self.clone();
+        tokio::spawn(async move {
+            let stopped = session.supervisor.stop(attempt, epoch).await;
+            match stopped.and_then(|_| session.supervisor.find(attempt)) {
+                Ok(held) => held.follow(&session.ended),
+                Err(refusal) => session.refuse(attempt, OrderKind::Stop, &refusal),
+            }
+        });
+    }
+
+    fn forget(&self, acknowledged: Vec<Fenced>) {
+        for (fenced, forgotten) in acknowledged.iter().zip(self.supervisor.forget(&acknowledged)) {
+            match forgotten {
+                Ok(()) => self.tell(News::Forgotten(fenced.attempt)),
+                Err(refusal) => self.refuse(fenced.attempt, OrderKind::Acknowledge, &refusal),
+            }
+        }
+    }
+
+    fn refuse(&self, attempt: AttemptId, order: OrderKind, refusal: &Refusal) {
+        self.tell(News::Refused { attempt, order, problem: (self.say)(refusal) });
+    }
+
+    fn tell(&self, news: News) {
+        // A session that is over hears nothing more; what it wants to know it asks the next one.
+        let _ = self.said.send(news);
+    }
+}

@@ -1,0 +1,194 @@
+//! The session with one executor: all orders on one request's body, all news on its answer's.
+//!
+//! Owns the connection and who hears of which attempt. Promises: orders that are given at the same time travel together,
+//! and each follower hears of its attempt in order, or that the session broke. It is opened when there is something to
+//! say and closed when nothing has been out for a while. Never repeats an order: who gave it gives it again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gorch_certs::Caller;
+use gorch_schema::AttemptId;
+use gorch_schema::session::{Lines, News, Order, PULSE, SILENCE};
+use reqwest::{Body, Method, Response};
+use slog::{Logger, debug, warn};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::link::{Error, request, send};
+
+/// An executor answers the opening of a session within this.
+const OPENING: Duration = Duration::from_secs(10);
+/// A session on which nothing is out is closed after this.
+const IDLE: Duration = Duration::from_secs(30);
+/// Orders that travel together at most.
+const TOGETHER: usize = 256;
+/// The longest line of news: a report with both ends of both streams, every byte of them escaped.
+const LONGEST: usize = 64 * 1024 * 1024;
+
+/// What is heard of an attempt.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    News(News),
+    /// The session is over; whatever was not answered has to be asked again.
+    Broken,
+}
+
+/// Where the news of an attempt goes.
+type Follower = mpsc::UnboundedSender<Heard>;
+
+/// An order and who wants to hear what came of it.
+struct Given {
+    order: Order,
+    follower: Follower,
+}
+
+/// Where orders are given; clones share it. The session ends with the last one.
+#[derive(Clone)]
+pub(super) struct Session(mpsc::UnboundedSender<Given>);
+
+impl Session {
+    /// Nothing is opened before the first order.
+    pub(super) fn begin(caller: Arc<Caller>, url: Arc<str>, log: Logger) -> Self {
+        let (given, orders) = mpsc::unbounded_channel();
+        tokio::spawn(Line { caller, url, orders, followers: HashMap::new(), log }.hold());
+        Session(given)
+    }
+
+    pub(super) fn give(&self, order: Order, news: &Follower) {
+        // The other end lives as long as this one; if it panicked, the follower hears that nobody has its sender.
+        let _ = self.0.send(Given { order, follower: news.clone() });
+    }
+}
+
+/// The session's own side.
+struct Line {
+    caller: Arc<Caller>,
+    url: Arc<str>,
+    orders: mpsc::UnboundedReceiver<Given>,
+    followers: HashMap<AttemptId, Follower>,
+    log: Logger,
+}
+
+/// Why a session is over.
+enum Over {
+    /// Nobody can give orders any more.
+    Unwanted,
+    /// Nothing is out.
+    Idle,
+}
+
+impl Line {
+    async fn hold(mut self) {
+        loop {
+            let mut given = Vec::new();
+            if self.orders.recv_many(&mut given, TOGETHER).await == 0 {
+                return;
+            }
+            let (body, orders) = mpsc::unbounded_channel();
+            self.pass_on(given, &body);
+            let over = match self.open(orders).await {
+                Ok(answer) => self.converse(answer, &body).await,
+                Err(error) => Err(error),
+            };
+            match over {
+                Ok(Over::Unwanted) => {
+                    debug!(self.log, "session closed"; "cause" => "the executor is reached elsewhere")
+                }
+                Ok(Over::Idle) => debug!(self.log, "session closed"; "cause" => "nothing is out"),
+                Err(Error::Refused(problem)) => {
+                    warn!(self.log, "executor refuses a session"; "code" => &problem.code, "detail" => &problem.detail);
+                }
+                Err(error) => debug!(self.log, "session broke"; "cause" => crate::chain(&error)),
+            }
+            for (_, follower) in self.followers.drain() {
+                let _ = follower.send(Heard::Broken);
+            }
+        }
+    }
+
+    async fn open(&self, orders: mpsc::UnboundedReceiver<Bytes>) -> Result<Response, Error> {
+        let stream = futures::stream::unfold(orders, |mut orders| async move {
+            let piece = orders.recv().await?;
+            Some((Ok::<_, std::convert::Infallible>(piece), orders))
+        });
+        let opening = request(&self.caller, &self.url, Method::POST, "/v1/session")?.body(Body::wrap_stream(stream));
+        timeout(OPENING, send(opening)).await.map_err(|_| Error::Silent(OPENING))?
+    }
+
+    async fn converse(&mut self, mut answer: Response, body: &mpsc::UnboundedSender<Bytes>) -> Result<Over, Error> {
+        let mut lines = Lines::new(LONGEST);
+        let mut pulse = interval(PULSE);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut heard, mut last_order) = (Instant::now(), Instant::now());
+        let mut given = Vec::new();
+        loop {
+            tokio::select! {
+                orders = self.orders.recv_many(&mut given, TOGETHER) => {
+                    if orders == 0 {
+                        return Ok(Over::Unwanted);
+                    }
+                    last_order = Instant::now();
+                    self.pass_on(std::mem::take(&mut given), body);
+                }
+                piece = answer.chunk() => {
+                    let Some(piece) = piece.map_err(Error::Unreachable)? else { return Err(Error::Broken) };
+                    heard = Instant::now();
+                    self.tell(&mut lines, &piece)?;
+                }
+                _ = pulse.tick() => {
+                    if heard.elapsed() > SILENCE {
+                        return Err(Error::Silent(SILENCE));
+                    }
+                    self.followers.retain(|_, follower| !follower.is_closed());
+                    if self.followers.is_empty() && last_order.elapsed() > IDLE {
+                        return Ok(Over::Idle);
+                    }
+                    let _ = body.send(Bytes::from_static(b"\n"));
+                }
+            }
+        }
+    }
+
+    /// Sends orders as one piece and notes who follows.
+    fn pass_on(&mut self, given: Vec<Given>, body: &mpsc::UnboundedSender<Bytes>) {
+        let mut text = Vec::new();
+        for Given { order, follower } in given {
+            self.followers.insert(order.attempt(), follower);
+            // Serialising into memory what came from JSON does not fail.
+            if serde_json::to_writer(&mut text, &order).is_ok() {
+                text.push(b'\n');
+            }
+        }
+        // An error says that the request is over, which the answer says as well.
+        let _ = body.send(Bytes::from(text));
+    }
+
+    fn tell(&mut self, lines: &mut Lines, piece: &[u8]) -> Result<(), Error> {
+        let mut strange = None;
+        let read = lines.push(piece, |line| match serde_json::from_slice::<News>(line) {
+            Ok(news) => self.told(news),
+            Err(error) => strange = Some(error.to_string()),
+        });
+        match strange.or_else(|| read.err().map(|error| error.to_string())) {
+            Some(cause) => Err(Error::Babble(cause)),
+            None => Ok(()),
+        }
+    }
+
+    fn told(&mut self, news: News) {
+        let attempt = news.attempt();
+        if let News::Forgotten(_) = news {
+            // The last that is heard of it.
+            if let Some(follower) = self.followers.remove(&attempt) {
+                let _ = follower.send(Heard::News(news));
+            }
+        } else if let Some(follower) = self.followers.get(&attempt)
+            && follower.send(Heard::News(news)).is_err()
+        {
+            self.followers.remove(&attempt);
+        }
+    }
+}
