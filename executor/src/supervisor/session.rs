@@ -5,6 +5,7 @@
 //! nothing with it: what it ordered goes on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gorch_schema::session::{Fenced, News, Order, OrderKind};
 use gorch_schema::work::{AttemptState, Work};
@@ -36,8 +37,12 @@ pub(crate) struct Heard {
     ended: mpsc::UnboundedReceiver<AttemptId>,
 }
 
-/// News taken at once, at most.
+/// News told together, about, at most.
 const MOST: usize = 256;
+/// As many attempts per slot as keep it busy until new ones come.
+const PLENTY: usize = 3;
+/// How long news may wait for more.
+const MOMENT: Duration = Duration::from_millis(2);
 
 impl Supervisor {
     /// Opens a session; `say` puts a refusal into words for the other side.
@@ -51,6 +56,11 @@ impl Supervisor {
         (session, Heard { supervisor: Arc::clone(self), said: hear_said, ended: hear_ended })
     }
 
+    /// Do enough attempts wait here to keep all slots busy for longer than a round trip?
+    fn has_plenty(&self) -> bool {
+        self.desk().queue.len() > PLENTY * self.limits.slots
+    }
+
     /// Cancelled when nobody shall be kept waiting any more.
     pub(crate) fn closing(&self) -> &CancellationToken {
         &self.closing
@@ -58,25 +68,27 @@ impl Supervisor {
 }
 
 impl Heard {
-    /// Waits for news until then, and gives all there are.
+    /// Waits for news until then, and gives all there are: together, what comes within a moment. But an end that
+    /// may be waited for is told at once: only while enough attempts wait for a slot here can nobody be waiting.
     pub(crate) async fn news(&mut self, until: Instant) -> Vec<News> {
         let (mut news, mut ended) = (Vec::new(), Vec::new());
-        // What was said of an attempt is told before its end.
-        tokio::select! {
-            biased;
-            _ = self.said.recv_many(&mut news, MOST) => {}
-            _ = self.ended.recv_many(&mut ended, MOST) => {}
-            () = sleep_until(until) => {}
-        }
-        while news.len() < MOST
-            && let Ok(said) = self.said.try_recv()
-        {
-            news.push(said);
-        }
-        while ended.len() < MOST
-            && let Ok(attempt) = self.ended.try_recv()
-        {
-            ended.push(attempt);
+        let mut until = until;
+        loop {
+            let seen = news.len() + ended.len();
+            tokio::select! {
+                biased;
+                _ = self.said.recv_many(&mut news, MOST) => {}
+                _ = self.ended.recv_many(&mut ended, MOST) => {}
+                () = sleep_until(until) => break,
+            }
+            if seen == 0 {
+                until = Instant::now() + MOMENT;
+            }
+            let urgent = |news: &News| matches!(news, News::Refused { .. });
+            let is_urgent = news.iter().any(urgent) || (!ended.is_empty() && !self.supervisor.has_plenty());
+            if is_urgent || news.len() + ended.len() >= MOST {
+                break;
+            }
         }
         for attempt in ended {
             let Ok(held) = self.supervisor.find(attempt) else { continue };

@@ -94,6 +94,9 @@ impl Conductor {
         for left in &report.unconfirmed {
             warn!(self.log, "process not confirmed gone"; "attempt" => %attempt, "process" => left);
         }
+        if let Some(started) = report.started {
+            self.registry.took(attempt, report.ended.since(started));
+        }
         self.room |= self.registry.release(attempt);
         let mut result = report.result;
         result.unconfirmed.extend(report.unconfirmed);

@@ -8,6 +8,7 @@ mod ended;
 mod hand_out;
 mod handle;
 mod live;
+mod pace;
 mod reconcile;
 mod recovery;
 mod registry;

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+use super::pace::Pace;
 use gorch_engine::{Offer, Offers};
 use gorch_schema::view::ExecutorView;
 use gorch_schema::work::Registration;
@@ -17,8 +18,6 @@ use gorch_schema::{AttemptId, ExecutorName, Timestamp};
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Without a beat for this long it is lost.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
-/// Attempts that an executor may hold beyond its slots, per slot: so that no slot waits for a round trip.
-const PREFETCH: u32 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
@@ -35,6 +34,7 @@ struct Entry {
     registration: Registration,
     presence: Presence,
     held: HashSet<AttemptId>,
+    pace: Pace,
     /// Where it stands among the offers, while it takes work.
     offer: Option<usize>,
 }
@@ -65,7 +65,13 @@ impl Registry {
 
     /// An executor that the journal knows.
     pub(crate) fn expect(&mut self, name: ExecutorName, registration: Registration) {
-        let entry = Entry { registration, presence: Presence::Expected, held: HashSet::new(), offer: None };
+        let entry = Entry {
+            registration,
+            presence: Presence::Expected,
+            held: HashSet::new(),
+            pace: Pace::default(),
+            offer: None,
+        };
         self.executors.entry(name).or_insert(entry);
     }
 
@@ -94,7 +100,7 @@ impl Registry {
                 fresh
             }
             None => {
-                let entry = Entry { registration, presence, held: HashSet::new(), offer: None };
+                let entry = Entry { registration, presence, held: HashSet::new(), pace: Pace::default(), offer: None };
                 self.executors.insert(name.clone(), entry);
                 true
             }
@@ -146,6 +152,13 @@ impl Registry {
         }
     }
 
+    /// An attempt took this long on the executor that holds it.
+    pub(crate) fn took(&mut self, attempt: AttemptId, time: Duration) {
+        if let Some(entry) = self.holders.get(&attempt).and_then(|name| self.executors.get_mut(name)) {
+            entry.pace.took(time);
+        }
+    }
+
     /// An attempt is held no longer. Tells whether it was.
     pub(crate) fn release(&mut self, attempt: AttemptId) -> bool {
         let holder = self.holders.remove(&attempt).and_then(|name| self.executors.get_mut(&name));
@@ -157,6 +170,7 @@ impl Registry {
         for entry in self.executors.values() {
             if let Some(offer) = entry.offer.and_then(|at| self.offers.0.get_mut(at)) {
                 offer.held = entry.held.len() as u32;
+                offer.most = entry.pace.most(offer.slots);
             }
         }
         &mut self.offers
@@ -176,7 +190,7 @@ impl Registry {
                     labels: registration.labels.clone(),
                     slots: registration.slots,
                     held: entry.held.len() as u32,
-                    most: registration.slots.saturating_mul(1 + PREFETCH),
+                    most: entry.pace.most(registration.slots),
                 });
             }
         }
@@ -256,7 +270,7 @@ mod tests {
         registry.expire(at(60));
         assert!(registry.offers().0.is_empty());
         assert!(registry.beat((at(9), at(61)), &name, registration("b")));
-        assert_eq!(registry.offers().0[0].most, 6);
+        assert_eq!(registry.offers().0[0].most, 4);
     }
 
     #[test]

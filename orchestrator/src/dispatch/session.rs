@@ -131,6 +131,11 @@ impl Line {
                         return Ok(Over::Unwanted);
                     }
                     last_order = Instant::now();
+                    // What others are about to say at this moment travels with it.
+                    tokio::task::yield_now().await;
+                    while given.len() < TOGETHER && let Ok(more) = self.orders.try_recv() {
+                        given.push(more);
+                    }
                     self.pass_on(std::mem::take(&mut given), body);
                 }
                 piece = answer.chunk() => {
