@@ -19,6 +19,14 @@ pub const PULSE: Duration = Duration::from_secs(10);
 /// Whoever hears nothing for this long, not even a blank line, gives the session up.
 pub const SILENCE: Duration = Duration::from_secs(35);
 
+/// The longest line of an order, in bytes. What would be longer is refused before it is sent.
+pub const LONGEST_ORDER: usize = 16 * 1024 * 1024;
+/// The longest line of news, in bytes: a report with [`LONGEST_EXCERPT`] at both ends of both streams, every byte of them
+/// escaped, and its outputs.
+pub const LONGEST_NEWS: usize = 64 * 1024 * 1024;
+/// The most bytes that an executor may keep of each end of each stream.
+pub const LONGEST_EXCERPT: u64 = 2 * 1024 * 1024;
+
 /// What the orchestrator wants.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -83,6 +91,16 @@ pub enum OrderKind {
 }
 
 impl Order {
+    /// Which order it is.
+    pub fn kind(&self) -> OrderKind {
+        match self {
+            Order::Run(_) => OrderKind::Run,
+            Order::Follow(_) => OrderKind::Follow,
+            Order::Stop(_) => OrderKind::Stop,
+            Order::Acknowledge(_) => OrderKind::Acknowledge,
+        }
+    }
+
     /// The attempt that it is about.
     pub fn attempt(&self) -> AttemptId {
         match self {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures::{FutureExt, Stream, StreamExt};
-use gorch_schema::session::{Lines, Order, PULSE, SILENCE};
+use gorch_schema::session::{LONGEST_ORDER, Lines, Order, PULSE, SILENCE};
 use http::{HeaderValue, header};
 use slog::{Logger, debug, info, warn};
 use tokio::time::{Instant, timeout};
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use warp::Reply;
 use warp::reply::Response;
 
-use super::{body, reply};
+use super::reply;
 use crate::supervisor::{Heard, Session, Supervisor};
 
 /// A session is opened anew after this long: the roles of whoever opened it are looked up again then.
@@ -54,7 +54,7 @@ async fn listen(
     log: &Logger,
 ) -> Result<(), String> {
     let mut body = std::pin::pin!(body);
-    let mut lines = Lines::new(body::LARGEST);
+    let mut lines = Lines::new(LONGEST_ORDER);
     loop {
         let piece = timeout(SILENCE, body.next()).await.map_err(|_| format!("nothing heard for {SILENCE:?}"))?;
         let Some(first) = piece else { return Ok(()) };

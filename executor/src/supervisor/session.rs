@@ -10,13 +10,15 @@ use std::time::Duration;
 use gorch_schema::session::{Fenced, News, Order, OrderKind};
 use gorch_schema::work::{AttemptState, Work};
 use gorch_schema::{AttemptId, Problem};
+use slog::warn;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Reserved;
 use super::held::Held;
 use super::{Refusal, Supervisor};
+use crate::chain::Chain;
 
 /// How a refusal is told.
 type Say = Arc<dyn Fn(&Refusal) -> Box<Problem> + Send + Sync>;
@@ -35,10 +37,13 @@ pub(crate) struct Heard {
     supervisor: Arc<Supervisor>,
     said: mpsc::UnboundedReceiver<News>,
     ended: mpsc::UnboundedReceiver<AttemptId>,
+    again: mpsc::UnboundedSender<AttemptId>,
 }
 
 /// News told together, about, at most.
 const MOST: usize = 256;
+/// How long a report that cannot be read is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
 /// As many attempts per slot as keep it busy until new ones come.
 const PLENTY: usize = 3;
 /// How long news may wait for more.
@@ -52,8 +57,9 @@ impl Supervisor {
     ) -> (Session, Heard) {
         let (said, hear_said) = mpsc::unbounded_channel();
         let (ended, hear_ended) = mpsc::unbounded_channel();
+        let again = ended.clone();
         let session = Session { supervisor: Arc::clone(self), said, ended, say: Arc::new(say) };
-        (session, Heard { supervisor: Arc::clone(self), said: hear_said, ended: hear_ended })
+        (session, Heard { supervisor: Arc::clone(self), said: hear_said, ended: hear_ended, again })
     }
 
     /// Do enough attempts wait here to keep all slots busy for longer than a round trip?
@@ -92,9 +98,20 @@ impl Heard {
         }
         for attempt in ended {
             let Ok(held) = self.supervisor.find(attempt) else { continue };
-            // One that is gone meanwhile was acknowledged by another session.
-            if let Ok(AttemptState::Ended(report)) = self.supervisor.view(&held).await {
-                news.push(News::Ended { attempt, report });
+            match self.supervisor.view(&held).await {
+                Ok(AttemptState::Ended(report)) => news.push(News::Ended { attempt, report }),
+                // Gone meanwhile: another session has acknowledged it.
+                Ok(AttemptState::Waiting | AttemptState::Running { .. }) | Err(Refusal::NotFound { .. }) => {}
+                // The report cannot be read now. It is told when it can be.
+                Err(refusal) => {
+                    warn!(self.supervisor.log, "report not readable now, trying again"; "attempt" => %attempt,
+                        "cause" => %Chain(&refusal));
+                    let again = self.again.clone();
+                    tokio::spawn(async move {
+                        sleep(PAUSE).await;
+                        let _ = again.send(attempt);
+                    });
+                }
             }
         }
         news

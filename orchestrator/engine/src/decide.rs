@@ -266,9 +266,11 @@ impl<'a> Call<'a> {
             if failure.code == failure_code::EXECUTOR_LOST {
                 retry_at = (node.on_lost == OnLost::Retry).then_some(self.now);
             } else if let Some(retry) = node.retry.as_ref().filter(|retry| retry.covers(&failure.code)) {
-                if key.attempt < retry.max_attempts {
+                let lost = self.run.item(key).map_or(0, |(_, item)| item.lost);
+                let tries = key.attempt - lost.min(key.attempt);
+                if tries < retry.max_attempts {
                     let chance = key.of(self.run.id).chance();
-                    retry_at = Some(self.now.after(retry.backoff(key.attempt, chance)));
+                    retry_at = Some(self.now.after(retry.backoff(tries, chance)));
                 } else {
                     failure.exhausted = true;
                 }

@@ -110,7 +110,7 @@ impl Run {
         } else {
             self.revisits.insert(id, index);
         }
-        let item = Item { attempt: 0, executor: None, stopping: None, status: ItemStatus::Ready };
+        let item = Item { attempt: 0, lost: 0, executor: None, stopping: None, status: ItemStatus::Ready };
         self.steps.push(Step {
             id,
             because: because.into(),
@@ -159,6 +159,7 @@ impl Run {
             self.running -= 1;
             if result.outcome.failure().is_some_and(|failure| failure.code == failure_code::EXECUTOR_LOST) {
                 self.lost.insert(key);
+                item.lost += 1;
             }
         }
         match retry_at {

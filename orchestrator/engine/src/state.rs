@@ -188,6 +188,8 @@ pub struct Ended {
 pub(crate) struct Item {
     /// The latest attempt, from 1; 0 before the first.
     pub(crate) attempt: u32,
+    /// How many of them were lost with their executor: those are no tries.
+    pub(crate) lost: u32,
     pub(crate) executor: Option<ExecutorName>,
     pub(crate) stopping: Option<StopReason>,
     pub(crate) status: ItemStatus,

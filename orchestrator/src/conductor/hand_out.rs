@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gorch_engine::{Began, Effect, Input};
-use gorch_schema::work::Report;
+use gorch_schema::work::{Logs, Report};
 use gorch_schema::{AttemptId, AttemptKey, Event, ExecutorName, RunId, StepId, failure_code};
 use slog::{info, warn};
 use tokio::sync::{oneshot, watch};
@@ -101,9 +101,13 @@ impl Conductor {
         let mut result = report.result;
         result.unconfirmed.extend(report.unconfirmed);
         let input = Input::Report { attempt: attempt.key, result };
-        let turn = Turn::Report { input, logs: Some((attempt.key, report.logs)), taken };
+        // Most jobs that succeed say nothing; nothing need not be kept.
+        let logs = (report.logs != Logs::default()).then_some((attempt.key, report.logs));
+        let turn = Turn::Report { input, logs, taken };
         match self.slots.get(&attempt.run) {
             Some(_) => self.tell(attempt.run, turn),
+            // Its journal cannot be read now; one day it may be, and then the report is wanted.
+            None if self.quarantine.contains_key(&attempt.run) => {}
             // The run has ended, or this conductor does not own it: the executor may forget it.
             None => match turn {
                 Turn::Report { taken, .. } => drop(taken.send(())),
@@ -117,6 +121,10 @@ impl Conductor {
         if let Some(out) = self.out.remove(&attempt) {
             out.task.abort();
         }
+        if began == Began::Never {
+            // It takes nothing: until it beats again nothing is offered to it.
+            self.registry.refused(attempt);
+        }
         self.room |= self.registry.release(attempt);
         self.tell(attempt.run, Turn::Input(Input::Lost { attempt: attempt.key, began }));
     }
@@ -125,20 +133,25 @@ impl Conductor {
     /// journal, and the run is no longer ours; if not, the claim gives it an epoch that counts, and what is out is
     /// handed out again under it.
     pub(super) fn superseded(&mut self, attempt: AttemptId) {
-        // What is out under the old epoch could not even be acknowledged: all of it is handed out again.
-        self.out.retain(|id, out| {
-            let other = id.run != attempt.run;
-            if !other {
-                out.task.abort();
-            }
-            other
-        });
+        self.call_back(attempt.run);
         let Some(Slot::Live(live)) = self.slots.get_mut(&attempt.run) else { return };
         if !live.recovering {
             live.recovering = true;
             let owner = self.settings.owner.clone();
             self.tell(attempt.run, Turn::Input(Input::Claim { owner }));
         }
+    }
+
+    /// Ends the tasks of a run: what is out under an old epoch could not even be acknowledged. What is still wanted is
+    /// handed out again; executors keep what they hold.
+    pub(super) fn call_back(&mut self, run: RunId) {
+        self.out.retain(|id, out| {
+            let other = id.run != run;
+            if !other {
+                out.task.abort();
+            }
+            other
+        });
     }
 
     /// The log line of a durable event, and what it means for the tasks.

@@ -11,7 +11,7 @@ use gorch_schema::work::Logs;
 use gorch_schema::{AttemptKey, Event, Timestamp};
 use tokio::sync::oneshot;
 
-use super::handle::{Cancelled, Question, Reply};
+use super::handle::{Cancelled, Error, Question, Reply};
 use crate::journal::AttemptLogs;
 
 /// Inputs decided together at most: bounds the size of an append.
@@ -24,6 +24,18 @@ pub(super) enum Turn {
     Report { input: Input, logs: Option<(AttemptKey, Logs)>, taken: oneshot::Sender<()> },
     Cancel { by: String, reply: Reply<Cancelled> },
     Ask(Question),
+}
+
+impl Turn {
+    /// Answers that there is nothing to be told.
+    pub(super) fn refuse(self, error: Error) {
+        match self {
+            Turn::Ask(question) => question(Err(error)),
+            Turn::Cancel { reply, .. } => drop(reply.send(Err(error))),
+            // Dropped: whoever carries a report sends it again.
+            Turn::Input(_) | Turn::Report { .. } => {}
+        }
+    }
 }
 
 /// Who hears of an append when it is durable.

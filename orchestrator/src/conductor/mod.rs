@@ -40,6 +40,8 @@ pub(crate) use live::summary;
 const BURST: usize = 256;
 /// Runs that are read from the journal at the same time.
 const LOADS: usize = 16;
+/// So much later than planned the loop wakes only if it was kept from running.
+const DEAF: Duration = Duration::from_secs(1);
 
 /// What the conductor is told when it starts.
 pub struct Settings {
@@ -91,6 +93,8 @@ pub(crate) struct Conductor {
     quarantine: HashMap<RunId, String>,
     waiting_for_end: HashMap<RunId, Vec<tokio::sync::oneshot::Sender<()>>>,
     out: HashMap<AttemptId, Out>,
+    /// Who is being compared with what it holds.
+    comparing: HashMap<gorch_schema::ExecutorName, tokio::task::AbortHandle>,
     ended: EndedRuns,
     timers: BTreeSet<(Timestamp, RunId)>,
     /// Runs that have been told something since the last round.
@@ -129,6 +133,7 @@ impl Conductor {
             quarantine: HashMap::new(),
             waiting_for_end: HashMap::new(),
             out: HashMap::new(),
+            comparing: HashMap::new(),
             ended,
             timers: BTreeSet::new(),
             stirred: BTreeSet::new(),
@@ -157,6 +162,7 @@ impl Conductor {
     async fn conduct(mut self, shutdown: CancellationToken) {
         loop {
             let wake = self.next_wake();
+            let since = clock::steady();
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(message) = self.inbox.recv() => {
@@ -171,6 +177,10 @@ impl Conductor {
                 Some(appended) = self.appends.next(), if !self.appends.is_empty() => self.appended(appended),
                 Some(birth) = self.births.next(), if !self.births.is_empty() => self.born(birth),
                 () = tokio::time::sleep(wake) => {}
+            }
+            if clock::steady().since(since) > wake + DEAF {
+                // This process was stopped, or kept from running: beats may wait unread.
+                self.registry.was_deaf(clock::steady());
             }
             self.watch_the_clock();
             self.round();
@@ -187,6 +197,9 @@ impl Conductor {
 
     /// How long nothing happens by itself.
     fn next_wake(&self) -> Duration {
+        if !self.stirred.is_empty() {
+            return Duration::ZERO;
+        }
         let timer = self.timers.first().map(|(at, _)| at.since(clock::now()));
         let lease = self.registry.next_expiry().map(|at| at.since(clock::steady()));
         timer.into_iter().chain(lease).min().unwrap_or(Duration::from_secs(3_600))
@@ -205,6 +218,9 @@ impl Conductor {
         }
         for (executor, held) in self.registry.expire(clock::steady()) {
             slog::warn!(self.log, "executor lost"; "executor" => %executor, "held" => held.len());
+            if let Some(comparing) = self.comparing.remove(&executor) {
+                comparing.abort();
+            }
             for attempt in held {
                 self.lose(attempt, gorch_engine::Began::Perhaps);
             }

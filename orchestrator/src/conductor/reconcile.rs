@@ -6,7 +6,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::StreamExt;
 use gorch_schema::work::{AttemptState, HeldAttempt};
 use gorch_schema::{AttemptId, ExecutorName};
 use slog::{Logger, info, warn};
@@ -18,21 +20,31 @@ use crate::dispatch::link::{Error, Link};
 use crate::journal::{self, Journal};
 
 impl Conductor {
-    /// Compares what an executor that has just (re)appeared holds with what is out.
-    pub(super) fn reconcile(&self, executor: ExecutorName) {
+    /// Compares what an executor that has just (re)appeared holds with what is out, again and again until that has
+    /// succeeded once.
+    pub(super) fn reconcile(&mut self, executor: ExecutorName) {
         let Some(link) = self.links.get(&executor) else { return };
         let wanted = self.out.keys().copied().collect();
         let house = House {
             link,
-            executor,
+            executor: executor.clone(),
             handle: self.handle.clone(),
             journal: self.journal.clone(),
             wanted,
             log: self.log.clone(),
         };
-        tokio::spawn(house.compare());
+        let comparing = tokio::spawn(house.compare()).abort_handle();
+        if let Some(earlier) = self.comparing.insert(executor, comparing) {
+            earlier.abort();
+        }
     }
 }
+
+/// The first pause after a failed pass, doubled each time up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Attempts cleared at the same time.
+const ABREAST: usize = 64;
 
 struct House {
     link: Link,
@@ -45,22 +57,30 @@ struct House {
 
 impl House {
     async fn compare(self) {
-        let held = match self.link.held().await {
-            Ok(held) => held,
-            Err(error) => {
-                warn!(self.log, "executor does not say what it holds"; "executor" => %self.executor,
-                    "cause" => crate::chain(&error));
-                return;
-            }
-        };
-        let unwanted: Vec<HeldAttempt> = held.into_iter().filter(|held| !self.wanted.contains(&held.id)).collect();
-        for held in unwanted {
-            let id = held.id;
-            if let Err(error) = self.clear(held).await {
-                warn!(self.log, "unwanted attempt not cleared"; "executor" => %self.executor, "attempt" => %id,
-                    "cause" => crate::chain(&error));
+        let mut pause = FIRST_PAUSE;
+        while let Err(error) = self.pass().await {
+            warn!(self.log, "executor not compared, trying again"; "executor" => %self.executor,
+                "cause" => crate::chain(&error));
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Clears everything that is unwanted, side by side: each may take as long as its process takes to end.
+    async fn pass(&self) -> Result<(), Error> {
+        let held = self.link.held().await?;
+        let unwanted = held.into_iter().filter(|held| !self.wanted.contains(&held.id));
+        let cleared = futures::stream::iter(unwanted.map(|held| self.clear(held))).buffer_unordered(ABREAST);
+        let results: Vec<Result<(), Error>> = cleared.collect().await;
+        for result in results {
+            match result {
+                // What it refuses it refuses again.
+                Err(Error::Refused(problem)) => warn!(self.log, "unwanted attempt not cleared";
+                    "executor" => %self.executor, "code" => problem.code, "detail" => problem.detail),
+                other => other?,
             }
         }
+        Ok(())
     }
 
     /// Ends and forgets an attempt that no run waits for.

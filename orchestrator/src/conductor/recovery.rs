@@ -52,13 +52,9 @@ impl Conductor {
                 let cause = if let Error::Quarantined { cause, .. } = cause { cause } else { cause.to_string() };
                 error!(self.log, "run put aside"; "run" => %run, "cause" => &cause);
                 self.quarantine.insert(run, cause.clone());
+                self.call_back(run);
                 for turn in queue {
-                    let refused = Error::Quarantined { run, cause: cause.clone() };
-                    match turn {
-                        Turn::Ask(question) => question(Err(refused)),
-                        Turn::Cancel { reply, .. } => drop(reply.send(Err(refused))),
-                        Turn::Input(_) | Turn::Report { .. } => {}
-                    }
+                    turn.refuse(Error::Quarantined { run, cause: cause.clone() });
                 }
                 return;
             }

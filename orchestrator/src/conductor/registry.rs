@@ -109,6 +109,29 @@ impl Registry {
         fresh
     }
 
+    /// It lives: the executor that is known under this boot was heard.
+    pub(crate) fn heard(&mut self, name: &ExecutorName, boot: &str, (at, when): (Timestamp, Timestamp)) {
+        if let Some(entry) = self.executors.get_mut(name)
+            && entry.registration.boot == boot
+            && let Presence::Alive { beat, heard } = &mut entry.presence
+        {
+            (*beat, *heard) = (at, when);
+        }
+    }
+
+    /// Nobody could be heard until now: every lease begins anew.
+    pub(crate) fn was_deaf(&mut self, now: Timestamp) {
+        self.started = now;
+    }
+
+    /// The executor that this attempt was given to takes nothing: nothing is offered to it before its next beat.
+    pub(crate) fn refused(&mut self, attempt: AttemptId) {
+        if let Some(entry) = self.holders.get(&attempt).and_then(|name| self.executors.get_mut(name)) {
+            entry.registration.draining = true;
+            self.make_offers();
+        }
+    }
+
     /// The executors whose lease has run out, with what they held; they are lost from here on.
     pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<(ExecutorName, Vec<AttemptId>)> {
         let mut lost = Vec::new();

@@ -151,10 +151,13 @@ impl Conductor {
 
     /// What a run decided is durable: its effects, its replies, its log lines.
     fn act(&mut self, run: RunId, decided: Decided) {
+        let claimed = decided.events.iter().any(|event| matches!(event, Event::RunClaimed { .. }));
+        if claimed {
+            self.call_back(run);
+        }
         let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
         live.appending = false;
         live.show();
-        let claimed = decided.events.iter().any(|event| matches!(event, Event::RunClaimed { .. }));
         let effects = if claimed {
             live.recovering = false;
             live.run.pending()
@@ -230,14 +233,23 @@ impl Conductor {
         };
         let mut live = Box::new(Live::new(fresh));
         live.appending = true;
+        // What is told of it before it is durable waits: its executor may be lost meanwhile.
+        self.slots.insert(run, Slot::Loading(Vec::new()));
         let appending = self.journal.append(append);
         self.births.push(appending.map(move |result| Birth { run, live, decided, reply, result }).boxed());
     }
 
     /// The first append of a run came back: it exists, or it never did.
-    pub(super) fn born(&mut self, Birth { run, live, decided, reply, result }: Birth) {
+    pub(super) fn born(&mut self, Birth { run, mut live, decided, reply, result }: Birth) {
+        let told = match self.slots.remove(&run) {
+            Some(Slot::Loading(told)) => told,
+            Some(Slot::Live(_)) | None => Vec::new(),
+        };
+        let waiters = self.waiting_for_end.remove(&run).unwrap_or_default();
         match result {
             Ok(_) => {
+                live.queue.extend(told);
+                live.waiters = waiters;
                 info!(self.log, "run accepted"; "run" => %run, "name" => &live.shown.name, "nodes" => live.shown.nodes);
                 self.slots.insert(run, Slot::Live(live));
                 let _ = reply.send(Ok(run));
@@ -258,6 +270,9 @@ impl Conductor {
                     error!(self.log, "submit not durable"; "run" => %run, "cause" => crate::chain(&error));
                     Err(Error::of(run, &error))
                 };
+                for turn in told {
+                    turn.refuse(Error::Unknown(run));
+                }
                 let _ = reply.send(answer);
             }
         }
@@ -291,7 +306,8 @@ impl Conductor {
         tokio::spawn(async move {
             let _ = reply.send(match (quarantined, journal.head(run).await) {
                 (Some(cause), _) => Err(Error::Quarantined { run, cause }),
-                (None, Ok(_)) => Ok(Cancelled::EndedBefore),
+                (None, Ok(head)) if head.ended.is_some() => Ok(Cancelled::EndedBefore),
+                (None, Ok(_)) => Err(Error::Unavailable("the run is not this orchestrator's now".to_owned())),
                 (None, Err(error)) => Err(Error::of(run, &error)),
             });
         });
@@ -308,6 +324,8 @@ impl Conductor {
             heartbeat_ms: HEARTBEAT.as_millis() as u64,
             lease_ms: self.settings.lease.as_millis() as u64,
         };
+        // That it lives needs no journal, even if what it says now does.
+        self.registry.heard(&name, &registration.boot, (clock::now(), clock::steady()));
         if self.registry.compare(&name, &registration) == Beat::Same {
             self.registered(&name, registration);
             let _ = reply.send(Ok(answer));

@@ -11,8 +11,8 @@ use std::time::Duration;
 use gorch_engine::Began;
 use gorch_schema::session::{Fenced, News, Order, OrderKind};
 use gorch_schema::work::{Report, Work};
-use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, failure_code};
-use slog::{Logger, debug, info, warn};
+use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, Problem, failure_code};
+use slog::{Logger, debug, warn};
 use tokio::sync::{mpsc, watch};
 
 use super::link::{Error, Link, Links};
@@ -114,12 +114,8 @@ impl Carry {
                 Heard::News(News::Ended { report, .. }) => return Ok(Next::Done(Carried::Ended(report))),
                 Heard::News(News::Admitted(_)) => *admitted = true,
                 Heard::News(News::Forgotten(_)) => {}
-                Heard::News(News::Refused { order: OrderKind::Stop, problem, .. }) if *admitted => {
-                    info!(self.log, "stop refused"; "attempt" => %self.id(), "executor" => %self.executor,
-                        "code" => &problem.code);
-                }
-                Heard::News(News::Refused { problem, .. }) => {
-                    return Ok(self.refused(&problem.code, problem.detail.clone(), *admitted));
+                Heard::News(News::Refused { order, problem, .. }) => {
+                    return Ok(self.refused(order, &problem, *admitted));
                 }
             }
         }
@@ -134,10 +130,11 @@ impl Carry {
     }
 
     /// What it means that the executor said no.
-    fn refused(&self, code: &str, detail: String, admitted: bool) -> Next {
+    fn refused(&self, order: OrderKind, problem: &Problem, admitted: bool) -> Next {
+        let (code, detail) = (problem.code.as_str(), &problem.detail);
         let said = |what: &str| {
             warn!(self.log, "executor refused an attempt"; "attempt" => %self.id(), "executor" => %self.executor,
-                "code" => code, "detail" => &detail, "so" => what);
+                "code" => code, "detail" => detail, "so" => what);
         };
         match code {
             "stale_epoch" => {
@@ -149,7 +146,9 @@ impl Carry {
                 Next::Done(Carried::Lost(Began::Perhaps))
             }
             "shutting_down" if !admitted => Next::Done(Carried::Lost(Began::Never)),
-            "shutting_down" | "unavailable" | "too_many_requests" => Next::Again,
+            "shutting_down" | "unavailable" | "too_many_requests" | "internal" => Next::Again,
+            // It may run there: only its end, or that nobody knows of it, can end it here.
+            _ if order != OrderKind::Run => Next::Again,
             _ => {
                 said("it fails");
                 let failure = Failure::new(failure_code::REFUSED, format!("executor `{}`: {detail}", self.executor));
@@ -174,7 +173,12 @@ impl Carry {
                 link.give(Order::Acknowledge(self.fenced()), &sender);
                 loop {
                     match news.recv().await {
-                        Some(Heard::News(News::Forgotten(_) | News::Refused { .. })) => return,
+                        Some(Heard::News(News::Forgotten(_))) => return,
+                        Some(Heard::News(News::Refused { problem, .. })) => match problem.code.as_str() {
+                            // It is gone, or another conductor's.
+                            "not_found" | "forgotten" | "stale_epoch" => return,
+                            _ => break,
+                        },
                         // Said of the attempt before the order came.
                         Some(Heard::News(News::Admitted(_) | News::Ended { .. })) => {}
                         Some(Heard::Broken) | None => break,

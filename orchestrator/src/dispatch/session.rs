@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gorch_certs::Caller;
-use gorch_schema::AttemptId;
-use gorch_schema::session::{Lines, News, Order, PULSE, SILENCE};
+use gorch_schema::session::{LONGEST_NEWS, LONGEST_ORDER, Lines, News, Order, PULSE, SILENCE};
+use gorch_schema::{AttemptId, Problem};
 use reqwest::{Body, Method, Response};
 use slog::{Logger, debug, warn};
 use tokio::sync::mpsc;
@@ -25,8 +25,6 @@ const OPENING: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(30);
 /// Orders that travel together at most.
 const TOGETHER: usize = 256;
-/// The longest line of news: a report with both ends of both streams, every byte of them escaped.
-const LONGEST: usize = 64 * 1024 * 1024;
 
 /// What is heard of an attempt.
 #[derive(Debug)]
@@ -109,6 +107,7 @@ impl Line {
         }
     }
 
+    /// Opens the request; what is given meanwhile waits in its body.
     async fn open(&self, orders: mpsc::UnboundedReceiver<Bytes>) -> Result<Response, Error> {
         let stream = futures::stream::unfold(orders, |mut orders| async move {
             let piece = orders.recv().await?;
@@ -119,7 +118,7 @@ impl Line {
     }
 
     async fn converse(&mut self, mut answer: Response, body: &mpsc::UnboundedSender<Bytes>) -> Result<Over, Error> {
-        let mut lines = Lines::new(LONGEST);
+        let mut lines = Lines::new(LONGEST_NEWS);
         let mut pulse = interval(PULSE);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut heard, mut last_order) = (Instant::now(), Instant::now());
@@ -161,11 +160,18 @@ impl Line {
     fn pass_on(&mut self, given: Vec<Given>, body: &mpsc::UnboundedSender<Bytes>) {
         let mut text = Vec::new();
         for Given { order, follower } in given {
-            self.followers.insert(order.attempt(), follower);
-            // Serialising into memory what came from JSON does not fail.
-            if serde_json::to_writer(&mut text, &order).is_ok() {
-                text.push(b'\n');
+            let begin = text.len();
+            let written = serde_json::to_writer(&mut text, &order);
+            let (attempt, length) = (order.attempt(), text.len() - begin);
+            if written.is_err() || length > LONGEST_ORDER {
+                // Sent all the same it would end the session, and with it everybody else's news.
+                text.truncate(begin);
+                let problem = Box::new(Problem::new("too_large", too_large(length)));
+                let _ = follower.send(Heard::News(News::Refused { attempt, order: order.kind(), problem }));
+                continue;
             }
+            text.push(b'\n');
+            self.followers.insert(attempt, follower);
         }
         // An error says that the request is over, which the answer says as well.
         let _ = body.send(Bytes::from(text));
@@ -196,4 +202,11 @@ impl Line {
             self.followers.remove(&attempt);
         }
     }
+}
+
+fn too_large(length: usize) -> String {
+    format!(
+        "artifact, arguments, environment and input of the attempt are {length} bytes together, expected at most \
+         {LONGEST_ORDER}"
+    )
 }

@@ -259,6 +259,31 @@ fn r7_a_lost_executor_is_governed_by_on_lost_alone() {
 }
 
 #[test]
+fn r7_an_attempt_that_was_lost_is_no_try() {
+    let tune = |node: &mut Node| {
+        node.on_lost = OnLost::Retry;
+        node.retry = retry(2);
+    };
+    let mut world = World::new(tuned("a", tune, RunOptions::default()), jobs(vec![("a", fail("boom"))]));
+    let step = gorch_schema::StepId { node: gorch_schema::NodeId(0), visit: 0 };
+    world.inputs =
+        vec![(500, Input::Lost { attempt: AttemptKey { step, item: 0, attempt: 1 }, began: Began::Perhaps })];
+    assert_snapshot!(world.play().story(), @"
+        0 run_accepted
+        0 run_claimed
+        0 a#0 activated because []
+        0 a#0 attempt 1 started
+      500 a#0 attempt 1 ended failed(executor_lost), again at 500
+      500 a#0 attempt 2 started
+     1500 a#0 attempt 2 ended failed(boom), again at 2500
+     2500 a#0 attempt 3 started
+     3500 a#0 attempt 3 ended failed(boom, exhausted)
+     3500 a#0 failed(boom, exhausted) -> []
+     3500 run failed(boom, exhausted)
+    ");
+}
+
+#[test]
 fn r8_the_reason_of_a_stop_is_fixed_before_the_process_ends() {
     let mut world = World::new(workflow("a->b"), jobs(vec![("a", fail("boom"))]));
     world.accept();
