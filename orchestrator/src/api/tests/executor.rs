@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use bytes::{Buf, Bytes};
+use futures::{Stream, StreamExt};
 use gorch_certs::{Credentials, Standing, Watch};
-use gorch_schema::work::{AttemptState, Excerpt, HeldAttempt, Logs, Report, Work};
-use gorch_schema::{AttemptId, AttemptResult, Timestamp};
+use gorch_schema::session::{LONGEST_ORDER, Lines, News, Order, OrderKind};
+use gorch_schema::work::{AttemptState, Excerpt, HeldAttempt, Logs, Report};
+use gorch_schema::{AttemptId, AttemptResult, Problem, Timestamp};
 use http::StatusCode;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use warp::Filter;
 use warp::reply::Response;
@@ -97,32 +100,11 @@ impl Fake {
     }
 
     fn routes(&self) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone + Send + Sync + 'static {
-        let (fake, put) = (self.clone(), self.clone());
-        let put = warp::path!("v1" / "attempts" / AttemptId).and(warp::put()).and(warp::body::json()).map(
-            move |id: AttemptId, work: Work| {
-                let job = Job { node: work.node, ..Job::default() };
-                let state = put.jobs.lock().unwrap().entry(id).or_insert(job).state();
-                put.news.send_replace(());
-                reply::json(&state)
-            },
-        );
-        let get = fake.clone();
-        let get = warp::path!("v1" / "attempts" / AttemptId).and(warp::get()).then(move |id| get.clone().wait(id));
-        let delete = fake.clone();
-        let delete = warp::path!("v1" / "attempts" / AttemptId).and(warp::delete()).map(move |id: AttemptId| {
-            if let Some(job) = delete.jobs.lock().unwrap().get_mut(&id) {
-                job.ended.get_or_insert(AttemptResult::cancelled());
-            }
-            delete.news.send_replace(());
-            reply::json(&json!({}))
-        });
-        let ack = fake.clone();
-        let ack = warp::path!("v1" / "attempts" / AttemptId / "ack").and(warp::post()).map(move |id: AttemptId| {
-            // Whoever reads its log already has the file open.
-            if let Some(job) = ack.jobs.lock().unwrap().get_mut(&id) {
-                job.forgotten = true;
-            }
-            reply::json(&json!({}))
+        let (fake, session) = (self.clone(), self.clone());
+        let session = warp::path!("v1" / "session").and(warp::post()).and(warp::body::stream()).map(move |body| {
+            let (to, response) = reply::streamed("application/x-ndjson");
+            tokio::spawn(session.clone().converse(body, to));
+            response
         });
         let list = fake.clone();
         let list = warp::path!("v1" / "attempts").and(warp::get()).map(move || {
@@ -135,17 +117,59 @@ impl Fake {
             .and(warp::get())
             .and(warp::query::<HashMap<String, String>>())
             .map(move |id, query: HashMap<String, String>| fake.logs(id, &query));
-        put.or(get).unify().or(delete).unify().or(ack).unify().or(list).unify().or(logs).unify()
+        session.or(list).unify().or(logs).unify()
     }
 
-    async fn wait(self, id: AttemptId) -> Response {
+    async fn converse(
+        self,
+        body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+        to: mpsc::Sender<Result<Bytes, reply::Cut>>,
+    ) {
+        let mut body = std::pin::pin!(body);
+        let mut lines = Lines::new(LONGEST_ORDER);
+        while let Some(Ok(mut piece)) = body.next().await {
+            let mut orders: Vec<Order> = Vec::new();
+            let piece = piece.copy_to_bytes(piece.remaining());
+            lines.push(&piece, |line| orders.push(serde_json::from_slice(line).unwrap())).unwrap();
+            for order in orders {
+                let id = order.attempt();
+                match order {
+                    Order::Run(work) => {
+                        let job = Job { node: work.node.clone(), ..Job::default() };
+                        self.jobs.lock().unwrap().entry(id).or_insert(job);
+                        tell(&to, &News::Admitted(id)).await;
+                        tokio::spawn(self.clone().follow(id, to.clone()));
+                    }
+                    Order::Follow(_) => drop(tokio::spawn(self.clone().follow(id, to.clone()))),
+                    Order::Stop(_) => {
+                        if let Some(job) = self.jobs.lock().unwrap().get_mut(&id) {
+                            job.ended.get_or_insert(AttemptResult::cancelled());
+                        }
+                    }
+                    Order::Acknowledge(_) => {
+                        // Whoever reads its log already has the file open.
+                        if let Some(job) = self.jobs.lock().unwrap().get_mut(&id) {
+                            job.forgotten = true;
+                        }
+                        tell(&to, &News::Forgotten(id)).await;
+                    }
+                }
+                self.news.send_replace(());
+            }
+        }
+    }
+
+    async fn follow(self, attempt: AttemptId, to: mpsc::Sender<Result<Bytes, reply::Cut>>) {
         let mut news = self.news.subscribe();
         loop {
-            let state = self.jobs.lock().unwrap().get(&id).map(Job::state);
+            let state = self.jobs.lock().unwrap().get(&attempt).map(Job::state);
             match state {
-                Some(state @ AttemptState::Ended(_)) => return reply::json(&state),
+                Some(AttemptState::Ended(report)) => return tell(&to, &News::Ended { attempt, report }).await,
                 Some(AttemptState::Waiting | AttemptState::Running { .. }) => news.changed().await.unwrap(),
-                None => return reply::typed(StatusCode::NOT_FOUND, reply::JSON, &json!({})),
+                None => {
+                    let problem = Box::new(Problem::new("not_found", "no such attempt"));
+                    return tell(&to, &News::Refused { attempt, order: OrderKind::Follow, problem }).await;
+                }
             }
         }
     }
@@ -173,4 +197,8 @@ impl Fake {
         });
         response
     }
+}
+
+async fn tell(to: &mpsc::Sender<Result<Bytes, reply::Cut>>, news: &News) {
+    let _ = to.send(Ok(format!("{}\n", serde_json::to_string(news).unwrap()).into())).await;
 }
