@@ -368,6 +368,11 @@ impl Run {
         })
     }
 
+    /// Does any executor hold an attempt?
+    pub fn is_out(&self) -> bool {
+        self.running > 0
+    }
+
     pub(crate) fn find(&self, step: StepId) -> Option<u32> {
         let facts = self.nodes.get(step.node.index())?;
         if step.visit >= facts.visits {

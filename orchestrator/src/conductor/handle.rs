@@ -84,6 +84,17 @@ pub enum Cancelled {
     EndedBefore,
 }
 
+/// How many unfinished runs are where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// In memory.
+    pub live: usize,
+    /// On their way from the journal, or into it for the first time.
+    pub loading: usize,
+    /// At rest in the journal.
+    pub parked: usize,
+}
+
 /// A question about a run, asked where the run is.
 pub(super) type Question = Box<dyn FnOnce(Result<&Run, Error>) + Send>;
 
@@ -102,6 +113,7 @@ pub(super) enum Message {
     Executors { reply: oneshot::Sender<Vec<ExecutorView>> },
     Engines { reply: oneshot::Sender<Engines> },
     Offers { reply: oneshot::Sender<Offers> },
+    Census { reply: oneshot::Sender<Census> },
     Report { attempt: AttemptId, report: Box<Report>, taken: oneshot::Sender<()> },
     Lost { attempt: AttemptId, began: gorch_engine::Began },
     Superseded { attempt: AttemptId },
@@ -211,6 +223,11 @@ impl Handle {
     /// Who takes work now.
     pub async fn offers(&self) -> Result<Offers, Error> {
         self.query(|reply| Message::Offers { reply }).await
+    }
+
+    /// How many unfinished runs are where.
+    pub async fn census(&self) -> Result<Census, Error> {
+        self.query(|reply| Message::Census { reply }).await
     }
 
     /// The log of an attempt that an executor holds right now, from a byte on, as it grows: the answer of its

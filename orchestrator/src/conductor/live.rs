@@ -65,6 +65,8 @@ pub(super) struct Live {
     /// As it stood when it was last durable.
     pub(super) shown: RunSummary,
     pub(super) waiters: Vec<oneshot::Sender<()>>,
+    /// When somebody last asked it something.
+    pub(super) asked: Timestamp,
     /// A claim is on its way into the journal: the append that holds it owes everything that is pending.
     pub(super) recovering: bool,
 }
@@ -79,6 +81,7 @@ impl Live {
             armed: None,
             shown,
             waiters: Vec::new(),
+            asked: Timestamp::default(),
             recovering: false,
         }
     }
@@ -112,7 +115,10 @@ impl Live {
             let Some(turn) = self.queue.pop_front() else { break };
             inputs += 1;
             match turn {
-                Turn::Ask(question) => question(Ok(&self.run)),
+                Turn::Ask(question) => {
+                    self.asked = now;
+                    question(Ok(&self.run));
+                }
                 Turn::Input(input) => {
                     self.tell(now, input, offers, &mut decided);
                 }

@@ -9,6 +9,7 @@ mod hand_out;
 mod handle;
 mod live;
 mod pace;
+mod parking;
 mod reconcile;
 mod recovery;
 mod registry;
@@ -31,9 +32,10 @@ use crate::journal::{self, Journal};
 use ended::EndedRuns;
 use hand_out::Out;
 use live::{Decided, Live, Turn};
+use parking::Parked;
 use registry::Registry;
 
-pub use handle::{Cancelled, Error, Handle};
+pub use handle::{Cancelled, Census, Error, Handle};
 pub(crate) use live::summary;
 
 /// Messages taken from the inbox before what they ask for is decided: reports that arrive together share an append.
@@ -49,20 +51,39 @@ pub struct Settings {
     pub owner: String,
     /// How long an executor may be silent.
     pub lease: Duration,
+    /// How long nothing of a run must happen for it to be left to the journal.
+    pub idle: Duration,
 }
 
 impl Settings {
-    /// The usual lease.
+    /// The usual times.
     pub fn new(owner: String) -> Self {
-        Settings { owner, lease: registry::LEASE }
+        Settings { owner, lease: registry::LEASE, idle: parking::IDLE }
     }
 }
 
 /// A run that the conductor knows.
 enum Slot {
     Live(Box<Live>),
-    /// It is being read from the journal; what it is told meanwhile waits.
-    Loading(Vec<Turn>),
+    /// It is being read from the journal, or not yet durable.
+    Loading(Loading),
+    /// It rests in the journal.
+    Parked(Parked),
+}
+
+/// A run on its way; what it is told meanwhile waits.
+struct Loading {
+    turns: Vec<Turn>,
+    owner: Owner,
+}
+
+/// Whose a run is that is read from the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// It has to be claimed before anything is done for it.
+    Unknown,
+    /// It was claimed before, and nothing of it is out.
+    This,
 }
 
 /// An append that came back.
@@ -97,6 +118,8 @@ pub(crate) struct Conductor {
     comparing: HashMap<gorch_schema::ExecutorName, tokio::task::AbortHandle>,
     ended: EndedRuns,
     timers: BTreeSet<(Timestamp, RunId)>,
+    /// Runs at rest that were asked something of late, by when they may be parked.
+    in_use: BTreeSet<(Timestamp, RunId)>,
     /// Runs that have been told something since the last round.
     stirred: BTreeSet<RunId>,
     /// Runs with steps that nobody had a slot for.
@@ -136,6 +159,7 @@ impl Conductor {
             comparing: HashMap::new(),
             ended,
             timers: BTreeSet::new(),
+            in_use: BTreeSet::new(),
             stirred: BTreeSet::new(),
             hungry: BTreeSet::new(),
             room: false,
@@ -153,7 +177,7 @@ impl Conductor {
         let unfinished = conductor.journal.unfinished().await?;
         info!(conductor.log, "conductor started"; "owner" => &conductor.settings.owner, "unfinished" => unfinished.len());
         for run in unfinished {
-            conductor.load(run, Duration::ZERO);
+            conductor.load(run, Loading { turns: Vec::new(), owner: Owner::Unknown }, Duration::ZERO);
         }
         let task = tokio::spawn(conductor.conduct(shutdown));
         Ok((handle, task))
@@ -183,6 +207,7 @@ impl Conductor {
                 self.registry.was_deaf(clock::steady());
             }
             self.watch_the_clock();
+            self.park_unused();
             self.round();
         }
         // What was decided before the end is made durable; what was not is decided by whoever takes the runs over.
@@ -202,7 +227,8 @@ impl Conductor {
         }
         let timer = self.timers.first().map(|(at, _)| at.since(clock::now()));
         let lease = self.registry.next_expiry().map(|at| at.since(clock::steady()));
-        timer.into_iter().chain(lease).min().unwrap_or(Duration::from_secs(3_600))
+        let used = self.in_use.first().map(|(until, _)| until.since(clock::now()));
+        timer.into_iter().chain(lease).chain(used).min().unwrap_or(Duration::from_secs(3_600))
     }
 
     /// Takes what is due by time: runs that asked to be woken, executors whose lease has run out.
@@ -212,9 +238,8 @@ impl Conductor {
             self.timers.remove(&(at, run));
             if let Some(Slot::Live(live)) = self.slots.get_mut(&run) {
                 live.armed = None;
-                live.queue.push_back(Turn::Input(gorch_engine::Input::Tick));
-                self.stirred.insert(run);
             }
+            self.tell(run, Turn::Input(gorch_engine::Input::Tick));
         }
         for (executor, held) in self.registry.expire(clock::steady()) {
             slog::warn!(self.log, "executor lost"; "executor" => %executor, "held" => held.len());

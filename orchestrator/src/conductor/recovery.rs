@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use gorch_engine::{Began, Input, Plan, Run};
 use gorch_schema::{Event, RunId, document};
-use slog::{error, info, warn};
+use slog::{debug, error, info, warn};
 
 use super::handle::{Error, Message, Question};
 use super::live::{Live, Turn};
-use super::{Conductor, Slot};
+use super::{Conductor, Loading, Owner, Slot};
 use crate::journal::{self, Journal};
 
 /// Rows read from the journal at a time.
 const ROWS: usize = 1_024;
 
 impl Conductor {
-    /// Begins to read an unfinished run, after a pause.
-    pub(super) fn load(&mut self, run: RunId, pause: Duration) {
-        self.slots.insert(run, Slot::Loading(Vec::new()));
+    /// Begins to read a run, after a pause.
+    pub(super) fn load(&mut self, run: RunId, loading: Loading, pause: Duration) {
+        self.slots.insert(run, Slot::Loading(loading));
         let (journal, handle, loads) = (self.journal.clone(), self.handle.clone(), self.loads.clone());
         let log = self.log.clone();
         tokio::spawn(async move {
@@ -44,7 +44,7 @@ impl Conductor {
 
     /// A run has been read: claim it, then do what is pending.
     pub(super) fn recovered(&mut self, run: RunId, result: Result<Box<Run>, Error>) {
-        let Some(Slot::Loading(queue)) = self.slots.remove(&run) else { return };
+        let Some(Slot::Loading(Loading { turns: queue, owner })) = self.slots.remove(&run) else { return };
         let waiters = self.waiting_for_end.remove(&run).unwrap_or_default();
         let recovered = match result {
             Ok(recovered) => recovered,
@@ -66,6 +66,13 @@ impl Conductor {
             live.queue.extend(queue);
             self.slots.insert(run, Slot::Live(live));
             self.perform(run, gorch_engine::Effect::Settle);
+            return;
+        }
+        if owner == Owner::This {
+            debug!(self.log, "run is back"; "run" => %run, "events" => live.run.seq());
+            live.queue.extend(queue);
+            self.slots.insert(run, Slot::Live(live));
+            self.stirred.insert(run);
             return;
         }
         info!(self.log, "run recovered"; "run" => %run, "events" => live.run.seq());

@@ -15,7 +15,7 @@ use slog::{debug, error, info, warn};
 use super::handle::{Cancelled, Error, Message, Reply};
 use super::live::{Decided, Live, Told, Turn, summary};
 use super::registry::{Beat, HEARTBEAT};
-use super::{Appended, Birth, Conductor, Slot};
+use super::{Appended, Birth, Conductor, Loading, Owner, Slot};
 use crate::clock;
 use crate::journal::{self, Append, IdempotencyKey, KeyBody};
 
@@ -35,13 +35,13 @@ impl Conductor {
             },
             Message::AwaitEnd { run, reply } => match self.slots.get_mut(&run) {
                 Some(Slot::Live(live)) => live.wait(reply),
-                Some(Slot::Loading(_)) => self.waiting_for_end.entry(run).or_default().push(reply),
+                Some(Slot::Loading(_) | Slot::Parked(_)) => self.waiting_for_end.entry(run).or_default().push(reply),
                 None => drop(reply.send(())),
             },
             Message::Shown { runs, reply } => {
                 let shown = runs.iter().filter_map(|run| match self.slots.get(run) {
                     Some(Slot::Live(live)) => Some(live.shown.clone()),
-                    Some(Slot::Loading(_)) | None => None,
+                    Some(Slot::Loading(_) | Slot::Parked(_)) | None => None,
                 });
                 let _ = reply.send(shown.collect());
             }
@@ -50,6 +50,7 @@ impl Conductor {
             Message::Executors { reply } => drop(reply.send(self.registry.views(clock::steady()))),
             Message::Engines { reply } => drop(reply.send(Engines::with(self.registry.engines()))),
             Message::Offers { reply } => drop(reply.send(self.registry.offers().clone())),
+            Message::Census { reply } => drop(reply.send(self.census())),
             Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
             Message::Lost { attempt, began } => self.lose(attempt, began),
             Message::Superseded { attempt } => self.superseded(attempt),
@@ -64,7 +65,12 @@ impl Conductor {
                 live.queue.push_back(turn);
                 self.stirred.insert(run);
             }
-            Some(Slot::Loading(queue)) => queue.push(turn),
+            Some(Slot::Loading(loading)) => loading.turns.push(turn),
+            Some(Slot::Parked(_)) => {
+                if let Some(Slot::Parked(parked)) = self.slots.remove(&run) {
+                    self.rouse(run, parked, turn);
+                }
+            }
             None => {}
         }
     }
@@ -92,7 +98,7 @@ impl Conductor {
                     live.queue.push_back(Turn::Input(Input::Tick));
                     self.advance(run);
                 }
-                Some(Slot::Live(_) | Slot::Loading(_)) => {}
+                Some(Slot::Live(_) | Slot::Loading(_) | Slot::Parked(_)) => {}
                 None => drop(self.hungry.remove(&run)),
             }
         }
@@ -122,7 +128,8 @@ impl Conductor {
         let mut append = Append::new(run, decided.after, decided.at, decided.events.clone());
         append.logs = std::mem::take(&mut decided.logs);
         let milestone = |event: &Event| matches!(event, Event::RunEnded { .. } | Event::CancelRequested { .. });
-        if decided.events.iter().any(milestone) {
+        // A run that rests may be parked: then lists show what stands in the journal.
+        if decided.events.iter().any(milestone) || live.rests(decided.at, self.settings.idle) {
             append.summary = Some(summary(&live.run));
         }
         let appending = self.journal.append(append);
@@ -203,7 +210,9 @@ impl Conductor {
             let offers = self.registry.offers();
             self.room |= live.run.demands().any(|demand| offers.meet(demand));
         }
-        if !live.queue.is_empty() {
+        if live.queue.is_empty() {
+            self.park(run);
+        } else {
             self.stirred.insert(run);
         }
     }
@@ -234,7 +243,7 @@ impl Conductor {
         let mut live = Box::new(Live::new(fresh));
         live.appending = true;
         // What is told of it before it is durable waits: its executor may be lost meanwhile.
-        self.slots.insert(run, Slot::Loading(Vec::new()));
+        self.slots.insert(run, Slot::Loading(Loading { turns: Vec::new(), owner: Owner::Unknown }));
         let appending = self.journal.append(append);
         self.births.push(appending.map(move |result| Birth { run, live, decided, reply, result }).boxed());
     }
@@ -242,8 +251,8 @@ impl Conductor {
     /// The first append of a run came back: it exists, or it never did.
     pub(super) fn born(&mut self, Birth { run, mut live, decided, reply, result }: Birth) {
         let told = match self.slots.remove(&run) {
-            Some(Slot::Loading(told)) => told,
-            Some(Slot::Live(_)) | None => Vec::new(),
+            Some(Slot::Loading(loading)) => loading.turns,
+            Some(Slot::Live(_) | Slot::Parked(_)) | None => Vec::new(),
         };
         let waiters = self.waiting_for_end.remove(&run).unwrap_or_default();
         match result {
@@ -294,10 +303,8 @@ impl Conductor {
         }
         self.waiting_for_end.entry(run).or_default().append(&mut live.waiters);
         let queue = std::mem::take(&mut live.queue);
-        self.load(run, Duration::from_millis(200));
-        for turn in queue {
-            self.tell(run, turn);
-        }
+        let loading = Loading { turns: queue.into(), owner: Owner::Unknown };
+        self.load(run, loading, Duration::from_millis(200));
     }
 
     fn cancel_elsewhere(&self, run: RunId, reply: Reply<Cancelled>) {

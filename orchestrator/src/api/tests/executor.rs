@@ -88,11 +88,11 @@ impl Fake {
         self.news.send_replace(());
     }
 
-    /// Waits until the node is here.
+    /// Waits until an attempt of the node is here that has not ended.
     pub(super) async fn has(&self, node: &str) {
         let mut news = self.news.subscribe();
         let here = async {
-            while !self.jobs.lock().unwrap().values().any(|job| job.node == node) {
+            while !self.jobs.lock().unwrap().values().any(|job| job.node == node && job.ended.is_none()) {
                 news.changed().await.unwrap();
             }
         };

@@ -5,6 +5,7 @@ mod events;
 mod executor;
 mod live;
 mod logs;
+mod parked;
 mod refusals;
 mod stand;
 mod submit;

@@ -52,6 +52,16 @@ impl Stand {
     }
 
     pub(super) async fn with(tune: impl FnOnce(Settings) -> Settings) -> Self {
+        Stand::made(conductor::Settings::new("test".to_owned()), tune).await
+    }
+
+    /// Runs that rest are left to the journal at once.
+    pub(super) async fn forgetful() -> Self {
+        let own = conductor::Settings { idle: Duration::ZERO, ..conductor::Settings::new("test".to_owned()) };
+        Stand::made(own, |settings| settings).await
+    }
+
+    async fn made(own: conductor::Settings, tune: impl FnOnce(Settings) -> Settings) -> Self {
         gorch_certs::install_provider();
         let folder = tempfile::tempdir().unwrap();
         gorch_certs::store::init(folder.path()).unwrap();
@@ -60,7 +70,6 @@ impl Stand {
         let links = Links::new(Watch::fixed(Standing::of(credentials).unwrap()), log.clone());
         let journal: Arc<dyn Journal> = Arc::new(Memory::new());
         let stop = CancellationToken::new();
-        let own = conductor::Settings::new("test".to_owned());
         let (handle, _) = Conductor::start(own, journal.clone(), links, stop.clone(), log.clone()).await.unwrap();
         let closing = CancellationToken::new();
         let settings = tune(Settings::new(Limits::default()).closing(closing.clone()));
