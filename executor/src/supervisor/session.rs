@@ -47,7 +47,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// As many attempts per slot as keep it busy until new ones come.
 const PLENTY: usize = 3;
 /// How long news may wait for more.
-const MOMENT: Duration = Duration::from_millis(2);
+const MOMENT: Duration = Duration::from_millis(5);
 
 impl Supervisor {
     /// Opens a session; `say` puts a refusal into words for the other side.

@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 /// A slot shall have about this much work waiting.
-const AHEAD: Duration = Duration::from_millis(10);
+const AHEAD: Duration = Duration::from_millis(20);
 /// Attempts that take longer than this are worth a round trip each.
 const LONG: Duration = Duration::from_millis(200);
 /// Attempts that wait per slot, at most.
-const MOST: u32 = 8;
+const MOST: u32 = 16;
 
 /// The usual length of an attempt, as seen of late; nothing is known at first.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,8 +47,8 @@ mod tests {
     #[test]
     fn short_attempts_are_held_ahead_and_long_ones_are_not() {
         assert_eq!(Pace::default().most(2), 4, "nothing is known");
-        assert_eq!(most_after(0), 18);
-        assert_eq!(most_after(4), 6);
+        assert_eq!(most_after(0), 34);
+        assert_eq!(most_after(5), 10);
         assert_eq!(most_after(50), 4);
         assert_eq!(most_after(60_000), 2);
     }
