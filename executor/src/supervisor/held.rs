@@ -74,7 +74,7 @@ impl Held {
             // A session that is over hears nothing more.
             let _ = follower.send(self.id);
         } else {
-            followers.retain(|other| !other.is_closed());
+            followers.retain(|other| !other.is_closed() && !other.same_channel(follower));
             followers.push(follower.clone());
         }
     }

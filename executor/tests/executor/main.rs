@@ -8,5 +8,6 @@ mod handoff;
 mod house;
 mod outcomes;
 mod outputs;
+mod session;
 mod stop;
 mod streams;
