@@ -25,7 +25,7 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::driver::Settings;
 use crate::ledger::{self, Ledger};
-use crate::process::{self, Spawner, adopt_orphans, janitor};
+use crate::process::{self, adopt_orphans, janitor};
 use crate::registration::{Introduction, Registrar};
 use crate::supervisor::{Limits, Supervisor};
 
@@ -227,13 +227,7 @@ async fn supervisor(config: &Config, log: &Logger) -> Result<Arc<Supervisor>, Er
     let workdir = std::fs::canonicalize(&config.workdir).map_err(folder("work", &config.workdir))?;
     let opened = spawn_blocking(move || Ledger::open(&data, now())).await;
     let (ledger, machine, found) = opened.map_err(|panic| folder("data", &config.data)(io::Error::other(panic)))??;
-    let settings = Settings {
-        workdir,
-        grace: config.grace,
-        scripts: config.scripts,
-        strays: config.strays,
-        spawner: Spawner::start()?,
-    };
+    let settings = Settings { workdir, grace: config.grace, scripts: config.scripts, strays: config.strays };
     let slots = usize::try_from(config.slots.get()).unwrap_or(usize::MAX);
     let limits = Limits { slots, held: config.held, excerpt: config.excerpt };
     let supervisor = Supervisor::new(ledger, settings, limits, log.clone());

@@ -16,6 +16,7 @@ use warp::Reply;
 use warp::reply::Response;
 
 use super::reply;
+use crate::ledger::Place;
 use crate::output::{Stream, follow};
 use crate::supervisor::{Refusal, Supervisor};
 
@@ -49,23 +50,27 @@ fn open(
     id: AttemptId,
     query: Query,
 ) -> Result<mpsc::Receiver<std::io::Result<Bytes>>, Refusal> {
-    let (folder, ended) = supervisor.files(id)?;
-    let path = match query.stream {
-        Stream::Stdout => folder.stdout(),
-        Stream::Stderr => folder.stderr(),
+    let (place, _) = supervisor.files(id)?;
+    let path = move |place: &Place| match query.stream {
+        Stream::Stdout => place.stdout(),
+        Stream::Stderr => place.stderr(),
     };
     let (sender, receiver) = mpsc::channel(AHEAD);
     let supervisor = Arc::clone(supervisor);
     tokio::spawn(async move {
         if !query.follow {
-            return follow(path, query.from, ready(()), sender).await;
+            if let Some(place) = place {
+                follow(path(&place), query.from, ready(()), sender).await;
+            }
+            return;
         }
         let gone = tokio::select! {
             started = supervisor.until_started(id) => started.is_err(),
             () = sender.closed() => true,
         };
-        if !gone {
-            follow(path, query.from, ended, sender).await;
+        // One that ended without having begun has written nothing.
+        if !gone && let Ok((Some(place), ended)) = supervisor.files(id) {
+            follow(path(&place), query.from, ended, sender).await;
         }
     });
     Ok(receiver)

@@ -16,8 +16,8 @@ use gorch_schema::{Failure, Timestamp};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::ledger::{self, Folder};
-use crate::process::{Process, Spawner, Strays};
+use crate::ledger::{self, Place};
+use crate::process::{Process, Strays};
 
 pub use shell::Scripts;
 
@@ -49,27 +49,27 @@ pub(crate) struct Settings {
     pub scripts: Scripts,
     /// What becomes of processes that hid.
     pub strays: Strays,
-    /// Where processes are spawned.
-    pub spawner: Spawner,
 }
 
 /// One attempt, as a driver sees it.
 pub(crate) struct Job {
     pub work: Arc<Work>,
-    /// Its files.
-    pub folder: Folder,
     /// Cancelled when it must stop.
     pub stop: CancellationToken,
     /// Where its start is told.
     pub start: Box<dyn Start>,
 }
 
-/// Writes down that a job starts, and shows it. Both calls block shortly.
-pub(crate) trait Start: Send {
+/// Writes down that a job starts, and shows it. All calls block shortly.
+pub(crate) trait Start: Send + Sync {
+    /// Where its files are to be made.
+    fn place(&self) -> Result<Arc<Place>, ledger::Error>;
     /// Before anything is spawned; on an error nothing may be.
-    fn starting(&self) -> Result<Timestamp, ledger::Error>;
+    fn starting(&self, place: &Place) -> Result<Timestamp, ledger::Error>;
     /// The process runs.
     fn started(&self, since: Timestamp, process: Process);
+    /// Nothing of it runs any more, as far as is known: the slot is free, while the rest is tidied up.
+    fn over(&self);
 }
 
 /// How a job ended.

@@ -59,7 +59,7 @@ impl Epochs {
         if now.since(self.tidied) >= MEMORY {
             self.tidy(now, &held()?)?;
         }
-        self.lines.append(&line(run, epoch))?;
+        self.lines.append([line(run, epoch)])?;
         self.runs.insert(run, Seen { epoch, last: now });
         Ok(Ok(()))
     }

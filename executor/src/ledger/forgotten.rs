@@ -1,7 +1,8 @@
 //! The attempts that were acknowledged and forgotten, so that a late duplicate does not run one again.
 //!
 //! Owns two generations of ids, `forgotten` and `forgotten.old`: when the young one is an hour old, it becomes the old
-//! one and the old one goes. So an id is remembered for one to two hours, restarts included, for one line each.
+//! one and the old one goes; or earlier, after half a million. So an id is remembered for one to two hours, restarts
+//! included, for one line each.
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,6 +16,9 @@ use super::lines::{self, Lines};
 
 /// The age at which a generation is replaced.
 const GENERATION: Duration = Duration::from_secs(3600);
+
+/// So many make a generation old as well: memory is bounded, and by then an hour's late duplicates would have come.
+const MOST: usize = 500_000;
 
 pub(super) struct Forgotten {
     path: PathBuf,
@@ -42,15 +46,16 @@ impl Forgotten {
         self.young.contains(&id) || self.old.contains(&id)
     }
 
-    pub(super) fn add(&mut self, id: AttemptId, now: Timestamp) -> Result<(), Error> {
-        if now.since(self.since) >= GENERATION {
+    /// Remembers these: all of them, or, after an error, none for sure.
+    pub(super) fn add(&mut self, ids: &[AttemptId], now: Timestamp) -> Result<(), Error> {
+        if now.since(self.since) >= GENERATION || self.young.len() >= MOST {
             self.next_generation(now)?;
         }
-        if self.young.contains(&id) {
-            return Ok(());
+        let fresh: Vec<AttemptId> = ids.iter().copied().filter(|id| !self.young.contains(id)).collect();
+        if !fresh.is_empty() {
+            self.lines.append(fresh.iter().map(AttemptId::to_string))?;
+            self.young.extend(fresh);
         }
-        self.lines.append(&id.to_string())?;
-        self.young.insert(id);
         Ok(())
     }
 
@@ -80,12 +85,12 @@ mod tests {
     fn an_id_is_remembered_for_an_hour_at_least_and_two_at_most() {
         let folder = tempfile::tempdir().unwrap();
         let mut forgotten = Forgotten::open(folder.path(), at(0)).unwrap();
-        forgotten.add(id(1), at(59)).unwrap();
-        forgotten.add(id(2), at(61)).unwrap();
+        forgotten.add(&[id(1)], at(59)).unwrap();
+        forgotten.add(&[id(2)], at(61)).unwrap();
         assert!(forgotten.has(id(1)) && forgotten.has(id(2)));
         let mut again = Forgotten::open(folder.path(), at(61)).unwrap();
         assert!(again.has(id(1)) && again.has(id(2)), "after a restart too");
-        again.add(id(3), at(122)).unwrap();
+        again.add(&[id(3)], at(122)).unwrap();
         assert!(!again.has(id(1)));
         assert!(again.has(id(2)) && again.has(id(3)));
     }
@@ -95,7 +100,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("forgotten"), format!("{}\n0000000000", id(1))).unwrap();
         let mut forgotten = Forgotten::open(folder.path(), at(0)).unwrap();
-        forgotten.add(id(2), at(0)).unwrap();
+        forgotten.add(&[id(2)], at(0)).unwrap();
         let again = Forgotten::open(folder.path(), at(0)).unwrap();
         assert!(again.has(id(1)) && again.has(id(2)));
     }

@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Error, record};
+use super::Error;
 
 pub(super) struct Lines {
     path: PathBuf,
@@ -32,17 +32,20 @@ impl Lines {
     /// Replaces the file by one with these lines.
     pub(super) fn rewrite(path: PathBuf, lines: impl Iterator<Item = String>) -> Result<Self, Error> {
         let text: String = lines.flat_map(|line| [line, "\n".to_owned()]).collect();
-        record::replace(&path, text.as_bytes())?;
+        replace(&path, text.as_bytes())?;
         Ok(Lines { end: End::Clean, ..Self::open(path)? })
     }
 
-    /// Appends a line.
-    pub(super) fn append(&mut self, line: &str) -> Result<(), Error> {
-        let before = match self.end {
-            End::Clean => "",
-            End::Torn => "\n",
+    /// Appends lines, by one write.
+    pub(super) fn append(&mut self, lines: impl IntoIterator<Item = String>) -> Result<(), Error> {
+        let mut text = match self.end {
+            End::Clean => String::new(),
+            End::Torn => "\n".to_owned(),
         };
-        let text = format!("{before}{line}\n");
+        for line in lines {
+            text.push_str(&line);
+            text.push('\n');
+        }
         let written = self.file.write_all(text.as_bytes());
         self.end = if written.is_ok() { End::Clean } else { End::Torn };
         written.map_err(Error::io("append to", &self.path))
@@ -56,4 +59,14 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         Err(error) => Err(Error::io("read", path)(error)),
     }
+}
+
+/// Replaces a file by a whole new one.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let fresh = path.with_extension("new");
+    let written = fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
+    written.map_err(|source| {
+        let _ = fs::remove_file(&fresh);
+        Error::io("write", path)(source)
+    })
 }

@@ -1,22 +1,24 @@
 //! What this executor has taken on, on disk: the reason why nothing is lost and nothing runs twice.
 //!
-//! Owns the data folder: `attempts/ID/` with `record` (it has a first line: the attempt was admitted) and the
-//! job's files; the epochs of runs; the ids that were acknowledged. Promises that each
-//! record is there whole or not at all after kill -9, and that it is written before what it stands for happens: before
-//! a process starts, before a report is shown, before an attempt is forgotten. Not fsynced: after a restart of the
-//! *machine* everything admitted and unended counts as lost, and says so. All calls block; none is long.
+//! Owns the data folder: the `log` of all attempts, the places in which they run, the epochs of runs, the ids that were
+//! acknowledged. Promises that each line of the log is there whole or not at all after kill -9, and that it is written
+//! before what it stands for happens: before a process starts, before a report is shown, before an attempt is forgotten.
+//! Not fsynced: after a restart of the *machine* everything admitted and unended counts as lost, and says so. All calls
+//! block; none is long.
 
 mod epochs;
-mod folder;
 mod forgotten;
 mod lines;
 mod lock;
+mod log;
+mod places;
 mod record;
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gorch_schema::work::{Report, Work};
 use gorch_schema::{AttemptId, RunId, Timestamp};
@@ -24,8 +26,10 @@ use gorch_schema::{AttemptId, RunId, Timestamp};
 use crate::process::Process;
 use epochs::Epochs;
 use forgotten::Forgotten;
+use log::Log;
+use places::Places;
 
-pub(crate) use folder::Folder;
+pub(crate) use places::Place;
 
 /// Why the ledger cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -49,35 +53,29 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// A record that holds something else.
-    #[error("`{path}` cannot be read as what this ledger writes")]
+    /// A line that says something else.
+    #[error("a line of attempt {id} cannot be read as what this ledger writes")]
     Unreadable {
-        /// The record.
-        path: PathBuf,
+        /// The attempt.
+        id: AttemptId,
         /// The cause.
         #[source]
         source: serde_json::Error,
     },
-    /// A record that begins somewhere else.
-    #[error("`{path}` does not begin with an admission")]
-    Headless {
-        /// The record.
+    /// A log of a later gorch, or none.
+    #[error("`{path}` begins with `{found}`, expected `{expected}` (is it of a newer gorch-executor?)")]
+    Strange {
+        /// The log.
         path: PathBuf,
-    },
-    /// A record of a later gorch.
-    #[error("`{path}` has version {found}, expected {expected} (was it written by a newer gorch-executor?)")]
-    Version {
-        /// The record.
-        path: PathBuf,
-        /// Its version.
-        found: u64,
+        /// Its first line.
+        found: String,
         /// Ours.
-        expected: u32,
+        expected: &'static str,
     },
 }
 
 impl Error {
-    fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
         let path = path.to_owned();
         move |source| Error::Io { what, path, source }
     }
@@ -104,6 +102,8 @@ pub(crate) struct Found {
     pub(crate) id: AttemptId,
     /// `None` where it cannot be read.
     pub(crate) work: Option<Work>,
+    /// Where it ran.
+    pub(crate) place: Option<u32>,
     pub(crate) at: FoundAt,
 }
 
@@ -123,43 +123,68 @@ pub(crate) enum FoundAt {
 /// The open ledger; while it lives, no other executor can open it.
 pub(crate) struct Ledger {
     data: PathBuf,
-    attempts: PathBuf,
     boot: String,
+    log: Mutex<Log>,
+    places: Places,
     epochs: Mutex<Epochs>,
     forgotten: Mutex<Forgotten>,
     _lock: lock::Lock,
 }
 
+/// Free places that are kept for the next attempts.
+const PLACES: usize = 256;
+
 impl Ledger {
     /// Opens, or makes, the ledger of a data folder, and tells what is in it, oldest admission first.
     pub(crate) fn open(data: &Path, now: Timestamp) -> Result<(Self, Machine, Vec<Found>), Error> {
-        record::make_private_folder(data)?;
+        places::make_private_folder(data).map_err(Error::io("create the folder", data))?;
         let lock = lock::Lock::take(data)?;
-        let attempts = data.join("attempts");
-        record::make_private_folder(&attempts)?;
         let (machine, boot) = since_last_time(data)?;
         let epochs = Epochs::open(data.join("epochs"), now)?;
         let forgotten = Forgotten::open(data, now)?;
-        let found = Self::found(&attempts, &forgotten)?;
-        let (epochs, forgotten) = (Mutex::new(epochs), Mutex::new(forgotten));
-        let ledger = Ledger { data: data.to_owned(), attempts, boot, epochs, forgotten, _lock: lock };
+        let mut order = Vec::new();
+        let mut held: BTreeMap<AttemptId, Option<Found>> = BTreeMap::new();
+        let mut log = Log::open(data.join("log"), |id, text| {
+            let found = held.entry(id).or_insert_with(|| {
+                order.push(id);
+                None
+            });
+            record::read(found, id, text)
+        })?;
+        let found: Vec<Found> = order.iter().filter_map(|id| held.get_mut(id)?.take()).collect();
+        // Forgetting was cut short between its two lines.
+        let (gone, found): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| forgotten.has(found.id));
+        log.append(&gone.iter().map(|found| record::forgotten(found.id)).collect::<Vec<_>>())?;
+        let used: HashSet<u32> = found.iter().filter_map(|found| found.place).collect();
+        let places = Places::open(data.join("places"), &used, PLACES)?;
+        let (log, epochs, forgotten) = (Mutex::new(log), Mutex::new(epochs), Mutex::new(forgotten));
+        let ledger = Ledger { data: data.to_owned(), boot, log, places, epochs, forgotten, _lock: lock };
         Ok((ledger, machine, found))
     }
 
     /// Everything found has been dealt with: from now on the ledger speaks of this start of the machine.
     pub(crate) fn settle(&self) -> Result<(), Error> {
-        record::replace(&self.data.join("boot"), self.boot.as_bytes())
+        lines::replace(&self.data.join("boot"), self.boot.as_bytes())
     }
 
-    /// Where an attempt's files are.
-    pub(crate) fn folder(&self, id: AttemptId) -> Folder {
-        Folder::of(&self.attempts, id)
+    /// A place for a job that is about to start.
+    pub(crate) fn place(&self) -> Result<Place, Error> {
+        self.places.take()
+    }
+
+    /// The place of an attempt that was found.
+    pub(crate) fn found_place(&self, number: u32) -> Place {
+        self.places.adopt(number)
+    }
+
+    /// Nobody needs this place any more.
+    pub(crate) fn give_back(&self, place: Arc<Place>) {
+        self.places.give_back(place);
     }
 
     /// Refuses an epoch older than the highest known of its run; writes down a higher one.
     pub(crate) fn fence(&self, run: RunId, epoch: u64, now: Timestamp) -> Result<Result<(), Stale>, Error> {
-        let attempts = &self.attempts;
-        locked(&self.epochs).fence(run, epoch, now, || Ok(names(attempts)?.map(|(id, _)| id.run).collect()))
+        locked(&self.epochs).fence(run, epoch, now, || Ok(locked(&self.log).runs()))
     }
 
     /// Was it acknowledged (or given up before it came)?
@@ -167,83 +192,51 @@ impl Ledger {
         locked(&self.forgotten).has(id)
     }
 
-    /// Writes down that this work was taken on. What is half written after an error does not count, and is removed.
-    pub(crate) fn admit(&self, work: &Work) -> Result<(), Error> {
-        let folder = self.folder(work.attempt);
-        let written = record::make_private_folder(folder.root()).and_then(|()| record::admit(&folder, work));
-        if written.is_err() {
-            // Nothing to be done about a second error; opening the ledger tidies up as well.
-            let _ = fs::remove_dir_all(folder.root());
-        }
-        written
+    /// Writes down that these were taken on: all of them, or, after an error, none.
+    pub(crate) fn admit(&self, works: &[&Work]) -> Result<(), Error> {
+        let lines: Vec<_> = works.iter().map(|work| record::admitted(work)).collect();
+        locked(&self.log).append(&lines)
     }
 
     /// Writes down that its process is about to start.
-    pub(crate) fn starting(&self, id: AttemptId, since: Timestamp) -> Result<(), Error> {
-        record::start(&self.folder(id), since)
+    pub(crate) fn starting(&self, id: AttemptId, since: Timestamp, place: &Place) -> Result<(), Error> {
+        locked(&self.log).append(&[record::started(id, since, place.number())])
     }
 
     /// Writes down which process it is.
     pub(crate) fn started(&self, id: AttemptId, process: Process) -> Result<(), Error> {
-        record::name(&self.folder(id), process)
+        locked(&self.log).append(&[record::process(id, process)])
     }
 
     /// Writes the report down.
     pub(crate) fn end(&self, id: AttemptId, report: &Report) -> Result<(), Error> {
-        record::end(&self.folder(id), report)
+        locked(&self.log).append(&[record::ended(id, report)])
     }
 
     /// Reads the report of an ended attempt again; `None` if it is gone.
     pub(crate) fn report(&self, id: AttemptId) -> Result<Option<Box<Report>>, Error> {
-        record::report(&self.folder(id))
+        let lines = locked(&self.log).lines(id)?;
+        Ok(record::report(&lines))
     }
 
-    /// Forgets an attempt, and remembers for an hour at least that it did. The job's files go first: they make room
-    /// for the one line that must be written before the record goes.
-    pub(crate) fn forget(&self, id: AttemptId, now: Timestamp) -> Result<(), Error> {
-        let folder = self.folder(id);
-        folder.remove_streams();
-        locked(&self.forgotten).add(id, now)?;
-        match fs::remove_dir_all(folder.root()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::io("remove the attempt's folder", folder.root())(error))
-            }
-            Ok(()) | Err(_) => Ok(()),
-        }
+    /// Forgets attempts, and remembers for an hour at least that it did: all of them, or, after an error, none. Where
+    /// the disk is full, their jobs' files make room.
+    pub(crate) fn forget(&self, ids: &[AttemptId], places: &[&Place], now: Timestamp) -> Result<(), Error> {
+        let lines: Vec<_> = ids.iter().map(|id| record::forgotten(*id)).collect();
+        let write = || {
+            locked(&self.forgotten).add(ids, now)?;
+            locked(&self.log).append(&lines)
+        };
+        write().or_else(|_| {
+            places.iter().for_each(|place| place.empty());
+            write()
+        })
     }
 
     /// Remembers that an attempt that never came must not run if it comes late.
     pub(crate) fn renounce(&self, id: AttemptId, now: Timestamp) -> Result<(), Error> {
-        locked(&self.forgotten).add(id, now)
+        locked(&self.forgotten).add(&[id], now)
     }
-
-    fn found(attempts: &Path, forgotten: &Forgotten) -> Result<Vec<Found>, Error> {
-        let mut all = Vec::new();
-        for (id, path) in names(attempts)? {
-            let folder = Folder::of(attempts, id);
-            // The first line of one that waits is its last: the file's time is that of its admission.
-            let admitted = fs::metadata(folder.record()).and_then(|facts| facts.modified()).ok();
-            let found = match record::read(&folder, id) {
-                Ok(found) => found,
-                Err(error) => Some(Found { id, work: None, at: FoundAt::Unreadable(error) }),
-            };
-            match found {
-                Some(found) if !forgotten.has(id) => all.push((admitted, found)),
-                // Admission was cut short, so nobody was told that it was admitted; or forgetting was.
-                Some(_) | None => {
-                    fs::remove_dir_all(&path).map_err(Error::io("remove the half-written attempt", &path))?;
-                }
-            }
-        }
-        all.sort_by_key(|(admitted, found)| (*admitted, found.id));
-        Ok(all.into_iter().map(|(_, found)| found).collect())
-    }
-}
-
-/// The attempts that have a folder. Whatever else lies there is not ours, and is left alone.
-fn names(attempts: &Path) -> Result<impl Iterator<Item = (AttemptId, PathBuf)>, Error> {
-    let entries = fs::read_dir(attempts).map_err(Error::io("list", attempts))?;
-    Ok(entries.flatten().filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path()))))
 }
 
 fn since_last_time(data: &Path) -> Result<(Machine, String), Error> {

@@ -1,149 +1,107 @@
-//! The record of one attempt: a file that grows by a line at each stage.
+//! What the lines of the log say of an attempt: one at each stage.
 //!
-//! Owns the format: one JSON object per line, in the order in which things happened. Promises that a line counts whole
-//! or not at all: one that was cut short by a kill or a full disk is passed over, and the next one begins on a line of
-//! its own. One file for all stages, because making and removing files is what an attempt costs most.
+//! Owns their format, JSON. Promises that what cannot be read of one attempt spoils no other.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
-
-use gorch_schema::Timestamp;
 use gorch_schema::work::{Report, Work};
+use gorch_schema::{AttemptId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Folder, Found, FoundAt};
+use super::log::{Line, Rank};
+use super::{Error, Found, FoundAt};
 use crate::process::Process;
-
-/// The version of the format, which the first line carries.
-const VERSION: u32 = 1;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Line {
-    Admitted { version: u32, work: Box<Work> },
-    Started { since: Timestamp },
+enum Stage {
+    Admitted(Box<Work>),
+    Started { since: Timestamp, place: u32 },
     Process(Process),
     Ended(Box<Report>),
+    Forgotten,
 }
 
 /// The same for writing, which borrows what may be large.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Written<'a> {
-    Admitted { version: u32, work: &'a Work },
-    Started { since: Timestamp },
+    Admitted(&'a Work),
+    Started { since: Timestamp, place: u32 },
     Process(Process),
     Ended(&'a Report),
+    Forgotten,
 }
 
-/// Makes the record. Until this returns, the attempt was not admitted.
-pub(super) fn admit(folder: &Folder, work: &Work) -> Result<(), Error> {
-    append(folder, &Written::Admitted { version: VERSION, work })
+/// It was taken on.
+pub(super) fn admitted(work: &Work) -> Line {
+    line(work.attempt, &Written::Admitted(work), Rank::Living)
 }
 
-pub(super) fn start(folder: &Folder, since: Timestamp) -> Result<(), Error> {
-    append(folder, &Written::Started { since })
+/// Its process is about to start, in this place.
+pub(super) fn started(attempt: AttemptId, since: Timestamp, place: u32) -> Line {
+    line(attempt, &Written::Started { since, place }, Rank::Living)
 }
 
-pub(super) fn name(folder: &Folder, process: Process) -> Result<(), Error> {
-    append(folder, &Written::Process(process))
+/// Which process it is.
+pub(super) fn process(attempt: AttemptId, process: Process) -> Line {
+    line(attempt, &Written::Process(process), Rank::Living)
 }
 
-pub(super) fn end(folder: &Folder, report: &Report) -> Result<(), Error> {
-    append(folder, &Written::Ended(report))
+/// It is over.
+pub(super) fn ended(attempt: AttemptId, report: &Report) -> Line {
+    line(attempt, &Written::Ended(report), Rank::Living)
 }
 
-/// The report, if there is one.
-pub(super) fn report(folder: &Folder) -> Result<Option<Box<Report>>, Error> {
-    let Some(text) = text(folder)? else { return Ok(None) };
-    Ok(text.lines().rev().find_map(|line| match serde_json::from_str(line) {
-        Ok(Line::Ended(report)) => Some(report),
-        Ok(Line::Admitted { .. } | Line::Started { .. } | Line::Process(_)) | Err(_) => None,
-    }))
+/// Its report is durable elsewhere.
+pub(super) fn forgotten(attempt: AttemptId) -> Line {
+    line(attempt, &Written::Forgotten, Rank::Last)
 }
 
-/// All that the record says; `None` where the admission was cut short, so that nobody was told of it.
-pub(super) fn read(folder: &Folder, id: gorch_schema::AttemptId) -> Result<Option<Found>, Error> {
-    let Some(text) = text(folder)? else { return Ok(None) };
-    let Some((first, rest)) = text.split_once('\n') else { return Ok(None) };
-    let mut found = match admission(folder, first) {
-        Ok(work) => Found { id, work: Some(work), at: FoundAt::Waiting },
-        Err(error) => Found { id, work: None, at: FoundAt::Unreadable(error) },
+fn line(attempt: AttemptId, stage: &Written<'_>, rank: Rank) -> Line {
+    // Every map in it has text for keys: that cannot fail.
+    let text = serde_json::to_vec(stage).unwrap_or_default();
+    Line { attempt, text, rank }
+}
+
+/// One line that was read: what is known of the attempt by then. Tells whether it was the last.
+pub(super) fn read(found: &mut Option<Found>, id: AttemptId, text: &[u8]) -> Rank {
+    let stage = match serde_json::from_slice(text) {
+        Ok(stage) => stage,
+        Err(source) => {
+            // If it was its admission, nothing is known of the work; if it was another, so much is lost.
+            found.get_or_insert(Found {
+                id,
+                work: None,
+                place: None,
+                at: FoundAt::Unreadable(Error::Unreadable { id, source }),
+            });
+            return Rank::Living;
+        }
     };
-    // What cannot be read was never finished: it counts as not there.
-    for line in rest.lines().filter_map(|line| serde_json::from_str(line).ok()) {
-        match (line, &mut found.at) {
-            (Line::Ended(report), at) => *at = FoundAt::Ended(report),
-            (Line::Started { since }, at @ FoundAt::Waiting) => *at = FoundAt::Started { since, process: None },
-            (Line::Process(which), FoundAt::Started { process, .. }) => *process = Some(which),
-            (Line::Admitted { .. } | Line::Started { .. } | Line::Process(_), _) => {}
+    match (stage, found) {
+        (Stage::Forgotten, found) => {
+            *found = None;
+            return Rank::Last;
         }
-    }
-    Ok(Some(found))
-}
-
-/// The version before the rest: a line of another version need not be readable as one of this.
-fn admission(folder: &Folder, line: &str) -> Result<Work, Error> {
-    let path = folder.record();
-    let unreadable = |source| Error::Unreadable { path: path.clone(), source };
-    let any: serde_json::Value = serde_json::from_str(line).map_err(unreadable)?;
-    match any["admitted"]["version"].as_u64() {
-        Some(version) if version != u64::from(VERSION) => {
-            Err(Error::Version { path, found: version, expected: VERSION })
+        (Stage::Admitted(work), found @ None) => {
+            *found = Some(Found { id, work: Some(*work), place: None, at: FoundAt::Waiting });
         }
-        Some(_) | None => match serde_json::from_value(any).map_err(unreadable)? {
-            Line::Admitted { version: VERSION, work } => Ok(*work),
-            Line::Admitted { .. } | Line::Started { .. } | Line::Process(_) | Line::Ended(_) => {
-                Err(Error::Headless { path })
-            }
-        },
-    }
-}
-
-fn text(folder: &Folder) -> Result<Option<String>, Error> {
-    let path = folder.record();
-    match fs::read(&path) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("read", &path)(error)),
-    }
-}
-
-fn append(folder: &Folder, line: &Written<'_>) -> Result<(), Error> {
-    let path = folder.record();
-    let mut options = OpenOptions::new();
-    options.append(true).mode(0o600);
-    let mut text = match line {
-        Written::Admitted { .. } => {
-            options.create_new(true);
-            Vec::new()
+        (Stage::Ended(report), Some(found)) => found.at = FoundAt::Ended(report),
+        (Stage::Started { since, place }, Some(found)) if matches!(found.at, FoundAt::Waiting) => {
+            found.place = Some(place);
+            found.at = FoundAt::Started { since, process: None };
         }
-        // Whether the line before was finished is not known; a blank line costs nothing.
-        Written::Started { .. } | Written::Process(_) | Written::Ended(_) => vec![b'\n'],
-    };
-    let encoded = serde_json::to_writer(&mut text, line).map_err(io::Error::from);
-    text.push(b'\n');
-    encoded
-        .and_then(|()| options.open(&path))
-        .and_then(|mut file| file.write_all(&text))
-        .map_err(Error::io("write", &path))
+        (Stage::Process(which), Some(Found { at: FoundAt::Started { process, .. }, .. })) => *process = Some(which),
+        (Stage::Admitted(_) | Stage::Started { .. } | Stage::Process(_) | Stage::Ended(_), _) => {}
+    }
+    Rank::Living
 }
 
-/// Replaces a file by a whole new one.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let fresh = path.with_extension("new");
-    let written = fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
-    written.map_err(|source| {
-        let _ = fs::remove_file(&fresh);
-        Error::io("write", path)(source)
+/// The report among an attempt's lines.
+pub(super) fn report(lines: &[Vec<u8>]) -> Option<Box<Report>> {
+    lines.iter().rev().find_map(|line| match serde_json::from_slice(line) {
+        Ok(Stage::Ended(report)) => Some(report),
+        Ok(Stage::Admitted(_) | Stage::Started { .. } | Stage::Process(_) | Stage::Forgotten) | Err(_) => None,
     })
-}
-
-/// Makes a folder that only its owner can look into, unless it is there.
-pub(super) fn make_private_folder(path: &Path) -> Result<(), Error> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::io("create the folder", path))
 }
 
 #[cfg(test)]
@@ -160,73 +118,48 @@ mod tests {
         .unwrap()
     }
 
-    fn report() -> Report {
-        serde_json::from_value(json!({"result": AttemptResult::cancelled(), "ended": 7})).unwrap()
-    }
-
-    fn read_in(folder: &Folder) -> Option<Found> {
-        read(folder, work().attempt).unwrap()
-    }
-
-    /// A whole record, and its folder.
-    fn written() -> (tempfile::TempDir, Folder, String) {
-        let root = tempfile::tempdir().unwrap();
-        let folder = Folder::of(root.path(), work().attempt);
-        fs::create_dir(folder.root()).unwrap();
-        admit(&folder, &work()).unwrap();
-        start(&folder, Timestamp::from_millis(5)).unwrap();
-        name(&folder, Process { pid: 8, start: 9 }).unwrap();
-        end(&folder, &report()).unwrap();
-        let text = fs::read_to_string(folder.record()).unwrap();
-        (root, folder, text)
+    fn lines() -> Vec<Line> {
+        let (work, id) = (work(), work().attempt);
+        let report = serde_json::from_value(json!({"result": AttemptResult::cancelled(), "ended": 7})).unwrap();
+        vec![
+            admitted(&work),
+            started(id, Timestamp::from_millis(5), 4),
+            process(id, Process { pid: 8, start: 9 }),
+            ended(id, &report),
+            forgotten(id),
+        ]
     }
 
     #[test]
-    fn a_record_cut_anywhere_tells_of_the_last_whole_stage() {
-        let (_root, folder, text) = written();
+    fn each_line_tells_of_its_stage() {
+        let mut found = None;
         let mut seen = Vec::new();
-        for length in 0..=text.len() {
-            fs::write(folder.record(), &text[..length]).unwrap();
-            let stage = match read_in(&folder) {
+        for line in lines() {
+            assert_eq!(read(&mut found, line.attempt, &line.text), line.rank);
+            seen.push(match &found {
                 None => "nothing",
                 Some(Found { work: None, .. }) => panic!("the work was admitted"),
                 Some(Found { at: FoundAt::Waiting, .. }) => "waiting",
                 Some(Found { at: FoundAt::Started { process: None, .. }, .. }) => "started",
-                Some(Found { at: FoundAt::Started { process: Some(_), .. }, .. }) => "named",
+                Some(Found { at: FoundAt::Started { process: Some(_), .. }, place: Some(4), .. }) => "named",
+                Some(Found { at: FoundAt::Started { .. }, .. }) => panic!("its place was written"),
                 Some(Found { at: FoundAt::Ended(_), .. }) => "ended",
                 Some(Found { at: FoundAt::Unreadable(error), .. }) => panic!("{error}"),
-            };
-            seen.push(stage);
+            });
         }
-        seen.dedup();
-        assert_eq!(seen, ["nothing", "waiting", "started", "named", "ended"]);
+        assert_eq!(seen, ["waiting", "started", "named", "ended", "nothing"]);
     }
 
     #[test]
-    fn a_torn_line_does_not_spoil_the_next() {
-        let (_root, folder, text) = written();
-        let torn = &text[..text.find("ended").unwrap()];
-        fs::write(folder.record(), torn).unwrap();
-        end(&folder, &report()).unwrap();
-        assert_eq!(super::report(&folder).unwrap().unwrap().as_ref(), &report());
-        assert!(matches!(read_in(&folder).unwrap().at, FoundAt::Ended(_)));
-    }
-
-    #[test]
-    fn the_record_of_version_1_stays_readable() {
-        let (_root, folder, text) = written();
+    fn the_lines_of_version_1_stay_as_they_are() {
+        let text: Vec<String> = lines().into_iter().map(|line| String::from_utf8(line.text).unwrap()).collect();
         let golden = "\
-{\"admitted\":{\"version\":1,\"work\":{\"attempt\":\"0000000000000000000000000000000a.3.1.0.2\",\"epoch\":1,\
-\"node\":\"n\",\"engine\":\"shell\",\"artifact\":\"true\",\"args\":[],\"env\":{},\"input\":null,\"outputs\":[],\
-\"timeout\":null,\"idempotent\":false}}}
-
-{\"started\":{\"since\":5}}
-
+{\"admitted\":{\"attempt\":\"0000000000000000000000000000000a.3.1.0.2\",\"epoch\":1,\"node\":\"n\",\"engine\":\"shell\",\
+\"artifact\":\"true\",\"args\":[],\"env\":{},\"input\":null,\"outputs\":[],\"timeout\":null,\"idempotent\":false}}
+{\"started\":{\"since\":5,\"place\":4}}
 {\"process\":{\"pid\":8,\"start\":9}}
-
 {\"ended\":{\"result\":{\"outcome\":\"cancelled\"},\"ended\":7,\"logs\":{\"stdout\":{},\"stderr\":{}}}}
-";
-        assert_eq!(text, golden);
-        assert_eq!(read_in(&folder).unwrap().work, Some(work()));
+\"forgotten\"";
+        assert_eq!(text.join("\n"), golden);
     }
 }

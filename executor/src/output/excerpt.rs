@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 
 use gorch_schema::work::Excerpt;
 
-use crate::ledger::Folder;
+use crate::ledger::Place;
 
 /// How much of the end of standard error a failure's message looks at.
 const LAST: u64 = 4 * 1024;
@@ -32,8 +32,8 @@ pub(super) fn of(file: &File, limit: u64) -> io::Result<Excerpt> {
 }
 
 /// The last line of standard error that says something, cut.
-pub(crate) fn last_line(folder: &Folder) -> Option<String> {
-    let file = super::open(&folder.stderr()).ok()?;
+pub(crate) fn last_line(place: &Place) -> Option<String> {
+    let file = super::open(&place.stderr()).ok()?;
     let length = file.metadata().ok()?.len();
     let bytes = read(&file, length.saturating_sub(LAST), LAST).ok()?;
     let text = text(&bytes[whole_start(&bytes)..]);

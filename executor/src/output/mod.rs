@@ -17,7 +17,7 @@ use gorch_schema::work::{Logs, Work};
 use rustix::fs::{Mode, OFlags};
 use serde_json::{Map, Value};
 
-use crate::ledger::Folder;
+use crate::ledger::Place;
 
 pub(crate) use excerpt::last_line;
 pub(crate) use follow::{Stream, follow};
@@ -40,16 +40,21 @@ pub(crate) struct Collected {
     pub trouble: Option<BadOutput>,
 }
 
+/// The outputs of a job that gave none itself.
+pub(crate) fn nothing(exit: Option<i32>) -> Map<String, Value> {
+    exit.map(|exit| (EXIT_CODE.to_owned(), exit.into())).into_iter().collect()
+}
+
 /// Gathers the outputs: `$GORCH_OUTPUT` over the lines of standard output. Reads all of both.
-pub(crate) fn collect(folder: &Folder, work: &Work, exit: Option<i32>) -> Collected {
+pub(crate) fn collect(place: &Place, work: &Work, exit: Option<i32>) -> Collected {
     let wanted: BTreeSet<&str> =
         work.outputs.iter().map(String::as_str).chain(ALWAYS).filter(|name| *name != EXIT_CODE).collect();
     let printed: BTreeMap<String, String> =
-        open(&folder.stdout()).and_then(|file| printed::scan(file, &wanted)).unwrap_or_default();
+        open(&place.stdout()).and_then(|file| printed::scan(file, &wanted)).unwrap_or_default();
     let mut output: Map<String, Value> =
         printed.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
     let mut dropped = Vec::new();
-    let trouble = match given::read(&folder.output()) {
+    let trouble = match given::read(&place.output()) {
         Ok(given) => {
             for (name, value) in given {
                 if wanted.contains(name.as_str()) {
@@ -69,9 +74,9 @@ pub(crate) fn collect(folder: &Folder, work: &Work, exit: Option<i32>) -> Collec
 }
 
 /// Head and tail of both streams, up to `limit` bytes each. A stream that cannot be read is empty.
-pub(crate) fn excerpts(folder: &Folder, limit: u64) -> Logs {
+pub(crate) fn excerpts(place: &Place, limit: u64) -> Logs {
     let of = |path: &Path| open(path).and_then(|file| excerpt::of(&file, limit)).unwrap_or_default();
-    Logs { stdout: of(&folder.stdout()), stderr: of(&folder.stderr()) }
+    Logs { stdout: of(&place.stdout()), stderr: of(&place.stderr()) }
 }
 
 /// Opens a file that a job may have tampered with: never waits, never follows a link, takes only plain files.

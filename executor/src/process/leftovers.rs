@@ -17,6 +17,9 @@ use super::tree::Tree;
 /// Younger than this, ids cannot have gone round since the attempt started.
 const YOUNG: Duration = Duration::from_secs(1);
 
+/// So many ids are looked at one by one.
+const GLANCE: i32 = 16;
+
 /// What becomes of a child of ours that no environment and no process group connects to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -38,6 +41,17 @@ pub(crate) fn leftovers(tree: &Tree, age: Duration, strays: Strays) -> Vec<Proce
             return living;
         }
     }
+}
+
+/// Is it certain, at a glance, that a young attempt has left nothing behind? No process id was given out since its own,
+/// but to main processes of other attempts and to processes that are gone.
+pub(crate) fn is_alone(tree: &Tree, age: Duration) -> bool {
+    let (Some(leader), Some(last)) = (tree.leader, proc::last_pid()) else { return false };
+    let since = last - leader.pid;
+    age < YOUNG
+        && (0..=GLANCE).contains(&since)
+        && (leader.pid + 1..=last)
+            .all(|pid| mains::is_main(pid) || proc::stat(pid).is_none_or(|stat| !is_orphan(&stat)))
 }
 
 /// Reaps dead orphans of long jobs, at most once a second, and only when a child has ended.

@@ -5,7 +5,7 @@
 //! its attempt's whole tree is gone.
 
 use std::io;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
 
 use gorch_schema::AttemptId;
 use rustix::process::{Pid, WaitOptions, waitpid};
@@ -13,6 +13,10 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 use super::proc::{self, Process};
 
 static MAINS: LazyLock<Mutex<Register>> = LazyLock::new(Mutex::default);
+
+/// Held for reading while a child is made and entered, for writing by whoever asks whose an unknown child is. Many may
+/// spawn at once; the register itself is never locked for as long as that takes.
+static SPAWNING: RwLock<()> = RwLock::new(());
 
 #[derive(Default)]
 struct Register {
@@ -39,17 +43,20 @@ pub(crate) struct Main {
 }
 
 impl Main {
-    /// Spawns and registers in one stroke, so that nobody can take the new child for an orphan.
+    /// Spawns and registers so that nobody can take the new child for an orphan.
     pub(crate) fn spawn<C>(
         attempt: AttemptId,
         spawn: impl FnOnce() -> io::Result<(C, Option<u32>)>,
     ) -> io::Result<(Main, C)> {
-        let mut register = register();
+        let _spawning = SPAWNING.read().unwrap_or_else(PoisonError::into_inner);
+        // Inherited by the child: setuid programs gain nothing. Given up by this thread for good, without any code
+        // between fork and exec, so that std keeps its posix_spawn path.
+        rustix::thread::set_no_new_privs(true)?;
         let (child, pid) = spawn()?;
         let pid = pid.and_then(|pid| i32::try_from(pid).ok()).ok_or(io::ErrorKind::NotFound)?;
         // Not reaped yet, so it is there, as a zombie at least.
         let process = proc::stat(pid).map_or(Process { pid, start: 0 }, |stat| stat.process);
-        register.mains.push(Row { process, attempt, is_over: false });
+        register().mains.push(Row { process, attempt, is_over: false });
         Ok((Main { process }, child))
     }
 
@@ -82,8 +89,19 @@ pub(crate) enum Owner {
     Stray,
 }
 
+/// Waits until every child that is there by now is entered.
+fn until_entered() {
+    drop(SPAWNING.write().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// Is this the id of a main process whose end the runtime has not seen?
+pub(crate) fn is_main(pid: i32) -> bool {
+    register().mains.iter().any(|row| row.process.pid == pid && !row.is_over)
+}
+
 /// Whose is this child of ours, and may its owner still be running?
 pub(crate) fn owner_of(stat: &proc::Stat) -> Owner {
+    until_entered();
     let register = register();
     if register.mains.iter().any(|row| row.process == stat.process && !row.is_over) {
         return Owner::Itself;
@@ -113,6 +131,7 @@ pub(crate) fn reaped() -> u64 {
 
 /// Reaps a dead orphan, unless it is a main process after all.
 pub(crate) fn reap(process: Process) {
+    until_entered();
     let mut register = register();
     let is_main = register.mains.iter().any(|row| row.process.pid == process.pid && !row.is_over);
     let is_orphan = proc::stat(process.pid)

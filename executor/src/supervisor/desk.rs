@@ -18,6 +18,8 @@ pub(super) struct Desk {
     pub(super) queue: VecDeque<Arc<Held>>,
     /// How many slots are taken.
     pub(super) running: usize,
+    /// How many attempts have begun and are not reported yet; some of them have left their slots.
+    pub(super) open: usize,
     pub(super) doors: Doors,
 }
 
@@ -76,8 +78,15 @@ impl Desk {
             return None;
         }
         let next = self.queue.pop_front()?;
-        self.running += 1;
+        self.occupy(&next);
         Some(next)
+    }
+
+    /// It begins: it takes a slot, whether there is one or not.
+    pub(super) fn occupy(&mut self, held: &Held) {
+        self.running += 1;
+        self.open += 1;
+        held.take_slot();
     }
 
     /// Takes one out of the queue. Was it there?

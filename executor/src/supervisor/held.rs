@@ -3,6 +3,7 @@
 //! Owns where it stands and the way to stop it. Promises that it moves forward only: admitting, waiting, running,
 //! ended. Holds large reports on disk, not here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use gorch_schema::work::{Report, Work};
 use gorch_schema::{AttemptId, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::ledger::Place;
 
 /// A report with more log than this is read from the ledger each time it is asked for.
 const SMALL: usize = 16 * 1024;
@@ -25,6 +28,10 @@ pub(super) struct Held {
     why: OnceLock<Halt>,
     /// Who wants to hear of its end.
     followers: Mutex<Vec<Follower>>,
+    /// Where it runs or ran, once it has started.
+    place: OnceLock<Arc<Place>>,
+    /// Does it take one of the slots?
+    has_slot: AtomicBool,
 }
 
 /// Where the id of an attempt that has ended is sent to.
@@ -64,7 +71,27 @@ impl Held {
     pub(super) fn new(id: AttemptId, work: Option<Arc<Work>>, progress: Progress) -> Arc<Self> {
         let (progress, _) = watch::channel(progress);
         let (stop, why, followers) = (CancellationToken::new(), OnceLock::new(), Mutex::default());
-        Arc::new(Held { id, work, progress, stop, why, followers })
+        let (place, has_slot) = (OnceLock::new(), AtomicBool::new(false));
+        Arc::new(Held { id, work, progress, stop, why, followers, place, has_slot })
+    }
+
+    pub(super) fn place(&self) -> Option<&Arc<Place>> {
+        self.place.get()
+    }
+
+    /// It runs here from now on. An attempt has one place in its life.
+    pub(super) fn settle_in(&self, place: Place) -> &Arc<Place> {
+        self.place.get_or_init(|| Arc::new(place))
+    }
+
+    /// It takes a slot.
+    pub(super) fn take_slot(&self) {
+        self.has_slot.store(true, Ordering::Relaxed);
+    }
+
+    /// It needs no slot any more. Tells whether it had one.
+    pub(super) fn leave_slot(&self) -> bool {
+        self.has_slot.swap(false, Ordering::Relaxed)
     }
 
     /// Has its end told, at once if it has ended.

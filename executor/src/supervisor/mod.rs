@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
 use crate::driver::{DRIVERS, Driver, Settings};
-use crate::ledger::{Folder, Ledger};
+use crate::ledger::{Ledger, Place};
 use desk::{Desk, Doors, Reserved};
 use held::{Ended, Halt, Held, Progress, is_same};
 
@@ -168,31 +168,54 @@ impl Supervisor {
 
     /// The same for many at once; blocks shortly. One answer each, in order.
     fn forget(&self, acknowledged: &[Fenced]) -> Vec<Result<(), Refusal>> {
-        let answers = acknowledged.iter().map(|Fenced { attempt, epoch }| {
-            let id = *attempt;
-            self.fence(id, *epoch)?;
-            let held = match self.find(id) {
-                Ok(held) => held,
-                Err(_) => return Ok(self.ledger.renounce(id, now())?),
-            };
-            if !held.progress.borrow().is_ended() {
-                return Err(Refusal::NotEnded { id });
+        let mut gone = Vec::new();
+        let mut answers: Vec<Result<(), Refusal>> = Vec::with_capacity(acknowledged.len());
+        for Fenced { attempt: id, epoch } in acknowledged {
+            let looked = self.fence(*id, *epoch).and_then(|()| match self.find(*id) {
+                Ok(held) if held.progress.borrow().is_ended() => {
+                    gone.push((answers.len(), held));
+                    Ok(())
+                }
+                Ok(_) => Err(Refusal::NotEnded { id: *id }),
+                Err(_) => Ok(self.ledger.renounce(*id, now())?),
+            });
+            answers.push(looked);
+        }
+        let ids: Vec<AttemptId> = gone.iter().map(|(_, held)| held.id).collect();
+        let places: Vec<&Place> = gone.iter().filter_map(|(_, held)| held.place().map(|place| &**place)).collect();
+        match self.ledger.forget(&ids, &places, now()) {
+            Ok(()) => {
+                for (_, held) in gone {
+                    self.desk().remove(held.id);
+                    debug!(self.log, "attempt forgotten"; "attempt" => %held.id);
+                    let place = held.place().cloned();
+                    drop(held);
+                    if let Some(place) = place {
+                        self.ledger.give_back(place);
+                    }
+                }
             }
-            self.ledger.forget(id, now())?;
-            self.desk().remove(id);
-            debug!(self.log, "attempt forgotten"; "attempt" => %id);
-            Ok(())
-        });
-        let answers = answers.collect();
+            Err(error) => {
+                let error = Arc::new(error);
+                for (at, _) in gone {
+                    answers[at] = Err(Refusal::Ledger(Arc::clone(&error)));
+                }
+            }
+        }
         self.changed.notify_waiters();
         answers
     }
 
-    /// An attempt's files, and its end (or this executor's) as something to wait for.
-    pub(crate) fn files(&self, id: AttemptId) -> Result<(Folder, impl Future<Output = ()> + Send + use<>), Refusal> {
+    /// An attempt's files, if it has begun, and its end (or this executor's) as something to wait for.
+    pub(crate) fn files(
+        &self,
+        id: AttemptId,
+    ) -> Result<(Option<Arc<Place>>, impl Future<Output = ()> + Send + use<>), Refusal> {
         let held = self.find(id)?;
-        let (folder, closing) = (self.ledger.folder(id), self.closing.clone());
-        Ok((folder, async move {
+        let (place, closing) = (held.place().cloned(), self.closing.clone());
+        // Whoever reads them late must not find those of the next attempt.
+        place.iter().for_each(|place| place.share());
+        Ok((place, async move {
             closing.run_until_cancelled(held.wait_for(Progress::is_ended)).await;
         }))
     }
@@ -221,7 +244,7 @@ impl Supervisor {
     /// Lets running attempts end by themselves until the deadline, then stops them.
     pub(crate) async fn drain(&self, deadline: Instant) {
         self.close_doors();
-        let idle = || self.desk().running == 0;
+        let idle = || self.desk().open == 0;
         if timeout_at(deadline, self.until(idle)).await.is_err() {
             self.desk().held(|_| true).iter().for_each(|held| held.halt(Halt::Leaving));
             self.until(idle).await;
@@ -265,24 +288,29 @@ impl Supervisor {
     /// Everything that makes reserved attempts ones that were taken on, and queues them; blocks shortly. One answer
     /// each, in order.
     fn write_down(&self, reserved: &[Arc<Held>]) -> Vec<Result<(), Refusal>> {
-        let answers = reserved.iter().map(|held| {
-            let id = held.id;
-            let work = held.work.as_ref().ok_or(Refusal::Broken { id })?;
-            let written = self.fence(id, work.epoch).and_then(|()| {
-                if self.ledger.is_forgotten(id) {
-                    return Err(Refusal::Forgotten { id });
-                }
-                Ok(self.ledger.admit(work)?)
-            });
-            match written {
-                Ok(()) => {
-                    debug!(self.log, "attempt admitted"; "attempt" => %id, "node" => &work.node);
+        let checked: Vec<Result<&Work, Refusal>> = reserved
+            .iter()
+            .map(|held| {
+                let id = held.id;
+                let work = held.work.as_deref().ok_or(Refusal::Broken { id })?;
+                self.fence(id, work.epoch)?;
+                if self.ledger.is_forgotten(id) { Err(Refusal::Forgotten { id }) } else { Ok(work) }
+            })
+            .collect();
+        let works: Vec<&Work> = checked.iter().filter_map(|work| work.as_ref().ok().copied()).collect();
+        let written = self.ledger.admit(&works).map_err(Arc::new);
+        let mut desk = self.desk();
+        let answers = reserved.iter().zip(checked).map(|(held, checked)| {
+            let written = written.as_ref().map_err(|error| Refusal::Ledger(Arc::clone(error)));
+            match checked.and_then(|work| written.map(|()| work)) {
+                Ok(work) => {
+                    debug!(self.log, "attempt admitted"; "attempt" => %held.id, "node" => &work.node);
                     held.progress.send_replace(Progress::Waiting);
-                    self.desk().queue.push_back(Arc::clone(held));
+                    desk.queue.push_back(Arc::clone(held));
                     Ok(())
                 }
                 Err(refusal) => {
-                    self.desk().remove(id);
+                    desk.remove(held.id);
                     held.progress.send_replace(Progress::Refused);
                     Err(refusal)
                 }

@@ -24,7 +24,7 @@ use super::Supervisor;
 use super::held::{Ended, Halt, Held, Progress};
 use crate::chain::Chain;
 use crate::clock::now;
-use crate::ledger::{self, Found, FoundAt, Machine};
+use crate::ledger::{self, Found, FoundAt, Machine, Place};
 use crate::output;
 use crate::process::{Process, Tree, watch_until_gone};
 
@@ -55,10 +55,13 @@ impl Supervisor {
         recover: Recover,
     ) -> Result<(), ledger::Error> {
         let mut orphaned = Vec::new();
-        for Found { id, work, at } in found {
+        for Found { id, work, place, at } in found {
             let work = work.map(Arc::new);
             let hold = |progress| {
                 let held = Held::new(id, work.clone(), progress);
+                if let Some(place) = place {
+                    held.settle_in(self.ledger.found_place(place));
+                }
                 self.desk().put(Arc::clone(&held));
                 held
             };
@@ -68,7 +71,6 @@ impl Supervisor {
                     info!(self.log, "attempt found"; "attempt" => %id, "state" => "ended");
                 }
                 (FoundAt::Waiting, Machine::Same) => {
-                    self.ledger.folder(id).remove_all_but_the_record();
                     let held = hold(Progress::Waiting);
                     self.desk().queue.push_back(held);
                     info!(self.log, "attempt found"; "attempt" => %id, "state" => "waiting");
@@ -100,7 +102,7 @@ impl Supervisor {
             }
             Recover::Wait => {
                 for orphaned in orphaned {
-                    self.desk().running += 1;
+                    self.desk().occupy(&orphaned.held);
                     let this = Arc::clone(self);
                     tokio::spawn(async move { this.watch_orphaned(orphaned).await });
                 }
@@ -174,9 +176,11 @@ impl Supervisor {
         let result = self.with_output(held, Outcome::Failed(lost(message))).await;
         let (this, held) = (Arc::clone(self), Arc::clone(held));
         let written = spawn_blocking(move || {
-            let folder = this.ledger.folder(held.id);
-            folder.remove_scratch();
-            let logs = output::excerpts(&folder, this.limits.excerpt);
+            let excerpts = |place: &Arc<Place>| {
+                place.remove_scratch();
+                output::excerpts(place, this.limits.excerpt)
+            };
+            let logs = held.place().map(excerpts).unwrap_or_default();
             let started = held.started();
             this.end(&held, Report { result, started, ended: now(), logs, unconfirmed });
         });
@@ -189,8 +193,8 @@ impl Supervisor {
     async fn with_output(&self, held: &Arc<Held>, outcome: Outcome) -> AttemptResult {
         let nothing = |outcome| AttemptResult { outcome, ..AttemptResult::cancelled() };
         let Some(work) = held.work.clone().filter(|_| held.started().is_some()) else { return nothing(outcome) };
-        let folder = self.ledger.folder(held.id);
-        let collected = spawn_blocking(move || output::collect(&folder, &work as &Work, None)).await;
+        let Some(place) = held.place().cloned() else { return nothing(outcome) };
+        let collected = spawn_blocking(move || output::collect(&place, &work as &Work, None)).await;
         match collected {
             Ok(collected) if !collected.output.is_empty() => AttemptResult {
                 output: Value::Object(collected.output),

@@ -2,9 +2,17 @@
 //!
 //! Owns the reasons; which HTTP status each has is decided at the rim.
 
+use std::sync::Arc;
+
 use gorch_schema::AttemptId;
 
 use crate::ledger;
+
+impl From<ledger::Error> for Refusal {
+    fn from(error: ledger::Error) -> Self {
+        Refusal::Ledger(Arc::new(error))
+    }
+}
 
 /// Why something is not done.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +32,7 @@ pub(crate) enum Refusal {
     #[error("this executor is going away and takes nothing new")]
     GoingAway,
     #[error("the ledger cannot be used now")]
-    Ledger(#[from] ledger::Error),
+    Ledger(#[source] Arc<ledger::Error>),
     #[error("the executor failed while it looked after attempt {id}")]
     Broken { id: AttemptId },
 }

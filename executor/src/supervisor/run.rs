@@ -20,7 +20,7 @@ use super::recover::timed_out;
 use crate::chain::Chain;
 use crate::clock::now;
 use crate::driver::{DRIVERS, Ending, Finish, Job, Start};
-use crate::ledger;
+use crate::ledger::{self, Place};
 use crate::output;
 use crate::process::{Process, Tree};
 
@@ -52,18 +52,36 @@ impl Supervisor {
 
     /// Writes and shows the report, and frees the slot.
     pub(super) async fn conclude(self: Arc<Self>, held: Arc<Held>, result: AttemptResult, unconfirmed: Vec<String>) {
-        let this = Arc::clone(&self);
-        let last = spawn_blocking(move || {
-            let logs = output::excerpts(&this.ledger.folder(held.id), this.limits.excerpt);
-            let started = held.started();
-            this.end(&held, Report { result, started, ended: now(), logs, unconfirmed });
-        });
-        if let Err(panic) = last.await {
-            error!(self.log, "report was not made"; "cause" => %panic);
+        let place = held.place().cloned();
+        if let Some(place) = place.as_ref().filter(|_| !unconfirmed.is_empty()) {
+            // Something of it may still write there.
+            place.share();
         }
-        self.desk().running -= 1;
+        let started = held.started();
+        if place.as_ref().is_none_or(|place| place.is_untouched()) {
+            let logs = gorch_schema::work::Logs::default();
+            self.end(&held, Report { result, started, ended: now(), logs, unconfirmed });
+        } else {
+            let (this, held) = (Arc::clone(&self), Arc::clone(&held));
+            let last = spawn_blocking(move || {
+                let logs = place.map(|place| output::excerpts(&place, this.limits.excerpt)).unwrap_or_default();
+                this.end(&held, Report { result, started, ended: now(), logs, unconfirmed });
+            });
+            if let Err(panic) = last.await {
+                error!(self.log, "report was not made"; "cause" => %panic);
+            }
+        }
+        self.leave_slot(&held);
+        self.desk().open -= 1;
         self.changed.notify_waiters();
-        self.pump();
+    }
+
+    /// The attempt's slot is the next one's.
+    fn leave_slot(self: &Arc<Self>, held: &Held) {
+        if held.leave_slot() {
+            self.desk().running -= 1;
+            self.pump();
+        }
     }
 
     async fn attempt(self: &Arc<Self>, held: &Arc<Held>, work: &Arc<Work>) -> Finish {
@@ -73,12 +91,7 @@ impl Supervisor {
             return Finish::without_output(Ending::ByItself, Err(Failure::new(failure_code::REFUSED, message)));
         };
         let start = Box::new(Beginning { supervisor: Arc::clone(self), held: Arc::clone(held) });
-        let mut run = driver.run(Job {
-            work: Arc::clone(work),
-            folder: self.ledger.folder(held.id),
-            stop: held.stop.clone(),
-            start,
-        });
+        let mut run = driver.run(Job { work: Arc::clone(work), stop: held.stop.clone(), start });
         let Some(timeout) = work.timeout else { return run.await };
         let clock = async {
             held.wait_for(Progress::is_running).await;
@@ -102,7 +115,13 @@ impl Supervisor {
         for unconfirmed in &report.unconfirmed {
             warn!(self.log, "not confirmed gone"; "attempt" => %held.id, "what" => unconfirmed);
         }
-        info!(self.log, "attempt ended"; "attempt" => %held.id, "outcome" => outcome, "code" => code, "ms" => took);
+        match code {
+            // One line for each node that simply worked would be what the log consists of, and costs.
+            None => debug!(self.log, "attempt ended"; "attempt" => %held.id, "outcome" => outcome, "ms" => took),
+            Some(code) => {
+                info!(self.log, "attempt ended"; "attempt" => %held.id, "outcome" => outcome, "code" => code, "ms" => took);
+            }
+        }
         let ended = match self.ledger.end(held.id, &report) {
             Ok(()) => Ended::written(report),
             Err(error) => {
@@ -122,10 +141,19 @@ struct Beginning {
 }
 
 impl Start for Beginning {
-    fn starting(&self) -> Result<Timestamp, ledger::Error> {
+    fn place(&self) -> Result<Arc<Place>, ledger::Error> {
+        let place = self.supervisor.ledger.place()?;
+        Ok(Arc::clone(self.held.settle_in(place)))
+    }
+
+    fn starting(&self, place: &Place) -> Result<Timestamp, ledger::Error> {
         let since = now();
-        self.supervisor.ledger.starting(self.held.id, since)?;
+        self.supervisor.ledger.starting(self.held.id, since, place)?;
         Ok(since)
+    }
+
+    fn over(&self) {
+        self.supervisor.leave_slot(&self.held);
     }
 
     fn started(&self, since: Timestamp, process: Process) {

@@ -60,14 +60,15 @@ async fn a_start_cut_short_before_it_was_written_down_begins_anew() {
     house.hand_in(&work).await;
     house.file("up");
     house.kill();
-    let folder = house.path("data/attempts").join(house.id(1).to_string());
-    std::fs::create_dir(folder.join("tmp")).unwrap();
+    let folder = house.path("data/places/1");
+    std::fs::create_dir_all(folder.join("tmp")).unwrap();
     for name in ["stdout", "stderr", "input", "script", "tmp/left"] {
         std::fs::write(folder.join(name), "half").unwrap();
     }
     house.start();
     let report = house.report(house.id(1)).await;
     assert_eq!((report.result.outcome, report.logs.stdout.head.as_str()), (Outcome::Succeeded, "\"in\""));
+    assert!(!folder.join("tmp/left").exists());
 }
 
 #[tokio::test]
@@ -146,22 +147,24 @@ async fn records_that_cannot_be_read_are_reported_and_harm_no_other() {
     let ended = house.run(&house.script(0, "true")).await;
     house.run(&house.script(1, "true")).await;
     house.kill();
-    let attempts = house.path("data/attempts");
-    std::fs::write(attempts.join(house.id(1).to_string()).join("record"), "{\"admitted\": {\"version\": 2}}\n")
-        .unwrap();
-    std::fs::create_dir(attempts.join(house.id(2).to_string())).unwrap();
-    std::fs::create_dir(attempts.join("lost+found")).unwrap();
+    let log = house.path("data/log");
+    let mut text = std::fs::read_to_string(&log).unwrap();
+    for stage in ["admitted", "ended"] {
+        let line = |stage| format!("{} {{\"{stage}\"", house.id(1));
+        text = text.replace(&line(stage), &line("dreamt"));
+    }
+    // A line of nobody, and one that a kill cut short.
+    std::fs::write(&log, format!("{text}what is this\n{} {{\"admitt", house.id(2))).unwrap();
+    std::fs::create_dir_all(house.path("data/places/lost+found")).unwrap();
     house.start();
     assert_eq!(house.report(house.id(0)).await, ended);
     let report = house.report(house.id(1)).await;
     assert_eq!(failure(&report).0, "executor_lost");
-    assert!(
-        failure(&report).1.contains("its record cannot be read")
-            && failure(&report).1.contains("version 2, expected 1")
-    );
+    let message = failure(&report).1;
+    assert!(message.contains("its record cannot be read") && message.contains("unknown variant `dreamt`"), "{message}");
     assert_eq!(house.get(house.id(2), "0s").await.status(), StatusCode::NOT_FOUND, "admission was cut short");
     house.run(&house.script(2, "true")).await;
-    assert!(attempts.join("lost+found").exists(), "what is not ours is left alone");
+    assert!(house.path("data/places/lost+found").exists(), "what is not ours is left alone");
 }
 
 #[tokio::test]

@@ -184,15 +184,19 @@ async fn orchestrators_only() {
 #[tokio::test]
 async fn a_ledger_that_cannot_be_written_takes_nothing_and_recovers() {
     let house = House::new(&[]);
-    let attempts = house.path("data/attempts");
-    std::fs::remove_dir(&attempts).unwrap();
-    std::fs::write(&attempts, "in the way").unwrap();
-    let (status, problem) = problem(house.put(&house.script(0, "true")).await).await;
+    let ended = house.run(&house.script(0, "true")).await;
+    // As much as the disk still has.
+    let length = std::fs::metadata(house.path("data/log")).unwrap().len();
+    house.limit_files(&(length + 100).to_string());
+    let (status, problem) = problem(house.put(&house.script(1, "true")).await).await;
     assert_eq!((status, problem.code.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
-    assert!(problem.detail.contains("failed to create the folder"), "{}", problem.detail);
-    assert_eq!(house.get(house.id(0), "0s").await.status(), StatusCode::NOT_FOUND);
-    std::fs::remove_file(&attempts).unwrap();
-    assert_eq!(house.run(&house.script(0, "true")).await.result.outcome, Outcome::Succeeded);
+    assert!(problem.detail.contains("failed to write"), "{}", problem.detail);
+    assert_eq!(house.get(house.id(1), "0s").await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(house.report(house.id(0)).await, ended);
+    house.limit_files("unlimited");
+    assert_eq!(house.run(&house.script(1, "true")).await.result.outcome, Outcome::Succeeded);
+    let lines = house.file("data/log").lines().count();
+    assert_eq!(lines, 1 + 4 + 4, "the head and four stages each, and no half line between");
 }
 
 #[tokio::test]

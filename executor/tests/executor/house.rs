@@ -65,8 +65,10 @@ impl House {
     }
 
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gorch-executor"));
+        // So that a write beyond a limit is an error, as on a full disk, and not the end.
+        let mut command = Command::new("sh");
         command
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_gorch-executor")])
             .args(["--listen", "127.0.0.1:0", "--name", "e1", "--log", "json"])
             .args(["--orchestrator", &self.orchestrator])
             .arg("--data")
@@ -112,6 +114,13 @@ impl House {
 
     pub(crate) fn pid(&self) -> u32 {
         self.process.as_ref().unwrap().id()
+    }
+
+    /// How large its files may grow.
+    pub(crate) fn limit_files(&self, most: &str) {
+        let pid = self.pid().to_string();
+        let set = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={most}:")]).status();
+        assert!(set.unwrap().success());
     }
 
     pub(crate) fn signal(&self, signal: &str) {

@@ -151,7 +151,7 @@ async fn no_descriptor_of_the_executor_leaks_into_a_job() {
     // What the test itself was given goes through all of us.
     let ours: Vec<_> = std::fs::read_dir("/proc/self/fd").unwrap().flatten().map(|entry| entry.path()).collect();
     let ours: Vec<_> = ours.iter().filter_map(|path| std::fs::read_link(path).ok()).collect();
-    let folder = house.path("data/attempts").join(house.id(0).to_string()).canonicalize().unwrap();
+    let folder = house.path("data/places/0").canonicalize().unwrap();
     let job = ["stdout", "stderr", "script"].map(|name| folder.join(name));
     for link in report.logs.stdout.head.lines().map(std::path::PathBuf::from) {
         assert!(job.contains(&link) || ours.contains(&link) || link.ends_with("null"), "{}", link.display());

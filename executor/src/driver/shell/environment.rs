@@ -9,7 +9,7 @@ use std::ffi::OsString;
 
 use gorch_schema::work::Work;
 
-use crate::ledger::Folder;
+use crate::ledger::Place;
 
 /// What is taken over, and what stands there where the executor has nothing itself.
 const INHERITED: [(&str, &str); 3] =
@@ -24,12 +24,8 @@ pub(super) enum Error {
     Value { name: String },
 }
 
-pub(super) fn of(work: &Work, folder: &Folder) -> Result<BTreeMap<OsString, OsString>, Error> {
-    let mut all: BTreeMap<OsString, OsString> = INHERITED
-        .into_iter()
-        .map(|(name, fallback)| (name.into(), env::var_os(name).unwrap_or_else(|| fallback.into())))
-        .collect();
-    all.insert("TMPDIR".into(), folder.tmp().into());
+/// Can a process have the job's variables?
+pub(super) fn check(work: &Work) -> Result<(), Error> {
     for (name, value) in &work.env {
         if name.is_empty() || name.contains(['=', '\0']) {
             return Err(Error::Name { name: name.escape_debug().to_string() });
@@ -37,11 +33,21 @@ pub(super) fn of(work: &Work, folder: &Folder) -> Result<BTreeMap<OsString, OsSt
         if value.contains('\0') {
             return Err(Error::Value { name: name.clone() });
         }
-        all.insert(name.into(), value.into());
     }
+    Ok(())
+}
+
+/// The whole environment of a job whose variables were checked.
+pub(super) fn of(work: &Work, place: &Place) -> BTreeMap<OsString, OsString> {
+    let mut all: BTreeMap<OsString, OsString> = INHERITED
+        .into_iter()
+        .map(|(name, fallback)| (name.into(), env::var_os(name).unwrap_or_else(|| fallback.into())))
+        .collect();
+    all.insert("TMPDIR".into(), place.tmp().into());
+    all.extend(work.env.iter().map(|(name, value)| (name.into(), value.into())));
     all.insert("GORCH_ATTEMPT".into(), work.attempt.to_string().into());
     all.insert("GORCH_RUN".into(), work.attempt.run.to_string().into());
     all.insert("GORCH_NODE".into(), work.node.clone().into());
-    all.insert("GORCH_OUTPUT".into(), folder.output().into());
-    Ok(all)
+    all.insert("GORCH_OUTPUT".into(), place.output().into());
+    all
 }

@@ -9,11 +9,11 @@ mod environment;
 mod program;
 mod verdict;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,9 @@ use tokio::task::spawn_blocking;
 
 use super::{Driver, Ending, Entry, Finish, Job, Settings};
 use crate::chain::Chain;
+use crate::ledger::Place;
 use crate::output;
-use crate::process::{Main, Tree, leftovers};
+use crate::process::{Main, Tree, is_alone, leftovers};
 
 pub use program::Scripts;
 
@@ -73,18 +74,12 @@ impl Shell {
         if job.stop.is_cancelled() {
             return Finish::without_output(Ending::Stopped, Ok(()));
         }
-        let (stop, work, folder) = (job.stop.clone(), Arc::clone(&job.work), job.folder.clone());
-        let settings = self.0.clone();
         let began = Instant::now();
-        let spawned = self.0.spawner.perform(move || spawn(&job, &settings)).await;
-        let (main, mut child) = match spawned {
-            Some(Ok(pair)) => pair,
-            Some(Err(error)) => return Finish::without_output(Ending::ByItself, Err(error.failure())),
-            None => {
-                let failure = Failure::new(failure_code::SPAWN_FAILED, "the executor failed while it started the job");
-                return Finish::without_output(Ending::ByItself, Err(failure));
-            }
+        let Spawned { main, mut child, place } = match spawn(&job, &self.0) {
+            Ok(spawned) => spawned,
+            Err(error) => return Finish::without_output(Ending::ByItself, Err(error.failure())),
         };
+        let Job { work, stop, start } = job;
 
         let tree = Tree::new(work.attempt, Some(main.process()));
         let mut unconfirmed = Vec::new();
@@ -105,12 +100,17 @@ impl Shell {
         main.over();
         unconfirmed.extend(self.stop_leftovers(tree, began.elapsed()).await);
         drop(main);
+        start.over();
 
         let exit = status.as_ref().ok().and_then(|status| verdict::exit_code(*status));
+        if place.is_untouched() && status.as_ref().is_ok_and(ExitStatus::success) {
+            let output = output::nothing(exit);
+            return Finish { unconfirmed, output, ..Finish::without_output(ending, Ok(())) };
+        }
         let collected = spawn_blocking(move || {
-            let collected = output::collect(&folder, &work, exit);
-            let verdict = verdict::of(status, collected.trouble.as_ref(), || output::last_line(&folder));
-            folder.remove_scratch();
+            let collected = output::collect(&place, &work, exit);
+            let verdict = verdict::of(status, collected.trouble.as_ref(), || output::last_line(&place));
+            place.remove_scratch();
             (collected, verdict)
         });
         match collected.await {
@@ -128,6 +128,9 @@ impl Shell {
     /// Stops what the main process left behind.
     async fn stop_leftovers(&self, tree: Tree, age: Duration) -> Vec<String> {
         let mut unconfirmed = Vec::new();
+        if is_alone(&tree, age) {
+            return unconfirmed;
+        }
         loop {
             let (seen, strays) = (tree.clone(), self.0.strays);
             let left = spawn_blocking(move || leftovers(&seen, age, strays)).await.unwrap_or_default();
@@ -140,20 +143,31 @@ impl Shell {
     }
 }
 
-/// On the spawning thread: everything from the files to the running process, written down before and after.
-fn spawn(job: &Job, settings: &Settings) -> Result<(Main, Child), NotStarted> {
-    let (work, folder) = (&job.work, &job.folder);
-    let environment = environment::of(work, folder)?;
+/// A job that runs.
+struct Spawned {
+    main: Main,
+    child: Child,
+    place: Arc<Place>,
+}
+
+/// Everything from the files to the running process, written down before and after. Blocks for as long as a spawn takes.
+fn spawn(job: &Job, settings: &Settings) -> Result<Spawned, NotStarted> {
+    let work = &job.work;
+    // Checked before a place is taken.
+    environment::check(work)?;
+    let place = job.start.place().map_err(NotStarted::Ledger)?;
     let program = program::find(&work.artifact, &settings.workdir, settings.scripts, || {
-        let script = folder.script();
+        let script = place.script();
         write_new(&script, 0o700, work.artifact.as_bytes()).map(|()| script)
     })?;
     let mut command = Command::new(&program);
-    command.args(&work.args).current_dir(&settings.workdir).env_clear().envs(environment).process_group(0);
-    let streams = streams(job).map_err(NotStarted::Files)?;
-    command.stdin(streams.input).stdout(streams.stdout).stderr(streams.stderr);
+    command.args(&work.args).current_dir(&settings.workdir).process_group(0);
+    command.env_clear().envs(environment::of(work, &place));
+    let input = input(job, &place).map_err(NotStarted::Files)?;
+    let (stdout, stderr) = place.to_inherit().map_err(NotStarted::Files)?;
+    command.stdin(input).stdout(stdout).stderr(stderr);
 
-    let since = job.start.starting().map_err(NotStarted::Ledger)?;
+    let since = job.start.starting(&place).map_err(NotStarted::Ledger)?;
     let mut tries = 0;
     let (main, child) = loop {
         let spawned = Main::spawn(work.attempt, || {
@@ -172,26 +186,15 @@ fn spawn(job: &Job, settings: &Settings) -> Result<(Main, Child), NotStarted> {
         }
     };
     job.start.started(since, main.process());
-    Ok((main, child))
+    Ok(Spawned { main, child, place })
 }
 
-struct Streams {
-    input: Stdio,
-    stdout: Stdio,
-    stderr: Stdio,
-}
-
-fn streams(job: &Job) -> io::Result<Streams> {
-    let folder = &job.folder;
-    fs::create_dir(folder.tmp())?;
-    let input = if job.work.input.is_null() {
-        Stdio::null()
-    } else {
-        write_new(&folder.input(), 0o600, &serde_json::to_vec(&job.work.input)?)?;
-        File::open(folder.input())?.into()
-    };
-    let append = |path: &Path| OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);
-    Ok(Streams { input, stdout: append(&folder.stdout())?.into(), stderr: append(&folder.stderr())?.into() })
+fn input(job: &Job, place: &Place) -> io::Result<Stdio> {
+    if job.work.input.is_null() {
+        return Ok(Stdio::null());
+    }
+    write_new(&place.input(), 0o600, &serde_json::to_vec(&job.work.input)?)?;
+    Ok(File::open(place.input())?.into())
 }
 
 fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
