@@ -1,12 +1,14 @@
 //! The floors: what the machine itself costs.
 //!
 //! Owns the measures that everything else is divided by: spawning a process one by one (F1) and two abreast (F2), a
-//! mutual-TLS round trip on a kept connection (R), one durable commit (S).
+//! mutual-TLS round trip on a kept connection (R), one durable commit (S). Promises: nothing of gorch's services is on
+//! their way but the TLS configuration.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use gorch_certs::{Connector, Credentials, Expect, Kind, Watch};
@@ -14,80 +16,115 @@ use slog::{Discard, Logger, o};
 use tokio_util::sync::CancellationToken;
 use warp::Filter;
 
-/// Time per unit, by the wall and by the processor.
+/// Seconds per unit, by the wall and by the processor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
-    pub(crate) wall: Duration,
-    pub(crate) cpu: Duration,
+    pub(crate) wall: f64,
+    pub(crate) cpu: f64,
 }
 
 fn spawn(times: usize) {
     for _ in 0..times {
-        // Without anything that needs code between fork and exec, std takes the posix_spawn path.
-        let _ = Command::new("/bin/true").env_clear().status();
+        // Nothing here needs code between fork and exec, so the standard library takes posix_spawn.
+        let ended = Command::new("/bin/true").env_clear().status();
+        assert!(ended.is_ok_and(|status| status.success()), "/bin/true runs and succeeds");
     }
+}
+
+fn measure(times: usize, work: impl FnOnce()) -> Cost {
+    let (start, cpu) = (Instant::now(), crate::usage::here());
+    work();
+    let (wall, cpu) = (start.elapsed(), crate::usage::here() - cpu);
+    Cost { wall: wall.as_secs_f64() / times as f64, cpu: cpu.as_secs_f64() / times as f64 }
 }
 
 /// F1: one process after the other.
 pub(crate) fn spawn_sequential(times: usize) -> Cost {
-    let (start, cpu) = (Instant::now(), crate::usage::here());
-    spawn(times);
-    Cost { wall: start.elapsed() / times as u32, cpu: (crate::usage::here() - cpu) / times as u32 }
+    measure(times, || spawn(times))
 }
 
-/// F2: two threads, each one process after the other.
+/// F2: two threads, each one process after the other. `times` is even.
 pub(crate) fn spawn_two_abreast(times: usize) -> Cost {
-    let (start, cpu) = (Instant::now(), crate::usage::here());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| spawn(times / 2));
-        }
-    });
-    Cost { wall: start.elapsed() / times as u32, cpu: (crate::usage::here() - cpu) / times as u32 }
+    measure(times, || {
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| spawn(times / 2));
+            }
+        });
+    })
 }
 
-/// R: the median of round trips over mutual TLS on one kept connection.
-pub(crate) async fn round_trip(certs: &Path, times: usize) -> Duration {
-    let server = Credentials::for_orchestrator(certs).expect("the stand has made certificates");
-    let client = Credentials::for_client(certs).expect("the stand has made certificates");
-    let (stop, log) = (CancellationToken::new(), Logger::root(Discard, o!()));
-    let listener =
-        tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("loopback is there");
-    let address = listener.local_addr().expect("a bound listener has an address");
-    let watch = Watch::start(server, stop.clone(), log.clone()).expect("the role map was just made");
-    let answer = warp::any().and_then(|| async { Ok::<_, Infallible>("pong") });
-    tokio::spawn(gorch_certs::serve(listener, watch, answer, stop.clone(), log));
-    let http = Connector::new(Expect::Kind(Kind::Orchestrator)).client(&client).expect("a client can be made");
-    let mut trips = Vec::with_capacity(times);
-    for _ in 0..times {
-        let start = Instant::now();
-        let response = http.get(format!("https://{address}/")).send().await.expect("the server answers");
-        let _ = response.bytes().await;
-        trips.push(start.elapsed());
+/// R: a mutual-TLS server on a thread of its own that answers with a word, and a client that has a connection to it.
+pub(crate) struct Echo {
+    url: String,
+    http: reqwest::Client,
+    stop: CancellationToken,
+}
+
+impl Echo {
+    pub(crate) async fn start(certs: &Path) -> Echo {
+        let credentials = Credentials::for_orchestrator(certs).expect("the stand has made certificates");
+        let client = Credentials::for_client(certs).expect("the stand has made certificates");
+        let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
+        let (tell, told) = mpsc::channel();
+        let stopping = stop.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime can be made").block_on(async {
+                let log = Logger::root(Discard, o!());
+                let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                let listener = tokio::net::TcpListener::bind(loopback).await.expect("loopback is there");
+                let _ = tell.send(listener.local_addr().expect("a bound listener has an address"));
+                let watch = Watch::start(credentials, stopped, log.clone()).expect("the role map was just made");
+                let answer = warp::any().and_then(|| async { Ok::<_, Infallible>("pong") });
+                gorch_certs::serve(listener, watch, answer, stopping, log).await;
+            });
+        });
+        let address = told.recv().expect("the server says its address");
+        let http = Connector::new(Expect::Kind(Kind::Orchestrator)).client(&client).expect("a client can be made");
+        let echo = Echo { url: format!("https://{address}/"), http, stop };
+        // The handshake is not part of a trip.
+        echo.trip().await;
+        echo
     }
-    stop.cancel();
-    median(&mut trips)
-}
 
-/// S: the median of durable commits of one row, WAL and synchronous=FULL, in this folder.
-pub(crate) fn commit(folder: &Path, times: usize) -> Duration {
-    let store = rusqlite::Connection::open(folder.join("floor.db")).expect("a store can be made");
-    let setup = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS t (a, b, c)";
-    store.execute_batch(setup).expect("the store can be set up");
-    let body = [b'x'; 300];
-    let mut commits = Vec::with_capacity(times);
-    for at in 0..times {
+    /// The time of one round trip.
+    pub(crate) async fn trip(&self) -> Duration {
         let start = Instant::now();
-        store
-            .execute("INSERT INTO t VALUES (?1, ?2, ?3)", (at as i64, at as i64, &body[..]))
-            .expect("a row can be written");
-        commits.push(start.elapsed());
+        let response = self.http.get(&self.url).send().await.expect("the server answers");
+        let body = response.bytes().await.expect("the server answers whole");
+        assert_eq!(&body[..], b"pong");
+        start.elapsed()
     }
-    median(&mut commits)
 }
 
-/// The median; zero of nothing.
-pub(crate) fn median(times: &mut [Duration]) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// S: a store with the journal's settings, in the folder where the journal is.
+pub(crate) struct Store {
+    sqlite: rusqlite::Connection,
+    rows: i64,
+}
+
+impl Store {
+    pub(crate) fn open(folder: &Path) -> Store {
+        let sqlite = rusqlite::Connection::open(folder.join("floor.db")).expect("a store can be made");
+        let setup = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS t (a, b, c)";
+        sqlite.execute_batch(setup).expect("the store can be set up");
+        Store { sqlite, rows: 0 }
+    }
+
+    /// The time of one durable commit of one row of 300 bytes.
+    pub(crate) fn commit(&mut self) -> Duration {
+        let body = [b'x'; 300];
+        self.rows += 1;
+        let start = Instant::now();
+        let mut insert = self.sqlite.prepare_cached("INSERT INTO t VALUES (?1, ?1, ?2)").expect("the table is there");
+        insert.execute((self.rows, &body[..])).expect("a row can be written");
+        start.elapsed()
+    }
 }

@@ -1,48 +1,80 @@
 //! What gorch costs, beside what the same machine costs bare, in the same run.
+//!
+//! Owns the command line and the order of the rows.
 
+mod accept;
+mod drive;
 mod floors;
+mod look;
+mod machine;
+mod nil;
 mod peers;
+mod rest;
+mod sample;
 mod shapes;
+mod shell;
 mod table;
 mod usage;
-mod workload;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use table::Row;
 
-/// Measures gorch against the floors of this machine and against its peers, interleaved, and prints ratios.
-#[derive(Parser)]
+/// Measures gorch against the floors of this machine and against its peers, interleaved, and prints one table.
+#[derive(Debug, Parser)]
 struct Line {
-    /// Repetitions of every measure; medians are shown
-    #[arg(long, default_value_t = 3)]
-    reps: usize,
-    /// Shapes to run, by name (chain:N, fan:N, diamond:N, layered:NxLxD, wide:N)
-    #[arg(long, value_delimiter = ',', default_value = "chain:500,fan:1000,layered:1000x20x3")]
-    shapes: Vec<String>,
+    /// Rows to measure [default: all]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=10), value_name = "ROWS")]
+    only: Vec<u8>,
+    /// Repetitions of every measure
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    reps: u16,
     /// Slots of the executor
     #[arg(long, default_value_t = 2)]
     slots: u32,
+    /// Sleeping runs of row 8
+    #[arg(long, default_value_t = 100_000)]
+    sleeping: usize,
 }
 
 fn main() -> ExitCode {
     gorch_certs::install_provider();
     let line = Line::parse();
-    let shapes: Result<Vec<shapes::Shape>, shapes::Unknown> = line.shapes.iter().map(|name| name.parse()).collect();
-    let shapes = match shapes {
-        Ok(shapes) => shapes,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(2);
-        }
-    };
-    let runtime = match tokio::runtime::Runtime::new() {
+    // One thread: the client must not take from the services what it does not need.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: no runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(workload::measure(&shapes, line.reps, line.slots));
+    let about = machine::described();
+    let rows = runtime.block_on(measure(&line));
+    println!("{about}\n{}", table::markdown(&rows));
     ExitCode::SUCCESS
+}
+
+async fn measure(line: &Line) -> Vec<Row> {
+    let (reps, slots) = (usize::from(line.reps), line.slots);
+    let mut rows = Vec::new();
+    for row in 1..=10 {
+        if !line.only.is_empty() && !line.only.contains(&row) {
+            continue;
+        }
+        eprintln!("row {row} ...");
+        rows.extend(match row {
+            1 => shell::wide(reps, slots).await,
+            2 => shell::chain(reps, slots).await,
+            3 => nil::rate(reps).await,
+            4 => accept::small(reps).await,
+            5 => accept::dense(reps).await,
+            6 => nil::growth(reps, slots).await,
+            7 => accept::many(reps).await,
+            8 => [rest::sleeping(line.sleeping).await, rest::recovery(reps).await].concat(),
+            9 => rest::idle(reps, slots).await,
+            _ => look::state_and_view(reps).await,
+        });
+    }
+    rows
 }

@@ -22,8 +22,9 @@ fn build() -> PathBuf {
     cargo
         .args(["build", "--workspace", "--bins", "--quiet", "--locked"])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    if folder.ends_with("release") {
-        cargo.arg("--release");
+    // Cargo calls the folder of the profile `dev` otherwise than the profile; those of all others are called as they are.
+    if let Some(profile) = folder.file_name().filter(|name| *name != "debug") {
+        cargo.arg("--profile").arg(profile);
     }
     let built = cargo.status().expect("cargo can be run");
     assert!(built.success(), "the binaries under test do not build");

@@ -1,0 +1,55 @@
+//! Samples: several measures of the same thing.
+//!
+//! Owns what is made of them. Promises: wall time is judged by the best (a busy moment of the machine only ever adds),
+//! processor time and latencies by the median.
+
+use std::time::Duration;
+
+/// Measures of one thing, in one unit.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sample(Vec<f64>);
+
+impl Sample {
+    pub(crate) fn push(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    /// A duration, in seconds.
+    pub(crate) fn time(&mut self, value: Duration) {
+        self.push(value.as_secs_f64());
+    }
+
+    /// The smallest; not a number of nothing.
+    pub(crate) fn least(&self) -> f64 {
+        self.0.iter().copied().reduce(f64::min).unwrap_or(f64::NAN)
+    }
+
+    /// The greatest; not a number of nothing.
+    pub(crate) fn most(&self) -> f64 {
+        self.0.iter().copied().reduce(f64::max).unwrap_or(f64::NAN)
+    }
+
+    /// The one in the middle; not a number of nothing.
+    pub(crate) fn median(&self) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_the_worst_and_the_middle_of_three() {
+        let mut sample = Sample::default();
+        [3.0, 1.0, 2.0].map(|value| sample.push(value));
+        assert_eq!((sample.least(), sample.median(), sample.most()), (1.0, 2.0, 3.0));
+        assert!(Sample::default().median().is_nan());
+    }
+}
