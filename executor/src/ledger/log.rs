@@ -44,11 +44,20 @@ struct Span {
     length: usize,
 }
 
+/// Is there anything after what counts?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Clean,
+    /// A write failed, perhaps in its middle.
+    Torn,
+}
+
 pub(super) struct Log {
     path: PathBuf,
     file: File,
     /// Everything up to here counts.
     length: u64,
+    end: End,
     /// Of that, what belongs to attempts that are held.
     living: u64,
     /// How much must be dead before it is copied.
@@ -61,7 +70,7 @@ impl Log {
     /// a kill left unfinished at the end is cut off.
     pub(super) fn open(path: PathBuf, mut read: impl FnMut(AttemptId, &[u8]) -> Rank) -> Result<Self, Error> {
         let file = open(&path)?;
-        let mut log = Log { path, file, length: 0, living: 0, much: MUCH, spans: HashMap::new() };
+        let mut log = Log { path, file, length: 0, end: End::Clean, living: 0, much: MUCH, spans: HashMap::new() };
         let mut lines = BufReader::with_capacity(256 * 1024, log.file.try_clone().map_err(log.error("open"))?);
         let mut line = Vec::new();
         loop {
@@ -101,6 +110,7 @@ impl Log {
         if let Err(error) = self.cut().and_then(|()| self.file.write_all(&text)) {
             // A disk that is full may have taken a part, which must not count. If it cannot be cut off now, it is
             // before anything else is written.
+            self.end = End::Torn;
             let _ = self.cut();
             return Err(self.error("write")(error));
         }
@@ -128,8 +138,12 @@ impl Log {
     }
 
     /// Anything after what counts goes.
-    fn cut(&self) -> io::Result<()> {
-        if self.file.metadata()?.len() > self.length { self.file.set_len(self.length) } else { Ok(()) }
+    fn cut(&mut self) -> io::Result<()> {
+        if self.end == End::Torn {
+            self.file.set_len(self.length)?;
+            self.end = End::Clean;
+        }
+        Ok(())
     }
 
     fn note(&mut self, attempt: AttemptId, span: Span, rank: Rank) {
@@ -289,7 +303,11 @@ mod tests {
         let path = folder.path().join("log");
         let (mut log, _) = reopen(&path);
         log.append(&[line(1, "a", Rank::Living)]).unwrap();
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"half a li").unwrap();
+        // A file that cannot be written, while something has got into it.
+        let writable = std::mem::replace(&mut log.file, File::open(&path).unwrap());
+        (&writable).write_all(b"half a li").unwrap();
+        assert!(log.append(&[line(2, "lost", Rank::Living)]).is_err());
+        log.file = writable;
         log.append(&[line(2, "b", Rank::Living)]).unwrap();
         assert_eq!(reopen(&path).1, [(1, "a".to_owned()), (2, "b".to_owned())]);
     }

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::Error;
@@ -28,6 +28,7 @@ pub(crate) struct Place {
     streams: Option<Streams>,
     /// Somebody reads its streams, or a process of it may still write to them.
     is_shared: AtomicBool,
+    is_untouched: OnceLock<bool>,
 }
 
 /// The open streams, and how the folders were when they were given to the job.
@@ -49,6 +50,13 @@ struct Mark {
 }
 
 impl Place {
+    /// For a job that begins now. Without streams it is not used again.
+    fn of(number: u32, root: PathBuf, streams: Option<Streams>) -> Self {
+        let streams = streams.map(|streams| Streams { began: SystemTime::now(), ..streams });
+        let is_shared = AtomicBool::new(streams.is_none());
+        Place { number, root, streams, is_shared, is_untouched: OnceLock::new() }
+    }
+
     pub(super) fn number(&self) -> u32 {
         self.number
     }
@@ -89,14 +97,16 @@ impl Place {
         Ok((streams.stdout.try_clone()?, streams.stderr.try_clone()?))
     }
 
-    /// Did the job, so far, write nothing and leave no file?
+    /// Has the job, which is over, written nothing and left no file? The first answer stays.
     pub(crate) fn is_untouched(&self) -> bool {
-        let Some(streams) = &self.streams else { return false };
-        let is_empty = |file: &File| file.metadata().is_ok_and(|facts| facts.len() == 0);
-        is_empty(&streams.stdout)
-            && is_empty(&streams.stderr)
-            && streams.is_as_given(&self.root, streams.root)
-            && streams.is_as_given(&self.tmp(), streams.tmp)
+        *self.is_untouched.get_or_init(|| {
+            self.streams.as_ref().is_some_and(|streams| {
+                is_quiet(&streams.stdout)
+                    && is_quiet(&streams.stderr)
+                    && streams.is_as_given(&self.root, streams.root)
+                    && streams.is_as_given(&self.tmp(), streams.tmp)
+            })
+        })
     }
 
     /// Removes what only the running job needed. What cannot be removed goes with the place.
@@ -179,10 +189,7 @@ impl Places {
             (free, number)
         };
         let place = match free {
-            Some(Place { streams: Some(streams), is_shared, number, root }) => {
-                let streams = Streams { began: SystemTime::now(), ..streams };
-                Ok(Place { streams: Some(streams), is_shared, number, root })
-            }
+            Some(Place { streams: Some(streams), number, root, .. }) => Ok(Place::of(number, root, Some(streams))),
             Some(Place { number, .. }) => self.make(number),
             None => self.make(number),
         };
@@ -191,7 +198,7 @@ impl Places {
 
     /// The place of a found attempt.
     pub(super) fn adopt(&self, number: u32) -> Place {
-        Place { number, root: self.path(number), streams: None, is_shared: AtomicBool::new(true) }
+        Place::of(number, self.path(number), None)
     }
 
     /// Its attempt is forgotten: when nobody looks at it any more it is made clean and kept, or removed.
@@ -218,18 +225,15 @@ impl Places {
     }
 
     fn clean(&self, place: Place) -> io::Result<Place> {
-        let Place { number, root, streams, is_shared } = place;
-        let Some(streams) = streams.filter(|_| !is_shared.load(Ordering::Relaxed)) else {
+        if place.is_shared.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::ResourceBusy.into());
-        };
-        let is_quiet = |file: &File| {
-            file.metadata().is_ok_and(|facts| facts.len() == 0 && facts.nlink() == 1 && facts.mode() & 0o7777 == 0o600)
-        };
-        let tmp_path = root.join("tmp");
-        let is_clean = streams.is_as_given(&root, streams.root) && streams.is_as_given(&tmp_path, streams.tmp);
-        if is_clean && is_quiet(&streams.stdout) && is_quiet(&streams.stderr) {
-            return Ok(Place { number, root, streams: Some(streams), is_shared });
         }
+        if place.is_untouched() {
+            return Ok(place);
+        }
+        let Place { number, root, streams, .. } = place;
+        let Some(streams) = streams else { return Err(io::ErrorKind::NotFound.into()) };
+        let tmp_path = root.join("tmp");
         let now = Mark::of(&root)?;
         if (now.inode, now.mode) != (streams.root.inode, streams.root.mode) {
             return Err(io::ErrorKind::InvalidData.into());
@@ -291,7 +295,12 @@ fn furnish(number: u32, root: PathBuf, stdout: Option<File>, stderr: Option<File
     let (stdout, stderr) = (stream(stdout, "stdout")?, stream(stderr, "stderr")?);
     let (root_mark, tmp_mark) = (Mark::of(&root)?, Mark::of(&tmp)?);
     let streams = Streams { stdout, stderr, began: SystemTime::now(), root: root_mark, tmp: tmp_mark };
-    Ok(Place { number, root, streams: Some(streams), is_shared: AtomicBool::new(false) })
+    Ok(Place::of(number, root, Some(streams)))
+}
+
+/// Is nothing in it, and is it nowhere else?
+fn is_quiet(file: &File) -> bool {
+    file.metadata().is_ok_and(|facts| facts.len() == 0 && facts.nlink() == 1 && facts.mode() & 0o7777 == 0o600)
 }
 
 /// Makes a folder that only its owner can look into, unless it is there.

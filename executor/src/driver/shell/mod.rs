@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -191,7 +191,12 @@ fn spawn(job: &Job, settings: &Settings) -> Result<Spawned, NotStarted> {
 
 fn input(job: &Job, place: &Place) -> io::Result<Stdio> {
     if job.work.input.is_null() {
-        return Ok(Stdio::null());
+        // Opened once: a copy of the descriptor is cheaper.
+        static NULL: OnceLock<File> = OnceLock::new();
+        if NULL.get().is_none() {
+            let _ = NULL.set(File::open("/dev/null")?);
+        }
+        return NULL.get().map_or_else(|| Ok(Stdio::null()), |null| Ok(null.try_clone()?.into()));
     }
     write_new(&place.input(), 0o600, &serde_json::to_vec(&job.work.input)?)?;
     Ok(File::open(place.input())?.into())
