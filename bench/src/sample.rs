@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn the_best_the_worst_and_the_middle_of_three() {
         let mut sample = Sample::default();
-        [3.0, 1.0, 2.0].map(|value| sample.push(value));
+        [3.0, 1.0, 2.0].into_iter().for_each(|value| sample.push(value));
         assert_eq!((sample.least(), sample.median(), sample.most()), (1.0, 2.0, 3.0));
         assert!(Sample::default().median().is_nan());
     }

@@ -118,7 +118,6 @@ impl Executor {
         }
         let routes = api::routes(&supervisor, &log);
         tasks.spawn(serve(listener, watch, routes, end.clone(), log.clone()));
-        supervisor.begin();
 
         let url = config.advertise.clone().unwrap_or_else(|| url_of(address));
         let news = Arc::new(Notify::new());

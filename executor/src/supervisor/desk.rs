@@ -16,6 +16,8 @@ use super::held::{Held, Progress};
 pub(super) struct Desk {
     held: HashMap<AttemptId, Arc<Held>>,
     pub(super) queue: VecDeque<Arc<Held>>,
+    /// Waiting ones that do not start before somebody names them again: nobody knows whether they are still wanted.
+    unnamed: HashMap<AttemptId, Arc<Held>>,
     /// How many slots are taken.
     pub(super) running: usize,
     /// How many attempts have begun and are not reported yet; some of them have left their slots.
@@ -89,8 +91,33 @@ impl Desk {
         held.take_slot();
     }
 
-    /// Takes one out of the queue. Was it there?
+    /// Waits to be named.
+    pub(super) fn set_aside(&mut self, held: Arc<Held>) {
+        self.unnamed.insert(held.id, held);
+    }
+
+    /// Somebody wants it: if it was set aside, it waits for a slot now.
+    pub(super) fn name(&mut self, id: AttemptId) {
+        if self.doors == Doors::Open
+            && let Some(held) = self.unnamed.remove(&id)
+        {
+            self.queue.push_back(held);
+        }
+    }
+
+    /// Nothing new comes in, nothing waiting starts. Gives what waited for a slot.
+    pub(super) fn close(&mut self) -> Vec<Arc<Held>> {
+        self.doors = Doors::Closed;
+        let waiting: Vec<Arc<Held>> = self.queue.drain(..).collect();
+        waiting.iter().for_each(|held| self.set_aside(Arc::clone(held)));
+        waiting
+    }
+
+    /// Takes a waiting one away. Was it there?
     pub(super) fn withdraw(&mut self, id: AttemptId) -> bool {
+        if self.unnamed.remove(&id).is_some() {
+            return true;
+        }
         let place = self.queue.iter().position(|held| held.id == id);
         place.and_then(|place| self.queue.remove(place)).is_some()
     }

@@ -34,8 +34,17 @@ pub(super) struct Held {
     has_slot: AtomicBool,
 }
 
-/// Where the id of an attempt that has ended is sent to.
-pub(super) type Follower = mpsc::UnboundedSender<AttemptId>;
+/// Where it is told what became of an attempt.
+pub(super) type Follower = mpsc::UnboundedSender<Tiding>;
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tiding {
+    /// It has ended; the report can be read.
+    Ended(AttemptId),
+    /// It waited for a slot, and this executor goes away: it does not start here.
+    GivenBack(AttemptId),
+}
 
 /// Where an attempt stands.
 #[derive(Debug, Clone)]
@@ -99,7 +108,7 @@ impl Held {
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
         if self.progress.borrow().is_ended() {
             // A session that is over hears nothing more.
-            let _ = follower.send(self.id);
+            let _ = follower.send(Tiding::Ended(self.id));
         } else {
             followers.retain(|other| !other.is_closed() && !other.same_channel(follower));
             followers.push(follower.clone());
@@ -110,9 +119,18 @@ impl Held {
     pub(super) fn end(&self, ended: Ended) {
         self.progress.send_replace(Progress::Ended(ended));
         // Looked at after the end is shown: who comes later sees it.
+        self.tell(Tiding::Ended(self.id));
+    }
+
+    /// It does not start here.
+    pub(super) fn give_back(&self) {
+        self.tell(Tiding::GivenBack(self.id));
+    }
+
+    fn tell(&self, tiding: Tiding) {
         let followers = std::mem::take(&mut *self.followers.lock().unwrap_or_else(PoisonError::into_inner));
         for follower in followers {
-            let _ = follower.send(self.id);
+            let _ = follower.send(tiding);
         }
     }
 

@@ -99,7 +99,10 @@ impl Supervisor {
                     self.blocking(id, move |this| this.fence(id, epoch)).await?;
                     return match &held.work {
                         Some(known) if !is_same(known, &work) => Err(Refusal::Conflict { id }),
-                        Some(_) | None => Ok((Admission::Known, self.view(&held).await?)),
+                        Some(_) | None => {
+                            self.name(id);
+                            Ok((Admission::Known, self.view(&held).await?))
+                        }
                     };
                 }
             }
@@ -231,14 +234,22 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Starts nothing more and takes nothing new. What waits stays in the ledger, and runs after the next start.
+    /// Starts nothing more and takes nothing new. Whoever follows what waits is told that it does not start here. It
+    /// stays in the ledger: if it is named after the next start, it runs then.
     pub(crate) fn close_doors(&self) {
-        self.desk().doors = Doors::Closed;
+        let waiting = self.desk().close();
+        waiting.iter().for_each(|held| held.give_back());
     }
 
     /// Are the doors closed?
     pub(crate) fn is_leaving(&self) -> bool {
         self.desk().doors == Doors::Closed
+    }
+
+    /// Somebody still wants this attempt, which was found when the executor started.
+    fn name(self: &Arc<Self>, id: AttemptId) {
+        self.desk().name(id);
+        self.pump();
     }
 
     /// Lets running attempts end by themselves until the deadline, then stops them.

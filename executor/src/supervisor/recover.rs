@@ -1,6 +1,7 @@
 //! What the ledger holds when an executor starts: the attempts of the one before it.
 //!
-//! Owns the truth about them. What waited runs now. What had ended is reported again. What ran when the executor was
+//! Owns the truth about them. What waited runs when somebody names it
+//! again: it may have been cancelled meanwhile. What had ended is reported again. What ran when the executor was
 //! killed has no known exit code (its parent, who would have been told, is gone): its processes are found by the ledger
 //! and by their environment, stopped or waited for as configured, and the attempt is reported as `executor_lost`, with
 //! what it wrote. After a restart of the machine everything unended is lost. Promises that nothing found here starts
@@ -72,7 +73,8 @@ impl Supervisor {
                 }
                 (FoundAt::Waiting, Machine::Same) => {
                     let held = hold(Progress::Waiting);
-                    self.desk().queue.push_back(held);
+                    // It may have been cancelled, or lost and given to somebody else, while nobody was here.
+                    self.desk().set_aside(held);
                     info!(self.log, "attempt found"; "attempt" => %id, "state" => "waiting");
                 }
                 (FoundAt::Started { since, process }, Machine::Same) => {
@@ -109,11 +111,6 @@ impl Supervisor {
             }
         }
         self.ledger.settle()
-    }
-
-    /// Starts what waits. Called once everything found is dealt with.
-    pub(crate) fn begin(self: &Arc<Self>) {
-        self.pump();
     }
 
     async fn stop_orphaned(self: &Arc<Self>, orphaned: Orphaned) {

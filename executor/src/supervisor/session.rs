@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Reserved;
-use super::held::Held;
+use super::held::{Follower, Held, Tiding};
 use super::{Refusal, Supervisor};
 use crate::chain::Chain;
 
@@ -28,7 +28,7 @@ type Say = Arc<dyn Fn(&Refusal) -> Box<Problem> + Send + Sync>;
 pub(crate) struct Session {
     supervisor: Arc<Supervisor>,
     said: mpsc::UnboundedSender<News>,
-    ended: mpsc::UnboundedSender<AttemptId>,
+    ended: Follower,
     say: Say,
 }
 
@@ -36,8 +36,9 @@ pub(crate) struct Session {
 pub(crate) struct Heard {
     supervisor: Arc<Supervisor>,
     said: mpsc::UnboundedReceiver<News>,
-    ended: mpsc::UnboundedReceiver<AttemptId>,
-    again: mpsc::UnboundedSender<AttemptId>,
+    ended: mpsc::UnboundedReceiver<Tiding>,
+    again: Follower,
+    say: Say,
 }
 
 /// News told together, about, at most.
@@ -58,8 +59,9 @@ impl Supervisor {
         let (said, hear_said) = mpsc::unbounded_channel();
         let (ended, hear_ended) = mpsc::unbounded_channel();
         let again = ended.clone();
-        let session = Session { supervisor: Arc::clone(self), said, ended, say: Arc::new(say) };
-        (session, Heard { supervisor: Arc::clone(self), said: hear_said, ended: hear_ended, again })
+        let say: Say = Arc::new(say);
+        let session = Session { supervisor: Arc::clone(self), said, ended, say: Arc::clone(&say) };
+        (session, Heard { supervisor: Arc::clone(self), said: hear_said, ended: hear_ended, again, say })
     }
 
     /// Do enough attempts wait here to keep all slots busy for longer than a round trip?
@@ -96,7 +98,15 @@ impl Heard {
                 break;
             }
         }
-        for attempt in ended {
+        for tiding in ended {
+            let attempt = match tiding {
+                Tiding::Ended(attempt) => attempt,
+                Tiding::GivenBack(attempt) => {
+                    let problem = (self.say)(&Refusal::GoingAway);
+                    news.push(News::Refused { attempt, order: OrderKind::Run, problem });
+                    continue;
+                }
+            };
             let Ok(held) = self.supervisor.find(attempt) else { continue };
             match self.supervisor.view(&held).await {
                 Ok(AttemptState::Ended(report)) => news.push(News::Ended { attempt, report }),
@@ -109,7 +119,7 @@ impl Heard {
                     let again = self.again.clone();
                     tokio::spawn(async move {
                         sleep(PAUSE).await;
-                        let _ = again.send(attempt);
+                        let _ = again.send(Tiding::Ended(attempt));
                     });
                 }
             }
@@ -133,7 +143,10 @@ impl Session {
                     self.stop(fenced);
                 }
                 Order::Follow(attempt) => match self.supervisor.find(attempt) {
-                    Ok(held) => held.follow(&self.ended),
+                    Ok(held) => {
+                        held.follow(&self.ended);
+                        self.supervisor.name(attempt);
+                    }
                     Err(refusal) => self.refuse(attempt, OrderKind::Follow, &refusal),
                 },
             }

@@ -33,19 +33,25 @@ async fn a_killed_executor_finds_and_stops_its_children_and_says_that_they_are_l
 }
 
 #[tokio::test]
-async fn what_waited_runs_after_a_kill_and_what_had_ended_is_reported_again() {
+async fn what_waited_runs_after_a_kill_when_it_is_named_again_and_what_had_ended_is_reported_again() {
     let mut house = House::new(&["--slots", "1", "--grace", "0s"]);
     let ended = house.run(&house.script(0, "echo 0 >> ran; echo done")).await;
     house.hand_in(&house.script(1, "echo 1 >> ran; sleep 1000")).await;
-    for node in 2..5 {
-        house.hand_in(&house.script(node, &format!("echo {node} >> ran"))).await;
+    let waits = |house: &House, node| house.script(node, &format!("echo {node} >> ran"));
+    for node in 2..6 {
+        house.hand_in(&waits(&house, node)).await;
     }
     assert!(holds(|| house.file("ran") == "0\n1\n"));
     house.kill();
     house.start();
     assert_eq!(house.report(house.id(0)).await, ended);
     assert_eq!(failure(&house.report(house.id(1)).await).0, "executor_lost");
+    // Cancelled while the executor was away: whoever cancels it names it, too, but not to run.
+    house.stop(house.id(5), 1).await;
+    assert_eq!(house.report(house.id(5)).await.result.outcome, Outcome::Cancelled);
     for node in 2..5 {
+        assert_eq!(house.state(house.id(node)).await, AttemptState::Waiting, "nobody has said that it is still wanted");
+        house.name(&waits(&house, node)).await;
         assert_eq!(house.report(house.id(node)).await.result.outcome, Outcome::Succeeded);
     }
     assert_eq!(house.file("ran"), "0\n1\n2\n3\n4\n", "each once, in order");
@@ -66,6 +72,7 @@ async fn a_start_cut_short_before_it_was_written_down_begins_anew() {
         std::fs::write(folder.join(name), "half").unwrap();
     }
     house.start();
+    house.name(&work).await;
     let report = house.report(house.id(1)).await;
     assert_eq!((report.result.outcome, report.logs.stdout.head.as_str()), (Outcome::Succeeded, "\"in\""));
     assert!(!folder.join("tmp/left").exists());
@@ -97,6 +104,7 @@ async fn an_executor_told_to_wait_lets_found_jobs_end_and_holds_their_slots() {
     house.start();
     assert!(matches!(house.state(house.id(0)).await, AttemptState::Running { .. }));
     assert_eq!(house.state(house.id(1)).await, AttemptState::Waiting);
+    house.name(&house.script(1, "cat bye")).await;
     std::fs::write(house.path("go"), "").unwrap();
     let (report, after) = (house.report(house.id(0)).await, house.report(house.id(1)).await);
     assert_eq!(failure(&report).0, "executor_lost");
@@ -171,11 +179,13 @@ async fn records_that_cannot_be_read_are_reported_and_harm_no_other() {
 async fn fifty_kills_at_random_moments_run_nothing_twice_and_lose_nothing() {
     let mut house = House::new(&["--slots", "3", "--grace", "100ms"]);
     let mut seed = house.run.bits() as u64;
+    let work = |house: &House, node: u32| {
+        house.script(node, &format!("echo {node} >> ran; sleep 0.0{}; echo {node} >> over", node % 5))
+    };
     for round in 0..50_u32 {
         for node in round * 4..round * 4 + 4 {
-            let script = format!("echo {node} >> ran; sleep 0.0{}; echo {node} >> over", node % 5);
             // A connection cut by the kill before would be the test's failure, not the executor's.
-            house.hand_in(&house.script(node, &script)).await;
+            house.hand_in(&work(&house, node)).await;
         }
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         tokio::time::sleep(Duration::from_micros((seed >> 40) % 40_000)).await;
@@ -184,6 +194,7 @@ async fn fifty_kills_at_random_moments_run_nothing_twice_and_lose_nothing() {
     }
     let mut succeeded = 0;
     for node in 0..200 {
+        house.name(&work(&house, node)).await;
         match house.report(house.id(node)).await.result.outcome {
             Outcome::Succeeded => succeeded += 1,
             Outcome::Failed(failure) => assert_eq!(failure.code, "executor_lost", "{node}"),

@@ -108,6 +108,7 @@ async fn sigterm_drains_running_jobs_end_and_waiting_ones_stay_for_the_next_star
     assert!(house.ended().success(), "the last acknowledgement ends it");
     assert!(!house.path("ran").exists());
     house.start();
+    house.name(&house.script(1, "echo ran >> ran")).await;
     assert_eq!(house.report(house.id(1)).await.result.outcome, Outcome::Succeeded);
     assert_eq!(house.file("ran"), "ran\n");
 }

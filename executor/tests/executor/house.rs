@@ -186,6 +186,12 @@ impl House {
         assert_eq!(answer.status(), StatusCode::CREATED, "{}", answer.text().await.unwrap());
     }
 
+    /// Hands the same work in again, which says that it is still wanted.
+    pub(crate) async fn name(&self, work: &Work) {
+        let answer = self.put(work).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{}", answer.text().await.unwrap());
+    }
+
     pub(crate) async fn get(&self, id: AttemptId, wait: &str) -> Response {
         self.request(Method::GET, &format!("/v1/attempts/{id}?wait={wait}")).send().await.unwrap()
     }

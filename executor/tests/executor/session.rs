@@ -22,17 +22,27 @@ struct Session {
 
 impl Session {
     async fn open(house: &House) -> Self {
+        loop {
+            // A connection of an earlier session, which is just being closed, may be met once.
+            if let Ok(session) = Session::try_open(house).await {
+                return session;
+            }
+        }
+    }
+
+    async fn try_open(house: &House) -> reqwest::Result<Self> {
         let (orders, body) = mpsc::unbounded_channel::<Bytes>();
         let body = futures::stream::unfold(body, |mut body| async move {
             let piece = body.recv().await?;
             Some((Ok::<_, std::io::Error>(piece), body))
         });
-        let answer = house.request(Method::POST, "/v1/session").body(Body::wrap_stream(body)).send().await.unwrap();
+        let answer = house.request(Method::POST, "/v1/session").body(Body::wrap_stream(body)).send().await?;
         assert_eq!(
             (answer.status().as_u16(), &answer.headers()["content-type"]),
             (200, &"application/x-ndjson".parse().unwrap())
         );
-        Session { orders, answer: answer.bytes_stream().boxed(), lines: Lines::new(1 << 26), news: VecDeque::new() }
+        let (answer, lines) = (answer.bytes_stream().boxed(), Lines::new(1 << 26));
+        Ok(Session { orders, answer, lines, news: VecDeque::new() })
     }
 
     fn say(&self, text: String) {

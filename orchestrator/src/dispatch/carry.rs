@@ -115,7 +115,7 @@ impl Carry {
                 Heard::News(News::Admitted(_)) => *admitted = true,
                 Heard::News(News::Forgotten(_)) => {}
                 Heard::News(News::Refused { order, problem, .. }) => {
-                    return Ok(self.refused(order, &problem, *admitted));
+                    return Ok(self.refused(order, &problem));
                 }
             }
         }
@@ -130,7 +130,7 @@ impl Carry {
     }
 
     /// What it means that the executor said no.
-    fn refused(&self, order: OrderKind, problem: &Problem, admitted: bool) -> Next {
+    fn refused(&self, order: OrderKind, problem: &Problem) -> Next {
         let (code, detail) = (problem.code.as_str(), &problem.detail);
         let said = |what: &str| {
             warn!(self.log, "executor refused an attempt"; "attempt" => %self.id(), "executor" => %self.executor,
@@ -145,7 +145,8 @@ impl Carry {
                 said("it is lost");
                 Next::Done(Carried::Lost(Began::Perhaps))
             }
-            "shutting_down" if !admitted => Next::Done(Carried::Lost(Began::Never)),
+            // It may have waited there, but never started.
+            "shutting_down" if order == OrderKind::Run => Next::Done(Carried::Lost(Began::Never)),
             "shutting_down" | "unavailable" | "too_many_requests" | "internal" => Next::Again,
             // It may run there: only its end, or that nobody knows of it, can end it here.
             _ if order != OrderKind::Run => Next::Again,
