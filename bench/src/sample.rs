@@ -29,6 +29,11 @@ impl Sample {
         self.0.iter().copied().reduce(f64::max).unwrap_or(f64::NAN)
     }
 
+    /// The mean; not a number of nothing.
+    pub(crate) fn mean(&self) -> f64 {
+        self.0.iter().sum::<f64>() / self.0.len() as f64
+    }
+
     /// The one in the middle; not a number of nothing.
     pub(crate) fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
@@ -46,10 +51,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_the_worst_and_the_middle_of_three() {
+    fn the_best_the_worst_and_the_middle_of_some() {
         let mut sample = Sample::default();
-        [3.0, 1.0, 2.0].into_iter().for_each(|value| sample.push(value));
-        assert_eq!((sample.least(), sample.median(), sample.most()), (1.0, 2.0, 3.0));
+        [3.0, 1.0, 2.0, 6.0, 1.5].map(|value| sample.push(value));
+        assert_eq!((sample.least(), sample.median(), sample.most(), sample.mean()), (1.0, 2.0, 6.0, 2.7));
         assert!(Sample::default().median().is_nan());
     }
 }
