@@ -53,7 +53,9 @@ mod tests {
     #[test]
     fn the_best_the_worst_and_the_middle_of_some() {
         let mut sample = Sample::default();
-        [3.0, 1.0, 2.0, 6.0, 1.5].map(|value| sample.push(value));
+        for value in [3.0, 1.0, 2.0, 6.0, 1.5] {
+            sample.push(value);
+        }
         assert_eq!((sample.least(), sample.median(), sample.most(), sample.mean()), (1.0, 2.0, 6.0, 2.7));
         assert!(Sample::default().median().is_nan());
     }

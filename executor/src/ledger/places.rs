@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use super::Error;
 
 /// A folder that was changed less than this before a job began may have been changed again without a later time.
-const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(20);
 
 /// Where an attempt's files are.
 #[derive(Debug)]
@@ -111,8 +111,8 @@ impl Place {
 
     /// Removes what only the running job needed. What cannot be removed goes with the place.
     pub(crate) fn remove_scratch(&self) {
-        // Most jobs leave it empty.
-        if fs::remove_dir(self.tmp()).is_err() {
+        // Most jobs leave it empty: then it stays, and with it the folder around it stays as it was.
+        if !is_empty_folder(&self.tmp()) {
             let _ = fs::remove_dir_all(self.tmp());
         }
     }
@@ -248,7 +248,7 @@ impl Places {
         let is_tmp_clean = Mark::of(&tmp_path).is_ok_and(|now| {
             now.inode == streams.tmp.inode
                 && now.mode == streams.tmp.mode
-                && fs::read_dir(&tmp_path).is_ok_and(|mut entries| entries.next().is_none())
+                && is_empty_folder(&tmp_path)
         });
         for entry in fs::read_dir(&root)? {
             let entry = entry?;
@@ -296,6 +296,10 @@ fn furnish(number: u32, root: PathBuf, stdout: Option<File>, stderr: Option<File
     let (root_mark, tmp_mark) = (Mark::of(&root)?, Mark::of(&tmp)?);
     let streams = Streams { stdout, stderr, began: SystemTime::now(), root: root_mark, tmp: tmp_mark };
     Ok(Place::of(number, root, Some(streams)))
+}
+
+fn is_empty_folder(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Is nothing in it, and is it nowhere else?
