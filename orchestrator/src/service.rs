@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::conductor::{Conductor, Handle, Settings};
+use crate::conductor::{self, Conductor, Handle, Settings};
 use crate::config::Config;
 use crate::dispatch::Links;
 use crate::journal::{self, Journal, sqlite};
@@ -47,6 +47,9 @@ pub enum Error {
     /// The store cannot be read.
     #[error("the store cannot be read")]
     Journal(#[from] journal::Error),
+    /// The conductor did not start.
+    #[error(transparent)]
+    Conductor(#[from] conductor::StartError),
     /// The address is taken, or not ours.
     #[error("failed to listen on {address}")]
     Listen {
@@ -68,7 +71,7 @@ pub struct Orchestrator {
     /// Stops the conductor, after the listeners.
     stopping: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
-    conductor: JoinHandle<()>,
+    conductor: conductor::Ended,
 }
 
 impl Orchestrator {
@@ -97,7 +100,7 @@ impl Orchestrator {
         let owner = format!("{}/{}", watch.identity().name(), clock::now().as_millis());
         let links = Links::new(watch.clone(), log.clone());
         let (handle, conductor) =
-            Conductor::start(Settings::new(owner), journal, links, stopping.clone(), log.clone()).await?;
+            Conductor::start_on_its_thread(Settings::new(owner), journal, links, stopping.clone(), log.clone()).await?;
 
         let settings = api::Settings::new(config.limits).closing(closing.clone());
         let routes = api::routes(handle.clone(), settings, log.clone());

@@ -246,9 +246,7 @@ impl Places {
         };
         let (stdout, stderr) = (reuse(streams.stdout, "stdout")?, reuse(streams.stderr, "stderr")?);
         let is_tmp_clean = Mark::of(&tmp_path).is_ok_and(|now| {
-            now.inode == streams.tmp.inode
-                && now.mode == streams.tmp.mode
-                && is_empty_folder(&tmp_path)
+            now.inode == streams.tmp.inode && now.mode == streams.tmp.mode && is_empty_folder(&tmp_path)
         });
         for entry in fs::read_dir(&root)? {
             let entry = entry?;

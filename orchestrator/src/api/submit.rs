@@ -17,6 +17,7 @@ use super::query::{LONGEST_WAIT, duration};
 use super::route::Call;
 use super::tasks::await_end;
 use super::{reply, text};
+use crate::conductor::SMALL;
 use crate::journal::IdempotencyKey;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -97,17 +98,24 @@ pub(super) async fn read(call: &mut Call, keyed: Keyed) -> Result<(Submission, [
         Trouble::new("too_many_requests", format!("{most} documents are being read, as many as `max_submits` allows"))
     })?;
     let mut reader = Reader::new(&house.settings.limits);
+    let mut length = 0;
     let mut digest = (keyed == Keyed::Yes).then(Sha256::new);
     while let Some(chunk) = call.body.next().await? {
+        length += chunk.len();
         reader.push(&chunk)?;
         if let Some(digest) = &mut digest {
             digest.update(&chunk);
         }
     }
     let engines = house.handle.engines().await?;
-    let checked = tokio::task::spawn_blocking(move || reader.finish(&engines)).await;
-    let checked = checked
-        .map_err(|error| Trouble::caused("internal", "the checks of the document broke down", crate::chain(&error)))?;
+    let checked = if length <= SMALL {
+        reader.finish(&engines)
+    } else {
+        let checked = tokio::task::spawn_blocking(move || reader.finish(&engines)).await;
+        checked.map_err(|error| {
+            Trouble::caused("internal", "the checks of the document broke down", crate::chain(&error))
+        })?
+    };
     Ok((checked?, digest.map_or([0; 32], |digest| digest.finalize().into())))
 }
 

@@ -84,6 +84,9 @@ pub enum Cancelled {
     EndedBefore,
 }
 
+/// A document of at most so many bytes is dealt with in less time than it takes to hand it to another thread.
+pub(crate) const SMALL: usize = 32 * 1024;
+
 /// How many unfinished runs are where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Census {
@@ -149,8 +152,12 @@ impl Handle {
     pub async fn submit(&self, submission: Submission, key: Option<IdempotencyKey>) -> Result<RunId, Error> {
         let run = RunId::from_bits(uuid::Uuid::now_v7().as_u128());
         let Submission { workflow, text, .. } = submission;
-        let plan = tokio::task::spawn_blocking(move || Plan::new(Arc::new(workflow))).await;
-        let plan = plan.map_err(|_| Error::ShuttingDown)?;
+        let plan = if text.len() <= SMALL {
+            Plan::new(Arc::new(workflow))
+        } else {
+            let plan = tokio::task::spawn_blocking(move || Plan::new(Arc::new(workflow))).await;
+            plan.map_err(|_| Error::ShuttingDown)?
+        };
         self.request(|reply| Message::Submit { run, plan, document: text, key, reply }).await
     }
 

@@ -13,6 +13,7 @@ mod parking;
 mod reconcile;
 mod recovery;
 mod registry;
+mod thread;
 mod turns;
 
 use std::collections::{BTreeSet, HashMap};
@@ -35,8 +36,11 @@ use live::{Decided, Live, Turn};
 use parking::Parked;
 use registry::Registry;
 
+pub(crate) use handle::SMALL;
 pub use handle::{Cancelled, Census, Error, Handle};
 pub(crate) use live::summary;
+pub(crate) use thread::Ended;
+pub use thread::Error as StartError;
 
 /// Messages taken from the inbox before what they ask for is decided: reports that arrive together share an append.
 const BURST: usize = 256;

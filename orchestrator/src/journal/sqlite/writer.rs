@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use gorch_schema::{ExecutorName, RunId, Timestamp};
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::append::{self, Encoded, Newest, Trouble};
@@ -89,7 +89,7 @@ impl Writer {
     pub(super) fn commit(&mut self, mut group: Vec<Job>) {
         loop {
             let mut newest = self.newest;
-            match write(&mut self.store, &group, &mut newest) {
+            match write(&self.store, &group, &mut newest) {
                 Ok(answers) => {
                     self.newest = newest;
                     return self.publish(group, answers);
@@ -125,19 +125,34 @@ impl Writer {
     }
 }
 
-fn write(store: &mut Connection, group: &[Job], newest: &mut Newest) -> Result<Vec<Result<u64, Error>>, Fault> {
-    let begin = store.transaction_with_behavior(TransactionBehavior::Immediate);
-    let whole = begin.map_err(|source| Fault::Store("begin a transaction", source))?;
+/// One transaction for the whole group, or none. Its bounds are prepared once, like everything else.
+fn write(store: &Connection, group: &[Job], newest: &mut Newest) -> Result<Vec<Result<u64, Error>>, Fault> {
+    execute(store, "BEGIN IMMEDIATE").map_err(|source| Fault::Store("begin a transaction", source))?;
+    let written = fill(store, group, newest).and_then(|answers| {
+        execute(store, "COMMIT").map_err(|source| Fault::Store("commit", source))?;
+        Ok(answers)
+    });
+    if written.is_err() && !store.is_autocommit() {
+        // What SQLite has not rolled back by itself. If this fails, so does the next beginning, and says so.
+        let _ = execute(store, "ROLLBACK");
+    }
+    written
+}
+
+fn execute(store: &Connection, sql: &str) -> rusqlite::Result<()> {
+    store.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+fn fill(store: &Connection, group: &[Job], newest: &mut Newest) -> Result<Vec<Result<u64, Error>>, Fault> {
     let mut answers = Vec::with_capacity(group.len());
     for (index, job) in group.iter().enumerate() {
-        answers.push(match job.work.write(&whole, newest) {
+        answers.push(match job.work.write(store, newest) {
             Ok(last) => Ok(last),
             Err(Trouble::Refused(error)) => Err(error),
             Err(Trouble::Failed(source)) if is_everybodys(&source) => return Err(Fault::Store("write", source)),
             Err(Trouble::Failed(source)) => return Err(Fault::Job(index, source)),
         });
     }
-    whole.commit().map_err(|source| Fault::Store("commit", source))?;
     Ok(answers)
 }
 
