@@ -75,7 +75,7 @@ pub(super) fn health(handle: Handle) -> BoxedFilter<(Response,)> {
     let ready = warp::path!("readyz").and(warp::get()).then(move || {
         let handle = handle.clone();
         async move {
-            match tokio::time::timeout(PATIENCE, handle.engines()).await {
+            match tokio::time::timeout(PATIENCE, handle.offers()).await {
                 Ok(Ok(_)) => reply::json(&Health { status: "success" }),
                 Ok(Err(_)) => not_ready("shutting down"),
                 Err(_) => not_ready("the conductor does not answer"),

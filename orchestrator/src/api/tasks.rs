@@ -153,6 +153,10 @@ pub(super) async fn show(call: Call) -> Answer {
 
 async fn show_state(house: &House, run: RunId, headers: &HeaderMap) -> Answer {
     let handle = &house.handle;
+    if let Some((shown, last)) = handle.standing(run).await? {
+        let mark = Mark::of(run, last);
+        return Ok(if mark.is_known(headers) { mark.not_modified() } else { mark.put_on(reply::json(&shown)) });
+    }
     // The mark first: what is shown is never older than its mark says.
     let head = handle.journal().head(run).await?;
     let mark = Mark::of(run, head.last);
@@ -161,11 +165,8 @@ async fn show_state(house: &House, run: RunId, headers: &HeaderMap) -> Answer {
     }
     let shown = match head.ended {
         Some(_) => handle.journal().summary(run).await?,
-        None => match handle.shown(vec![run]).await?.pop() {
-            Some(shown) => shown,
-            // Being read from the journal, put aside, or ended this moment: the conductor knows which.
-            None => handle.ask(run, summary).await?,
-        },
+        // At rest, being read from the journal, put aside, or ended this moment: the conductor knows which.
+        None => handle.ask(run, summary).await?,
     };
     Ok(mark.put_on(reply::json(&shown)))
 }

@@ -4,7 +4,7 @@
 //! submit that was answered is never lost. Cheap to clone. Never touches a live run itself: it sends a question and
 //! the conductor answers between two inputs.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use gorch_engine::{Offers, Plan, Run};
@@ -114,7 +114,7 @@ pub(super) enum Message {
     Register { name: ExecutorName, registration: Registration, reply: Reply<Registered> },
     Registered { name: ExecutorName, registration: Registration },
     Executors { reply: oneshot::Sender<Vec<ExecutorView>> },
-    Engines { reply: oneshot::Sender<Engines> },
+    Standing { run: RunId, reply: oneshot::Sender<Option<(RunSummary, u64)>> },
     Offers { reply: oneshot::Sender<Offers> },
     Census { reply: oneshot::Sender<Census> },
     Report { attempt: AttemptId, report: Box<Report>, taken: oneshot::Sender<()> },
@@ -129,17 +129,22 @@ pub struct Handle {
     inbox: mpsc::UnboundedSender<Message>,
     journal: Arc<dyn Journal>,
     ended: EndedRuns,
+    engines: SharedEngines,
     links: Links,
 }
+
+/// The engines that documents may name, as the conductor last set them.
+pub(super) type SharedEngines = Arc<RwLock<Arc<Engines>>>;
 
 impl Handle {
     pub(super) fn new(
         inbox: mpsc::UnboundedSender<Message>,
         journal: Arc<dyn Journal>,
         ended: EndedRuns,
+        engines: SharedEngines,
         links: Links,
     ) -> Self {
-        Handle { inbox, journal, ended, links }
+        Handle { inbox, journal, ended, engines, links }
     }
 
     /// The journal, for lists, feeds, logs and events: reading needs no conductor.
@@ -223,8 +228,17 @@ impl Handle {
     }
 
     /// The engines that documents may name: gorch's own and every executor's that ever registered.
-    pub async fn engines(&self) -> Result<Engines, Error> {
-        self.query(|reply| Message::Engines { reply }).await
+    pub fn engines(&self) -> Arc<Engines> {
+        self.engines.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How a run stands, and the number of the last event that this shows; `None` for one that is neither live nor was
+    /// asked after a moment ago.
+    pub(crate) async fn standing(&self, run: RunId) -> Result<Option<(RunSummary, u64)>, Error> {
+        if let Some(ended) = self.ended.get(run) {
+            return Ok(Some((super::summary(&ended), ended.seq())));
+        }
+        self.query(|reply| Message::Standing { run, reply }).await
     }
 
     /// Who takes work now.

@@ -64,6 +64,8 @@ pub(super) struct Live {
     pub(super) armed: Option<Timestamp>,
     /// As it stood when it was last durable.
     pub(super) shown: RunSummary,
+    /// The number of the last event that this shows.
+    pub(super) shown_seq: u64,
     pub(super) waiters: Vec<oneshot::Sender<()>>,
     /// When somebody last asked it something.
     pub(super) asked: Timestamp,
@@ -73,13 +75,14 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(run: Run) -> Self {
-        let shown = summary(&run);
+        let (shown, shown_seq) = (summary(&run), run.seq());
         Live {
             run,
             queue: VecDeque::new(),
             appending: false,
             armed: None,
             shown,
+            shown_seq,
             waiters: Vec::new(),
             asked: Timestamp::default(),
             recovering: false,
@@ -101,6 +104,7 @@ impl Live {
             word.clone_into(&mut self.shown.state);
         }
         self.shown.counts = self.run.counts();
+        self.shown_seq = self.run.seq();
     }
 
     /// Tells the run what waits for it, as much as one append may hold, and answers the questions that came before.

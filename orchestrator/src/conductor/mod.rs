@@ -121,6 +121,7 @@ pub(crate) struct Conductor {
     /// Who is being compared with what it holds.
     comparing: HashMap<gorch_schema::ExecutorName, tokio::task::AbortHandle>,
     ended: EndedRuns,
+    engines: handle::SharedEngines,
     timers: BTreeSet<(Timestamp, RunId)>,
     /// Runs at rest that were asked something of late, by when they may be parked.
     in_use: BTreeSet<(Timestamp, RunId)>,
@@ -146,8 +147,8 @@ impl Conductor {
         log: Logger,
     ) -> Result<(Handle, tokio::task::JoinHandle<()>), journal::Error> {
         let (sender, inbox) = mpsc::unbounded_channel();
-        let ended = EndedRuns::default();
-        let handle = Handle::new(sender, journal.clone(), ended.clone(), links.clone());
+        let (ended, engines) = (EndedRuns::default(), handle::SharedEngines::default());
+        let handle = Handle::new(sender, journal.clone(), ended.clone(), engines.clone(), links.clone());
         let registry = Registry::new(clock::steady(), settings.lease);
         let mut conductor = Conductor {
             settings,
@@ -162,6 +163,7 @@ impl Conductor {
             out: HashMap::new(),
             comparing: HashMap::new(),
             ended,
+            engines,
             timers: BTreeSet::new(),
             in_use: BTreeSet::new(),
             stirred: BTreeSet::new(),
@@ -178,6 +180,7 @@ impl Conductor {
             }
             conductor.registry.expect(name, registration);
         }
+        conductor.share_engines();
         let unfinished = conductor.journal.unfinished().await?;
         info!(conductor.log, "conductor started"; "owner" => &conductor.settings.owner, "unfinished" => unfinished.len());
         for run in unfinished {

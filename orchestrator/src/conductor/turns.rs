@@ -3,7 +3,7 @@
 //! Owns the order "decide, append, act". Promises: nothing is said or done on the strength of a decision before its
 //! append has come back; a failed append drops the copy and folds the run anew from the journal.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -48,7 +48,12 @@ impl Conductor {
             Message::Register { name, registration, reply } => self.register(name, registration, reply),
             Message::Registered { name, registration } => self.registered(&name, registration),
             Message::Executors { reply } => drop(reply.send(self.registry.views(clock::steady()))),
-            Message::Engines { reply } => drop(reply.send(Engines::with(self.registry.engines()))),
+            Message::Standing { run, reply } => {
+                let _ = reply.send(match self.slots.get(&run) {
+                    Some(Slot::Live(live)) => Some((live.shown.clone(), live.shown_seq)),
+                    Some(Slot::Loading(_) | Slot::Parked(_)) | None => None,
+                });
+            }
             Message::Offers { reply } => drop(reply.send(self.registry.offers().clone())),
             Message::Census { reply } => drop(reply.send(self.census())),
             Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
@@ -217,6 +222,12 @@ impl Conductor {
         }
     }
 
+    /// Lets the API know which engines documents may name.
+    pub(super) fn share_engines(&self) {
+        let engines = Arc::new(Engines::with(self.registry.engines()));
+        *self.engines.write().unwrap_or_else(PoisonError::into_inner) = engines;
+    }
+
     fn submit(
         &mut self,
         run: RunId,
@@ -357,8 +368,12 @@ impl Conductor {
             return;
         }
         let boot = registration.boot.clone();
+        let changed = self.registry.compare(name, &registration) == Beat::Changed;
         let fresh = self.registry.beat((clock::now(), clock::steady()), name, registration);
         self.room = true;
+        if fresh || changed {
+            self.share_engines();
+        }
         if fresh {
             info!(self.log, "executor registered"; "executor" => %name, "boot" => boot);
             self.reconcile(name.clone());
