@@ -16,7 +16,6 @@ use warp::Reply;
 use warp::reply::Response;
 
 use super::reply;
-use crate::ledger::Place;
 use crate::output::{Stream, follow};
 use crate::supervisor::{Refusal, Supervisor};
 
@@ -50,17 +49,13 @@ fn open(
     id: AttemptId,
     query: Query,
 ) -> Result<mpsc::Receiver<std::io::Result<Bytes>>, Refusal> {
-    let (place, _) = supervisor.files(id)?;
-    let path = move |place: &Place| match query.stream {
-        Stream::Stdout => place.stdout(),
-        Stream::Stderr => place.stderr(),
-    };
+    let (path, _) = supervisor.stream(id, query.stream)?;
     let (sender, receiver) = mpsc::channel(AHEAD);
     let supervisor = Arc::clone(supervisor);
     tokio::spawn(async move {
         if !query.follow {
-            if let Some(place) = place {
-                follow(path(&place), query.from, ready(()), sender).await;
+            if let Some(path) = path {
+                follow(path, query.from, ready(()), sender).await;
             }
             return;
         }
@@ -69,8 +64,8 @@ fn open(
             () = sender.closed() => true,
         };
         // One that ended without having begun has written nothing.
-        if !gone && let Ok((Some(place), ended)) = supervisor.files(id) {
-            follow(path(&place), query.from, ended, sender).await;
+        if !gone && let Ok((Some(path), ended)) = supervisor.stream(id, query.stream) {
+            follow(path, query.from, ended, sender).await;
         }
     });
     Ok(receiver)

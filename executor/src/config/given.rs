@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use gorch_schema::ExecutorName;
+use gorch_schema::session::LONGEST_EXCERPT;
 use gorch_schema::time::{NotADuration, parse_duration};
 use serde::Deserialize;
 
@@ -106,6 +107,9 @@ impl Given {
             self.orchestrator.ok_or(missing("orchestrator"))?,
             self.name.ok_or(missing("name"))?,
         )?;
+        if let Some(found) = self.excerpt.filter(|found| *found > LONGEST_EXCERPT) {
+            return Err(Error::Excerpt { found });
+        }
         Ok(Config {
             listen: self.listen.unwrap_or(defaults.listen),
             slots: self.slots.unwrap_or(defaults.slots),
@@ -203,6 +207,12 @@ mod tests {
         assert_eq!(config.labels, [("zone".to_owned(), "a".to_owned())].into());
         assert_eq!(config.recover, Recover::Wait);
         assert_eq!(config.drain, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_report_has_a_largest_size() {
+        let refused = Config::load(flags(&[&NEEDED[..], &["--excerpt", "2097153"]].concat()), None);
+        assert_eq!(refused.unwrap_err().to_string(), "`excerpt` is 2097153 bytes, expected at most 2097152");
     }
 
     #[test]

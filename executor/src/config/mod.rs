@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gorch_schema::ExecutorName;
+use gorch_schema::session::LONGEST_EXCERPT;
 
 use crate::driver::Scripts;
 use crate::process::Strays;
@@ -66,6 +67,12 @@ pub enum Error {
     Missing {
         /// The setting.
         name: &'static str,
+    },
+    /// More of each stream than a report may carry.
+    #[error("`excerpt` is {found} bytes, expected at most {LONGEST_EXCERPT}")]
+    Excerpt {
+        /// What was given.
+        found: u64,
     },
     /// The file cannot be read.
     #[error("failed to read the configuration `{}`", path.display())]

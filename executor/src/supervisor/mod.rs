@@ -12,6 +12,7 @@ mod run;
 mod session;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::now;
 use crate::driver::{DRIVERS, Driver, Settings};
 use crate::ledger::{Ledger, Place};
+use crate::output::Stream;
 use desk::{Desk, Doors, Reserved};
 use held::{Ended, Halt, Held, Progress, is_same};
 
@@ -209,16 +211,23 @@ impl Supervisor {
         answers
     }
 
-    /// An attempt's files, if it has begun, and its end (or this executor's) as something to wait for.
-    pub(crate) fn files(
+    /// The file of an attempt's stream, if it has begun, and its end (or this executor's) as something to wait for.
+    pub(crate) fn stream(
         &self,
         id: AttemptId,
-    ) -> Result<(Option<Arc<Place>>, impl Future<Output = ()> + Send + use<>), Refusal> {
+        which: Stream,
+    ) -> Result<(Option<PathBuf>, impl Future<Output = ()> + Send + use<>), Refusal> {
         let held = self.find(id)?;
-        let (place, closing) = (held.place().cloned(), self.closing.clone());
-        // Whoever reads them late must not find those of the next attempt.
-        place.iter().for_each(|place| place.share());
-        Ok((place, async move {
+        let closing = self.closing.clone();
+        let path = held.place().map(|place| {
+            // Whoever reads it late must not find that of the next attempt.
+            place.share();
+            match which {
+                Stream::Stdout => place.stdout(),
+                Stream::Stderr => place.stderr(),
+            }
+        });
+        Ok((path, async move {
             closing.run_until_cancelled(held.wait_for(Progress::is_ended)).await;
         }))
     }
