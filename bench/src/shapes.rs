@@ -6,6 +6,7 @@ use std::io::Write;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use gorch_tests::graphs::layered;
 
 /// A named graph.
 #[derive(Debug, Clone)]
@@ -67,34 +68,6 @@ impl FromStr for Shape {
         };
         Ok(Shape { name: name.to_owned(), nodes, edges })
     }
-}
-
-/// `n` nodes over `layers` layers; each node below the first layer has `degree` distinct parents in the layer above (all
-/// of it, where it is narrower), the first of them in turn, so that no parent is without a child.
-fn layered(n: usize, layers: usize, degree: usize) -> Vec<(usize, usize)> {
-    let bound = |layer: usize| n * layer / layers;
-    let mut chance = 1u64;
-    let mut draw = |below: usize| {
-        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (chance >> 33) as usize % below
-    };
-    let mut edges = Vec::new();
-    for layer in 1..layers {
-        let (above, first) = (bound(layer - 1), bound(layer));
-        let width = first - above;
-        for node in first..bound(layer + 1) {
-            let mut parents = vec![above + (node - first) % width];
-            while parents.len() < degree.min(width) {
-                let parent = above + draw(width);
-                if !parents.contains(&parent) {
-                    parents.push(parent);
-                }
-            }
-            parents.sort_unstable();
-            edges.extend(parents.into_iter().map(|parent| (parent, node)));
-        }
-    }
-    edges
 }
 
 impl Shape {

@@ -16,7 +16,8 @@ pub fn script(id: usize, name: &str, lines: &str) -> Value {
     json!({"id": id, "name": name, "engine": "shell", "artifact": format!("#!/bin/sh\n{lines}\n")})
 }
 
-/// Random layered graphs: `n` nodes over `layers` layers, each node with up to `degree` parents in the layer above.
+/// `n` nodes over `layers` layers; each node below the first layer has `degree` distinct parents in the layer above (all
+/// of it, where it is narrower), the first of them in turn, so that no parent is without a child.
 pub fn layered(n: usize, layers: usize, degree: usize) -> Vec<(usize, usize)> {
     let bound = |layer: usize| n * layer / layers;
     let mut chance = 1u64;
@@ -30,7 +31,7 @@ pub fn layered(n: usize, layers: usize, degree: usize) -> Vec<(usize, usize)> {
         let width = first - above;
         for node in first..bound(layer + 1) {
             let mut parents = vec![above + (node - first) % width];
-            for _ in 1..degree {
+            while parents.len() < degree.min(width) {
                 let parent = above + draw(width);
                 if !parents.contains(&parent) {
                     parents.push(parent);
