@@ -3,6 +3,7 @@
 //! Owns the tasks of attempts that are out. Promises: a task is registered here before it may act; what an executor
 //! holds is noted when it is decided, so that no decision counts a slot twice. Acts only on what is durable.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::dispatch::carry::{Carried, Carry, Wish};
 
 /// An attempt that is out: the way to tell its task something, and the task.
 pub(super) struct Out {
+    executor: ExecutorName,
     wish: watch::Sender<Wish>,
     task: tokio::task::AbortHandle,
 }
@@ -60,6 +62,7 @@ impl Conductor {
         };
         self.registry.hold(&executor, id);
         let (sender, receiver) = watch::channel(wish);
+        let holder = executor.clone();
         let mut carry =
             Carry { work: Arc::new(work), executor, links: self.links.clone(), wish: receiver, log: self.log.clone() };
         let handle = self.handle.clone();
@@ -85,7 +88,7 @@ impl Conductor {
                 },
             }
         });
-        self.out.insert(id, Out { wish: sender, task: task.abort_handle() });
+        self.out.insert(id, Out { executor: holder, wish: sender, task: task.abort_handle() });
         let _ = registered.send(());
     }
 
@@ -143,15 +146,14 @@ impl Conductor {
     }
 
     /// Ends the tasks of a run: what is out under an old epoch could not even be acknowledged. What is still wanted is
-    /// handed out again; executors keep what they hold.
+    /// handed out again, and what had ended and lost its task before its acknowledgement is found by comparing.
     pub(super) fn call_back(&mut self, run: RunId) {
-        self.out.retain(|id, out| {
-            let other = id.run != run;
-            if !other {
-                out.task.abort();
-            }
-            other
-        });
+        let called: Vec<Out> = self.out.extract_if(|id, _| id.run == run).map(|(_, out)| out).collect();
+        called.iter().for_each(|out| out.task.abort());
+        let executors: BTreeSet<ExecutorName> = called.into_iter().map(|out| out.executor).collect();
+        for executor in executors {
+            self.reconcile(executor);
+        }
     }
 
     /// The log line of a durable event, and what it means for the tasks.

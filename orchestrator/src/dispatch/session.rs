@@ -173,8 +173,10 @@ impl Line {
             text.push(b'\n');
             self.followers.insert(attempt, follower);
         }
-        // An error says that the request is over, which the answer says as well.
-        let _ = body.send(Bytes::from(text));
+        if !text.is_empty() {
+            // An error says that the request is over, which the answer says as well.
+            let _ = body.send(Bytes::from(text));
+        }
     }
 
     fn tell(&mut self, lines: &mut Lines, piece: &[u8]) -> Result<(), Error> {
