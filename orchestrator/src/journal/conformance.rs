@@ -28,7 +28,9 @@ macro_rules! conformance {
             the_feed_goes_on_exactly_where_it_stopped
             the_feed_shows_what_its_filter_asks_for
             followers_are_woken_by_what_is_durable
-            what_an_attempt_wrote_is_kept_and_replaced;
+            what_an_attempt_wrote_is_kept_and_replaced
+            appends_that_are_handed_over_together_stand_or_fall_alone
+            many_callers_at_once_are_all_answered;
         refusals:
             a_stale_writer_is_told_where_the_run_stands
             a_refused_append_leaves_nothing_behind

@@ -257,6 +257,12 @@ pub trait Journal: Send + Sync + 'static {
     /// order, [`Error::Malformed`] and [`Error::TooLarge`]. After [`Error::Store`] nothing of it is visible.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<u64, Error>>;
 
+    /// Appends all of these, in this order, as if by [`append`](Self::append): each stands or falls alone. Whoever has
+    /// several says so, because they may share a commit, and a few may be committed before this returns.
+    fn append_all(&self, appends: Vec<Append>) -> Vec<BoxFuture<'static, Result<u64, Error>>> {
+        appends.into_iter().map(|append| self.append(append)).collect()
+    }
+
     /// The run's events after event `after`, in order.
     fn read(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<Row>, Error>>;
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::join_all;
 use gorch_schema::work::{Excerpt, Logs};
 use gorch_schema::{AttemptKey, Event, NodeId, StepId};
 
@@ -230,4 +232,50 @@ pub(crate) async fn what_an_attempt_wrote_is_kept_and_replaced(journal: Arc<dyn 
     assert_eq!(journal.logs(run(1), attempt(1)).await.unwrap(), Some(wrote("one")));
     assert_eq!(journal.logs(run(1), attempt(2)).await.unwrap(), Some(wrote("two again")));
     assert_eq!(journal.logs(run(1), attempt(3)).await.unwrap(), None);
+}
+
+pub(crate) async fn appends_that_are_handed_over_together_stand_or_fall_alone(journal: Arc<dyn Journal>) {
+    journal.append(accept(1)).await.unwrap();
+    for round in 0..20 {
+        let (old, new) = (2 * u64::from(round) + 1, 2 + round);
+        let malformed = Append { events: Vec::new(), ..goes_on(1, old, 1) };
+        // The second goes on where the first stopped: they are written in the order of the call.
+        let together =
+            vec![goes_on(1, old, 1), goes_on(1, old + 1, 1), accept(new), accept(1), malformed, ended(new, 1)];
+        let queued = journal.append(accept(100 + round));
+        let answers = join_all(journal.append_all(together)).await;
+        match &answers[..] {
+            [Ok(first), Ok(second), Ok(1), Err(Error::Stale { .. }), Err(Error::Malformed { .. }), Ok(2)] => {
+                assert_eq!((*first, *second), (old + 1, old + 2));
+            }
+            other => panic!("{other:?}"),
+        }
+        // What was queued before them was written before them.
+        assert!(matches!(queued.now_or_never(), Some(Ok(1))));
+    }
+    assert!(journal.append_all(Vec::new()).is_empty());
+}
+
+/// Callers on many threads, some with several appends at a time: each is answered, and each run has all of its events.
+pub(crate) async fn many_callers_at_once_are_all_answered(journal: Arc<dyn Journal>) {
+    let callers = (0..8).map(|caller| {
+        let journal = Arc::clone(&journal);
+        tokio::spawn(async move {
+            for round in 0..40 {
+                let first = 1_000 * (caller + 1) + 3 * round;
+                let answers = match (caller + round) % 3 {
+                    0 => vec![journal.append(accept(first)).await],
+                    _ => join_all(journal.append_all((first..first + 3).map(accept).collect())).await,
+                };
+                assert!(answers.iter().all(|answer| matches!(answer, Ok(1))), "{answers:?}");
+            }
+        })
+    });
+    for caller in join_all(callers).await {
+        caller.unwrap();
+    }
+    let unfinished = journal.unfinished().await.unwrap();
+    let feed = journal.feed(FeedFilter::default(), Cursor(0), 10_000).await.unwrap();
+    let places: Vec<u64> = feed.rows.iter().map(|row| row.cursor.0).collect();
+    assert_eq!(places, (1..=unfinished.len() as u64).collect::<Vec<_>>());
 }

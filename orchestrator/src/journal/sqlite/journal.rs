@@ -5,18 +5,17 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Logs, Registration};
 use gorch_schema::{AttemptKey, ExecutorName, RunId, Timestamp};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::append::{Encoded, Newest};
 use super::readers::Readers;
-use super::writer::{self, Job, Work};
+use super::writer::{Job, Queue, Work, Writer};
 use super::{open, query};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
@@ -27,8 +26,7 @@ use crate::journal::error::Error;
 
 /// A journal in the file `gorch.db` of a folder. Dropping it finishes what is queued and closes the file.
 pub struct Sqlite {
-    jobs: Option<mpsc::Sender<Job>>,
-    writer: Option<JoinHandle<()>>,
+    queue: Queue,
     readers: Readers,
     bell: Arc<Bell>,
     /// Let go when `drop` below has closed every connection.
@@ -42,15 +40,14 @@ impl Sqlite {
         let newest = Newest::load(&writer).map_err(|source| open::Error::Open { path: path.clone(), source })?;
         let bell = Arc::new(Bell::new(Cursor(newest.event)));
         let readers = Readers::start(&path)?;
-        let (jobs, writer) = writer::start(writer, newest, Arc::clone(&bell)).map_err(open::Error::Thread)?;
-        Ok(Sqlite { jobs: Some(jobs), writer: Some(writer), readers, bell, _lock: lock })
+        let queue = Queue::start(Writer::new(writer, newest, Arc::clone(&bell))).map_err(open::Error::Thread)?;
+        Ok(Sqlite { queue, readers, bell, _lock: lock })
     }
 
     fn write(&self, work: Work) -> BoxFuture<'static, Result<u64, Error>> {
-        let (sender, answer) = oneshot::channel();
-        // Where the queue is gone, so is the sender of the answer, and the answer says so.
-        _ = self.jobs.as_ref().map(|jobs| jobs.send(Job { work, answer: sender }));
-        async move { answer.await.unwrap_or(Err(Error::Closed)) }.boxed()
+        let (job, answer) = Job::new(work);
+        self.queue.put(job);
+        answer
     }
 }
 
@@ -58,9 +55,7 @@ impl Drop for Sqlite {
     fn drop(&mut self) {
         // Readers first: the last connection to go folds the log into the file, and they cannot write.
         self.readers.stop();
-        self.jobs = None;
-        // A writer that panicked has said so; there is nothing to add.
-        _ = self.writer.take().map(JoinHandle::join);
+        self.queue.finish();
     }
 }
 
@@ -70,6 +65,21 @@ impl Journal for Sqlite {
             Ok(encoded) => self.write(Work::Append(Box::new(encoded))),
             Err(refused) => ready(Err(refused)).boxed(),
         }
+    }
+
+    fn append_all(&self, appends: Vec<Append>) -> Vec<BoxFuture<'static, Result<u64, Error>>> {
+        let mut jobs = Vec::with_capacity(appends.len());
+        let answers = appends.into_iter().map(|append| match Encoded::of(append) {
+            Ok(encoded) => {
+                let (job, answer) = Job::new(Work::Append(Box::new(encoded)));
+                jobs.push(job);
+                answer
+            }
+            Err(refused) => ready(Err(refused)).boxed(),
+        });
+        let answers = answers.collect();
+        self.queue.put_all(jobs);
+        answers
     }
 
     fn read(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<Row>, Error>> {

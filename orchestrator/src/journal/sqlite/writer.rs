@@ -1,13 +1,18 @@
-//! The one thread that writes.
+//! The one who writes.
 //!
-//! Owns the writing connection and the queue in front of it. Promises group commit: it drains what is queued into one
-//! transaction, syncs once, and only then rings and answers; a job that is refused or that the store chokes on spoils
-//! no other; when a commit fails, every job of the group hears it, nothing of it is visible, and the next group is
-//! tried as if nothing had been. Never encodes: jobs come with their bodies written.
+//! Owns the writing connection and the queue in front of it. Promises group commit: what is queued goes into one
+//! transaction, is synced once, and only then it rings and answers; a job that is refused or that the store chokes on
+//! spoils no other; when a commit fails, every job of the group hears it, nothing of it is visible, and the next group
+//! is tried as if nothing had been. A thread works the queue off; a few small jobs that come together while there is
+//! none, on a quick disk, are written by whoever brings them, which saves waking two threads. Never encodes: jobs come
+//! with their bodies written.
 
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use futures::future::{BoxFuture, FutureExt};
 use gorch_schema::{ExecutorName, RunId, Timestamp};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
@@ -20,6 +25,12 @@ use crate::journal::error::Error;
 /// A group is closed at this many jobs or bytes, so that the first of it need not wait for ever.
 const LARGEST_GROUP: usize = 1024;
 const LARGEST_GROUP_BYTES: usize = 16 << 20;
+
+/// So many jobs and bytes are written in less time than it takes to wake a thread for them, twice.
+const FEW: usize = 32;
+const FEW_BYTES: usize = 64 << 10;
+/// A disk on which the last commit took longer than this is left to the thread.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// Something to write.
 #[derive(Debug)]
@@ -36,25 +47,88 @@ pub(super) struct Job {
     pub(super) answer: oneshot::Sender<Result<u64, Error>>,
 }
 
-/// Starts the thread. It ends when every sender of the queue is gone and the queue is empty.
-pub(super) fn start(
-    store: Connection,
-    newest: Newest,
-    bell: Arc<Bell>,
-) -> std::io::Result<(mpsc::Sender<Job>, JoinHandle<()>)> {
-    let (sender, queue) = mpsc::channel();
-    let mut writer = Writer::new(store, newest, bell);
-    let thread = std::thread::Builder::new().name("journal-writer".into()).spawn(move || {
-        while let Some(group) = drain(&queue) {
-            writer.commit(group);
-        }
-    })?;
-    Ok((sender, thread))
+impl Job {
+    /// A job, and its answer to come.
+    pub(super) fn new(work: Work) -> (Job, BoxFuture<'static, Result<u64, Error>>) {
+        let (sender, answer) = oneshot::channel();
+        // Where the queue is gone, so is the sender of the answer, and the answer says so.
+        (Job { work, answer: sender }, async move { answer.await.unwrap_or(Err(Error::Closed)) }.boxed())
+    }
 }
 
-/// Waits for a job, then takes what else is there.
-fn drain(queue: &mpsc::Receiver<Job>) -> Option<Vec<Job>> {
-    let first = queue.recv().ok()?;
+/// What waits to be written, and those who may write it.
+#[derive(Debug)]
+pub(super) struct Queue {
+    jobs: Option<mpsc::Sender<Job>>,
+    /// Jobs that the thread has not come to yet.
+    waiting: Arc<AtomicUsize>,
+    writer: Arc<Mutex<Writer>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Queue {
+    /// Starts the thread.
+    pub(super) fn start(writer: Writer) -> std::io::Result<Queue> {
+        let (jobs, queue) = mpsc::channel();
+        let (waiting, writer) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(writer)));
+        let (counted, shared) = (Arc::clone(&waiting), Arc::clone(&writer));
+        let thread = std::thread::Builder::new().name("journal-writer".into()).spawn(move || {
+            while let Ok(first) = queue.recv() {
+                // Locked before anything is taken off: who sees an empty queue and gets the lock comes after it all.
+                let mut writer = locked(&shared);
+                let group = drain(first, &queue);
+                counted.fetch_sub(group.len(), Ordering::AcqRel);
+                writer.commit(group);
+            }
+        })?;
+        Ok(Queue { jobs: Some(jobs), waiting, writer, thread: Some(thread) })
+    }
+
+    /// For the thread to write.
+    pub(super) fn put(&self, job: Job) {
+        let Some(jobs) = &self.jobs else { return };
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        _ = jobs.send(job);
+    }
+
+    /// To be written together, here and now if that is quicker than by the thread.
+    pub(super) fn put_all(&self, jobs: Vec<Job>) {
+        let bytes: usize = jobs.iter().map(|job| job.work.size()).sum();
+        if !jobs.is_empty()
+            && jobs.len() <= FEW
+            && bytes <= FEW_BYTES
+            && self.waiting.load(Ordering::Acquire) == 0
+            && let Some(mut writer) = self.idle_writer()
+            && writer.is_quick
+        {
+            return writer.commit(jobs);
+        }
+        jobs.into_iter().for_each(|job| self.put(job));
+    }
+
+    fn idle_writer(&self) -> Option<MutexGuard<'_, Writer>> {
+        match self.writer.try_lock() {
+            Ok(writer) => Some(writer),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Writes what is queued; afterwards there is no thread.
+    pub(super) fn finish(&mut self) {
+        self.jobs = None;
+        // A writer that panicked has said so; there is nothing to add.
+        _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn locked(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+    // A transaction that a panic cut short is rolled back by the next beginning, and says so.
+    writer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is queued after the first, up to a group.
+fn drain(first: Job, queue: &mpsc::Receiver<Job>) -> Vec<Job> {
     let mut bytes = first.work.size();
     let mut group = vec![first];
     while group.len() < LARGEST_GROUP && bytes < LARGEST_GROUP_BYTES {
@@ -62,14 +136,17 @@ fn drain(queue: &mpsc::Receiver<Job>) -> Option<Vec<Job>> {
         bytes += job.work.size();
         group.push(job);
     }
-    Some(group)
+    group
 }
 
 /// The writing connection and what it has given out.
+#[derive(Debug)]
 pub(super) struct Writer {
     store: Connection,
     newest: Newest,
     bell: Arc<Bell>,
+    /// The last commit was.
+    is_quick: bool,
 }
 
 /// Where a group went wrong.
@@ -82,14 +159,16 @@ enum Fault {
 
 impl Writer {
     pub(super) fn new(store: Connection, newest: Newest, bell: Arc<Bell>) -> Self {
-        Writer { store, newest, bell }
+        Writer { store, newest, bell, is_quick: false }
     }
 
     /// Writes the group in one transaction, then tells the world, then those who wait.
     pub(super) fn commit(&mut self, mut group: Vec<Job>) {
         loop {
-            let mut newest = self.newest;
-            match write(&self.store, &group, &mut newest) {
+            let (mut newest, begun) = (self.newest, Instant::now());
+            let written = write(&self.store, &group, &mut newest);
+            self.is_quick = begun.elapsed() < QUICK;
+            match written {
                 Ok(answers) => {
                     self.newest = newest;
                     return self.publish(group, answers);
@@ -209,14 +288,15 @@ mod tests {
             crate::journal::Append { events: vec![event], ..goes_on(1, 1, 1) }
         };
         (0..5).for_each(|n| send(goes_on(n, 1, 1)));
-        assert_eq!(drain(&queue).unwrap().len(), 5);
+        let next = || queue.recv().map(|first| drain(first, &queue).len()).ok();
+        assert_eq!(next(), Some(5));
         (0..=1024).for_each(|n| send(goes_on(n, 1, 1)));
-        assert_eq!([drain(&queue).unwrap().len(), drain(&queue).unwrap().len()], [1024, 1]);
+        assert_eq!([next(), next()], [Some(1024), Some(1)]);
         [goes_on(1, 1, 1), large(), goes_on(1, 2, 1)].into_iter().for_each(send);
-        assert_eq!([drain(&queue).unwrap().len(), drain(&queue).unwrap().len()], [2, 1]);
+        assert_eq!([next(), next()], [Some(2), Some(1)]);
         let (at, answer) = (Timestamp::from_millis(0), oneshot::channel().0);
         sender.send(Job { work: Work::Forget { run: run(1), at }, answer }).unwrap();
         drop(sender);
-        assert_eq!((drain(&queue).map(|group| group.len()), drain(&queue).is_none()), (Some(1), true));
+        assert_eq!([next(), next()], [Some(1), None]);
     }
 }
