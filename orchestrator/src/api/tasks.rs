@@ -63,12 +63,9 @@ pub(super) async fn list(call: Call) -> Answer {
     }
     let mut tasks = page.runs;
     let going = |run: &RunSummary| State::from_word(&run.state).is_none_or(|state| !state.is_terminal());
-    let live: Vec<RunId> = tasks.iter().filter(|run| going(run)).map(|run| run.id).collect();
-    if !live.is_empty() {
-        for shown in call.house.handle.shown(live).await? {
-            if let Some(row) = tasks.iter_mut().find(|row| row.id == shown.id) {
-                *row = shown;
-            }
+    for row in tasks.iter_mut().filter(|row| going(row)) {
+        if let Some(standing) = call.house.handle.standing(row.id) {
+            *row = standing.shown;
         }
     }
     Ok(reply::json(&RunList { tasks, next: page.next.map(|next| next.to_string()) }))
@@ -153,9 +150,10 @@ pub(super) async fn show(call: Call) -> Answer {
 
 async fn show_state(house: &House, run: RunId, headers: &HeaderMap) -> Answer {
     let handle = &house.handle;
-    if let Some((shown, last)) = handle.standing(run).await? {
-        let mark = Mark::of(run, last);
-        return Ok(if mark.is_known(headers) { mark.not_modified() } else { mark.put_on(reply::json(&shown)) });
+    if let Some(standing) = handle.standing(run) {
+        let mark = Mark::of(run, standing.seq);
+        let is_known = mark.is_known(headers);
+        return Ok(if is_known { mark.not_modified() } else { mark.put_on(reply::json(&standing.shown)) });
     }
     // The mark first: what is shown is never older than its mark says.
     let head = handle.journal().head(run).await?;

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use gorch_engine::{Offers, Plan, Run};
 use gorch_schema::document::{Engines, Submission};
-use gorch_schema::view::{ExecutorView, RunSummary};
+use gorch_schema::view::ExecutorView;
 use gorch_schema::work::{Registered, Registration, Report};
 use gorch_schema::{AttemptId, AttemptKey, ExecutorName, RunId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use super::ended::EndedRuns;
+use super::standing::{Standing, Standings};
 use crate::dispatch::Links;
 use crate::journal::{self, IdempotencyKey, Journal};
 
@@ -110,11 +111,9 @@ pub(super) enum Message {
     Cancel { run: RunId, by: String, reply: Reply<Cancelled> },
     Ask { run: RunId, question: Question },
     AwaitEnd { run: RunId, reply: oneshot::Sender<()> },
-    Shown { runs: Vec<RunId>, reply: oneshot::Sender<Vec<RunSummary>> },
     Register { name: ExecutorName, registration: Registration, reply: Reply<Registered> },
     Registered { name: ExecutorName, registration: Registration },
     Executors { reply: oneshot::Sender<Vec<ExecutorView>> },
-    Standing { run: RunId, reply: oneshot::Sender<Option<(RunSummary, u64)>> },
     Offers { reply: oneshot::Sender<Offers> },
     Census { reply: oneshot::Sender<Census> },
     Report { attempt: AttemptId, report: Box<Report>, taken: oneshot::Sender<()> },
@@ -130,6 +129,7 @@ pub struct Handle {
     journal: Arc<dyn Journal>,
     ended: EndedRuns,
     engines: SharedEngines,
+    standings: Standings,
     links: Links,
 }
 
@@ -142,9 +142,10 @@ impl Handle {
         journal: Arc<dyn Journal>,
         ended: EndedRuns,
         engines: SharedEngines,
+        standings: Standings,
         links: Links,
     ) -> Self {
-        Handle { inbox, journal, ended, engines, links }
+        Handle { inbox, journal, ended, engines, standings, links }
     }
 
     /// The journal, for lists, feeds, logs and events: reading needs no conductor.
@@ -212,11 +213,6 @@ impl Handle {
         }
     }
 
-    /// How these runs stand now; runs that are not live are left out.
-    pub async fn shown(&self, runs: Vec<RunId>) -> Result<Vec<RunSummary>, Error> {
-        self.query(|reply| Message::Shown { runs, reply }).await
-    }
-
     /// An executor registers, or beats.
     pub async fn register(&self, name: ExecutorName, registration: Registration) -> Result<Registered, Error> {
         self.request(|reply| Message::Register { name, registration, reply }).await
@@ -232,13 +228,12 @@ impl Handle {
         self.engines.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How a run stands, and the number of the last event that this shows; `None` for one that is neither live nor was
-    /// asked after a moment ago.
-    pub(crate) async fn standing(&self, run: RunId) -> Result<Option<(RunSummary, u64)>, Error> {
-        if let Some(ended) = self.ended.get(run) {
-            return Ok(Some((super::summary(&ended), ended.seq())));
-        }
-        self.query(|reply| Message::Standing { run, reply }).await
+    /// How a run stands; `None` for one that is neither live nor was asked after a moment ago.
+    pub(crate) fn standing(&self, run: RunId) -> Option<Standing> {
+        // Live first: a run that ends is kept before it leaves the table.
+        self.standings
+            .of(run)
+            .or_else(|| self.ended.get(run).map(|ended| Standing { shown: super::summary(&ended), seq: ended.seq() }))
     }
 
     /// Who takes work now.

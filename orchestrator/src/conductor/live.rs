@@ -12,6 +12,7 @@ use gorch_schema::{AttemptKey, Event, Timestamp};
 use tokio::sync::oneshot;
 
 use super::handle::{Cancelled, Error, Question, Reply};
+use super::standing::Place;
 use crate::journal::AttemptLogs;
 
 /// Inputs decided together at most: bounds the size of an append.
@@ -62,10 +63,8 @@ pub(super) struct Live {
     pub(super) appending: bool,
     /// When the conductor will tick it.
     pub(super) armed: Option<Timestamp>,
-    /// As it stood when it was last durable.
-    pub(super) shown: RunSummary,
-    /// The number of the last event that this shows.
-    pub(super) shown_seq: u64,
+    /// As everybody sees it.
+    pub(super) place: Place,
     pub(super) waiters: Vec<oneshot::Sender<()>>,
     /// When somebody last asked it something.
     pub(super) asked: Timestamp,
@@ -75,14 +74,13 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(run: Run) -> Self {
-        let (shown, shown_seq) = (summary(&run), run.seq());
+        let place = Place::of(&run);
         Live {
             run,
             queue: VecDeque::new(),
             appending: false,
             armed: None,
-            shown,
-            shown_seq,
+            place,
             waiters: Vec::new(),
             asked: Timestamp::default(),
             recovering: false,
@@ -95,16 +93,6 @@ impl Live {
             self.waiters.retain(|waiter| !waiter.is_closed());
         }
         self.waiters.push(waiter);
-    }
-
-    /// Everything decided is durable now: it may be shown.
-    pub(super) fn show(&mut self) {
-        let word = self.run.state().word();
-        if self.shown.state != word {
-            word.clone_into(&mut self.shown.state);
-        }
-        self.shown.counts = self.run.counts();
-        self.shown_seq = self.run.seq();
     }
 
     /// Tells the run what waits for it, as much as one append may hold, and answers the questions that came before.

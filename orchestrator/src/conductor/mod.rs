@@ -13,6 +13,7 @@ mod parking;
 mod reconcile;
 mod recovery;
 mod registry;
+mod standing;
 mod thread;
 mod turns;
 
@@ -20,7 +21,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use gorch_schema::{AttemptId, RunId, Timestamp};
 use slog::{Logger, info};
@@ -35,6 +36,7 @@ use hand_out::Out;
 use live::{Decided, Live, Turn};
 use parking::Parked;
 use registry::Registry;
+use standing::Standings;
 
 pub(crate) use handle::SMALL;
 pub use handle::{Cancelled, Census, Error, Handle};
@@ -90,21 +92,21 @@ enum Owner {
     This,
 }
 
-/// An append that came back.
-struct Appended {
+/// What is decided and waits for its append.
+struct Pending {
     run: RunId,
     decided: Decided,
-    result: Result<u64, journal::Error>,
+    birth: Option<Birth>,
 }
 
-/// A new run whose first append is under way.
+/// A run that exists once its first append has come back.
 struct Birth {
-    run: RunId,
     live: Box<Live>,
-    decided: Decided,
     reply: handle::Reply<RunId>,
-    result: Result<u64, journal::Error>,
 }
+
+/// An append that came back.
+type Appended = (Pending, Result<u64, journal::Error>);
 
 /// The loop and all that it owns.
 pub(crate) struct Conductor {
@@ -122,6 +124,7 @@ pub(crate) struct Conductor {
     comparing: HashMap<gorch_schema::ExecutorName, tokio::task::AbortHandle>,
     ended: EndedRuns,
     engines: handle::SharedEngines,
+    standings: Standings,
     timers: BTreeSet<(Timestamp, RunId)>,
     /// Runs at rest that were asked something of late, by when they may be parked.
     in_use: BTreeSet<(Timestamp, RunId)>,
@@ -131,8 +134,9 @@ pub(crate) struct Conductor {
     hungry: BTreeSet<RunId>,
     /// A slot may have become free since the hungry were last offered one.
     room: bool,
+    /// What this round decided: handed to the journal together.
+    outbox: Vec<(journal::Append, Pending)>,
     appends: FuturesUnordered<BoxFuture<'static, Appended>>,
-    births: FuturesUnordered<BoxFuture<'static, Birth>>,
     loads: Arc<Semaphore>,
     log: Logger,
 }
@@ -148,7 +152,9 @@ impl Conductor {
     ) -> Result<(Handle, tokio::task::JoinHandle<()>), journal::Error> {
         let (sender, inbox) = mpsc::unbounded_channel();
         let (ended, engines) = (EndedRuns::default(), handle::SharedEngines::default());
-        let handle = Handle::new(sender, journal.clone(), ended.clone(), engines.clone(), links.clone());
+        let standings = Standings::default();
+        let handle =
+            Handle::new(sender, journal.clone(), ended.clone(), engines.clone(), standings.clone(), links.clone());
         let registry = Registry::new(clock::steady(), settings.lease);
         let mut conductor = Conductor {
             settings,
@@ -164,13 +170,14 @@ impl Conductor {
             comparing: HashMap::new(),
             ended,
             engines,
+            standings,
             timers: BTreeSet::new(),
             in_use: BTreeSet::new(),
             stirred: BTreeSet::new(),
             hungry: BTreeSet::new(),
             room: false,
+            outbox: Vec::new(),
             appends: FuturesUnordered::new(),
-            births: FuturesUnordered::new(),
             loads: Arc::new(Semaphore::new(LOADS)),
             log,
         };
@@ -195,7 +202,16 @@ impl Conductor {
             let wake = self.next_wake();
             let since = clock::steady();
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => break,
+                Some(appended) = self.appends.next(), if !self.appends.is_empty() => {
+                    self.appended(appended);
+                    while let Some(Some(appended)) = self.appends.next().now_or_never() {
+                        self.appended(appended);
+                    }
+                    // What they caused leaves the house before the next commit, which may hold this thread.
+                    tokio::task::yield_now().await;
+                }
                 Some(message) = self.inbox.recv() => {
                     self.take(message);
                     for _ in 1..BURST {
@@ -205,8 +221,6 @@ impl Conductor {
                         }
                     }
                 }
-                Some(appended) = self.appends.next(), if !self.appends.is_empty() => self.appended(appended),
-                Some(birth) = self.births.next(), if !self.births.is_empty() => self.born(birth),
                 () = tokio::time::sleep(wake) => {}
             }
             if clock::steady().since(since) > wake + DEAF {
@@ -216,13 +230,11 @@ impl Conductor {
             self.watch_the_clock();
             self.park_unused();
             self.round();
+            self.post();
         }
         // What was decided before the end is made durable; what was not is decided by whoever takes the runs over.
         while let Some(appended) = self.appends.next().await {
             self.appended(appended);
-        }
-        while let Some(birth) = self.births.next().await {
-            self.born(birth);
         }
         info!(self.log, "conductor stopped"; "live" => self.slots.len());
     }

@@ -61,6 +61,7 @@ impl Conductor {
         };
         let mut live = Box::new(Live::new(*recovered));
         live.waiters = waiters;
+        live.place.publish(&self.standings);
         if live.run.ended().is_some() {
             // It ended in an append whose answer was an error: the answer was wrong, the journal is right.
             live.queue.extend(queue);

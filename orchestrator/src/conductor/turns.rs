@@ -15,7 +15,7 @@ use slog::{debug, error, info, warn};
 use super::handle::{Cancelled, Error, Message, Reply};
 use super::live::{Decided, Live, Told, Turn, summary};
 use super::registry::{Beat, HEARTBEAT};
-use super::{Appended, Birth, Conductor, Loading, Owner, Slot};
+use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot};
 use crate::clock;
 use crate::journal::{self, Append, IdempotencyKey, KeyBody};
 
@@ -38,22 +38,9 @@ impl Conductor {
                 Some(Slot::Loading(_) | Slot::Parked(_)) => self.waiting_for_end.entry(run).or_default().push(reply),
                 None => drop(reply.send(())),
             },
-            Message::Shown { runs, reply } => {
-                let shown = runs.iter().filter_map(|run| match self.slots.get(run) {
-                    Some(Slot::Live(live)) => Some(live.shown.clone()),
-                    Some(Slot::Loading(_) | Slot::Parked(_)) | None => None,
-                });
-                let _ = reply.send(shown.collect());
-            }
             Message::Register { name, registration, reply } => self.register(name, registration, reply),
             Message::Registered { name, registration } => self.registered(&name, registration),
             Message::Executors { reply } => drop(reply.send(self.registry.views(clock::steady()))),
-            Message::Standing { run, reply } => {
-                let _ = reply.send(match self.slots.get(&run) {
-                    Some(Slot::Live(live)) => Some((live.shown.clone(), live.shown_seq)),
-                    Some(Slot::Loading(_) | Slot::Parked(_)) | None => None,
-                });
-            }
             Message::Offers { reply } => drop(reply.send(self.registry.offers().clone())),
             Message::Census { reply } => drop(reply.send(self.census())),
             Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
@@ -137,12 +124,22 @@ impl Conductor {
         if decided.events.iter().any(milestone) || live.rests(decided.at, self.settings.idle) {
             append.summary = Some(summary(&live.run));
         }
-        let appending = self.journal.append(append);
-        self.appends.push(appending.map(move |result| Appended { run, decided, result }).boxed());
+        self.outbox.push((append, Pending { run, decided, birth: None }));
+    }
+
+    /// Hands what was decided to the journal.
+    pub(super) fn post(&mut self) {
+        let (appends, pending): (Vec<_>, Vec<_>) = self.outbox.drain(..).unzip();
+        for (appending, pending) in self.journal.append_all(appends).into_iter().zip(pending) {
+            self.appends.push(appending.map(move |result| (pending, result)).boxed());
+        }
     }
 
     /// An append came back: now what was decided may be acted on.
-    pub(super) fn appended(&mut self, Appended { run, decided, result }: Appended) {
+    pub(super) fn appended(&mut self, (Pending { run, decided, birth }, result): Appended) {
+        if let Some(birth) = birth {
+            return self.born(run, birth, decided, result);
+        }
         match result {
             Ok(_) => {
                 self.act(run, decided);
@@ -169,7 +166,7 @@ impl Conductor {
         }
         let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
         live.appending = false;
-        live.show();
+        live.place.update(&live.run);
         let effects = if claimed {
             live.recovering = false;
             live.run.pending()
@@ -255,12 +252,12 @@ impl Conductor {
         live.appending = true;
         // What is told of it before it is durable waits: its executor may be lost meanwhile.
         self.slots.insert(run, Slot::Loading(Loading { turns: Vec::new(), owner: Owner::Unknown }));
-        let appending = self.journal.append(append);
-        self.births.push(appending.map(move |result| Birth { run, live, decided, reply, result }).boxed());
+        self.outbox.push((append, Pending { run, decided, birth: Some(Birth { live, reply }) }));
     }
 
     /// The first append of a run came back: it exists, or it never did.
-    pub(super) fn born(&mut self, Birth { run, mut live, decided, reply, result }: Birth) {
+    fn born(&mut self, run: RunId, birth: Birth, decided: Decided, result: Result<u64, journal::Error>) {
+        let Birth { mut live, reply } = birth;
         let told = match self.slots.remove(&run) {
             Some(Slot::Loading(loading)) => loading.turns,
             Some(Slot::Live(_) | Slot::Parked(_)) | None => Vec::new(),
@@ -270,7 +267,9 @@ impl Conductor {
             Ok(_) => {
                 live.queue.extend(told);
                 live.waiters = waiters;
-                info!(self.log, "run accepted"; "run" => %run, "name" => &live.shown.name, "nodes" => live.shown.nodes);
+                let workflow = &live.run.plan().workflow;
+                info!(self.log, "run accepted"; "run" => %run, "name" => &workflow.name, "nodes" => workflow.nodes.len());
+                live.place.publish(&self.standings);
                 self.slots.insert(run, Slot::Live(live));
                 let _ = reply.send(Ok(run));
                 self.act(run, decided);
