@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use serde::{Deserialize, Serialize};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::mains::{self, Owner};
 use super::proc::{self, Process, Stat};
@@ -16,6 +16,9 @@ use super::tree::Tree;
 
 /// Younger than this, ids cannot have gone round since the attempt started.
 const YOUNG: Duration = Duration::from_secs(1);
+
+/// How often the janitor looks.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// So many ids are looked at one by one.
 const GLANCE: i32 = 16;
@@ -54,11 +57,18 @@ pub(crate) fn is_alone(tree: &Tree, age: Duration) -> bool {
             .all(|pid| mains::is_main(pid) || proc::stat(pid).is_none_or(|stat| !is_orphan(&stat)))
 }
 
-/// Reaps dead orphans of long jobs, at most once a second, and only when a child has ended.
+/// Reaps dead orphans of long jobs: looks once a second while there are jobs, and sweeps only when a child is dead.
+/// (A handler of SIGCHLD would be called for each job that ends, which costs more than the look.)
 pub(crate) async fn janitor(strays: Strays) {
-    let Ok(mut ended) = signal(SignalKind::child()) else { return };
-    while ended.recv().await.is_some() {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    loop {
+        if !mains::are_any() {
+            mains::spawned().await;
+        }
+        tokio::time::sleep(SWEEP).await;
+        let dead = waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT);
+        if !matches!(dead, Ok(Some(_))) {
+            continue;
+        }
         let sweep =
             move || sort(proc::pids().into_iter().filter_map(proc::stat).filter(is_orphan), strays, |_, _| false);
         if tokio::task::spawn_blocking(sweep).await.is_err() {

@@ -9,6 +9,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
 
 use gorch_schema::AttemptId;
 use rustix::process::{Pid, WaitOptions, waitpid};
+use tokio::sync::Notify;
 
 use super::proc::{self, Process};
 
@@ -17,6 +18,8 @@ static MAINS: LazyLock<Mutex<Register>> = LazyLock::new(Mutex::default);
 /// Held for reading while a child is made and entered, for writing by whoever asks whose an unknown child is. Many may
 /// spawn at once; the register itself is never locked for as long as that takes.
 static SPAWNING: RwLock<()> = RwLock::new(());
+
+static SPAWNED: Notify = Notify::const_new();
 
 #[derive(Default)]
 struct Register {
@@ -52,11 +55,12 @@ impl Main {
         // Inherited by the child: setuid programs gain nothing. Given up by this thread for good, without any code
         // between fork and exec, so that std keeps its posix_spawn path.
         rustix::thread::set_no_new_privs(true)?;
+        let before = proc::ticks();
         let (child, pid) = spawn()?;
         let pid = pid.and_then(|pid| i32::try_from(pid).ok()).ok_or(io::ErrorKind::NotFound)?;
-        // Not reaped yet, so it is there, as a zombie at least.
-        let process = proc::stat(pid).map_or(Process { pid, start: 0 }, |stat| stat.process);
+        let process = proc::child(pid, before);
         register().mains.push(Row { process, attempt, is_over: false });
+        SPAWNED.notify_one();
         Ok((Main { process }, child))
     }
 
@@ -122,6 +126,16 @@ pub(crate) fn others_at(attempt: AttemptId, start: u64) -> bool {
 /// Does this attempt have a registered main process?
 pub(crate) fn is_running(attempt: AttemptId) -> bool {
     register().mains.iter().any(|row| row.attempt == attempt)
+}
+
+/// Is there a main process?
+pub(crate) fn are_any() -> bool {
+    !register().mains.is_empty()
+}
+
+/// Resolves when a main process was spawned since it last did.
+pub(crate) async fn spawned() {
+    SPAWNED.notified().await;
 }
 
 /// How many orphans were reaped so far.

@@ -3,10 +3,14 @@
 //! Owns the reading of `/proc/PID/stat`, `/proc/PID/environ` and the list of processes. A process is named by its id
 //! *and* its start time, because ids come back. A process that is gone is `None`, never an error.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::sync::{LazyLock, OnceLock};
 
 use gorch_schema::AttemptId;
+use rustix::param::clock_ticks_per_second;
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 /// The variable that names the attempt in each job's environment.
@@ -94,7 +98,33 @@ fn attempt_in(environment: &[u8]) -> Option<AttemptId> {
 
 /// The id given out last; ids are given out in rising order, and begin again at the bottom when the top is reached.
 pub(crate) fn last_pid() -> Option<i32> {
-    fs::read_to_string("/proc/loadavg").ok()?.split_ascii_whitespace().last()?.parse().ok()
+    // Kept open: each read from its beginning is a fresh look.
+    static LOADS: LazyLock<Option<File>> = LazyLock::new(|| File::open("/proc/loadavg").ok());
+    let mut bytes = [0_u8; 128];
+    let length = LOADS.as_ref()?.read_at(&mut bytes, 0).ok()?;
+    std::str::from_utf8(&bytes[..length]).ok()?.split_ascii_whitespace().last()?.parse().ok()
+}
+
+/// Clock ticks since the machine's start, as the system counts them for a process that starts now.
+pub(crate) fn ticks() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let nanos = now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs();
+    nanos / (1_000_000_000 / clock_ticks_per_second())
+}
+
+/// The child of this id, made since `before` and not yet reaped. Where the clock did not tick meanwhile, its start needs
+/// no look into `/proc`, which waits while the child loads its program; the first look proves that the clocks agree.
+pub(crate) fn child(pid: i32, before: u64) -> Process {
+    static AGREE: OnceLock<bool> = OnceLock::new();
+    let now = ticks();
+    if now == before && AGREE.get() == Some(&true) {
+        return Process { pid, start: now };
+    }
+    let process = stat(pid).map_or(Process { pid, start: 0 }, |stat| stat.process);
+    if now == before {
+        let _ = AGREE.set(process.start == now);
+    }
+    process
 }
 
 /// Does this very process (not a later one of the same id) still run?
@@ -123,6 +153,18 @@ mod tests {
         assert!(!is_alive(Process { start: me.process.start + 1, ..me.process }), "another of the same id");
         assert!(pids().contains(&own_pid()));
         assert!(last_pid().is_some());
+    }
+
+    #[test]
+    fn a_child_is_named_as_the_system_names_it() {
+        for _ in 0..200 {
+            let before = ticks();
+            let mut spawned = std::process::Command::new("/bin/cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+            let named = child(spawned.id().try_into().unwrap(), before);
+            assert_eq!(Some(named), stat(named.pid).map(|stat| stat.process));
+            drop(spawned.stdin.take());
+            spawned.wait().unwrap();
+        }
     }
 
     #[test]
