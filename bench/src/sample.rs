@@ -1,7 +1,7 @@
 //! Samples: several measures of the same thing.
 //!
 //! Owns what is made of them. Promises: wall time is judged by the best (a busy moment of the machine only ever adds),
-//! processor time and latencies by the median.
+//! processor time by the median, a latency by the median of the best repetition.
 
 use std::time::Duration;
 
@@ -41,6 +41,12 @@ impl Sample {
         sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
     }
 
+    /// The medians of so many stretches of it, each as long as the others.
+    pub(crate) fn medians(&self, stretches: usize) -> Sample {
+        let length = self.0.len().div_ceil(stretches.max(1)).max(1);
+        Sample(self.0.chunks(length).map(|stretch| Sample(stretch.to_vec()).median()).collect())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -58,5 +64,6 @@ mod tests {
         }
         assert_eq!((sample.least(), sample.median(), sample.most(), sample.mean()), (1.0, 2.0, 6.0, 2.7));
         assert!(Sample::default().median().is_nan());
+        assert_eq!(sample.medians(2).0, [2.0, 6.0]);
     }
 }
