@@ -159,7 +159,8 @@ mod tests {
     fn a_child_is_named_as_the_system_names_it() {
         for _ in 0..200 {
             let before = ticks();
-            let mut spawned = std::process::Command::new("/bin/cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+            let mut spawned =
+                std::process::Command::new("/bin/cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
             let named = child(spawned.id().try_into().unwrap(), before);
             assert_eq!(Some(named), stat(named.pid).map(|stat| stat.process));
             drop(spawned.stdin.take());
