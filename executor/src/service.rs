@@ -226,7 +226,8 @@ async fn supervisor(config: &Config, log: &Logger) -> Result<Arc<Supervisor>, Er
     let workdir = std::fs::canonicalize(&config.workdir).map_err(folder("work", &config.workdir))?;
     let opened = spawn_blocking(move || Ledger::open(&data, now())).await;
     let (ledger, machine, found) = opened.map_err(|panic| folder("data", &config.data)(io::Error::other(panic)))??;
-    let settings = Settings { workdir, grace: config.grace, scripts: config.scripts, strays: config.strays };
+    let http = config.http.clone();
+    let settings = Settings { workdir, grace: config.grace, scripts: config.scripts, strays: config.strays, http };
     let slots = usize::try_from(config.slots.get()).unwrap_or(usize::MAX);
     let limits = Limits { slots, held: config.held, excerpt: config.excerpt };
     let supervisor = Supervisor::new(ledger, settings, limits, log.clone());

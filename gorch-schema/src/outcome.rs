@@ -127,6 +127,10 @@ pub mod failure_code {
     pub const TOO_MANY_VISITS: &str = "too_many_visits";
     /// The engine `fail` without a code of its own.
     pub const FAILED: &str = "failed";
+    /// The answer over HTTP had an unexpected status: this, a dot and the status, such as `http.503`.
+    pub const HTTP: &str = "http";
+    /// The host of the work cannot be reached, or did not answer.
+    pub const HOST_UNREACHABLE: &str = "host_unreachable";
     /// The executor refused the work (its policy, an unknown engine, work that it cannot read).
     pub const REFUSED: &str = "refused";
 
@@ -144,6 +148,8 @@ pub mod failure_code {
         TIMEOUT_KILL,
         TOO_MANY_VISITS,
         FAILED,
+        HTTP,
+        HOST_UNREACHABLE,
         REFUSED,
     ];
 }

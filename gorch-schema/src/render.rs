@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::settings::Settings;
 use crate::time::format_duration;
 use crate::workflow::{Condition, Edge, Join, Node, OnFailure, OnLost, Retry, RunOptions, Workflow};
 
@@ -117,6 +118,8 @@ struct NodeOut<'a> {
     idempotent: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: &'a Texts,
+    #[serde(flatten)]
+    settings: Option<&'a Settings>,
 }
 
 impl<'a> NodeOut<'a> {
@@ -139,6 +142,7 @@ impl<'a> NodeOut<'a> {
             on_lost,
             idempotent,
             labels,
+            settings,
         } = node;
         NodeOut {
             id,
@@ -166,6 +170,7 @@ impl<'a> NodeOut<'a> {
             },
             idempotent: *idempotent,
             labels,
+            settings: settings.as_deref(),
         }
     }
 }

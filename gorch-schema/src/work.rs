@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::id::{AttemptId, ExecutorName};
 use crate::outcome::AttemptResult;
+use crate::settings::Settings;
 use crate::time::Timestamp;
 
 /// `PUT /v1/attempts/{id}`: one attempt to run.
@@ -47,6 +48,9 @@ pub struct Work {
     /// May its side effects happen twice? Decides what a restarted executor may do with a job it finds again.
     #[serde(default)]
     pub idempotent: bool,
+    /// What the node says to the driver besides, references resolved.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub settings: Settings,
 }
 
 /// Where an attempt stands on its executor: the answer to PUT and GET `/v1/attempts/{id}`.

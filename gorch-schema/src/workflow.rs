@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::id::{EdgeId, NodeId};
 use crate::outcome::Outcome;
+use crate::settings::Settings;
 
 /// A checked graph with its options.
 #[derive(Debug, Clone, PartialEq)]
@@ -190,6 +191,8 @@ pub struct Node {
     pub idempotent: bool,
     /// Free text for people and filters.
     pub labels: BTreeMap<String, String>,
+    /// What it says to its driver besides; absent where it says nothing.
+    pub settings: Option<Box<Settings>>,
 }
 
 impl Node {
@@ -213,6 +216,7 @@ impl Node {
             on_lost: OnLost::Fail,
             idempotent: false,
             labels: BTreeMap::new(),
+            settings: None,
         }
     }
 }

@@ -13,8 +13,8 @@ use gorch_schema::session::LONGEST_EXCERPT;
 use gorch_schema::time::{NotADuration, parse_duration};
 use serde::Deserialize;
 
-use super::{Config, Error};
-use crate::driver::Scripts;
+use super::{Config, Error, LONGEST_ANSWER};
+use crate::driver::{HttpPolicy, Reach, Scripts};
 use crate::process::Strays;
 use crate::supervisor::Recover;
 
@@ -67,6 +67,15 @@ pub struct Given {
     /// What becomes of processes that left their job's group, session and environment [default: stop]
     #[arg(long)]
     pub strays: Option<Strays>,
+    /// A near host, address or network (10.0.0.0/8) that the engine `http` may reach; may be repeated [default: none]
+    #[arg(long, value_name = "HOST|NET")]
+    pub http_allow: Vec<Reach>,
+    /// File of certificates (PEM) that the engine `http` trusts besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub http_ca: Option<PathBuf>,
+    /// Bytes of an answer over HTTP that are read at most [default: 1048576]
+    #[arg(long, value_name = "BYTES")]
+    pub http_limit: Option<u64>,
     /// Bytes of head, and of tail, of stdout and stderr in a report [default: 65536]
     #[arg(long, value_name = "BYTES")]
     pub excerpt: Option<u64>,
@@ -76,7 +85,7 @@ pub struct Given {
 }
 
 impl Given {
-    /// These, and the others where these say nothing. Labels are taken from one side only.
+    /// These, and the others where these say nothing. Lists are taken from one side only.
     pub(super) fn over(self, other: Given) -> Given {
         Given {
             data: self.data.or(other.data),
@@ -94,6 +103,9 @@ impl Given {
             recover: self.recover.or(other.recover),
             scripts: self.scripts.or(other.scripts),
             strays: self.strays.or(other.strays),
+            http_allow: if self.http_allow.is_empty() { other.http_allow } else { self.http_allow },
+            http_ca: self.http_ca.or(other.http_ca),
+            http_limit: self.http_limit.or(other.http_limit),
             excerpt: self.excerpt.or(other.excerpt),
             held: self.held.or(other.held),
         }
@@ -110,7 +122,16 @@ impl Given {
         if let Some(found) = self.excerpt.filter(|found| *found > LONGEST_EXCERPT) {
             return Err(Error::Excerpt { found });
         }
+        if let Some(found) = self.http_limit.filter(|found| *found > LONGEST_ANSWER) {
+            return Err(Error::HttpLimit { found });
+        }
+        let http = HttpPolicy {
+            allow: self.http_allow,
+            ca: self.http_ca,
+            limit: self.http_limit.unwrap_or(defaults.http.limit),
+        };
         Ok(Config {
+            http,
             listen: self.listen.unwrap_or(defaults.listen),
             slots: self.slots.unwrap_or(defaults.slots),
             labels: self.label.into_iter().map(|Label { key, value }| (key, value)).collect(),

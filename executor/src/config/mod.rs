@@ -14,11 +14,14 @@ use std::time::Duration;
 use gorch_schema::ExecutorName;
 use gorch_schema::session::LONGEST_EXCERPT;
 
-use crate::driver::Scripts;
+use crate::driver::{HttpPolicy, Scripts};
 use crate::process::Strays;
 use crate::supervisor::Recover;
 
 pub use given::{Given, Label, Wait};
+
+/// The largest answer over HTTP that may become an output: outputs travel in reports and stand in journals.
+const LONGEST_ANSWER: u64 = 8 * 1024 * 1024;
 
 /// All settings of an executor, complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub struct Config {
     pub strays: Strays,
     /// Bytes of head, and of tail, of each stream that a report carries.
     pub excerpt: u64,
+    /// What requests over HTTP may do.
+    pub http: HttpPolicy,
     /// Attempts held at once: waiting, running, and ended but not acknowledged.
     pub held: usize,
 }
@@ -71,6 +76,12 @@ pub enum Error {
     /// More of each stream than a report may carry.
     #[error("`excerpt` is {found} bytes, expected at most {LONGEST_EXCERPT}")]
     Excerpt {
+        /// What was given.
+        found: u64,
+    },
+    /// More of an answer than a report may carry.
+    #[error("`http_limit` is {found} bytes, expected at most {LONGEST_ANSWER}")]
+    HttpLimit {
         /// What was given.
         found: u64,
     },
@@ -120,6 +131,7 @@ impl Config {
             scripts: Scripts::default(),
             strays: Strays::default(),
             excerpt: 64 * 1024,
+            http: HttpPolicy::default(),
             held: 10_000,
         })
     }

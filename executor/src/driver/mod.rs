@@ -4,6 +4,7 @@
 //! driver writes to the job's files, says when its process starts, and obeys the stop. Never decides what a stop
 //! means (asked for, timeout, drain): that is the supervisor's.
 
+mod http;
 mod shell;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ledger::{self, Place};
 use crate::process::{Process, Strays};
 
+pub use http::{NoReach, Policy as HttpPolicy, Reach};
 pub use shell::Scripts;
 
 /// Runs one kind of artifact.
@@ -36,7 +38,7 @@ pub(crate) struct Entry {
 }
 
 /// All drivers.
-pub(crate) static DRIVERS: &[Entry] = &[shell::ENTRY];
+pub(crate) static DRIVERS: &[Entry] = &[http::ENTRY, shell::ENTRY];
 
 /// What drivers know of their executor.
 #[derive(Clone)]
@@ -49,6 +51,8 @@ pub(crate) struct Settings {
     pub scripts: Scripts,
     /// What becomes of processes that hid.
     pub strays: Strays,
+    /// What requests over HTTP may do.
+    pub http: HttpPolicy,
 }
 
 /// One attempt, as a driver sees it.
@@ -66,8 +70,8 @@ pub(crate) trait Start: Send + Sync {
     fn place(&self) -> Result<Arc<Place>, ledger::Error>;
     /// Before anything is spawned; on an error nothing may be.
     fn starting(&self, place: &Place) -> Result<Timestamp, ledger::Error>;
-    /// The process runs.
-    fn started(&self, since: Timestamp, process: Process);
+    /// It runs: as this process of ours, if it is one.
+    fn started(&self, since: Timestamp, process: Option<Process>);
     /// Nothing of it runs any more, as far as is known: the slot is free, while the rest is tidied up.
     fn over(&self);
 }

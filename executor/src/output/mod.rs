@@ -47,8 +47,7 @@ pub(crate) fn nothing(exit: Option<i32>) -> Map<String, Value> {
 
 /// Gathers the outputs: `$GORCH_OUTPUT` over the lines of standard output. Reads all of both.
 pub(crate) fn collect(place: &Place, work: &Work, exit: Option<i32>) -> Collected {
-    let wanted: BTreeSet<&str> =
-        work.outputs.iter().map(String::as_str).chain(ALWAYS).filter(|name| *name != EXIT_CODE).collect();
+    let wanted = wanted(work);
     let printed: BTreeMap<String, String> =
         open(&place.stdout()).and_then(|file| printed::scan(file, &wanted)).unwrap_or_default();
     let mut output: Map<String, Value> =
@@ -56,13 +55,9 @@ pub(crate) fn collect(place: &Place, work: &Work, exit: Option<i32>) -> Collecte
     let mut dropped = Vec::new();
     let trouble = match given::read(&place.output()) {
         Ok(given) => {
-            for (name, value) in given {
-                if wanted.contains(name.as_str()) {
-                    output.insert(name, value);
-                } else {
-                    dropped.push(name);
-                }
-            }
+            let (declared, others) = declared(work, given);
+            output.extend(declared);
+            dropped = others;
             None
         }
         Err(trouble) => Some(trouble),
@@ -71,6 +66,19 @@ pub(crate) fn collect(place: &Place, work: &Work, exit: Option<i32>) -> Collecte
         output.insert(EXIT_CODE.to_owned(), exit.into());
     }
     Collected { output, dropped, trouble }
+}
+
+/// What a job may give: what its node declares, and what needs no declaration.
+fn wanted(work: &Work) -> BTreeSet<&str> {
+    work.outputs.iter().map(String::as_str).chain(ALWAYS).filter(|name| *name != EXIT_CODE).collect()
+}
+
+/// Of all that was given: the outputs, and the names of what nobody declared.
+pub(crate) fn declared(work: &Work, given: Map<String, Value>) -> (Map<String, Value>, Vec<String>) {
+    let wanted = wanted(work);
+    let (output, others): (Map<_, _>, Map<_, _>) =
+        given.into_iter().partition(|(name, _)| wanted.contains(name.as_str()));
+    (output, others.into_iter().map(|(name, _)| name).collect())
 }
 
 /// Head and tail of both streams, up to `limit` bytes each. A stream that cannot be read is empty.

@@ -204,7 +204,8 @@ impl Ended {
 
 /// Are these the same work? The epoch does not count: a new conductor hands the same attempt out again.
 pub(super) fn is_same(one: &Work, other: &Work) -> bool {
-    let Work { attempt, epoch: _, node, engine, artifact, args, env, input, outputs, timeout, idempotent } = one;
+    let Work { attempt, epoch: _, node, engine, artifact, args, env, input, outputs, timeout, idempotent, settings } =
+        one;
     *attempt == other.attempt
         && *node == other.node
         && *engine == other.engine
@@ -215,4 +216,5 @@ pub(super) fn is_same(one: &Work, other: &Work) -> bool {
         && *outputs == other.outputs
         && *timeout == other.timeout
         && *idempotent == other.idempotent
+        && *settings == other.settings
 }

@@ -156,10 +156,10 @@ impl Start for Beginning {
         self.supervisor.leave_slot(&self.held);
     }
 
-    fn started(&self, since: Timestamp, process: Process) {
+    fn started(&self, since: Timestamp, process: Option<Process>) {
         let (id, log) = (self.held.id, &self.supervisor.log);
-        debug!(log, "attempt started"; "attempt" => %id, "pid" => process.pid);
-        if let Err(error) = self.supervisor.ledger.started(id, process) {
+        debug!(log, "attempt started"; "attempt" => %id, "pid" => process.map(|process| process.pid));
+        if let Some(Err(error)) = process.map(|process| self.supervisor.ledger.started(id, process)) {
             // After a kill -9 it will be found by its environment alone.
             warn!(log, "process not written down"; "attempt" => %id, "cause" => %Chain(&error));
         }

@@ -60,6 +60,11 @@ impl House {
         }
     }
 
+    /// For the next start.
+    pub(crate) fn add_flags(&mut self, flags: &[&str]) {
+        self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -163,6 +168,7 @@ impl House {
             outputs: Vec::new(),
             timeout: None,
             idempotent: false,
+            settings: gorch_schema::Settings::default(),
         }
     }
 

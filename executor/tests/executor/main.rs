@@ -6,6 +6,7 @@ mod crash;
 mod drain;
 mod handoff;
 mod house;
+mod http;
 mod outcomes;
 mod outputs;
 mod session;

@@ -14,9 +14,9 @@ use crate::workflow::Engine;
 /// Engines that gorch runs itself.
 const OWN: &[&str] = &["fail", "nil", "sleep"];
 /// Drivers that our executor has.
-const DRIVERS: &[&str] = &["shell"];
+const DRIVERS: &[&str] = &["http", "shell"];
 /// Engines that come later; unknown today unless an executor of somebody else registered one of the name.
-const LATER: &[&str] = &["ansible", "approval", "docker", "gorch", "http", "signal", "ssh", "toscassh"];
+const LATER: &[&str] = &["ansible", "approval", "docker", "gorch", "signal", "ssh", "toscassh"];
 /// Artifacts that come later.
 const LATER_ARTIFACTS: &[&str] = &["sha256:", "file:"];
 
@@ -70,6 +70,10 @@ pub(super) fn settle(check: &mut Check<'_>, node: &Path<'_>, name: &str, artifac
                 check.complaints.add("engine_and_artifact", &at, "nothing", expected);
             }
         }
+    }
+    let is_url = artifact.starts_with("http://") || artifact.starts_with("https://");
+    if engine.name() == "http" && !artifact.is_empty() && !is_url {
+        check.complaints.add("engine_and_artifact", &at, Quoted(artifact), "a URL: the engine `http` sends requests");
     }
     if LATER_ARTIFACTS.iter().any(|prefix| artifact.starts_with(prefix)) && *check.engines != Engines::Any {
         let expected = "a path, a program's name or a script that begins with `#!`: artifacts do not travel yet";

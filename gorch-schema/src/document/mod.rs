@@ -15,6 +15,7 @@ mod options;
 mod reader;
 mod references;
 mod scanner;
+mod settings;
 mod shape;
 mod values;
 

@@ -10,6 +10,7 @@ use super::complaints::Path;
 use super::engines;
 use super::fields::{self, Field, Rule};
 use super::json::{Json, Quoted};
+use super::settings;
 use super::values::Zero;
 use crate::nearest::counted;
 use crate::time::parse_duration;
@@ -25,6 +26,7 @@ struct Draft {
     /// Were both read? If not, nobody asks whether they fit.
     work: Sound,
     on_lost: Option<OnLost>,
+    settings: settings::Draft,
 }
 
 impl Draft {
@@ -120,6 +122,9 @@ static NODE: &[Field<Draft>] = &[
         rule: Rule::Read(|check, at, value, draft| draft.node.idempotent = check.flag(at, value).unwrap_or_default()),
     },
     Field { name: "labels", rule: Rule::Read(|check, at, value, draft| draft.node.labels = check.text_map(at, value)) },
+    Field { name: "method", rule: Rule::Read(|check, at, value, draft| draft.settings.method(check, at, value)) },
+    Field { name: "headers", rule: Rule::Read(|check, at, value, draft| draft.settings.headers(check, at, value)) },
+    Field { name: "expect", rule: Rule::Read(|check, at, value, draft| draft.settings.expect(check, at, value)) },
     Field { name: "state", rule: Rule::Ignored },
     Field { name: "graph_id", rule: Rule::Ignored },
     Field { name: "each", rule: Rule::Later },
@@ -144,6 +149,7 @@ pub(super) fn read(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> (Gi
         artifact: String::new(),
         work: Sound::Yes,
         on_lost: None,
+        settings: settings::Draft::default(),
     };
     let Some(object) = check.object(at, value, "a node: an object") else {
         return (GivenId::Wrong, draft.node);
@@ -151,11 +157,19 @@ pub(super) fn read(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> (Gi
     fields::read(check, NODE, "a node", at, object, &mut draft);
     if draft.work == Sound::Yes {
         draft.node.engine = engines::settle(check, at, &draft.engine, &draft.artifact);
+        draft.node.settings = draft.settings.settle(check, at, &draft.node.engine);
     }
     draft.node.artifact = std::mem::take(&mut draft.artifact);
     let default = if draft.node.idempotent { OnLost::Retry } else { OnLost::Fail };
     draft.node.on_lost = draft.on_lost.unwrap_or(default);
     check_args(check, at, &draft.node);
+    if let Some(method) = draft.node.settings.as_ref().and_then(|settings| settings.method.as_deref())
+        && matches!(method, "GET" | "HEAD")
+        && !draft.node.input.is_null()
+    {
+        let found = format_args!("`{method}` with an input").to_string();
+        check.complaints.add("bad_value", &at.field("method"), found, "a method whose request has a body, or no input");
+    }
     (draft.id, draft.node)
 }
 

@@ -49,6 +49,10 @@ pub(super) fn look(check: &mut Check<'_>, nodes: &[Placed], names: &Names<'_>, i
         for (key, text) in &placed.node.env {
             one(check, &env_at.field(key), text, reference::parse(text), &mut patterns, inputs);
         }
+        let headers_at = at.field("headers");
+        for (key, text) in placed.node.settings.iter().flat_map(|settings| &settings.headers) {
+            one(check, &headers_at.field(key), text, reference::parse(text), &mut patterns, inputs);
+        }
         values(check, &at.field("input"), &placed.node.input, &mut patterns, inputs);
     }
 }

@@ -4,11 +4,11 @@
 //! only if there is none the last visit that ended before the step was activated. Promises: the answer is fixed at
 //! activation, so that a second attempt and a recovered dispatch say the same. Never changes the run.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use gorch_schema::reference::{self, Reference};
 use gorch_schema::work::Work;
-use gorch_schema::{AttemptKey, Failure, Node, NodeId, failure_code};
+use gorch_schema::{AttemptKey, Failure, Node, NodeId, Settings, failure_code};
 use serde_json::Value;
 
 use crate::state::{Run, Step};
@@ -17,7 +17,8 @@ use crate::state::{Run, Step};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Resolved {
     args: Vec<String>,
-    env: std::collections::BTreeMap<String, String>,
+    env: BTreeMap<String, String>,
+    settings: Settings,
     pub(crate) input: Value,
 }
 
@@ -32,8 +33,13 @@ pub(crate) fn refers(node: &Node) -> bool {
         }
     }
     node.args.iter().any(|arg| !matches!(reference::parse_arg(arg), Ok(None)))
-        || node.env.values().any(|text| !matches!(reference::parse(text), Ok(None)))
+        || texts(node).any(|text| !matches!(reference::parse(text), Ok(None)))
         || within(&node.input)
+}
+
+/// The texts of the node that may be references as a whole.
+fn texts(node: &Node) -> impl Iterator<Item = &String> {
+    node.env.values().chain(node.settings.iter().flat_map(|settings| settings.headers.values()))
 }
 
 /// A value as it stands in an argument or an environment variable: strings as they are, all else as compact JSON.
@@ -73,29 +79,42 @@ impl Run {
             outputs: node.outputs.keys().cloned().collect(),
             timeout: node.timeout,
             idempotent: node.idempotent,
+            settings: resolved.settings,
         })
     }
 
     /// Everything that the step's node refers to, or the failure `missing_output`.
     pub(crate) fn resolve(&self, step: &Step, node: &Node) -> Result<Resolved, Failure> {
+        let mut settings = node.settings.as_deref().cloned().unwrap_or_default();
         if !self.plan().refers(step.id.node) {
-            return Ok(Resolved { args: node.args.clone(), env: node.env.clone(), input: node.input.clone() });
+            return Ok(Resolved {
+                args: node.args.clone(),
+                env: node.env.clone(),
+                input: node.input.clone(),
+                settings,
+            });
         }
         let args = node.args.iter().map(|arg| match reference::parse_arg(arg) {
             Ok(Some((name, reference))) => Ok(format!("{name}={}", as_text(self.value(step, reference)?))),
             Ok(None) => Ok(arg.clone()),
             Err(error) => Err(Failure::new(failure_code::MISSING_OUTPUT, error.to_string())),
         });
-        let env = node.env.iter().map(|(name, text)| match reference::parse(text) {
+        settings.headers = self.texts(step, &settings.headers)?;
+        Ok(Resolved {
+            args: args.collect::<Result<_, _>>()?,
+            env: self.texts(step, &node.env)?,
+            input: self.fill(step, &node.input)?,
+            settings,
+        })
+    }
+
+    fn texts(&self, step: &Step, texts: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Failure> {
+        let resolve = |(name, text): (&String, &String)| match reference::parse(text) {
             Ok(Some(reference)) => Ok((name.clone(), as_text(self.value(step, reference)?))),
             Ok(None) => Ok((name.clone(), text.clone())),
             Err(error) => Err(Failure::new(failure_code::MISSING_OUTPUT, error.to_string())),
-        });
-        Ok(Resolved {
-            args: args.collect::<Result<_, _>>()?,
-            env: env.collect::<Result<_, _>>()?,
-            input: self.fill(step, &node.input)?,
-        })
+        };
+        texts.iter().map(resolve).collect()
     }
 
     fn fill(&self, step: &Step, value: &Value) -> Result<Value, Failure> {

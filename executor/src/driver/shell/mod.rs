@@ -185,7 +185,7 @@ fn spawn(job: &Job, settings: &Settings) -> Result<Spawned, NotStarted> {
             Ok(pair) => break pair,
         }
     };
-    job.start.started(since, main.process());
+    job.start.started(since, Some(main.process()));
     Ok(Spawned { main, child, place })
 }
 

@@ -10,6 +10,7 @@ use super::accepted;
 use crate::document::{Engines, Limits, read, recover};
 use crate::id::NodeId;
 use crate::render;
+use crate::settings::Settings;
 use crate::workflow::{CodeGlob, Condition, Edge, Engine, Join, Node, OnFailure, OnLost, Retry, RunOptions, Workflow};
 
 fn text() -> impl Strategy<Value = String> {
@@ -51,13 +52,23 @@ fn retry() -> impl Strategy<Value = Retry> {
     )
 }
 
+fn settings() -> impl Strategy<Value = Option<Box<Settings>>> {
+    let statuses = proptest::sample::select(vec!["200", "2xx", "301-308"]).prop_map(|text| text.parse().unwrap());
+    let headers = proptest::collection::btree_map("[a-z][a-z-]{0,5}", "[ -~]{0,6}", 0..3);
+    let method = proptest::option::of(proptest::sample::select(vec!["POST", "DELETE"]).prop_map(str::to_owned));
+    (method, headers, proptest::collection::vec(statuses, 0..3)).prop_map(|(method, headers, expect)| {
+        Some(Box::new(Settings { method, headers, expect })).filter(|settings| !settings.is_empty())
+    })
+}
+
 fn work() -> impl Strategy<Value = (Engine, String, Vec<String>)> {
     let args = proptest::collection::vec("[^\\p{Cc}]{0,6}", 0..3);
     prop_oneof![
         Just((Engine::Nil, String::new(), Vec::new())),
         Just((Engine::Fail, String::new(), vec!["code".to_owned()])),
         Just((Engine::Sleep, String::new(), vec!["1.5s".to_owned()])),
-        (text(), args).prop_map(|(artifact, args)| (Engine::Driver("shell".into()), artifact, args)),
+        (text(), args.clone()).prop_map(|(artifact, args)| (Engine::Driver("shell".into()), artifact, args)),
+        args.prop_map(|args| (Engine::Driver("http".into()), "https://example.org/".to_owned(), args)),
     ]
 }
 
@@ -66,7 +77,9 @@ fn node() -> impl Strategy<Value = Node> {
     let times = (proptest::option::of(duration()), proptest::option::of(duration()), proptest::option::of(retry()));
     let target = proptest::option::of("[a-z]{1,3}-[0-9]");
     let words = (any::<bool>(), any::<bool>(), any::<bool>(), 1_u8..=5);
-    (work(), maps, times, target, value(), words).prop_map(|(work, maps, times, target, input, words)| {
+    let words = (words, settings());
+    (work(), maps, times, target, value(), words).prop_map(|(work, maps, times, target, input, (words, settings))| {
+        let settings = settings.filter(|_| work.0.name() == "http");
         let (engine, artifact, args) = work;
         let (env, requires, labels, outputs) = maps;
         let (timeout, deadline, retry) = times;
@@ -89,6 +102,7 @@ fn node() -> impl Strategy<Value = Node> {
             on_lost: if again { OnLost::Retry } else { OnLost::Fail },
             idempotent,
             labels,
+            settings,
             ..Node::nil("")
         }
     })

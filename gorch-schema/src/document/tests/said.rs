@@ -198,10 +198,10 @@ fn engine_and_artifact_must_fit_each_other() {
     "#);
     assert_snapshot!(of_node(r#""engine": "nil", "artifact": "x""#), @r#"/nodes/0/artifact: found "x", expected no artifact: the engine `nil` runs none [engine_and_artifact]"#);
     assert_snapshot!(of_node(r#""engine": "shel", "artifact": "x""#), @r#"
-    /nodes/0/engine: found "shel", expected one of fail, nil, shell, sleep; did you mean `shell`? [unknown_engine]
+    /nodes/0/engine: found "shel", expected one of fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
     "#);
     assert_snapshot!(of_node(r#""engine": "docker", "artifact": "x""#), @r#"
-    /nodes/0/engine: found "docker", expected one of fail, nil, shell, sleep: `docker` does not exist yet [not_supported_yet]
+    /nodes/0/engine: found "docker", expected one of fail, http, nil, shell, sleep: `docker` does not exist yet [not_supported_yet]
     "#);
     assert_snapshot!(of_node(r#""engine": "shell", "artifact": "sha256:00""#), @r#"
     /nodes/0/artifact: found "sha256:00", expected a path, a program's name or a script that begins with `#!`: artifacts do not travel yet [not_supported_yet]
@@ -360,9 +360,29 @@ fn everything_wrong_is_said_at_once() {
         "edges": [{"from": 0, "to": "loop"}, {"from": "loop", "to": "loop"}]}"#), @r#"
     /nmae: found "nmae", expected a field of a graph; did you mean `name`? [unknown_field]
     /timeout: found 3, expected a duration such as "90s", "1h 30m" or "PT90S" [bad_duration]
-    /nodes/0/engine: found "shll", expected one of fail, nil, shell, sleep; did you mean `shell`? [unknown_engine]
+    /nodes/0/engine: found "shll", expected one of fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
     /nodes/1/priority: found 9, expected a whole number from 1 to 5 [bad_value]
     /nodes/1/args/0: found "A=get_input k", expected a key of `inputs`: the document has none [bad_reference]
     /nodes/1/join: found a node that waits for all of its edges on the cycle loop -> loop, expected `join: any` on every node of a cycle: it would wait for itself [cycle_of_all]
     "#);
+}
+
+#[test]
+fn settings_of_a_driver_are_checked_and_belong_to_it() {
+    let http = |rest: &str| of_node(&format!(r#""engine": "http", "artifact": "http://x/", {rest}"#));
+    assert_snapshot!(http(r#""method": "PUT", "headers": {"Accept": "text/plain"}, "expect": [201, "2xx", "300-304"]"#), @"accepted");
+    assert_snapshot!(http(r#""method": "FETCH", "expect": ["9xx", true], "headers": {"a b": "", "x": "1\n2", "Y": "3", "y": "4"}"#), @r#"
+    /nodes/0/method: found "FETCH", expected one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT [bad_value]
+    /nodes/0/expect/0: found "9xx", expected a status of HTTP: 204, "200-204" or "2xx" [bad_value]
+    /nodes/0/expect/1: found true, expected a status of HTTP: 204, "200-204" or "2xx" [bad_value]
+    /nodes/0/headers/a b: found "a b", expected the name of a header, such as `Accept` [bad_name]
+    /nodes/0/headers/x: found "1\u000a2", expected a header's value: one line [bad_value]
+    /nodes/0/headers/y: found a second value, expected each header once, in whatever case [duplicate_key]
+    "#);
+    assert_snapshot!(http(r#""method": "GET", "input": {}"#), @"/nodes/0/method: found `GET` with an input, expected a method whose request has a body, or no input [bad_value]");
+    assert_snapshot!(of_node(r#""engine": "shell", "artifact": "/bin/true", "expect": 200, "method": "GET""#), @"
+    /nodes/0/expect: found `expect` with the engine `shell`, expected no `expect`: only the engine `http` knows it [engine_and_artifact]
+    /nodes/0/method: found `method` with the engine `shell`, expected no `method`: only the engine `http` knows it [engine_and_artifact]
+    ");
+    assert_snapshot!(of_node(r#""engine": "http", "artifact": "x.example/""#), @r#"/nodes/0/artifact: found "x.example/", expected a URL: the engine `http` sends requests [engine_and_artifact]"#);
 }

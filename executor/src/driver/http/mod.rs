@@ -1,0 +1,286 @@
+//! Requests over HTTP: the artifact is a URL, the input is sent as JSON, the answer is the output.
+//!
+//! Owns the request and what its answer means. Promises bounded memory and time whatever the server does: an answer
+//! has a largest size, a connection that does not come about ends by itself, and a stop ends the request at once. The
+//! answer's body is the job's standard output as it comes; a line about it goes to standard error. Never sends to an
+//! address that [`reach`] forbids, and never from `https` back to `http`.
+
+mod reach;
+
+use std::error::Error as _;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use gorch_schema::settings::Statuses;
+use gorch_schema::work::Work;
+use gorch_schema::{Failure, failure_code};
+use reqwest::{Certificate, Client, Method, Url, redirect};
+use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
+
+use super::{Driver, Ending, Entry, Finish, Job};
+use crate::chain::Chain;
+use crate::output;
+use reach::{Forbidden, Guard};
+
+pub use reach::{NoReach, Reach};
+
+/// The row of the table of drivers.
+pub(super) const ENTRY: Entry = Entry { name: "http", make: |settings| Arc::new(Http::new(&settings.http)) };
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(30);
+/// Redirects that are followed.
+const REDIRECTS: usize = 10;
+/// How much of an unexpected answer is quoted.
+const QUOTED: usize = 200;
+
+/// What the executor's configuration says of requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Near addresses that may be reached.
+    pub allow: Vec<Reach>,
+    /// A file of certificates (PEM) that are trusted besides the system's.
+    pub ca: Option<PathBuf>,
+    /// Bytes of an answer that are read at most.
+    pub limit: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy { allow: Vec::new(), ca: None, limit: 1024 * 1024 }
+    }
+}
+
+struct Http {
+    policy: Policy,
+    guard: Guard,
+    /// Made with the first request: it reads the system's roots.
+    client: OnceCell<Client>,
+}
+
+impl Http {
+    fn new(policy: &Policy) -> Self {
+        Http { guard: Guard::new(&policy.allow), policy: policy.clone(), client: OnceCell::new() }
+    }
+
+    async fn client(&self) -> Result<&Client, Failure> {
+        let failed = |cause: String| Failure::new(failure_code::SPAWN_FAILED, cause);
+        let make = async || {
+            let mut certificates = Vec::new();
+            if let Some(path) = &self.policy.ca {
+                let read = tokio::fs::read(path).await;
+                let pem = read.map_err(|error| failed(format!("`{}` cannot be read: {error}", path.display())))?;
+                certificates = Certificate::from_pem_bundle(&pem).map_err(|error| {
+                    failed(format!("`{}` holds no certificates: {}", path.display(), Chain(&error)))
+                })?;
+            }
+            let guard = self.guard.clone();
+            let follow = redirect::Policy::custom(move |attempt| {
+                let leaves_tls = attempt.previous().last().is_some_and(|last| last.scheme() == "https");
+                if attempt.previous().len() > REDIRECTS {
+                    attempt.error(format!("more than {REDIRECTS} redirects"))
+                } else if attempt.url().scheme() != "https" && leaves_tls {
+                    attempt.error("a redirect from https to http")
+                } else if let Err(forbidden) = guard.judge(attempt.url()) {
+                    attempt.error(forbidden)
+                } else {
+                    attempt.follow()
+                }
+            });
+            Client::builder()
+                .user_agent(concat!("gorch/", env!("CARGO_PKG_VERSION")))
+                .no_proxy()
+                .redirect(follow)
+                .dns_resolver(Arc::new(self.guard.clone()))
+                .connect_timeout(CONNECT)
+                .tls_certs_merge(certificates)
+                .build()
+                .map_err(|error| failed(format!("no client for HTTP can be made: {}", Chain(&error))))
+        };
+        self.client.get_or_try_init(make).await
+    }
+
+    async fn to_the_end(&self, job: Job) -> Finish {
+        if job.stop.is_cancelled() {
+            return Finish::without_output(Ending::Stopped, Ok(()));
+        }
+        let stop = job.stop.clone();
+        tokio::select! {
+            biased;
+            answer = self.answer(&job) => match answer {
+                Ok(Answer { verdict, output, dropped }) => {
+                    Finish { output, dropped, ..Finish::without_output(Ending::ByItself, verdict) }
+                }
+                Err(failure) => Finish::without_output(Ending::ByItself, Err(failure)),
+            },
+            () = stop.cancelled() => Finish::without_output(Ending::Stopped, Ok(())),
+        }
+    }
+
+    async fn answer(&self, job: &Job) -> Result<Answer, Failure> {
+        let work = &job.work;
+        let refused = |message: String| Failure::new(failure_code::REFUSED, message);
+        let url = url(work).map_err(refused)?;
+        self.guard.judge(&url).map_err(|forbidden| refused(forbidden.to_string()))?;
+        let request = self.request(work, url.clone()).await?;
+
+        let unwritten = |error: &dyn std::error::Error| {
+            Failure::new(failure_code::SPAWN_FAILED, format!("the job's files cannot be written: {}", Chain(error)))
+        };
+        let place = job.start.place().map_err(|error| unwritten(&error))?;
+        let (mut body, mut about) = place.to_inherit().map_err(|error| unwritten(&error))?;
+        let since = job.start.starting(&place).map_err(|error| unwritten(&error))?;
+        job.start.started(since, None);
+
+        let began = Instant::now();
+        let mut answer = request.send().await.map_err(|error| self.unanswered(&url, &error))?;
+        let status = answer.status();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.unanswered(&url, &error))? {
+            bytes.extend_from_slice(&chunk);
+            body.write_all(&chunk).map_err(|error| unwritten(&error))?;
+            if bytes.len() as u64 > self.policy.limit {
+                let message = format!("the answer is larger than {} bytes (`http_limit`)", self.policy.limit);
+                return Err(Failure::new(failure_code::BAD_OUTPUT, message));
+            }
+        }
+        let took = began.elapsed().as_millis();
+        let said = format!("{} {} -> {status}, {} bytes, {took} ms\n", method(work), answer.url(), bytes.len());
+        about.write_all(said.as_bytes()).map_err(|error| unwritten(&error))?;
+        Ok(judge(work, status.as_u16(), answer.headers().get("content-type").is_some_and(is_json), &bytes))
+    }
+
+    async fn request(&self, work: &Work, url: Url) -> Result<reqwest::RequestBuilder, Failure> {
+        let mut request = self.client().await?.request(method(work), url);
+        request =
+            request.header("accept", "application/json, */*;q=0.5").header("gorch-attempt", work.attempt.to_string());
+        if !work.input.is_null() {
+            request = request.json(&work.input);
+        }
+        let mut headers = reqwest::header::HeaderMap::new();
+        for (name, value) in &work.settings.headers {
+            let pair = reqwest::header::HeaderName::try_from(name).ok().zip(value.parse().ok());
+            let (name, value) = pair.ok_or_else(|| {
+                // The value may be a secret.
+                Failure::new(failure_code::REFUSED, format!("the header `{name}` has a value that cannot be sent"))
+            })?;
+            headers.insert(name, value);
+        }
+        Ok(request.headers(headers))
+    }
+
+    fn unanswered(&self, url: &Url, error: &reqwest::Error) -> Failure {
+        if let Some(forbidden) = causes(error).find_map(|cause| cause.downcast_ref::<Forbidden>()) {
+            return Failure::new(failure_code::REFUSED, forbidden.to_string());
+        }
+        let cause = causes(error).last().map_or_else(|| error.to_string(), ToString::to_string);
+        let host = url.host_str().unwrap_or_default();
+        if error.is_redirect() {
+            return Failure::new(failure_code::REFUSED, format!("`{host}` answered with a redirect: {cause}"));
+        }
+        let what = if error.is_timeout() { "did not answer in time" } else { "cannot be reached" };
+        Failure::new(failure_code::HOST_UNREACHABLE, format!("`{host}` {what}: {cause}"))
+    }
+}
+
+impl Driver for Http {
+    fn run(&self, job: Job) -> BoxFuture<'_, Finish> {
+        self.to_the_end(job).boxed()
+    }
+}
+
+/// Everything behind an error, the nearest first.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    let mut next = error.source();
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
+}
+
+/// What came back.
+struct Answer {
+    verdict: Result<(), Failure>,
+    output: Map<String, Value>,
+    dropped: Vec<String>,
+}
+
+/// The artifact, with the arguments as its query: `k=v`, or a word alone.
+fn url(work: &Work) -> Result<Url, String> {
+    let mut url = Url::parse(&work.artifact).map_err(|error| format!("`{}` is no URL: {error}", work.artifact))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("`{url}` has the scheme `{}`, expected http or https", url.scheme()));
+    }
+    if !work.args.is_empty() {
+        let mut query = url.query_pairs_mut();
+        for arg in &work.args {
+            match arg.split_once('=') {
+                Some((key, value)) => query.append_pair(key, value),
+                None => query.append_key_only(arg),
+            };
+        }
+    }
+    Ok(url)
+}
+
+fn method(work: &Work) -> Method {
+    let given = work.settings.method.as_deref().and_then(|method| method.parse().ok());
+    given.unwrap_or(if work.input.is_null() { Method::GET } else { Method::POST })
+}
+
+fn is_json(kind: &reqwest::header::HeaderValue) -> bool {
+    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || kind.ends_with("+json")
+}
+
+/// Success or failure, and the outputs: declared keys of an answered object, and the whole as `result`.
+fn judge(work: &Work, status: u16, claims_json: bool, body: &[u8]) -> Answer {
+    let expected = &work.settings.expect;
+    let is_expected = match expected.as_slice() {
+        [] => Statuses::SUCCESS.contain(status),
+        some => some.iter().any(|statuses| statuses.contain(status)),
+    };
+    let text = String::from_utf8_lossy(body);
+    let (value, trouble) = match serde_json::from_slice::<Value>(body) {
+        Ok(value) => (value, None),
+        Err(_) if body.is_empty() => (Value::Null, None),
+        Err(error) => (Value::String(text.clone().into_owned()), claims_json.then_some(error)),
+    };
+    let mut given = match &value {
+        Value::Object(fields) => fields.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+    };
+    given.insert("status".to_owned(), status.into());
+    if !value.is_null() {
+        given.insert("result".to_owned(), value);
+    }
+    let (output, mut dropped) = output::declared(work, given);
+    // The status is there for those who declare it; nobody misses it.
+    dropped.retain(|name| name != "status");
+    let verdict = match trouble {
+        _ if !is_expected => {
+            let wanted: Vec<String> = match expected.as_slice() {
+                [] => vec![Statuses::SUCCESS.to_string()],
+                some => some.iter().map(ToString::to_string).collect(),
+            };
+            let said = match text.trim() {
+                "" => String::new(),
+                text => format!("; the answer begins with `{}`", text.chars().take(QUOTED).collect::<String>()),
+            };
+            let message = format!("the status is {status}, expected {}{said}", wanted.join(" or "));
+            Err(Failure::new(format!("{}.{status}", failure_code::HTTP), message))
+        }
+        Some(error) => {
+            let message = format!("the answer says that it is JSON, and is not: {error}");
+            Err(Failure::new(failure_code::BAD_OUTPUT, message))
+        }
+        None => Ok(()),
+    };
+    Answer { verdict, output, dropped }
+}

@@ -1,0 +1,95 @@
+//! Settings of drivers in a document: how each is read, and which engine knows it.
+//!
+//! Owns one row per setting. Promises that a setting is refused where the node's engine does not know it. Never
+//! decides whether an executor allows it.
+
+use std::collections::BTreeMap;
+
+use super::check::Check;
+use super::complaints::Path;
+use super::json::{Json, Quoted};
+use crate::settings::{Settings, Statuses};
+use crate::workflow::Engine;
+
+/// Settings while they are being read, and the names of those that were given.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) settings: Settings,
+    given: Vec<&'static str>,
+}
+
+/// A setting and the engine that knows it.
+static KNOWN: &[(&str, &str)] = &[("method", "http"), ("headers", "http"), ("expect", "http")];
+
+/// Methods that the driver `http` sends.
+const METHODS: &[(&str, &str)] = &[
+    ("GET", "GET"),
+    ("HEAD", "HEAD"),
+    ("POST", "POST"),
+    ("PUT", "PUT"),
+    ("PATCH", "PATCH"),
+    ("DELETE", "DELETE"),
+    ("OPTIONS", "OPTIONS"),
+];
+
+impl Draft {
+    pub(super) fn method(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("method");
+        self.settings.method = check.word(at, value, "bad_value", METHODS).map(str::to_owned);
+    }
+
+    pub(super) fn headers(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("headers");
+        self.settings.headers = headers(check, at, value);
+    }
+
+    pub(super) fn expect(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("expect");
+        let items = match value {
+            Json::Array(items) => items,
+            one @ (Json::Null | Json::Flag(_) | Json::Number(_) | Json::Text(_) | Json::Object(_)) => vec![one],
+        };
+        for (index, item) in items.into_iter().enumerate() {
+            let read = match &item {
+                Json::Number(number) => number.to_string().parse::<Statuses>().ok(),
+                Json::Text(text) => text.parse().ok(),
+                Json::Null | Json::Flag(_) | Json::Array(_) | Json::Object(_) => None,
+            };
+            if read.is_none() {
+                let expected = "a status of HTTP: 204, \"200-204\" or \"2xx\"";
+                check.complaints.add("bad_value", &at.item(index), item, expected);
+            }
+            self.settings.expect.extend(read);
+        }
+    }
+
+    /// The settings, if there are any; complains about those of other engines.
+    pub(super) fn settle(self, check: &mut Check<'_>, node: &Path<'_>, engine: &Engine) -> Option<Box<Settings>> {
+        for name in self.given {
+            let knows = KNOWN.iter().find(|(setting, _)| *setting == name).map_or("", |(_, engine)| engine);
+            if engine.name() != knows {
+                let expected = format_args!("no `{name}`: only the engine `{knows}` knows it").to_string();
+                let found = format_args!("`{name}` with the engine `{}`", engine.name()).to_string();
+                check.complaints.add("engine_and_artifact", &node.field(name), found, expected);
+            }
+        }
+        Some(Box::new(self.settings)).filter(|settings| !settings.is_empty())
+    }
+}
+
+/// Names of headers are tokens and have one case; values hold no line breaks.
+fn headers(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> BTreeMap<String, String> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let mut read = BTreeMap::new();
+    for (name, text) in check.text_map(at, value) {
+        let at = at.field(&name);
+        if !name.bytes().all(token) {
+            check.complaints.add("bad_name", &at, Quoted(&name), "the name of a header, such as `Accept`");
+        } else if text.chars().any(|c| c.is_control() && c != '\t') {
+            check.complaints.add("bad_value", &at, Quoted(&text), "a header's value: one line");
+        } else if read.insert(name.to_ascii_lowercase(), text).is_some() {
+            check.complaints.add("duplicate_key", &at, "a second value", "each header once, in whatever case");
+        }
+    }
+    read
+}
