@@ -4,6 +4,7 @@
 //! Never decides what runs next.
 
 mod api;
+mod artifacts;
 mod chain;
 mod clock;
 pub mod config;

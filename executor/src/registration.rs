@@ -48,7 +48,7 @@ pub(crate) struct Registrar {
     pub(crate) introduction: Introduction,
     /// Of the orchestrator.
     pub(crate) orchestrator: String,
-    pub(crate) caller: Caller,
+    pub(crate) caller: Arc<Caller>,
     pub(crate) supervisor: Arc<Supervisor>,
     /// Told when there is something new to say.
     pub(crate) news: Arc<Notify>,

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api;
+use crate::artifacts::Artifacts;
 use crate::clock::now;
 use crate::config::Config;
 use crate::driver::Settings;
@@ -102,8 +103,8 @@ impl Executor {
 
         let watch = watch(&config, &end, &log)?;
         let connector = Connector::new(Expect::Kind(Kind::Orchestrator));
-        let caller = Caller::new(watch.clone(), connector)?;
-        let supervisor = supervisor(&config, &log).await?;
+        let caller = Arc::new(Caller::new(watch.clone(), connector)?);
+        let supervisor = supervisor(&config, &caller, &log).await?;
 
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(|source| Error::Listen { address: config.listen, source })?;
@@ -214,7 +215,7 @@ fn watch(config: &Config, end: &CancellationToken, log: &Logger) -> Result<Watch
     Ok(Watch::start(credentials, end.clone(), log.clone())?)
 }
 
-async fn supervisor(config: &Config, log: &Logger) -> Result<Arc<Supervisor>, Error> {
+async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Result<Arc<Supervisor>, Error> {
     let folder = |what: &'static str, path: &PathBuf| {
         let path = path.clone();
         move |source| Error::Folder { what, path, source }
@@ -224,10 +225,20 @@ async fn supervisor(config: &Config, log: &Logger) -> Result<Arc<Supervisor>, Er
     // Jobs run elsewhere: what their environment says must hold there, too.
     let data = std::fs::canonicalize(&config.data).map_err(folder("data", &config.data))?;
     let workdir = std::fs::canonicalize(&config.workdir).map_err(folder("work", &config.workdir))?;
-    let opened = spawn_blocking(move || Ledger::open(&data, now())).await;
+    let ledgers = data.clone();
+    let opened = spawn_blocking(move || Ledger::open(&ledgers, now())).await;
     let (ledger, machine, found) = opened.map_err(|panic| folder("data", &config.data)(io::Error::other(panic)))??;
-    let http = config.http.clone();
-    let settings = Settings { workdir, grace: config.grace, scripts: config.scripts, strays: config.strays, http };
+    let (url, room) = (&config.orchestrator, config.artifact_room);
+    let artifacts =
+        Artifacts::open(&data, url, Arc::clone(caller), room, log.clone()).map_err(folder("data", &config.data))?;
+    let settings = Settings {
+        workdir,
+        grace: config.grace,
+        scripts: config.scripts,
+        strays: config.strays,
+        http: config.http.clone(),
+        artifacts: Arc::new(artifacts),
+    };
     let slots = usize::try_from(config.slots.get()).unwrap_or(usize::MAX);
     let limits = Limits { slots, held: config.held, excerpt: config.excerpt };
     let supervisor = Supervisor::new(ledger, settings, limits, log.clone());

@@ -1,5 +1,6 @@
 //! The words of gorch: documents, workflows, events, work, views and codes. Pure data, no I/O.
 
+pub mod digest;
 pub mod document;
 pub mod event;
 pub mod graph;
@@ -17,6 +18,7 @@ pub mod view;
 pub mod work;
 pub mod workflow;
 
+pub use digest::Digest;
 pub use document::{Engines, Limits, Reader, Refused, Submission};
 pub use event::{Cause, Event, RunDeadline, StopReason};
 pub use id::{AttemptId, AttemptKey, EdgeId, ExecutorName, NodeId, RunId, StepId};

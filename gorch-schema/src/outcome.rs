@@ -127,6 +127,8 @@ pub mod failure_code {
     pub const TOO_MANY_VISITS: &str = "too_many_visits";
     /// The engine `fail` without a code of its own.
     pub const FAILED: &str = "failed";
+    /// The artifact that the node names by its content cannot be had.
+    pub const ARTIFACT_MISSING: &str = "artifact_missing";
     /// The answer over HTTP had an unexpected status: this, a dot and the status, such as `http.503`.
     pub const HTTP: &str = "http";
     /// The host of the work cannot be reached, or did not answer.
@@ -148,6 +150,7 @@ pub mod failure_code {
         TIMEOUT_KILL,
         TOO_MANY_VISITS,
         FAILED,
+        ARTIFACT_MISSING,
         HTTP,
         HOST_UNREACHABLE,
         REFUSED,

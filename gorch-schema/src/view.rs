@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::digest::Digest;
 use crate::event::Event;
 use crate::id::{AttemptId, ExecutorName, RunId};
 use crate::outcome::{Failure, Outcome};
@@ -187,6 +188,16 @@ pub struct Accepted {
     /// The run: 32 hex digits.
     #[schema(value_type = String)]
     pub id: RunId,
+}
+
+/// `PUT /v1/artifacts/{sha256}`: 201 or 200.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stored {
+    /// The SHA-256 of the content: 64 lowercase hex digits.
+    #[schema(value_type = String)]
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub size: u64,
 }
 
 /// `DELETE /v1/tasks/{id}` and `POST /v1/tasks/{id}/cancel`.

@@ -4,13 +4,14 @@
 //! 0..n-1, names are unique, edges are ordered by source and name nodes that exist, every option here is honoured by
 //! the engine or an executor. Never reads JSON: that is [`crate::document`]; never decides anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::digest::Digest;
 use crate::id::{EdgeId, NodeId};
 use crate::outcome::Outcome;
 use crate::settings::Settings;
@@ -59,6 +60,12 @@ impl Workflow {
     /// One node.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
+    }
+
+    /// The artifacts that its nodes name by their content, each once.
+    pub fn artifacts(&self) -> Vec<Digest> {
+        let named = self.nodes.iter().filter_map(|node| Digest::of_artifact(&node.artifact)?.ok());
+        named.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// All node ids in order.

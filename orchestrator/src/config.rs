@@ -33,6 +33,9 @@ pub struct Given {
     /// Most edges of one graph [default: 4000000]
     #[arg(long, value_name = "N")]
     pub max_edges: Option<usize>,
+    /// Bytes of the largest artifact [default: 1073741824]
+    #[arg(long, value_name = "BYTES")]
+    pub max_artifact: Option<u64>,
     /// How log lines look [default: text]
     #[arg(long, value_enum)]
     pub log: Option<Form>,
@@ -77,6 +80,8 @@ pub struct Config {
     pub health: Option<SocketAddr>,
     /// What documents may be like.
     pub limits: Limits,
+    /// Bytes of the largest artifact.
+    pub max_artifact: u64,
     /// How log lines look.
     pub log: Form,
 }
@@ -85,7 +90,7 @@ impl Config {
     /// The defaults around the two folders.
     pub fn new(data: PathBuf, certs: PathBuf) -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8443));
-        Config { data, certs, listen, health: None, limits: Limits::default(), log: Form::Text }
+        Config { data, certs, listen, health: None, limits: Limits::default(), max_artifact: 1 << 30, log: Form::Text }
     }
 
     /// Flags over the file over the defaults.
@@ -105,6 +110,7 @@ impl Config {
         config.health = flags.health.or(file.health);
         config.limits.max_nodes = flags.max_nodes.or(file.max_nodes).unwrap_or(config.limits.max_nodes);
         config.limits.max_edges = flags.max_edges.or(file.max_edges).unwrap_or(config.limits.max_edges);
+        config.max_artifact = flags.max_artifact.or(file.max_artifact).unwrap_or(config.max_artifact);
         config.log = flags.log.or(file.log).unwrap_or(config.log);
         Ok(config)
     }

@@ -14,11 +14,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::artifacts::Artifacts;
 use crate::conductor::{self, Conductor, Handle, Settings};
 use crate::config::Config;
 use crate::dispatch::Links;
 use crate::journal::{self, Journal, sqlite};
-use crate::{api, clock};
+use crate::{api, clock, collector};
 
 /// Why an orchestrator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,15 @@ pub enum Error {
         /// The cause.
         #[source]
         source: sqlite::Error,
+    },
+    /// The folder of artifacts cannot be used.
+    #[error("the folder `artifacts` in `{dir}` cannot be used")]
+    Artifacts {
+        /// The folder around it.
+        dir: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
     },
     /// The store cannot be read.
     #[error("the store cannot be read")]
@@ -86,6 +96,8 @@ impl Orchestrator {
             .map_err(|_| Error::Journal(journal::Error::Closed))?
             .map_err(|source| Error::Store { dir: config.data.clone(), source })?;
         let journal: Arc<dyn Journal> = Arc::new(store);
+        let artifacts = Artifacts::open(&config.data, config.max_artifact)
+            .map_err(|source| Error::Artifacts { dir: config.data.clone(), source })?;
 
         let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
         let watch = Watch::start(credentials, stopping.clone(), log.clone()).map_err(Error::Roles)?;
@@ -102,10 +114,11 @@ impl Orchestrator {
         let (handle, conductor) =
             Conductor::start_on_its_thread(Settings::new(owner), journal, links, stopping.clone(), log.clone()).await?;
 
+        let collecting = collector::collect(artifacts.clone(), handle.journal().clone(), closing.clone(), log.clone());
         let settings = api::Settings::new(config.limits).closing(closing.clone());
-        let routes = api::routes(handle.clone(), settings, log.clone());
+        let routes = api::routes(handle.clone(), artifacts, settings, log.clone());
         let serving = gorch_certs::serve(listener, watch, routes, closing.clone(), log.clone());
-        let mut listeners = vec![tokio::spawn(serving)];
+        let mut listeners = vec![tokio::spawn(serving), tokio::spawn(collecting)];
         if let Some(listener) = health {
             let serving = gorch_certs::serve_plain(listener, api::health(handle.clone()), closing.clone(), log.clone());
             listeners.push(tokio::spawn(serving));

@@ -64,6 +64,9 @@ pub(crate) enum Command {
     Certs(CertsCommand),
     /// Open the API to a browser on this machine; holds the certificate for it
     Proxy(ProxyArgs),
+    /// Keep files for graphs, and get them back
+    #[command(subcommand)]
+    Artifacts(ArtifactsCommand),
     /// List the executors
     Executors,
     /// Show who the orchestrator thinks you are
@@ -175,6 +178,29 @@ pub(crate) struct ValidateArgs {
     /// A gorch document, or - for stdin
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+/// What to do with files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ArtifactsCommand {
+    /// Upload a file; prints how nodes name it (`gorch submit` does this for `"artifact": "file:./deploy.sh"`)
+    Put {
+        /// The file
+        file: PathBuf,
+    },
+    /// Download a file
+    Get {
+        /// Its SHA-256, with or without `sha256:`
+        #[arg(value_name = "SHA256", value_parser = parse_digest)]
+        artifact: gorch_schema::Digest,
+        /// Where to [default: its SHA-256, here]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+}
+
+fn parse_digest(text: &str) -> Result<gorch_schema::Digest, gorch_schema::digest::NotADigest> {
+    text.strip_prefix("sha256:").unwrap_or(text).parse()
 }
 
 #[derive(Debug, Args)]
@@ -293,6 +319,7 @@ mod tests {
           graph       Print a document as a picture, as edges or as a matrix (no orchestrator needed)
           certs       Make and look at certificates
           proxy       Open the API to a browser on this machine; holds the certificate for it
+          artifacts   Keep files for graphs, and get them back
           executors   List the executors
           whoami      Show who the orchestrator thinks you are
           completion  Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch

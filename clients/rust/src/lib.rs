@@ -1,5 +1,6 @@
 //! The typed client of the orchestrator's REST API: what every other client of gorch is made of.
 
+pub mod artifacts;
 pub mod client;
 pub mod error;
 pub mod events;

@@ -79,6 +79,9 @@ pub struct Given {
     /// Bytes of head, and of tail, of stdout and stderr in a report [default: 65536]
     #[arg(long, value_name = "BYTES")]
     pub excerpt: Option<u64>,
+    /// Bytes of fetched artifacts that are kept for later attempts [default: 1073741824]
+    #[arg(long, value_name = "BYTES")]
+    pub artifact_room: Option<u64>,
     /// Attempts held at once, unacknowledged ones included [default: 10000]
     #[arg(long, value_name = "N")]
     pub held: Option<usize>,
@@ -107,6 +110,7 @@ impl Given {
             http_ca: self.http_ca.or(other.http_ca),
             http_limit: self.http_limit.or(other.http_limit),
             excerpt: self.excerpt.or(other.excerpt),
+            artifact_room: self.artifact_room.or(other.artifact_room),
             held: self.held.or(other.held),
         }
     }
@@ -144,6 +148,7 @@ impl Given {
             scripts: self.scripts.unwrap_or(defaults.scripts),
             strays: self.strays.unwrap_or(defaults.strays),
             excerpt: self.excerpt.unwrap_or(defaults.excerpt),
+            artifact_room: self.artifact_room.unwrap_or(defaults.artifact_room),
             held: self.held.unwrap_or(defaults.held),
             data: defaults.data,
             certs: defaults.certs,

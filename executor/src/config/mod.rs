@@ -60,6 +60,8 @@ pub struct Config {
     pub excerpt: u64,
     /// What requests over HTTP may do.
     pub http: HttpPolicy,
+    /// Bytes of fetched artifacts that are kept for later attempts.
+    pub artifact_room: u64,
     /// Attempts held at once: waiting, running, and ended but not acknowledged.
     pub held: usize,
 }
@@ -132,6 +134,7 @@ impl Config {
             strays: Strays::default(),
             excerpt: 64 * 1024,
             http: HttpPolicy::default(),
+            artifact_room: 1 << 30,
             held: 10_000,
         })
     }

@@ -17,6 +17,7 @@ use gorch_schema::{Failure, Timestamp};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use crate::artifacts::Artifacts;
 use crate::ledger::{self, Place};
 use crate::process::{Process, Strays};
 
@@ -53,6 +54,8 @@ pub(crate) struct Settings {
     pub strays: Strays,
     /// What requests over HTTP may do.
     pub http: HttpPolicy,
+    /// Files that travel.
+    pub artifacts: Arc<Artifacts>,
 }
 
 /// One attempt, as a driver sees it.

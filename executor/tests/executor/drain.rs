@@ -65,7 +65,7 @@ async fn an_executor_registers_and_beats() {
     let (name, registration) = &seen[0];
     assert_eq!(name, "e1");
     assert_eq!(registration.url, house.logged("executor listens")["url"].as_str().unwrap());
-    assert_eq!((registration.engines.clone(), registration.slots), (vec!["shell".to_owned()], 3));
+    assert_eq!((registration.engines.clone(), registration.slots), (vec!["http".to_owned(), "shell".to_owned()], 3));
     assert_eq!(registration.labels["zone"], "a");
     assert!(!registration.draining);
     house.kill();

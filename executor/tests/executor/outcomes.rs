@@ -74,11 +74,11 @@ async fn what_may_not_run_is_refused() {
     let mut bad_name = house.program(1, "true", &[]);
     bad_name.env.insert("A=B".to_owned(), "1".to_owned());
     let cases = [
-        (strange, "engine `docker` is unknown to this executor (known: shell)"),
+        (strange, "engine `docker` is unknown to this executor (known: http, shell)"),
         (bad_name, "`A=B` is no name of an environment variable (expected one without `=` and NUL, not empty)"),
         (
             house.script(2, "true"),
-            "inline scripts are refused by this executor's configuration (expected a program that is there)",
+            "scripts that come with the work are refused by this executor's configuration (expected a program that is there)",
         ),
     ];
     for (work, message) in cases {

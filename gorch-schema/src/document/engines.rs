@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::check::Check;
 use super::complaints::Path;
 use super::json::Quoted;
+use crate::digest::Digest;
 use crate::nearest::known;
 use crate::workflow::Engine;
 
@@ -17,8 +18,8 @@ const OWN: &[&str] = &["fail", "nil", "sleep"];
 const DRIVERS: &[&str] = &["http", "shell"];
 /// Engines that come later; unknown today unless an executor of somebody else registered one of the name.
 const LATER: &[&str] = &["ansible", "approval", "docker", "gorch", "signal", "ssh", "toscassh"];
-/// Artifacts that come later.
-const LATER_ARTIFACTS: &[&str] = &["sha256:", "file:"];
+/// Engines that take an artifact by its content.
+const BY_CONTENT: &[&str] = &["shell"];
 
 /// The drivers that documents may name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,9 +76,21 @@ pub(super) fn settle(check: &mut Check<'_>, node: &Path<'_>, name: &str, artifac
     if engine.name() == "http" && !artifact.is_empty() && !is_url {
         check.complaints.add("engine_and_artifact", &at, Quoted(artifact), "a URL: the engine `http` sends requests");
     }
-    if LATER_ARTIFACTS.iter().any(|prefix| artifact.starts_with(prefix)) && *check.engines != Engines::Any {
-        let expected = "a path, a program's name or a script that begins with `#!`: artifacts do not travel yet";
-        check.complaints.add("not_supported_yet", &at, Quoted(artifact), expected);
+    match Digest::of_artifact(artifact) {
+        None if artifact.starts_with("file:") && *check.engines != Engines::Any => {
+            let expected =
+                "`sha256:` and the digest of an uploaded file: `gorch submit` uploads files that a document names";
+            check.complaints.add("bad_value", &at, Quoted(artifact), expected);
+        }
+        Some(Err(_)) => {
+            let expected = "`sha256:` and 64 lowercase hex digits";
+            check.complaints.add("bad_value", &at, Quoted(artifact), expected);
+        }
+        Some(Ok(_)) if !BY_CONTENT.contains(&engine.name()) => {
+            let expected = format_args!("no `sha256:`: the engine `{}` takes no file", engine.name()).to_string();
+            check.complaints.add("engine_and_artifact", &at, Quoted(artifact), expected);
+        }
+        None | Some(Ok(_)) => {}
     }
     engine
 }

@@ -115,6 +115,8 @@ pub(super) struct LiveDocument {
         super::tasks::cancel,
         super::tasks::document,
         super::events::of_run,
+        super::artifacts::put,
+        super::artifacts::get,
         super::nodes::show,
         super::logs::show,
         super::why::show,

@@ -4,6 +4,7 @@
 //! only place that knows HTTP status codes.
 
 mod apidocs;
+mod artifacts;
 mod body;
 mod events;
 mod executors;
@@ -35,6 +36,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
+use crate::artifacts::Artifacts;
 use crate::conductor::Handle;
 use route::House;
 
@@ -63,12 +65,13 @@ impl Settings {
 }
 
 /// Every route behind mutual TLS, refusals included.
-pub fn routes(
+pub(crate) fn routes(
     handle: Handle,
+    artifacts: Artifacts,
     settings: Settings,
     log: Logger,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
-    route::filter(table::routes(), &Arc::new(House::new(handle, settings, log)))
+    route::filter(table::routes(), &Arc::new(House::new(handle, artifacts, settings, log)))
 }
 
 /// `/healthz`: the process lives. `/readyz`: its conductor answers. For a plain listener on loopback.

@@ -26,20 +26,22 @@ use super::body::Body;
 use super::problem::{Answer, Trouble};
 use super::query::Query;
 use super::text::{Plus, decode};
+use crate::artifacts::Artifacts;
 use crate::conductor::Handle;
 
 /// What everybody in the house shares.
 pub(super) struct House {
     pub(super) handle: Handle,
+    pub(super) artifacts: Artifacts,
     pub(super) settings: Settings,
     pub(super) submits: Arc<Semaphore>,
     pub(super) log: Logger,
 }
 
 impl House {
-    pub(super) fn new(handle: Handle, settings: Settings, log: Logger) -> Self {
+    pub(super) fn new(handle: Handle, artifacts: Artifacts, settings: Settings, log: Logger) -> Self {
         let submits = Arc::new(Semaphore::new(settings.max_submits));
-        House { handle, settings, submits, log }
+        House { handle, artifacts, settings, submits, log }
     }
 }
 
@@ -50,6 +52,8 @@ pub(super) enum Needs {
     Identity,
     /// This role.
     Role(Role),
+    /// One of these roles.
+    OneOf(&'static [Role]),
 }
 
 impl fmt::Display for Needs {
@@ -57,6 +61,12 @@ impl fmt::Display for Needs {
         match self {
             Needs::Identity => f.write_str("any"),
             Needs::Role(role) => role.fmt(f),
+            Needs::OneOf(roles) => {
+                for (index, role) in roles.iter().enumerate() {
+                    write!(f, "{}{role}", if index == 0 { "" } else { " or " })?;
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -168,14 +178,17 @@ impl Place {
         let nobody = || Trouble::new("not_authenticated", "the connection carries no client identity");
         let peer = peer.ok_or_else(nobody)?;
         let route = self.of(method)?;
-        match route.needs {
-            Needs::Role(role) if !peer.may(role) => {
-                let has = if peer.roles.is_empty() { "no role".to_owned() } else { format!("`{}`", peer.roles) };
-                let who = &peer.identity;
-                let detail = format!("{method} {} needs the role `{role}`; `{who}` has {has}", self.path);
-                return Err(Trouble::new("not_allowed", detail));
-            }
-            Needs::Role(_) | Needs::Identity => {}
+        let may = match route.needs {
+            Needs::Identity => true,
+            Needs::Role(role) => peer.may(role),
+            Needs::OneOf(roles) => roles.iter().any(|role| peer.may(*role)),
+        };
+        if !may {
+            let role = route.needs;
+            let has = if peer.roles.is_empty() { "no role".to_owned() } else { format!("`{}`", peer.roles) };
+            let who = &peer.identity;
+            let detail = format!("{method} {} needs the role `{role}`; `{who}` has {has}", self.path);
+            return Err(Trouble::new("not_allowed", detail));
         }
         let query = Query::read(query, route.query)?;
         Ok((route, peer, query))

@@ -16,7 +16,7 @@ use super::problem::{Answer, Trouble};
 use super::query::{LONGEST_WAIT, duration};
 use super::route::Call;
 use super::tasks::await_end;
-use super::{reply, text};
+use super::{artifacts, reply, text};
 use crate::conductor::SMALL;
 use crate::journal::IdempotencyKey;
 
@@ -72,6 +72,7 @@ async fn accept(call: &mut Call) -> Result<RunId, Trouble> {
     let (submission, digest) = read(call, keyed).await?;
     let owner = call.peer.identity.to_string();
     let key = key.map(|key| IdempotencyKey { owner, key, digest });
+    artifacts::demand(&call.house, submission.workflow.artifacts()).await?;
     Ok(call.house.handle.submit(submission, key).await?)
 }
 

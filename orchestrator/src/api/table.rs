@@ -7,12 +7,15 @@ use gorch_certs::Role;
 use http::Method;
 
 use super::route::{Needs, Route};
-use super::{apidocs, events, executors, logs, nodes, submit, system, tasks, validate, why};
+use super::{apidocs, artifacts, events, executors, logs, nodes, submit, system, tasks, validate, why};
 
 const READ: Needs = Needs::Role(Role::Read);
 const SUBMIT: Needs = Needs::Role(Role::Submit);
 const CANCEL: Needs = Needs::Role(Role::Cancel);
 const EXECUTOR: Needs = Needs::Role(Role::Executor);
+/// People bring files, and executors bring what jobs left.
+const BRING: Needs = Needs::OneOf(&[Role::Submit, Role::Executor]);
+const FETCH: Needs = Needs::OneOf(&[Role::Read, Role::Executor]);
 const ANY: Needs = Needs::Identity;
 
 /// The table. Order is the order of matching, the busiest first.
@@ -30,6 +33,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(M::GET, "/v1/tasks/{id}/nodes/{node}", READ, &[], nodes::show),
         Route::new(M::GET, "/v1/tasks/{id}/nodes/{node}/logs", READ, logs::QUERY, logs::show),
         Route::new(M::GET, "/v1/tasks/{id}/why/{node}", READ, &[], why::show),
+        Route::new(M::PUT, "/v1/artifacts/{sha256}", BRING, &[], artifacts::put),
+        Route::new(M::GET, "/v1/artifacts/{sha256}", FETCH, &[], artifacts::get),
         Route::new(M::GET, "/v1/events", READ, &["after", "run", "namespace"], events::of_all),
         Route::new(M::GET, "/v1/whoami", ANY, &[], system::whoami),
         Route::new(M::POST, "/v1/validate", READ, &[], validate::validate),

@@ -235,11 +235,13 @@ impl Conductor {
     ) {
         let now = clock::now();
         let owner = &self.settings.owner;
+        let artifacts = plan.workflow.artifacts();
         let (fresh, decision) = Run::accept(run, plan, document, owner, now, self.registry.offers());
         self.hold(run, &decision.events);
         let mut append = Append::new(run, 0, now, decision.events.clone());
         append.summary = Some(summary(&fresh));
         append.key = key;
+        append.artifacts = artifacts;
         let decided = Decided {
             after: 0,
             at: now,

@@ -39,6 +39,7 @@ macro_rules! conformance {
             one_key_used_at_once_makes_one_run
             a_lock_has_one_holder_until_it_is_given_back
             what_never_was_is_unknown
+            an_artifact_is_needed_for_as_long_as_a_run_that_names_it_is_remembered
             a_forgotten_run_is_gone_and_remembered_as_gone
             forgetting_gives_no_place_and_no_number_out_again;
         lists:

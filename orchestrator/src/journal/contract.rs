@@ -13,7 +13,7 @@ use std::str::FromStr;
 use futures::future::BoxFuture;
 use gorch_schema::view::{RunSummary, State};
 use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, Event, ExecutorName, RunId, Timestamp};
+use gorch_schema::{AttemptKey, Digest, Event, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
 use super::error::{Corrupt, Error};
@@ -38,12 +38,24 @@ pub struct Append {
     pub key: Option<IdempotencyKey>,
     /// What attempts wrote; replaces what was kept of the same attempt.
     pub logs: Vec<AttemptLogs>,
+    /// Artifacts that the run needs from now on, for as long as it is remembered.
+    pub artifacts: Vec<Digest>,
 }
 
 impl Append {
     /// An append of events and nothing else.
     pub fn new(run: RunId, after: u64, at: Timestamp, events: Vec<Event>) -> Self {
-        Append { run, after, at, events, claims: Vec::new(), summary: None, key: None, logs: Vec::new() }
+        Append {
+            run,
+            after,
+            at,
+            events,
+            claims: Vec::new(),
+            summary: None,
+            key: None,
+            logs: Vec::new(),
+            artifacts: Vec::new(),
+        }
     }
 
     /// Does it say one thing? Every journal asks this first.
@@ -295,6 +307,9 @@ pub trait Journal: Send + Sync + 'static {
 
     /// What the owner used this key for.
     fn key(&self, owner: &str, key: &str) -> BoxFuture<'static, Result<Option<KeyUse>, Error>>;
+
+    /// Of these artifacts, those that no run needs.
+    fn unneeded(&self, artifacts: Vec<Digest>) -> BoxFuture<'static, Result<Vec<Digest>, Error>>;
 
     /// Keeps an executor's registration; the same one again writes nothing.
     fn put_executor(

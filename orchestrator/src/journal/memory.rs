@@ -4,13 +4,13 @@
 //! every journal, except what its name says: "durable" means until it is dropped. Never blocks on anything but its
 //! own lock.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, ExecutorName, RunId, Timestamp};
+use gorch_schema::{AttemptKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
 use super::bell::Bell;
@@ -36,6 +36,7 @@ struct State {
     feed: BTreeMap<u64, (RunId, Row)>,
     keys: HashMap<(String, String), KeyUse>,
     claims: HashMap<String, RunId>,
+    artifacts: BTreeSet<(Digest, RunId)>,
     executors: BTreeMap<ExecutorName, Registration>,
     newest_run: u64,
     newest_event: u64,
@@ -110,7 +111,7 @@ impl State {
     fn append(&mut self, append: Append) -> Result<u64, Error> {
         self.check(&append)?;
         let ended = append.ended();
-        let Append { run, after, at, events, claims, summary, key, logs } = append;
+        let Append { run, after, at, events, claims, summary, key, logs, artifacts } = append;
         let last = after + events.len() as u64;
         let number = match self.numbers.get(&run) {
             Some(number) => *number,
@@ -130,6 +131,7 @@ impl State {
                 Claim::Release(_) => {}
             }
         }
+        self.artifacts.extend(artifacts.into_iter().map(|digest| (digest, run)));
         if let Some(key) = key {
             self.keys.insert((key.owner, key.key), KeyUse { run, digest: key.digest });
         }
@@ -206,6 +208,7 @@ impl State {
         }
         self.keys.retain(|_, used| used.run != run);
         self.claims.retain(|_, holder| *holder != run);
+        self.artifacts.retain(|(_, by)| *by != run);
         self.forgotten.insert(run, at);
         Ok(())
     }
@@ -279,6 +282,11 @@ impl Journal for Memory {
 
     fn key(&self, owner: &str, key: &str) -> BoxFuture<'static, Result<Option<KeyUse>, Error>> {
         done(Ok(self.state().keys.get(&(owner.to_owned(), key.to_owned())).copied()))
+    }
+
+    fn unneeded(&self, artifacts: Vec<Digest>) -> BoxFuture<'static, Result<Vec<Digest>, Error>> {
+        let needed: BTreeSet<Digest> = self.state().artifacts.iter().map(|(digest, _)| *digest).collect();
+        done(Ok(artifacts.into_iter().filter(|digest| !needed.contains(digest)).collect()))
     }
 
     fn put_executor(

@@ -10,7 +10,7 @@ pub mod memory;
 pub mod sqlite;
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 
 pub use contract::{
     Append, AttemptLogs, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, IdempotencyKey, Journal, KeyUse,

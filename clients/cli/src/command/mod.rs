@@ -2,6 +2,7 @@
 //!
 //! Owns the table from the command line to a command, the runtime, and the way back to an exit code.
 
+mod artifacts;
 mod cancel;
 mod certs;
 mod completion;
@@ -14,6 +15,7 @@ mod logs;
 mod proxy;
 mod source;
 mod submit;
+mod travel;
 mod validate;
 mod watch;
 mod whoami;
@@ -60,6 +62,7 @@ async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Graph(args) => graph::run(&args).await,
         Command::Certs(command) => certs::run(command, &context),
         Command::Proxy(args) => proxy::run(args, &context).await,
+        Command::Artifacts(command) => artifacts::run(command, &context).await,
         Command::Executors => executors::run(&context).await,
         Command::Whoami => whoami::run(&context).await,
         Command::Completion { shell } => completion::run(shell),

@@ -4,8 +4,9 @@ use gorch_client::{Client, Submission, Waited};
 use gorch_schema::RunId;
 use gorch_schema::view::{Accepted, State};
 
+use super::travel::{self, Upload};
 use crate::args::SubmitArgs;
-use crate::command::{say, say_json, source};
+use crate::command::{say, say_json};
 use crate::context::{Context, Output};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -15,7 +16,7 @@ use crate::watch::{self, Patience, Style};
 pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Error> {
     let client = context.client()?;
     let how = Submission { key: args.key, wait: None };
-    let run = client.submit(source::body(&args.file).await?, &how).await?.id;
+    let run = client.submit(travel::body(&client, &args.file, Upload::Yes).await?, &how).await?.id;
     if args.watch {
         return watch::follow(&client, run, context.output, Style::Fitting, args.timeout).await;
     }

@@ -2,8 +2,9 @@
 
 use gorch_schema::view::Plan;
 
+use super::travel::{self, Upload};
 use crate::args::ValidateArgs;
-use crate::command::{print, say_json, source};
+use crate::command::{print, say_json};
 use crate::context::{Context, Output};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -13,7 +14,8 @@ use crate::text::clean;
 const NAMED: usize = 12;
 
 pub(super) async fn run(args: ValidateArgs, context: &Context) -> Result<Exit, Error> {
-    let plan = context.client()?.validate(source::body(&args.file).await?).await?;
+    let client = context.client()?;
+    let plan = client.validate(travel::body(&client, &args.file, Upload::No).await?).await?;
     match context.output {
         Output::Json => say_json(&plan)?,
         Output::Text => print(&text(&plan))?,

@@ -19,12 +19,13 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use gorch_schema::{Failure, failure_code};
+use gorch_schema::{Digest, Failure, failure_code};
 use rustix::io::Errno;
 use tokio::process::{Child, Command};
 use tokio::task::spawn_blocking;
 
 use super::{Driver, Ending, Entry, Finish, Job, Settings};
+use crate::artifacts::Kept;
 use crate::chain::Chain;
 use crate::ledger::Place;
 use crate::output;
@@ -74,8 +75,12 @@ impl Shell {
         if job.stop.is_cancelled() {
             return Finish::without_output(Ending::Stopped, Ok(()));
         }
+        let fetched = match self.fetch(&job).await {
+            Ok(fetched) => fetched,
+            Err(finish) => return finish,
+        };
         let began = Instant::now();
-        let Spawned { main, mut child, place } = match spawn(&job, &self.0) {
+        let Spawned { main, mut child, place } = match spawn(&job, &self.0, fetched.as_ref()) {
             Ok(spawned) => spawned,
             Err(error) => return Finish::without_output(Ending::ByItself, Err(error.failure())),
         };
@@ -125,6 +130,25 @@ impl Shell {
         }
     }
 
+    /// The artifact, where it travels; the end of the job, where it does not come.
+    async fn fetch(&self, job: &Job) -> Result<Option<Kept>, Finish> {
+        let ended = |failure| Finish::without_output(Ending::ByItself, Err(failure));
+        match Digest::of_artifact(&job.work.artifact) {
+            None => Ok(None),
+            Some(_) if self.0.scripts == Scripts::Refuse => {
+                Err(ended(NotStarted::Program(program::Error::ScriptsRefused).failure()))
+            }
+            Some(Err(error)) => Err(ended(Failure::new(failure_code::REFUSED, error.to_string()))),
+            Some(Ok(digest)) => tokio::select! {
+                biased;
+                kept = self.0.artifacts.get(digest) => kept.map(Some).map_err(|error| {
+                    ended(Failure::new(failure_code::ARTIFACT_MISSING, Chain(&error).to_string()))
+                }),
+                () = job.stop.cancelled() => Err(Finish::without_output(Ending::Stopped, Ok(()))),
+            },
+        }
+    }
+
     /// Stops what the main process left behind.
     async fn stop_leftovers(&self, tree: Tree, age: Duration) -> Vec<String> {
         let mut unconfirmed = Vec::new();
@@ -151,15 +175,18 @@ struct Spawned {
 }
 
 /// Everything from the files to the running process, written down before and after. Blocks for as long as a spawn takes.
-fn spawn(job: &Job, settings: &Settings) -> Result<Spawned, NotStarted> {
+fn spawn(job: &Job, settings: &Settings, fetched: Option<&Kept>) -> Result<Spawned, NotStarted> {
     let work = &job.work;
     // Checked before a place is taken.
     environment::check(work)?;
     let place = job.start.place().map_err(NotStarted::Ledger)?;
-    let program = program::find(&work.artifact, &settings.workdir, settings.scripts, || {
-        let script = place.script();
-        write_new(&script, 0o700, work.artifact.as_bytes()).map(|()| script)
-    })?;
+    let program = match fetched {
+        Some(kept) => kept.path.clone(),
+        None => program::find(&work.artifact, &settings.workdir, settings.scripts, || {
+            let script = place.script();
+            write_new(&script, 0o700, work.artifact.as_bytes()).map(|()| script)
+        })?,
+    };
     let mut command = Command::new(&program);
     command.args(&work.args).current_dir(&settings.workdir).process_group(0);
     command.env_clear().envs(environment::of(work, &place));

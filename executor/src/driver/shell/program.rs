@@ -28,7 +28,9 @@ pub enum Scripts {
 /// Why an artifact cannot be run. The texts are what the run's owner reads.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("inline scripts are refused by this executor's configuration (expected a program that is there)")]
+    #[error(
+        "scripts that come with the work are refused by this executor's configuration (expected a program that is there)"
+    )]
     ScriptsRefused,
     #[error("the inline script cannot be written")]
     Script(#[source] io::Error),

@@ -204,7 +204,10 @@ fn engine_and_artifact_must_fit_each_other() {
     /nodes/0/engine: found "docker", expected one of fail, http, nil, shell, sleep: `docker` does not exist yet [not_supported_yet]
     "#);
     assert_snapshot!(of_node(r#""engine": "shell", "artifact": "sha256:00""#), @r#"
-    /nodes/0/artifact: found "sha256:00", expected a path, a program's name or a script that begins with `#!`: artifacts do not travel yet [not_supported_yet]
+    /nodes/0/artifact: found "sha256:00", expected `sha256:` and 64 lowercase hex digits [bad_value]
+    "#);
+    assert_snapshot!(of_node(r#""engine": "shell", "artifact": "file:./x.sh""#), @r#"
+    /nodes/0/artifact: found "file:./x.sh", expected `sha256:` and the digest of an uploaded file: `gorch submit` uploads files that a document names [bad_value]
     "#);
     assert_snapshot!(of_node(r#""engine": "shell", "artifact": "a\u0000b""#), @r#"/nodes/0/artifact: found "a\u0000b", expected a string without NUL [bad_value]"#);
     assert_snapshot!(of_node(r#""engine": "", "artifact": """#), @"accepted");

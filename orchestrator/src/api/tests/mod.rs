@@ -1,5 +1,6 @@
 //! Tests of the API over its own filter: real conductor, journal in memory, and an executor that does what it is told.
 
+mod artifacts;
 mod described;
 mod events;
 mod executor;

@@ -19,6 +19,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::api::{Settings, routes};
+use crate::artifacts::Artifacts;
 use crate::conductor::{self, Conductor, Handle};
 use crate::dispatch::Links;
 use crate::journal::Journal;
@@ -73,7 +74,8 @@ impl Stand {
         let (handle, _) = Conductor::start(own, journal.clone(), links, stop.clone(), log.clone()).await.unwrap();
         let closing = CancellationToken::new();
         let settings = tune(Settings::new(Limits::default()).closing(closing.clone()));
-        let routes = routes(handle.clone(), settings, log).map(|response| response).boxed();
+        let artifacts = Artifacts::open(folder.path(), 1 << 20).unwrap();
+        let routes = routes(handle.clone(), artifacts, settings, log).map(|response| response).boxed();
         Stand { routes, handle, journal, closing, folder, stop: stop.clone(), _stop: stop.drop_guard() }
     }
 

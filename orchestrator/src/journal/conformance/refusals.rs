@@ -163,6 +163,22 @@ pub(crate) async fn a_forgotten_run_is_gone_and_remembered_as_gone(journal: Arc<
     journal.append(Append { key: key("ann", "k", 2), claims: vec![take("disk")], ..accept(3) }).await.unwrap();
 }
 
+pub(crate) async fn an_artifact_is_needed_for_as_long_as_a_run_that_names_it_is_remembered(journal: Arc<dyn Journal>) {
+    let [a, b, c] = [1, 2, 3].map(|byte| gorch_schema::Digest::from_bytes([byte; 32]));
+    let unneeded = async || journal.unneeded(vec![a, b, c]).await.unwrap();
+    assert_eq!(unneeded().await, [a, b, c]);
+    journal.append(Append { artifacts: vec![a, a], ..accept(1) }).await.unwrap();
+    journal.append(Append { artifacts: vec![a], ..accept(2) }).await.unwrap();
+    journal.append(Append { artifacts: vec![b, a], ..goes_on(1, 1, 1) }).await.unwrap();
+    // A refused append names nothing.
+    assert!(journal.append(Append { artifacts: vec![c], ..goes_on(1, 1, 1) }).await.is_err());
+    assert_eq!(unneeded().await, [c]);
+    journal.append(ended(1, 2)).await.unwrap();
+    assert_eq!(unneeded().await, [c]);
+    journal.forget(run(1), at(9)).await.unwrap();
+    assert_eq!(unneeded().await, [b, c]);
+}
+
 pub(crate) async fn forgetting_gives_no_place_and_no_number_out_again(journal: Arc<dyn Journal>) {
     journal.append(accept(1)).await.unwrap();
     journal.append(accept(2)).await.unwrap();

@@ -95,6 +95,7 @@ pub(super) struct Encoded {
     summary: Option<EncodedSummary>,
     key: Option<IdempotencyKey>,
     logs: Vec<(String, String)>,
+    artifacts: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -125,7 +126,7 @@ impl Encoded {
     pub(super) fn of(append: Append) -> Result<Encoded, Error> {
         append.check()?;
         let ended = append.ended();
-        let Append { run, after, at, events, claims, summary, key, logs } = append;
+        let Append { run, after, at, events, claims, summary, key, logs, artifacts } = append;
         let summary = summary.map(|summary| EncodedSummary::of(run, summary)).transpose()?;
         Ok(Encoded {
             run,
@@ -137,6 +138,7 @@ impl Encoded {
             claims,
             summary,
             key,
+            artifacts: artifacts.iter().map(ToString::to_string).collect(),
             logs: logs
                 .iter()
                 .map(|written| Ok((written.attempt.to_string(), codec::encode(run, &written.logs)?)))
@@ -183,6 +185,11 @@ impl Encoded {
                 key.digest,
                 Int(number)
             ])?;
+        }
+        for digest in &self.artifacts {
+            store
+                .prepare_cached("INSERT INTO artifacts VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                .execute(params![digest, Int(number)])?;
         }
         for (attempt, body) in &self.logs {
             store

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, ExecutorName, RunId, Timestamp};
+use gorch_schema::{AttemptKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
 use super::append::{Encoded, Newest};
@@ -122,6 +122,10 @@ impl Journal for Sqlite {
     fn key(&self, owner: &str, key: &str) -> BoxFuture<'static, Result<Option<KeyUse>, Error>> {
         let (owner, key) = (owner.to_owned(), key.to_owned());
         self.readers.ask(move |store| query::key(store, &owner, &key))
+    }
+
+    fn unneeded(&self, artifacts: Vec<Digest>) -> BoxFuture<'static, Result<Vec<Digest>, Error>> {
+        self.readers.ask(move |store| query::unneeded(store, artifacts))
     }
 
     fn put_executor(

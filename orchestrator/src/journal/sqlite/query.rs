@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, Event, ExecutorName, RunId, Timestamp};
+use gorch_schema::{AttemptKey, Digest, Event, ExecutorName, RunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
@@ -194,6 +194,19 @@ pub(super) fn summary(store: &mut Connection, run: RunId) -> Result<RunSummary, 
     let mut statement = moment.prepare_cached("SELECT summary FROM runs WHERE number = ?1")?;
     let body: String = statement.query_row([Int(known.number)], |row| row.get(0))?;
     decode(run, &body)
+}
+
+/// Of these artifacts, those that no run needs.
+pub(super) fn unneeded(store: &mut Connection, artifacts: Vec<Digest>) -> Result<Vec<Digest>, Trouble> {
+    let moment = store.transaction()?;
+    let mut statement = moment.prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM artifacts WHERE digest = ?1)")?;
+    let mut found = Vec::new();
+    for digest in artifacts {
+        if statement.query_row([digest.to_string()], |row| row.get(0))? {
+            found.push(digest);
+        }
+    }
+    Ok(found)
 }
 
 /// What the attempt wrote.

@@ -1,0 +1,192 @@
+//! Files that a document names: `"artifact": "file:./deploy.sh"` becomes `sha256:...`, and the file goes up.
+//!
+//! Owns the reading of such documents and the rewriting. Promises that a document without such files is sent as it is,
+//! byte for byte and streamed; that in one with them nothing changes but those artifacts; that a file which is there
+//! already is not sent again; and that paths count from the document's folder, so that it works from wherever it is
+//! called. A document that is no JSON is sent as it is: the orchestrator says what is wrong.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::path::Path;
+
+use gorch_client::Client;
+use gorch_schema::Digest;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncReadExt as _;
+
+use crate::command::source;
+use crate::error::Error;
+
+/// How a local file is named.
+const FILE: &str = "file:";
+
+/// Are the files sent?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Upload {
+    Yes,
+    /// Only their digests are put in.
+    No,
+}
+
+/// The document as a request body, its files named by their content and, if wished, uploaded.
+pub(super) async fn body(client: &Client, path: &Path, upload: Upload) -> Result<reqwest::Body, Error> {
+    if path != Path::new("-") && !mentions_files(path).await? {
+        return source::body(path).await;
+    }
+    let bytes = source::bytes(path).await?;
+    let Ok(document) = serde_json::from_slice::<Fields<'_>>(&bytes) else { return Ok(bytes.into()) };
+    let Some(nodes) = document.nodes() else { return Ok(bytes.into()) };
+    let base = path.parent().filter(|_| path != Path::new("-")).unwrap_or(Path::new("."));
+    let mut known = BTreeMap::new();
+    for name in nodes.iter().filter_map(Fields::file) {
+        if let Entry::Vacant(unknown) = known.entry(name) {
+            let file = base.join(&unknown.key()[FILE.len()..]);
+            unknown.insert(travel(client, &file, upload).await?.as_artifact());
+        }
+    }
+    if known.is_empty() {
+        return Ok(bytes.into());
+    }
+    Ok(rewritten(&document, &nodes, &known).into())
+}
+
+/// Can there be such a file in it? Looks at the bytes alone.
+async fn mentions_files(path: &Path) -> Result<bool, Error> {
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let needle = FILE.as_bytes();
+    let (mut window, mut piece) = (Vec::new(), vec![0; 256 * 1024]);
+    loop {
+        let read = file.read(&mut piece).await.map_err(failed)?;
+        if read == 0 {
+            return Ok(false);
+        }
+        window.extend_from_slice(&piece[..read]);
+        // A backslash may hide a letter of it.
+        if window.windows(needle.len()).any(|bytes| bytes == needle) || window.contains(&b'\\') {
+            return Ok(true);
+        }
+        let kept = window.len().saturating_sub(needle.len());
+        window.drain(..kept);
+    }
+}
+
+/// The digest of a file, which is there for the orchestrator's executors afterwards.
+pub(super) async fn travel(client: &Client, path: &Path, upload: Upload) -> Result<Digest, Error> {
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let (mut hash, mut piece) = (Sha256::new(), vec![0; 256 * 1024]);
+    loop {
+        match file.read(&mut piece).await.map_err(failed)? {
+            0 => break,
+            read => hash.update(&piece[..read]),
+        }
+    }
+    let digest = Digest::from_bytes(hash.finalize().into());
+    if upload == Upload::Yes && !client.has_artifact(digest).await? {
+        client.put_artifact(digest, source::body(path).await?).await?;
+    }
+    Ok(digest)
+}
+
+/// An object as its fields stand in it, values untouched.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    fn nodes(&self) -> Option<Vec<Fields<'a>>> {
+        let (_, nodes) = self.0.iter().find(|(key, _)| key == "nodes")?;
+        serde_json::from_str(nodes.get()).ok()
+    }
+
+    /// The local file that it names for its artifact.
+    fn file(&self) -> Option<String> {
+        let (_, artifact) = self.0.iter().find(|(key, _)| key == "artifact")?;
+        serde_json::from_str::<String>(artifact.get()).ok().filter(|artifact| artifact.starts_with(FILE))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visit;
+
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        from.deserialize_map(Visit)
+    }
+}
+
+/// The document with other artifacts.
+fn rewritten(document: &Fields<'_>, nodes: &[Fields<'_>], artifacts: &BTreeMap<String, String>) -> Vec<u8> {
+    let mut text = String::new();
+    object(&mut text, document, |key, value, text| match key {
+        "nodes" => {
+            text.push('[');
+            for (index, node) in nodes.iter().enumerate() {
+                text.push_str(if index == 0 { "" } else { ",\n" });
+                let artifact = node.file().and_then(|file| artifacts.get(&file));
+                object(text, node, |key, value, text| match artifact.filter(|_| key == "artifact") {
+                    Some(artifact) => text.push_str(&quoted(artifact)),
+                    None => text.push_str(value.get()),
+                });
+            }
+            text.push(']');
+        }
+        _ => text.push_str(value.get()),
+    });
+    text.into_bytes()
+}
+
+fn object(text: &mut String, fields: &Fields<'_>, mut value_of: impl FnMut(&str, &RawValue, &mut String)) {
+    text.push('{');
+    for (index, (key, value)) in fields.0.iter().enumerate() {
+        text.push_str(if index == 0 { "" } else { ", " });
+        text.push_str(&quoted(key));
+        text.push_str(": ");
+        value_of(key, value, text);
+    }
+    text.push('}');
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_changes_but_the_artifacts() {
+        let text = r#"{"name": "a\u00e4", "digraph": [0,1, 0,0], "nodes": [{"id": 0, "artifact": "file:./x y.sh", "args": [1.50, "file:no"]},
+            {"artifact": "/bin/true", "env": {"artifact": "file:no"}, "env": {}}, {"artifact": "\u0066ile:z"}]}"#;
+        let document: Fields<'_> = serde_json::from_str(text).unwrap();
+        let nodes = document.nodes().unwrap();
+        let files: Vec<String> = nodes.iter().filter_map(Fields::file).collect();
+        assert_eq!(files, ["file:./x y.sh", "file:z"]);
+        let artifacts = files.into_iter().zip(["sha256:1".to_owned(), "sha256:2".to_owned()]).collect();
+        let new = String::from_utf8(rewritten(&document, &nodes, &artifacts)).unwrap();
+        assert_eq!(
+            new,
+            "{\"name\": \"a\\u00e4\", \"digraph\": [0,1, 0,0], \"nodes\": [{\"id\": 0, \"artifact\": \"sha256:1\", \
+             \"args\": [1.50, \"file:no\"]},\n{\"artifact\": \"/bin/true\", \"env\": {\"artifact\": \"file:no\"}, \
+             \"env\": {}},\n{\"artifact\": \"sha256:2\"}]}"
+        );
+    }
+}

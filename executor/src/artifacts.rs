@@ -1,0 +1,297 @@
+//! Artifacts that travel, on the executor's side: fetched once, checked, kept for the next attempt.
+//!
+//! Owns the folder `artifacts` of the data folder and what is known of its files. Promises that a file is given out only
+//! if its content is what its name says: it is checked when it comes, and again whenever the system says that it was
+//! changed; that one content is fetched once however many attempts want it; and that a file in use is not removed for
+//! room. An orchestrator that does not answer is waited for: whoever waits may be stopped.
+
+use std::collections::HashMap;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use gorch_certs::Caller;
+use gorch_schema::Digest;
+use reqwest::{Response, StatusCode};
+use sha2::{Digest as _, Sha256};
+use slog::{Logger, info, warn};
+use tokio::task::spawn_blocking;
+
+use crate::chain::Chain;
+
+/// Waits between two tries to reach the orchestrator.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// No byte of an answer for so long is none.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A file is written when so much of it is there.
+const PIECE: usize = 256 * 1024;
+
+/// Why there is no such file here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the orchestrator has no artifact {0}")]
+    Missing(Digest),
+    #[error("the orchestrator sent another content for artifact {expected} (its SHA-256 is {found})")]
+    Mismatch { expected: Digest, found: Digest },
+    #[error("artifact {digest} cannot be kept here")]
+    Io {
+        digest: Digest,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a try to fetch came to nothing.
+enum Failed {
+    /// So will the next.
+    For(Error),
+    /// The next may not.
+    Now(String),
+}
+
+/// The folder.
+pub(crate) struct Artifacts {
+    root: PathBuf,
+    /// Of the orchestrator.
+    url: String,
+    caller: Arc<Caller>,
+    /// Bytes that are kept; files in use may be more.
+    room: u64,
+    files: Mutex<HashMap<Digest, Known>>,
+    /// Who fetches a content, for those who want the same.
+    fetching: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+    incoming: AtomicU64,
+    log: Logger,
+}
+
+/// A file that was checked.
+struct Known {
+    mark: Mark,
+    used: Instant,
+    in_use: Arc<()>,
+}
+
+/// A file as it was when it was checked: one that anybody wrote to since has another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    inode: u64,
+    length: u64,
+    changed: (i64, i64),
+}
+
+impl Mark {
+    fn of(path: &Path) -> io::Result<Self> {
+        let facts = fs::symlink_metadata(path)?;
+        if !facts.is_file() {
+            return Err(io::Error::other("it is no plain file"));
+        }
+        Ok(Mark { inode: facts.ino(), length: facts.len(), changed: (facts.ctime(), facts.ctime_nsec()) })
+    }
+}
+
+/// A file that stays for as long as this does.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) path: PathBuf,
+    _in_use: Arc<()>,
+}
+
+impl Artifacts {
+    /// Opens the folder, or makes it. What was there is checked when it is first wanted.
+    pub(crate) fn open(data: &Path, url: &str, caller: Arc<Caller>, room: u64, log: Logger) -> io::Result<Self> {
+        let root = data.join("artifacts");
+        let incoming = root.join("incoming");
+        if incoming.exists() {
+            fs::remove_dir_all(&incoming)?;
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(&incoming)?;
+        let url = url.trim_end_matches('/').to_owned();
+        let (files, fetching) = (Mutex::default(), Mutex::default());
+        Ok(Artifacts { root, url, caller, room, files, fetching, incoming: AtomicU64::new(0), log })
+    }
+
+    /// The file of this content. Waits for the orchestrator for as long as it is waited for.
+    pub(crate) async fn get(self: &Arc<Self>, digest: Digest) -> Result<Kept, Error> {
+        let turn = Arc::clone(locked(&self.fetching).entry(digest).or_default());
+        let kept = {
+            let _turn = turn.lock().await;
+            self.here_or_fetched(digest).await
+        };
+        drop(turn);
+        locked(&self.fetching).retain(|_, turn| Arc::strong_count(turn) > 1);
+        kept
+    }
+
+    async fn here_or_fetched(self: &Arc<Self>, digest: Digest) -> Result<Kept, Error> {
+        let this = Arc::clone(self);
+        let looked = spawn_blocking(move || this.look(digest)).await.unwrap_or_default();
+        if let Some(kept) = looked {
+            return Ok(kept);
+        }
+        let mut wait = FIRST_WAIT;
+        loop {
+            match self.fetch(digest).await {
+                Ok(kept) => return Ok(kept),
+                Err(Failed::For(error)) => return Err(error),
+                Err(Failed::Now(cause)) => {
+                    warn!(self.log, "artifact not fetched yet"; "artifact" => %digest, "cause" => cause);
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+    }
+
+    /// The file, if it is here and right. One that is not right is removed.
+    fn look(&self, digest: Digest) -> Option<Kept> {
+        let path = self.root.join(digest.to_string());
+        let mark = Mark::of(&path).ok()?;
+        if let Some(known) = locked(&self.files).get_mut(&digest).filter(|known| known.mark == mark) {
+            known.used = Instant::now();
+            return Some(Kept { path, _in_use: Arc::clone(&known.in_use) });
+        }
+        if hash(&path).is_ok_and(|found| found == digest) && Mark::of(&path).is_ok_and(|now| now == mark) {
+            return Some(self.know(digest, path, mark));
+        }
+        warn!(self.log, "artifact was changed here"; "artifact" => %digest);
+        // What cannot be removed is replaced.
+        let _ = fs::remove_file(&path);
+        locked(&self.files).remove(&digest);
+        None
+    }
+
+    fn know(&self, digest: Digest, path: PathBuf, mark: Mark) -> Kept {
+        let in_use = Arc::new(());
+        let known = Known { mark, used: Instant::now(), in_use: Arc::clone(&in_use) };
+        locked(&self.files).insert(digest, known);
+        Kept { path, _in_use: in_use }
+    }
+
+    async fn fetch(self: &Arc<Self>, digest: Digest) -> Result<Kept, Failed> {
+        let now = |error: &dyn std::error::Error| Failed::Now(Chain(error).to_string());
+        let kept_not = move |source| Failed::For(Error::Io { digest, source });
+        let client = self.caller.client().map_err(|error| now(&error))?;
+        let asked = client.get(format!("{}/v1/artifacts/{digest}", self.url)).send();
+        let mut answer = tokio::time::timeout(PATIENCE, asked)
+            .await
+            .map_err(|_| Failed::Now("the orchestrator does not answer".to_owned()))?
+            .map_err(|error| now(&error))?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Err(Failed::For(Error::Missing(digest))),
+            other => return Err(Failed::Now(format!("the orchestrator answers {other}"))),
+        }
+        let mut incoming = self.begin().map_err(kept_not)?;
+        let mut piece = Vec::new();
+        loop {
+            let chunk = next(&mut answer).await?;
+            let is_last = chunk.is_none();
+            piece.extend_from_slice(&chunk.unwrap_or_default());
+            if piece.len() >= PIECE || is_last {
+                let whole = std::mem::take(&mut piece);
+                let written = spawn_blocking(move || incoming.write(&whole).map(|()| incoming)).await;
+                incoming = written.map_err(|panic| Failed::Now(panic.to_string()))?.map_err(kept_not)?;
+            }
+            if is_last {
+                break;
+            }
+        }
+        let this = Arc::clone(self);
+        let kept = spawn_blocking(move || this.settle(digest, incoming)).await;
+        let kept = kept.map_err(|panic| Failed::Now(panic.to_string()))?.map_err(Failed::For)?;
+        info!(self.log, "artifact fetched"; "artifact" => %digest);
+        Ok(kept)
+    }
+
+    fn begin(&self) -> io::Result<Incoming> {
+        let number = self.incoming.fetch_add(1, Ordering::Relaxed);
+        let path = self.root.join("incoming").join(number.to_string());
+        let file = File::options().write(true).create_new(true).mode(0o700).open(&path)?;
+        Ok(Incoming { path, file, hash: Sha256::new() })
+    }
+
+    fn settle(&self, digest: Digest, incoming: Incoming) -> Result<Kept, Error> {
+        let found = Digest::from_bytes(incoming.hash.clone().finalize().into());
+        if found != digest {
+            return Err(Error::Mismatch { expected: digest, found });
+        }
+        let path = self.root.join(digest.to_string());
+        let placed = fs::rename(&incoming.path, &path).and_then(|()| Mark::of(&path));
+        // Closed before anybody may run it.
+        drop(incoming);
+        let mark = placed.map_err(|source| Error::Io { digest, source })?;
+        let kept = self.know(digest, path, mark);
+        self.make_room();
+        Ok(kept)
+    }
+
+    /// Removes what was not used for longest, until the rest fits.
+    fn make_room(&self) {
+        let mut files = locked(&self.files);
+        let mut total: u64 = files.values().map(|known| known.mark.length).sum();
+        let mut idle: Vec<(Instant, Digest, u64)> = files
+            .iter()
+            .filter(|(_, known)| Arc::strong_count(&known.in_use) == 1)
+            .map(|(digest, known)| (known.used, *digest, known.mark.length))
+            .collect();
+        idle.sort_unstable();
+        for (_, digest, length) in idle {
+            if total <= self.room {
+                return;
+            }
+            // Counted as gone: what cannot be removed would not be removed by a second try either.
+            let _ = fs::remove_file(self.root.join(digest.to_string()));
+            files.remove(&digest);
+            total -= length;
+        }
+    }
+}
+
+/// A file on its way in. Dropped unfinished, it never was.
+struct Incoming {
+    path: PathBuf,
+    file: File,
+    hash: Sha256,
+}
+
+impl Incoming {
+    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.hash.update(piece);
+        self.file.write_all(piece)
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // Gone already where it was settled.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+async fn next(answer: &mut Response) -> Result<Option<bytes::Bytes>, Failed> {
+    match tokio::time::timeout(PATIENCE, answer.chunk()).await {
+        Ok(Ok(chunk)) => Ok(chunk),
+        Ok(Err(error)) => Err(Failed::Now(Chain(&error).to_string())),
+        Err(_) => Err(Failed::Now("the orchestrator stopped sending".to_owned())),
+    }
+}
+
+fn hash(path: &Path) -> io::Result<Digest> {
+    let (mut file, mut hash, mut piece) = (File::open(path)?, Sha256::new(), vec![0; PIECE]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(Digest::from_bytes(hash.finalize().into())),
+            read => hash.update(&piece[..read]),
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Single inserts and removals: a panic leaves both tables right.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,114 @@
+//! Files travel: up with the graph, to a machine that never saw them, and away when nobody needs them.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use gorch_schema::RunId;
+use gorch_tests::Stand;
+use gorch_tests::binaries::binary;
+
+fn gorch(stand: &Stand, folder: &str, args: &[&str]) -> Output {
+    let certs = stand.certs();
+    let mut command = Command::new(binary("gorch"));
+    command.args(args).args(["--url", &stand.url(), "--certs"]).arg(certs);
+    command.current_dir(stand.path().join(folder)).output().expect("the client runs")
+}
+
+/// A folder with a document and its script, somewhere else than where jobs run.
+fn home(stand: &Stand, script: &str) -> PathBuf {
+    let home = stand.path().join("home");
+    std::fs::create_dir_all(home.join("scripts")).unwrap();
+    std::fs::write(home.join("scripts/deploy.sh"), script).unwrap();
+    let document = r#"{"name": "travel", "edges": [], "nodes": [
+        {"name": "here", "engine": "shell", "artifact": "file:scripts/deploy.sh", "args": ["a"], "output": {"said": ""}},
+        {"name": "there", "engine": "shell", "artifact": "file:./scripts/deploy.sh", "args": ["b"], "output": {"said": ""}}]}"#;
+    std::fs::write(home.join("graph.json"), document).unwrap();
+    home
+}
+
+fn id(output: &Output) -> RunId {
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn fetched(stand: &Stand) -> usize {
+    stand.logged("e1").matches("artifact fetched").count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_graph_runs_on_a_machine_that_never_saw_its_script() {
+    let mut stand = Stand::with_executor(2).await;
+    let home = home(&stand, "#!/bin/sh\necho said=hello-$1\n");
+    // From another folder: paths count from the document's.
+    let submitted = gorch(&stand, ".", &["submit", "home/graph.json"]);
+    let run = id(&submitted);
+    stand.client().wait(run, None).await.unwrap();
+    for (node, said) in [("here", "hello-a"), ("there", "hello-b")] {
+        let node = stand.client().node(run, node).await.unwrap();
+        assert_eq!(node.node.output.get("said"), Some(&said.into()), "{node:?}");
+    }
+    assert_eq!(fetched(&stand), 1, "one content is fetched once");
+
+    // Somebody changes the file on the executor: it is not run so.
+    let text = std::fs::read_to_string(home.join("scripts/deploy.sh")).unwrap();
+    let put = gorch(&stand, "home", &["artifacts", "put", "scripts/deploy.sh"]);
+    let artifact = String::from_utf8(put.stdout).unwrap().trim().to_owned();
+    let digest = artifact.strip_prefix("sha256:").unwrap();
+    let kept = stand.path().join("e1/artifacts").join(digest);
+    std::fs::write(&kept, "#!/bin/sh\necho said=evil\n").unwrap();
+    let run = id(&gorch(&stand, "home", &["submit", "graph.json"]));
+    stand.client().wait(run, None).await.unwrap();
+    let node = stand.client().node(run, "here").await.unwrap();
+    assert_eq!(node.node.output.get("said"), Some(&"hello-a".into()));
+    assert_eq!((fetched(&stand), std::fs::read_to_string(&kept).unwrap()), (2, text.clone()));
+    assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o700);
+
+    // What is there is there after a restart of both, and comes back whole.
+    stand.kill_orchestrator();
+    stand.start_orchestrator().await;
+    let got = gorch(&stand, "home", &["artifacts", "get", &artifact, "--to", "back.sh"]);
+    assert!(got.status.success(), "{got:?}");
+    assert_eq!(std::fs::read_to_string(home.join("back.sh")).unwrap(), text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_travel_says_why() {
+    let stand = Stand::with_executor(1).await;
+    let home = home(&stand, "#!/bin/sh\n");
+    std::fs::remove_file(home.join("scripts/deploy.sh")).unwrap();
+    let submitted = gorch(&stand, "home", &["submit", "graph.json"]);
+    let said = String::from_utf8_lossy(&submitted.stderr).into_owned();
+    assert!(said.contains("failed to read `scripts/deploy.sh`"), "{said}");
+    let nobody = "0".repeat(64);
+    std::fs::write(
+        home.join("graph.json"),
+        format!(r#"{{"nodes": [{{"engine": "shell", "artifact": "sha256:{nobody}"}}]}}"#),
+    )
+    .unwrap();
+    let submitted = gorch(&stand, "home", &["submit", "graph.json"]);
+    let said = String::from_utf8_lossy(&submitted.stderr).into_owned();
+    assert!(said.contains(&format!("there is no artifact {nobody}")), "{said}");
+    let got = gorch(&stand, "home", &["artifacts", "get", &nobody]);
+    assert!(!got.status.success() && !home.join(&nobody).exists());
+
+    // Here when the graph came, and gone when the executor asks.
+    std::fs::write(home.join("gone.sh"), "#!/bin/sh\n").unwrap();
+    let artifact = gorch(&stand, "home", &["artifacts", "put", "gone.sh"]);
+    let artifact = String::from_utf8(artifact.stdout).unwrap().trim().to_owned();
+    let digest = artifact.strip_prefix("sha256:").unwrap();
+    let document = format!(
+        r#"{{"edges": [{{"from": 0, "to": 1}}], "nodes": [
+            {{"engine": "shell", "artifact": "/bin/rm", "args": ["{}"]}}, {{"engine": "shell", "artifact": "{artifact}"}}]}}"#,
+        stand.path().join("store/artifacts").join(&digest[..2]).join(digest).display()
+    );
+    std::fs::write(home.join("graph.json"), document).unwrap();
+    let run = id(&gorch(&stand, "home", &["submit", "graph.json"]));
+    stand.client().wait(run, None).await.unwrap();
+    let node = stand.client().node(run, "1").await.unwrap();
+    let failure = node.node.failure.expect("it cannot run");
+    assert_eq!(
+        (failure.code.as_str(), failure.message),
+        ("artifact_missing", format!("the orchestrator has no artifact {digest}"))
+    );
+}
