@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,10 +16,12 @@ use std::time::{Duration, Instant};
 
 use gorch_certs::Caller;
 use gorch_schema::Digest;
+use gorch_schema::view::Stored;
 use reqwest::{Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 use slog::{Logger, info, warn};
 use tokio::task::spawn_blocking;
+use tokio_util::io::ReaderStream;
 
 use crate::chain::Chain;
 
@@ -38,6 +40,13 @@ pub(crate) enum Error {
     Missing(Digest),
     #[error("the orchestrator sent another content for artifact {expected} (its SHA-256 is {found})")]
     Mismatch { expected: Digest, found: Digest },
+    #[error("the file cannot be read")]
+    Unread {
+        #[source]
+        source: io::Error,
+    },
+    #[error("the orchestrator does not take it: {said}")]
+    Refused { said: String },
     #[error("artifact {digest} cannot be kept here")]
     Io {
         digest: Digest,
@@ -144,6 +153,51 @@ impl Artifacts {
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
             }
+        }
+    }
+
+    /// Brings a file to the orchestrator. Waits for it for as long as it is waited for.
+    pub(crate) async fn bring(&self, file: File) -> Result<Stored, Error> {
+        let unread = |source: io::Error| Error::Unread { source };
+        let mut wait = FIRST_WAIT;
+        loop {
+            let (again, hashed) = (file.try_clone().map_err(unread)?, file.try_clone().map_err(unread)?);
+            let stored = spawn_blocking(move || measure(hashed)).await;
+            let stored = stored.map_err(|panic| unread(io::Error::other(panic)))?.map_err(unread)?;
+            match self.send(&stored, again).await {
+                Ok(()) => return Ok(stored),
+                Err(Failed::For(error)) => return Err(error),
+                Err(Failed::Now(cause)) => {
+                    warn!(self.log, "artifact not brought yet"; "artifact" => %stored.sha256, "cause" => cause);
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+    }
+
+    async fn send(&self, stored: &Stored, file: File) -> Result<(), Failed> {
+        let now = |error: &dyn std::error::Error| Failed::Now(Chain(error).to_string());
+        let client = self.caller.client().map_err(|error| now(&error))?;
+        let url = format!("{}/v1/artifacts/{}", self.url, stored.sha256);
+        let head = client.head(&url).timeout(PATIENCE).send().await.map_err(|error| now(&error))?;
+        if head.status() == StatusCode::OK {
+            return Ok(());
+        }
+        let mut file = tokio::fs::File::from_std(file);
+        tokio::io::AsyncSeekExt::rewind(&mut file).await.map_err(|error| now(&error))?;
+        // No more than was measured: it may be growing.
+        let body = ReaderStream::with_capacity(tokio::io::AsyncReadExt::take(file, stored.size), PIECE);
+        let sent = client.put(&url).body(reqwest::Body::wrap_stream(body)).send().await;
+        let answer = sent.map_err(|error| now(&error))?;
+        match answer.status() {
+            StatusCode::OK | StatusCode::CREATED => Ok(()),
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::FORBIDDEN => {
+                let said = answer.text().await.unwrap_or_default();
+                Err(Failed::For(Error::Refused { said }))
+            }
+            // Somebody wrote to it between the measuring and the sending, or the orchestrator cannot now.
+            other => Err(Failed::Now(format!("the orchestrator answers {other}"))),
         }
     }
 
@@ -282,11 +336,20 @@ async fn next(answer: &mut Response) -> Result<Option<bytes::Bytes>, Failed> {
 }
 
 fn hash(path: &Path) -> io::Result<Digest> {
-    let (mut file, mut hash, mut piece) = (File::open(path)?, Sha256::new(), vec![0; PIECE]);
+    measure(File::open(path)?).map(|stored| stored.sha256)
+}
+
+/// Digest and length of all of a file.
+fn measure(mut file: File) -> io::Result<Stored> {
+    file.rewind()?;
+    let (mut size, mut hash, mut piece) = (0, Sha256::new(), vec![0; PIECE]);
     loop {
         match file.read(&mut piece)? {
-            0 => return Ok(Digest::from_bytes(hash.finalize().into())),
-            read => hash.update(&piece[..read]),
+            0 => return Ok(Stored { sha256: Digest::from_bytes(hash.finalize().into()), size }),
+            read => {
+                hash.update(&piece[..read]);
+                size += read as u64;
+            }
         }
     }
 }

@@ -4,9 +4,13 @@
 //! makes. A failure code is free text that edges match by glob; the codes listed here are the ones with a page in
 //! `docs/errors/`. Never owns refusals of the API: those are in [`crate::problem`].
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
+
+use crate::digest::Digest;
 
 /// Why something failed: a stable code to match on, a sentence for people, and what else is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -77,27 +81,43 @@ pub struct AttemptResult {
     /// Processes that nobody could confirm to be gone, in words; empty when all is clean.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unconfirmed: Vec<String>,
+    /// Files that the job left, by the names that the node gives them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<String, Vec<Left>>,
+}
+
+/// A file that a job left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Left {
+    /// Below the job's work folder.
+    pub path: String,
+    /// Its content: `GET /v1/artifacts/{sha256}`.
+    #[schema(value_type = String)]
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub size: u64,
 }
 
 impl AttemptResult {
+    /// This outcome, and nothing else.
+    pub fn of(outcome: Outcome) -> Self {
+        let (dropped, unconfirmed, artifacts) = (Vec::new(), Vec::new(), BTreeMap::new());
+        AttemptResult { outcome, output: Value::Null, dropped, unconfirmed, artifacts }
+    }
+
     /// A success with this output.
     pub fn succeeded(output: Value) -> Self {
-        AttemptResult { outcome: Outcome::Succeeded, output, dropped: Vec::new(), unconfirmed: Vec::new() }
+        AttemptResult { output, ..AttemptResult::of(Outcome::Succeeded) }
     }
 
     /// A failure without output.
     pub fn failed(failure: Failure) -> Self {
-        AttemptResult {
-            outcome: Outcome::Failed(failure),
-            output: Value::Null,
-            dropped: Vec::new(),
-            unconfirmed: Vec::new(),
-        }
+        AttemptResult::of(Outcome::Failed(failure))
     }
 
     /// Stopped on request, without output.
     pub fn cancelled() -> Self {
-        AttemptResult { outcome: Outcome::Cancelled, output: Value::Null, dropped: Vec::new(), unconfirmed: Vec::new() }
+        AttemptResult::of(Outcome::Cancelled)
     }
 }
 

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// `shell`: files that the job leaves in its work folder, patterns by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<String, String>,
     /// `http`: the method; absent means POST with an input and GET without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,

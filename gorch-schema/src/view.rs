@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::id::{AttemptId, ExecutorName, RunId};
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::{Failure, Left, Outcome};
 use crate::problem::Complaint;
 use crate::time::{Timestamp, rfc3339};
 
@@ -261,6 +261,9 @@ pub struct LiveNode {
     /// the system would not let them be killed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unconfirmed: Vec<String>,
+    /// Files that the latest visit left, by the names that the node gives them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<String, Vec<Left>>,
 }
 
 fn is_zero(n: &u32) -> bool {

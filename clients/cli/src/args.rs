@@ -188,6 +188,18 @@ pub(crate) enum ArtifactsCommand {
         /// The file
         file: PathBuf,
     },
+    /// Download what a node left; prints the files
+    Of {
+        /// A run id, or its beginning
+        id: String,
+        /// A node's name or id
+        node: String,
+        /// Only what the node left under this name
+        name: Option<String>,
+        /// Into this folder
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        to: PathBuf,
+    },
     /// Download a file
     Get {
         /// Its SHA-256, with or without `sha256:`

@@ -5,13 +5,16 @@
 //! means (asked for, timeout, drain): that is the supervisor's.
 
 mod http;
+mod leave;
 mod shell;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use gorch_schema::outcome::Left;
 use gorch_schema::work::Work;
 use gorch_schema::{Failure, Timestamp};
 use serde_json::{Map, Value};
@@ -89,6 +92,8 @@ pub(crate) struct Finish {
     pub dropped: Vec<String>,
     /// Processes that could not be seen to end, in words.
     pub unconfirmed: Vec<String>,
+    /// Files that it left.
+    pub artifacts: BTreeMap<String, Vec<Left>>,
 }
 
 /// Who ended it.
@@ -103,6 +108,13 @@ pub(crate) enum Ending {
 impl Finish {
     /// Over without output.
     pub(crate) fn without_output(ending: Ending, verdict: Result<(), Failure>) -> Self {
-        Finish { ending, verdict, output: Map::new(), dropped: Vec::new(), unconfirmed: Vec::new() }
+        Finish {
+            ending,
+            verdict,
+            output: Map::new(),
+            dropped: Vec::new(),
+            unconfirmed: Vec::new(),
+            artifacts: BTreeMap::new(),
+        }
     }
 }

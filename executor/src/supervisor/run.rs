@@ -182,5 +182,6 @@ fn result(held: &Held, finish: &Finish) -> AttemptResult {
         },
     };
     let output = if finish.output.is_empty() { Value::Null } else { Value::Object(finish.output.clone()) };
-    AttemptResult { outcome, output, dropped: finish.dropped.clone(), unconfirmed: Vec::new() }
+    let (dropped, artifacts) = (finish.dropped.clone(), finish.artifacts.clone());
+    AttemptResult { output, dropped, artifacts, ..AttemptResult::of(outcome) }
 }

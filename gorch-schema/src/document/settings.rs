@@ -19,7 +19,7 @@ pub(super) struct Draft {
 }
 
 /// A setting and the engine that knows it.
-static KNOWN: &[(&str, &str)] = &[("method", "http"), ("headers", "http"), ("expect", "http")];
+static KNOWN: &[(&str, &str)] = &[("artifacts", "shell"), ("method", "http"), ("headers", "http"), ("expect", "http")];
 
 /// Methods that the driver `http` sends.
 const METHODS: &[(&str, &str)] = &[
@@ -36,6 +36,19 @@ impl Draft {
     pub(super) fn method(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
         self.given.push("method");
         self.settings.method = check.word(at, value, "bad_value", METHODS).map(str::to_owned);
+    }
+
+    pub(super) fn artifacts(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("artifacts");
+        for (name, pattern) in check.text_map(at, value) {
+            let plain = pattern.strip_prefix("./").unwrap_or(&pattern);
+            let is_inside = !plain.is_empty() && !plain.starts_with('/') && plain.split('/').all(|part| part != "..");
+            if !is_inside || globset::Glob::new(plain).is_err() {
+                let expected = "a pattern for files below the work folder, such as `out/*.html`";
+                check.complaints.add("bad_value", &at.field(&name), Quoted(&pattern), expected);
+            }
+            self.settings.artifacts.insert(name, pattern);
+        }
     }
 
     pub(super) fn headers(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {

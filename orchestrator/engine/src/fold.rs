@@ -201,6 +201,7 @@ impl Run {
             output: output.cloned().unwrap_or_else(|| last.output.take()),
             dropped: last.dropped,
             unconfirmed: last.unconfirmed,
+            artifacts: last.artifacts,
             label: label.map(str::to_owned),
             fired: fired.into(),
         }));

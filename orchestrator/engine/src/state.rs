@@ -3,9 +3,10 @@
 //! Owns the types of that state and the questions that others ask of it. Promises: only `fold` changes it; every field
 //! follows from the events (and, for what is due, from the time). Never decides anything.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use gorch_schema::outcome::Left;
 use gorch_schema::view::{Counts, State};
 use gorch_schema::{
     AttemptKey, AttemptResult, Cause, EdgeId, ExecutorName, Failure, NodeId, Outcome, RunId, StepId, StopReason,
@@ -178,6 +179,8 @@ pub struct Ended {
     pub dropped: Vec<String>,
     /// Processes that nobody could confirm to be gone, in words.
     pub unconfirmed: Vec<String>,
+    /// Files that it left.
+    pub artifacts: BTreeMap<String, Vec<Left>>,
     /// Its label.
     pub label: Option<String>,
     /// The edges it fired.

@@ -94,6 +94,7 @@ pub(super) fn live_node(run: &Run, id: NodeId) -> LiveNode {
         stop_date: ended.map(|ended| ended.at),
         dropped: ended.map(|ended| ended.dropped.clone()).unwrap_or_default(),
         unconfirmed: ended.map(|ended| ended.unconfirmed.clone()).unwrap_or_default(),
+        artifacts: ended.map(|ended| ended.artifacts.clone()).unwrap_or_default(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use gorch_engine::{Input, Plan, Run};
 use gorch_schema::document::Engines;
-use gorch_schema::{Event, RunId};
+use gorch_schema::{Digest, Event, RunId};
 use slog::{debug, error, info, warn};
 
 use super::handle::{Cancelled, Error, Message, Reply};
@@ -18,6 +18,12 @@ use super::registry::{Beat, HEARTBEAT};
 use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot};
 use crate::clock;
 use crate::journal::{self, Append, IdempotencyKey, KeyBody};
+
+/// The contents that an event names.
+fn left(event: &Event) -> impl Iterator<Item = Digest> {
+    let result = if let Event::AttemptEnded { result, .. } = event { Some(result) } else { None };
+    result.into_iter().flat_map(|result| result.artifacts.values().flatten()).map(|left| left.sha256)
+}
 
 impl Conductor {
     /// Takes one message.
@@ -119,6 +125,7 @@ impl Conductor {
         let Some(Slot::Live(live)) = self.slots.get(&run) else { return };
         let mut append = Append::new(run, decided.after, decided.at, decided.events.clone());
         append.logs = std::mem::take(&mut decided.logs);
+        append.artifacts = decided.events.iter().flat_map(left).collect();
         let milestone = |event: &Event| matches!(event, Event::RunEnded { .. } | Event::CancelRequested { .. });
         // A run that rests may be parked: then lists show what stands in the journal.
         if decided.events.iter().any(milestone) || live.rests(decided.at, self.settings.idle) {

@@ -112,3 +112,38 @@ async fn what_does_not_travel_says_why() {
         ("artifact_missing", format!("the orchestrator has no artifact {digest}"))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_job_leaves_is_brought_listed_and_kept_while_its_run_is() {
+    let stand = Stand::with_executor(2).await;
+    let home = home(&stand, "");
+    std::fs::write(
+        home.join("graph.json"),
+        r##"{"edges": [], "nodes": [
+            {"name": "test", "engine": "shell", "artifacts": {"report": "out/*.html", "log": "out/test.log"},
+             "artifact": "#!/bin/sh\nmkdir -p out; echo one >out/1.html; echo two >out/2.html; echo log >out/test.log\nln -s /etc/passwd out/3.html; exit 3\n"},
+            {"name": "none", "engine": "shell", "artifact": "/bin/true", "artifacts": {"report": "nothing.html"}}]}"##,
+    )
+    .unwrap();
+    let run = id(&gorch(&stand, "home", &["submit", "graph.json"]));
+    stand.client().wait(run, None).await.unwrap();
+    let node = stand.client().node(run, "test").await.unwrap().node;
+    assert_eq!(node.failure.as_ref().map(|failure| failure.code.as_str()), Some("exit_nonzero"), "its own failure");
+    let left: Vec<(&str, &str, u64)> = node
+        .artifacts
+        .iter()
+        .flat_map(|(name, left)| left.iter().map(move |file| (name.as_str(), file.path.as_str(), file.size)))
+        .collect();
+    assert_eq!(left, [("log", "out/test.log", 4), ("report", "out/1.html", 4), ("report", "out/2.html", 4)]);
+    let none = stand.client().node(run, "none").await.unwrap().node.failure.unwrap();
+    let said = "`report` names the file `nothing.html`, which is not there";
+    assert_eq!((none.code.as_str(), none.message.as_str()), ("bad_output", said));
+
+    let got = gorch(&stand, "home", &["artifacts", "of", &run.to_string(), "test", "--to", "got"]);
+    assert!(got.status.success(), "{}", String::from_utf8_lossy(&got.stderr));
+    assert_eq!(
+        String::from_utf8_lossy(&got.stdout),
+        "got/log/out/test.log\ngot/report/out/1.html\ngot/report/out/2.html\n"
+    );
+    assert_eq!(std::fs::read_to_string(home.join("got/report/out/2.html")).unwrap(), "two\n");
+}

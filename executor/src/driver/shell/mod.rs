@@ -9,6 +9,7 @@ mod environment;
 mod program;
 mod verdict;
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,6 +25,7 @@ use rustix::io::Errno;
 use tokio::process::{Child, Command};
 use tokio::task::spawn_blocking;
 
+use super::leave;
 use super::{Driver, Ending, Entry, Finish, Job, Settings};
 use crate::artifacts::Kept;
 use crate::chain::Chain;
@@ -107,10 +109,20 @@ impl Shell {
         drop(main);
         start.over();
 
+        // Left by a job that failed, too: reports of tests are wanted most then.
+        let left = match ending {
+            Ending::ByItself if !work.settings.artifacts.is_empty() => tokio::select! {
+                left = leave::bring(&work, &self.0.workdir, &self.0.artifacts) => left,
+                () = stop.cancelled() => Ok(BTreeMap::new()),
+            },
+            Ending::ByItself | Ending::Stopped => Ok(BTreeMap::new()),
+        };
+        let (artifacts, spoilt) = left.map_or_else(|failure| (BTreeMap::new(), Some(failure)), |left| (left, None));
         let exit = status.as_ref().ok().and_then(|status| verdict::exit_code(*status));
         if place.is_untouched() && status.as_ref().is_ok_and(ExitStatus::success) {
             let output = output::nothing(exit);
-            return Finish { unconfirmed, output, ..Finish::without_output(ending, Ok(())) };
+            let verdict = spoilt.map_or(Ok(()), Err);
+            return Finish { unconfirmed, output, artifacts, ..Finish::without_output(ending, verdict) };
         }
         let collected = spawn_blocking(move || {
             let collected = output::collect(&place, &work, exit);
@@ -121,7 +133,9 @@ impl Shell {
         match collected.await {
             Ok((collected, verdict)) => {
                 let output::Collected { output, dropped, trouble: _ } = collected;
-                Finish { ending, verdict, output, dropped, unconfirmed }
+                // A job that failed by itself keeps its own failure.
+                let verdict = verdict.and_then(|()| spoilt.map_or(Ok(()), Err));
+                Finish { ending, verdict, output, dropped, unconfirmed, artifacts }
             }
             Err(panic) => {
                 let failure = Failure::new(failure_code::BAD_OUTPUT, format!("the outputs cannot be read: {panic}"));

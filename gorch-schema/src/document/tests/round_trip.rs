@@ -57,7 +57,8 @@ fn settings() -> impl Strategy<Value = Option<Box<Settings>>> {
     let headers = proptest::collection::btree_map("[a-z][a-z-]{0,5}", "[ -~]{0,6}", 0..3);
     let method = proptest::option::of(proptest::sample::select(vec!["POST", "DELETE"]).prop_map(str::to_owned));
     (method, headers, proptest::collection::vec(statuses, 0..3)).prop_map(|(method, headers, expect)| {
-        Some(Box::new(Settings { method, headers, expect })).filter(|settings| !settings.is_empty())
+        Some(Box::new(Settings { method, headers, expect, ..Settings::default() }))
+            .filter(|settings| !settings.is_empty())
     })
 }
 

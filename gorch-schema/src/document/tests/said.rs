@@ -230,11 +230,10 @@ fn options_whose_behaviour_comes_later_are_refused_by_name() {
     /nodes/0/choose: found an array of 0, expected no `choose`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/lock: found "db", expected no `lock`: gorch cannot do this yet [not_supported_yet]
     "#);
-    assert_snapshot!(of_node(r#""cache": {}, "undo": "x", "secrets": {}, "artifacts": {}, "heartbeat": "1s", "check": true"#), @r#"
+    assert_snapshot!(of_node(r#""cache": {}, "undo": "x", "secrets": {}, "heartbeat": "1s", "check": true"#), @r#"
     /nodes/0/cache: found an object of 0, expected no `cache`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/undo: found "x", expected no `undo`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/secrets: found an object of 0, expected no `secrets`: gorch cannot do this yet [not_supported_yet]
-    /nodes/0/artifacts: found an object of 0, expected no `artifacts`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/heartbeat: found "1s", expected no `heartbeat`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/check: found true, expected no `check`: gorch cannot do this yet [not_supported_yet]
     "#);
@@ -381,6 +380,11 @@ fn settings_of_a_driver_are_checked_and_belong_to_it() {
     /nodes/0/headers/a b: found "a b", expected the name of a header, such as `Accept` [bad_name]
     /nodes/0/headers/x: found "1\u000a2", expected a header's value: one line [bad_value]
     /nodes/0/headers/y: found a second value, expected each header once, in whatever case [duplicate_key]
+    "#);
+    assert_snapshot!(of_node(r#""engine": "shell", "artifact": "x", "artifacts": {"a": "../x", "b": "/x", "c": "x/[", "d": "./out/*"}"#), @r#"
+    /nodes/0/artifacts/a: found "../x", expected a pattern for files below the work folder, such as `out/*.html` [bad_value]
+    /nodes/0/artifacts/b: found "/x", expected a pattern for files below the work folder, such as `out/*.html` [bad_value]
+    /nodes/0/artifacts/c: found "x/[", expected a pattern for files below the work folder, such as `out/*.html` [bad_value]
     "#);
     assert_snapshot!(http(r#""method": "GET", "input": {}"#), @"/nodes/0/method: found `GET` with an input, expected a method whose request has a body, or no input [bad_value]");
     assert_snapshot!(of_node(r#""engine": "shell", "artifact": "/bin/true", "expect": 200, "method": "GET""#), @"
