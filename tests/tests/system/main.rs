@@ -6,6 +6,7 @@ mod artifacts;
 mod bad_input;
 mod cancel;
 mod crash;
+mod drivers;
 mod many;
 mod placing;
 mod whole_life;
