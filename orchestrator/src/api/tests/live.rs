@@ -170,6 +170,34 @@ async fn a_large_graph_is_shown_with_edges_and_with_a_digraph_where_it_is_asked_
 }
 
 #[tokio::test]
+async fn the_state_of_a_run_follows_it_step_by_step() {
+    let stand = Stand::open().await;
+    let fake = Fake::register(&stand, "e1", 2).await;
+    let run = stand
+        .submit(
+            r#"{"nodes": [{"name": "one", "engine": "shell", "artifact": "x"}, {"name": "two", "engine": "shell", "artifact": "x"}],
+            "edges": [{"from": 0, "to": 1}]}"#,
+        )
+        .await;
+    let state = async || {
+        let answer = stand.get(&format!("/v1/tasks/{run}?view=state")).await;
+        (answer.header("etag").to_owned(), answer.json::<gorch_schema::view::RunSummary>().counts)
+    };
+    fake.has("one").await;
+    let (first, counts) = state().await;
+    assert_eq!((counts.running, counts.success), (1, 0));
+    fake.end("one", &AttemptResult::succeeded(Value::Null));
+    fake.has("two").await;
+    let (second, counts) = state().await;
+    assert_eq!((counts.running, counts.success), (1, 1));
+    assert_ne!(first, second, "a cached answer is not taken for the new one");
+    let listed: gorch_schema::view::RunList = stand.get("/v1/tasks").await.json();
+    assert_eq!(listed.tasks[0].counts, counts);
+    fake.end("two", &AttemptResult::succeeded(Value::Null));
+    stand.ended(&run).await;
+}
+
+#[tokio::test]
 async fn a_node_is_shown_with_its_visits_and_attempts() {
     let stand = Stand::open().await;
     let fake = Fake::register(&stand, "e1", 2).await;
