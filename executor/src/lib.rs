@@ -19,7 +19,7 @@ mod supervisor;
 
 pub use chain::Chain;
 pub use config::Config;
-pub use driver::{HttpPolicy, NoReach, Reach, Scripts};
+pub use driver::{Cpus, DockerPolicy, Host, HttpPolicy, Images, NoCpus, NoHost, NoImages, NoReach, Reach, Scripts};
 pub use ledger::Error as LedgerError;
 pub use process::{Error as ProcessError, Strays};
 pub use service::{Error, Executor, Handle};

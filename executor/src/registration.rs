@@ -17,7 +17,6 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::Chain;
-use crate::driver::DRIVERS;
 use crate::supervisor::Supervisor;
 
 /// The first wait after a failure; doubled with each further one.
@@ -123,7 +122,7 @@ impl Registrar {
         let Introduction { name, url, labels, slots, boot } = &self.introduction;
         let registration = Registration {
             url: url.clone(),
-            engines: DRIVERS.iter().map(|entry| entry.name.to_owned()).collect(),
+            engines: self.supervisor.engines().iter().map(|name| (*name).to_owned()).collect(),
             labels: labels.clone(),
             targets: Vec::new(),
             slots: *slots,

@@ -238,6 +238,8 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
         strays: config.strays,
         http: config.http.clone(),
         artifacts: Arc::new(artifacts),
+        docker: config.docker.clone(),
+        data,
     };
     let slots = usize::try_from(config.slots.get()).unwrap_or(usize::MAX);
     let limits = Limits { slots, held: config.held, excerpt: config.excerpt };

@@ -153,6 +153,12 @@ pub mod failure_code {
     pub const HTTP: &str = "http";
     /// The host of the work cannot be reached, or did not answer.
     pub const HOST_UNREACHABLE: &str = "host_unreachable";
+    /// The image of the work is not on the executor's machine.
+    pub const IMAGE_MISSING: &str = "image_missing";
+    /// The container needed more memory than it may have.
+    pub const OOM: &str = "oom";
+    /// The executor cannot reach the engine that runs containers.
+    pub const ENGINE_DOWN: &str = "engine_down";
     /// The executor refused the work (its policy, an unknown engine, work that it cannot read).
     pub const REFUSED: &str = "refused";
 
@@ -173,6 +179,9 @@ pub mod failure_code {
         ARTIFACT_MISSING,
         HTTP,
         HOST_UNREACHABLE,
+        IMAGE_MISSING,
+        OOM,
+        ENGINE_DOWN,
         REFUSED,
     ];
 }

@@ -25,12 +25,90 @@ pub struct Settings {
     /// `http`: statuses that are a success; none means 200 to 299.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<Statuses>,
+    /// `docker`: what the container may use; absent means the executor's own limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// `docker`: the network that it is in; absent means none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// `docker`: may it write to its root filesystem?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub writable: bool,
+    /// `docker`: the port on which the image answers a request; absent means that it is a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serve: Option<u16>,
 }
 
 impl Settings {
     /// Does the node say nothing?
     pub fn is_empty(&self) -> bool {
         *self == Settings::default()
+    }
+}
+
+/// What a container may use; what is absent the executor decides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of memory, swap included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Bytes>,
+    /// Processors, or parts of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
+    /// Processes and threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u32>,
+}
+
+/// A number of bytes: `268435456`, `"256m"`, `"256MiB"`. Shown as a plain number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Bytes(pub u64);
+
+/// A text that is no number of bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no number of bytes (expected one such as `268435456`, `256m` or `256MiB`)")]
+pub struct NoBytes(String);
+
+impl FromStr for Bytes {
+    type Err = NoBytes;
+
+    fn from_str(text: &str) -> Result<Self, NoBytes> {
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let unit = unit.trim_start_matches(' ').to_ascii_lowercase();
+        // As docker counts: a power of 1024, whichever way the unit is written.
+        let factor = match unit.as_str() {
+            "" | "b" => Some(1),
+            "k" | "kb" | "kib" => Some(1 << 10),
+            "m" | "mb" | "mib" => Some(1 << 20),
+            "g" | "gb" | "gib" => Some(1 << 30),
+            _ => None,
+        };
+        let read = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+        read.map(Bytes).ok_or_else(|| NoBytes(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(u64),
+            Text(String),
+        }
+        match Written::deserialize(from)? {
+            Written::Number(number) => Ok(Bytes(number)),
+            Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
     }
 }
 
@@ -108,6 +186,17 @@ mod tests {
         }
         let range: Statuses = "200-204".parse().unwrap();
         assert!(range.contain(200) && range.contain(204) && !range.contain(205) && !range.contain(199));
+    }
+
+    #[test]
+    fn bytes_are_counted_in_powers_of_1024() {
+        let cases = [("0", 0), ("7b", 7), ("4k", 4096), ("256m", 256 << 20), ("256 MiB", 256 << 20), ("2G", 2 << 30)];
+        for (text, bytes) in cases {
+            assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
+        }
+        for text in ["", "m", "-1", "1.5g", "1t", "m1", "99999999999g"] {
+            assert!(text.parse::<Bytes>().is_err(), "{text}");
+        }
     }
 
     #[test]

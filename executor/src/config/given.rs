@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use gorch_schema::ExecutorName;
 use gorch_schema::session::LONGEST_EXCERPT;
+use gorch_schema::settings::Bytes;
 use gorch_schema::time::{NotADuration, parse_duration};
 use serde::Deserialize;
 
 use super::{Config, Error, LONGEST_ANSWER};
-use crate::driver::{HttpPolicy, Reach, Scripts};
+use crate::driver::{Cpus, DockerPolicy, Host, HttpPolicy, Images, Reach, Scripts};
 use crate::process::Strays;
 use crate::supervisor::Recover;
 
@@ -76,6 +77,24 @@ pub struct Given {
     /// Bytes of an answer over HTTP that are read at most [default: 1048576]
     #[arg(long, value_name = "BYTES")]
     pub http_limit: Option<u64>,
+    /// The docker engine of this machine [default: unix:///var/run/docker.sock]
+    #[arg(long, value_name = "URL")]
+    pub docker_host: Option<Host>,
+    /// A network of docker that nodes may ask for; may be repeated [default: none]
+    #[arg(long, value_name = "NAME")]
+    pub docker_network: Vec<String>,
+    /// Images that may be run, by a glob; may be repeated [default: all]
+    #[arg(long, value_name = "GLOB")]
+    pub docker_image: Vec<Images>,
+    /// Memory of a container: at most, and where its node says nothing [default: no limit]
+    #[arg(long, value_name = "BYTES")]
+    pub docker_memory: Option<Bytes>,
+    /// Processors of a container, likewise [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub docker_cpus: Option<Cpus>,
+    /// Processes of a container, likewise [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub docker_pids: Option<NonZeroU32>,
     /// Bytes of head, and of tail, of stdout and stderr in a report [default: 65536]
     #[arg(long, value_name = "BYTES")]
     pub excerpt: Option<u64>,
@@ -109,6 +128,12 @@ impl Given {
             http_allow: if self.http_allow.is_empty() { other.http_allow } else { self.http_allow },
             http_ca: self.http_ca.or(other.http_ca),
             http_limit: self.http_limit.or(other.http_limit),
+            docker_host: self.docker_host.or(other.docker_host),
+            docker_network: if self.docker_network.is_empty() { other.docker_network } else { self.docker_network },
+            docker_image: if self.docker_image.is_empty() { other.docker_image } else { self.docker_image },
+            docker_memory: self.docker_memory.or(other.docker_memory),
+            docker_cpus: self.docker_cpus.or(other.docker_cpus),
+            docker_pids: self.docker_pids.or(other.docker_pids),
             excerpt: self.excerpt.or(other.excerpt),
             artifact_room: self.artifact_room.or(other.artifact_room),
             held: self.held.or(other.held),
@@ -134,8 +159,17 @@ impl Given {
             ca: self.http_ca,
             limit: self.http_limit.unwrap_or(defaults.http.limit),
         };
+        let docker = DockerPolicy {
+            host: self.docker_host.unwrap_or(defaults.docker.host),
+            networks: self.docker_network,
+            images: self.docker_image,
+            memory: self.docker_memory,
+            cpus: self.docker_cpus,
+            pids: self.docker_pids.map_or(defaults.docker.pids, NonZeroU32::get),
+        };
         Ok(Config {
             http,
+            docker,
             listen: self.listen.unwrap_or(defaults.listen),
             slots: self.slots.unwrap_or(defaults.slots),
             labels: self.label.into_iter().map(|Label { key, value }| (key, value)).collect(),

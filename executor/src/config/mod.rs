@@ -14,7 +14,7 @@ use std::time::Duration;
 use gorch_schema::ExecutorName;
 use gorch_schema::session::LONGEST_EXCERPT;
 
-use crate::driver::{HttpPolicy, Scripts};
+use crate::driver::{DockerPolicy, HttpPolicy, Scripts};
 use crate::process::Strays;
 use crate::supervisor::Recover;
 
@@ -62,6 +62,8 @@ pub struct Config {
     pub http: HttpPolicy,
     /// Bytes of fetched artifacts that are kept for later attempts.
     pub artifact_room: u64,
+    /// What containers may have.
+    pub docker: DockerPolicy,
     /// Attempts held at once: waiting, running, and ended but not acknowledged.
     pub held: usize,
 }
@@ -135,6 +137,7 @@ impl Config {
             excerpt: 64 * 1024,
             http: HttpPolicy::default(),
             artifact_room: 1 << 30,
+            docker: DockerPolicy::default(),
             held: 10_000,
         })
     }

@@ -4,19 +4,23 @@
 //! driver writes to the job's files, says when its process starts, and obeys the stop. Never decides what a stop
 //! means (asked for, timeout, drain): that is the supervisor's.
 
+mod answer;
+mod docker;
 mod http;
 mod leave;
 mod shell;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::FutureExt;
+use futures::future::{self, BoxFuture};
 use gorch_schema::outcome::Left;
 use gorch_schema::work::Work;
-use gorch_schema::{Failure, Timestamp};
+use gorch_schema::{AttemptId, Failure, Timestamp};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +28,7 @@ use crate::artifacts::Artifacts;
 use crate::ledger::{self, Place};
 use crate::process::{Process, Strays};
 
+pub use docker::{Cpus, Host, Images, NoCpus, NoHost, NoImages, Policy as DockerPolicy};
 pub use http::{NoReach, Policy as HttpPolicy, Reach};
 pub use shell::Scripts;
 
@@ -31,6 +36,24 @@ pub use shell::Scripts;
 pub(crate) trait Driver: Send + Sync {
     /// Runs a job to its end, with everything that it started.
     fn run(&self, job: Job) -> BoxFuture<'_, Finish>;
+
+    /// Goes on with a job that an executor which was killed had begun; `None` if there is nothing to go on with.
+    fn again(&self, _job: Job) -> BoxFuture<'_, Option<Finish>> {
+        future::ready(None).boxed()
+    }
+
+    /// The report of an attempt is in the ledger: what was kept for its sake may go.
+    fn reported(&self, _attempt: AttemptId) -> BoxFuture<'_, ()> {
+        future::ready(()).boxed()
+    }
+
+    /// This attempt was begun by the executor before and is gone on with: no sweep touches it.
+    fn claim(&self, _attempt: AttemptId) {}
+
+    /// Removes what executors before this one left, and nobody goes on with.
+    fn sweep(&self) -> BoxFuture<'_, ()> {
+        future::ready(()).boxed()
+    }
 }
 
 /// A row of the table.
@@ -39,10 +62,14 @@ pub(crate) struct Entry {
     pub name: &'static str,
     /// Makes it.
     pub make: fn(&Settings) -> Arc<dyn Driver>,
+    /// Has this machine what it needs? If not, the engine is not registered.
+    pub is_here: fn(&Settings) -> bool,
+    /// Do its jobs go on when the executor is killed, and tell how they ended to the one that finds them again?
+    pub outlives: bool,
 }
 
 /// All drivers.
-pub(crate) static DRIVERS: &[Entry] = &[http::ENTRY, shell::ENTRY];
+pub(crate) static DRIVERS: &[Entry] = &[docker::ENTRY, http::ENTRY, shell::ENTRY];
 
 /// What drivers know of their executor.
 #[derive(Clone)]
@@ -59,6 +86,10 @@ pub(crate) struct Settings {
     pub http: HttpPolicy,
     /// Files that travel.
     pub artifacts: Arc<Artifacts>,
+    /// What containers may have.
+    pub docker: DockerPolicy,
+    /// The folder of the ledger: it tells executors apart that share a machine.
+    pub data: PathBuf,
 }
 
 /// One attempt, as a driver sees it.

@@ -97,6 +97,25 @@ impl Place {
         Ok((streams.stdout.try_clone()?, streams.stderr.try_clone()?))
     }
 
+    /// The part of `tmp` that a container sees.
+    pub(crate) fn mount(&self) -> PathBuf {
+        self.tmp().join("gorch")
+    }
+
+    /// Standard output and error, emptied, for somebody who writes all of both from the beginning.
+    pub(crate) fn to_rewrite(&self) -> io::Result<(File, File)> {
+        let pair = match &self.streams {
+            Some(_) => self.to_inherit()?,
+            None => {
+                let open = |path| OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+                (open(self.stdout())?, open(self.stderr())?)
+            }
+        };
+        pair.0.set_len(0)?;
+        pair.1.set_len(0)?;
+        Ok(pair)
+    }
+
     /// Has the job, which is over, written nothing and left no file? The first answer stays.
     pub(crate) fn is_untouched(&self) -> bool {
         *self.is_untouched.get_or_init(|| {

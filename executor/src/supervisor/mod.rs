@@ -58,7 +58,10 @@ pub(crate) enum Admission {
 /// The one owner of all attempts here.
 pub(crate) struct Supervisor {
     ledger: Ledger,
+    /// All that there are: what one of them began goes on even if it cannot begin anything now.
     drivers: HashMap<&'static str, Arc<dyn Driver>>,
+    /// Those that can begin something.
+    engines: Vec<&'static str>,
     settings: Settings,
     limits: Limits,
     desk: Mutex<Desk>,
@@ -72,9 +75,16 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     pub(crate) fn new(ledger: Ledger, settings: Settings, limits: Limits, log: Logger) -> Arc<Self> {
         let drivers = DRIVERS.iter().map(|entry| (entry.name, (entry.make)(&settings))).collect();
+        let here = DRIVERS.iter().filter(|entry| (entry.is_here)(&settings));
+        let engines = here.map(|entry| entry.name).collect();
         let desk = Mutex::new(Desk::default());
         let (changed, closing) = (Notify::new(), CancellationToken::new());
-        Arc::new(Supervisor { ledger, drivers, settings, limits, desk, changed, closing, log })
+        Arc::new(Supervisor { ledger, drivers, engines, settings, limits, desk, changed, closing, log })
+    }
+
+    /// What it runs.
+    pub(crate) fn engines(&self) -> &[&'static str] {
+        &self.engines
     }
 
     /// Takes an attempt on, once: the same id with the same work gives its state, whatever that is by now.

@@ -4,7 +4,8 @@
 //! again: it may have been cancelled meanwhile. What had ended is reported again. What ran when the executor was
 //! killed has no known exit code (its parent, who would have been told, is gone): its processes are found by the ledger
 //! and by their environment, stopped or waited for as configured, and the attempt is reported as `executor_lost`, with
-//! what it wrote. After a restart of the machine everything unended is lost. Promises that nothing found here starts
+//! what it wrote. Jobs of drivers that need no parent to know how they ended (containers) are gone on with, and end as
+//! if nobody had been killed. After a restart of the machine everything unended is lost. Promises that nothing found here starts
 //! a second time.
 
 use std::sync::Arc;
@@ -23,8 +24,10 @@ use tokio::time::sleep;
 
 use super::Supervisor;
 use super::held::{Ended, Halt, Held, Progress};
+use super::run::result;
 use crate::chain::Chain;
 use crate::clock::now;
+use crate::driver::{DRIVERS, Driver};
 use crate::ledger::{self, Found, FoundAt, Machine, Place};
 use crate::output;
 use crate::process::{Process, Tree, watch_until_gone};
@@ -55,7 +58,7 @@ impl Supervisor {
         machine: Machine,
         recover: Recover,
     ) -> Result<(), ledger::Error> {
-        let mut orphaned = Vec::new();
+        let (mut orphaned, mut continued) = (Vec::new(), Vec::new());
         for Found { id, work, place, at } in found {
             let work = work.map(Arc::new);
             let hold = |progress| {
@@ -76,6 +79,12 @@ impl Supervisor {
                     // It may have been cancelled, or lost and given to somebody else, while nobody was here.
                     self.desk().set_aside(held);
                     info!(self.log, "attempt found"; "attempt" => %id, "state" => "waiting");
+                }
+                (FoundAt::Started { since, .. }, Machine::Same)
+                    if work.as_deref().is_some_and(|work| self.outliving(work).is_some()) =>
+                {
+                    continued.push((hold(Progress::Running { since }), since));
+                    info!(self.log, "attempt found"; "attempt" => %id, "state" => "running");
                 }
                 (FoundAt::Started { since, process }, Machine::Same) => {
                     let held = hold(Progress::Running { since });
@@ -98,6 +107,7 @@ impl Supervisor {
                 }
             }
         }
+        self.go_on(continued);
         match recover {
             Recover::Stop => {
                 join_all(orphaned.into_iter().map(|orphaned| self.stop_orphaned(orphaned))).await;
@@ -111,6 +121,57 @@ impl Supervisor {
             }
         }
         self.ledger.settle()
+    }
+
+    /// The work's driver, if its jobs tell the next executor how they ended.
+    pub(super) fn outliving(&self, work: &Work) -> Option<&Arc<dyn Driver>> {
+        let outlives = DRIVERS.iter().any(|entry| entry.outlives && work.engine == entry.name);
+        self.drivers.get(work.engine.as_str()).filter(|_| outlives)
+    }
+
+    /// Goes on with jobs that need no parent to know how they end, and clears away what nobody goes on with.
+    fn go_on(self: &Arc<Self>, continued: Vec<(Arc<Held>, Timestamp)>) {
+        for (held, since) in continued {
+            let driver = held.work.as_ref().and_then(|work| self.outliving(work)).map(Arc::clone);
+            let Some(driver) = driver else { continue };
+            driver.claim(held.id);
+            self.desk().occupy(&held);
+            let this = Arc::clone(self);
+            tokio::spawn(async move { this.continue_with(driver, held, since).await });
+        }
+        for entry in DRIVERS.iter().filter(|entry| entry.outlives && self.engines.contains(&entry.name)) {
+            if let Some(driver) = self.drivers.get(entry.name).map(Arc::clone) {
+                tokio::spawn(async move { driver.sweep().await });
+            }
+        }
+    }
+
+    async fn continue_with(self: Arc<Self>, driver: Arc<dyn Driver>, held: Arc<Held>, since: Timestamp) {
+        let Some(work) = held.work.clone() else { unreachable!("only readable work is gone on with") };
+        let clock = async {
+            let Some(timeout) = work.timeout else { return std::future::pending().await };
+            sleep(timeout.saturating_sub(now().since(since))).await;
+            held.halt(Halt::Timeout(timeout));
+        };
+        let finish = {
+            let mut again = driver.again(self.job(&held, &work));
+            tokio::select! {
+                biased;
+                finish = &mut again => finish,
+                () = clock => again.await,
+            }
+        };
+        match finish {
+            Some(finish) => {
+                let result = result(&held, &finish);
+                self.conclude(held, result, finish.unconfirmed).await;
+            }
+            None => {
+                let message = "the executor was killed while it ran; when the next one came, nothing of it was there";
+                let result = self.with_output(&held, Outcome::Failed(lost(message))).await;
+                self.conclude(held, result, Vec::new()).await;
+            }
+        }
     }
 
     async fn stop_orphaned(self: &Arc<Self>, orphaned: Orphaned) {

@@ -19,7 +19,7 @@ use super::held::{Ended, Halt, Held, Progress};
 use super::recover::timed_out;
 use crate::chain::Chain;
 use crate::clock::now;
-use crate::driver::{DRIVERS, Ending, Finish, Job, Start};
+use crate::driver::{Ending, Finish, Job, Start};
 use crate::ledger::{self, Place};
 use crate::output;
 use crate::process::{Process, Tree};
@@ -72,6 +72,9 @@ impl Supervisor {
             }
         }
         self.leave_slot(&held);
+        if let Some(driver) = held.work.as_ref().and_then(|work| self.outliving(work)) {
+            driver.reported(held.id).await;
+        }
         self.desk().open -= 1;
         self.changed.notify_waiters();
     }
@@ -85,13 +88,13 @@ impl Supervisor {
     }
 
     async fn attempt(self: &Arc<Self>, held: &Arc<Held>, work: &Arc<Work>) -> Finish {
-        let Some(driver) = self.drivers.get(work.engine.as_str()) else {
-            let known: Vec<&str> = DRIVERS.iter().map(|entry| entry.name).collect();
-            let message = format!("engine `{}` is unknown to this executor (known: {})", work.engine, known.join(", "));
+        let is_here = self.engines.contains(&work.engine.as_str());
+        let Some(driver) = self.drivers.get(work.engine.as_str()).filter(|_| is_here) else {
+            let known = self.engines.join(", ");
+            let message = format!("engine `{}` is unknown to this executor (known: {known})", work.engine);
             return Finish::without_output(Ending::ByItself, Err(Failure::new(failure_code::REFUSED, message)));
         };
-        let start = Box::new(Beginning { supervisor: Arc::clone(self), held: Arc::clone(held) });
-        let mut run = driver.run(Job { work: Arc::clone(work), stop: held.stop.clone(), start });
+        let mut run = driver.run(self.job(held, work));
         let Some(timeout) = work.timeout else { return run.await };
         let clock = async {
             held.wait_for(Progress::is_running).await;
@@ -104,6 +107,11 @@ impl Supervisor {
             finish = &mut run => finish,
             () = clock => run.await,
         }
+    }
+
+    pub(super) fn job(self: &Arc<Self>, held: &Arc<Held>, work: &Arc<Work>) -> Job {
+        let start = Box::new(Beginning { supervisor: Arc::clone(self), held: Arc::clone(held) });
+        Job { work: Arc::clone(work), stop: held.stop.clone(), start }
     }
 
     /// Writes the report and shows it; blocks. A report that cannot be written is shown all the same: to keep it back
@@ -142,6 +150,9 @@ struct Beginning {
 
 impl Start for Beginning {
     fn place(&self) -> Result<Arc<Place>, ledger::Error> {
+        if let Some(place) = self.held.place() {
+            return Ok(Arc::clone(place));
+        }
         let place = self.supervisor.ledger.place()?;
         Ok(Arc::clone(self.held.settle_in(place)))
     }
@@ -168,7 +179,7 @@ impl Start for Beginning {
 }
 
 /// What the attempt came to, given who ended it.
-fn result(held: &Held, finish: &Finish) -> AttemptResult {
+pub(super) fn result(held: &Held, finish: &Finish) -> AttemptResult {
     let outcome = match (finish.ending, held.why_halted()) {
         (Ending::Stopped, Some(Halt::Asked)) => Outcome::Cancelled,
         (Ending::Stopped, Some(Halt::Timeout(timeout))) => Outcome::Failed(timed_out(timeout)),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod crash;
+mod docker;
 mod drain;
 mod handoff;
 mod house;

@@ -126,6 +126,10 @@ static NODE: &[Field<Draft>] = &[
     Field { name: "method", rule: Rule::Read(|check, at, value, draft| draft.settings.method(check, at, value)) },
     Field { name: "headers", rule: Rule::Read(|check, at, value, draft| draft.settings.headers(check, at, value)) },
     Field { name: "expect", rule: Rule::Read(|check, at, value, draft| draft.settings.expect(check, at, value)) },
+    Field { name: "limits", rule: Rule::Read(|check, at, value, draft| draft.settings.limits(check, at, value)) },
+    Field { name: "network", rule: Rule::Read(|check, at, value, draft| draft.settings.network(check, at, value)) },
+    Field { name: "writable", rule: Rule::Read(|check, at, value, draft| draft.settings.writable(check, at, value)) },
+    Field { name: "serve", rule: Rule::Read(|check, at, value, draft| draft.settings.serve(check, at, value)) },
     Field { name: "state", rule: Rule::Ignored },
     Field { name: "graph_id", rule: Rule::Ignored },
     Field { name: "each", rule: Rule::Later },
@@ -136,7 +140,6 @@ static NODE: &[Field<Draft>] = &[
     Field { name: "undo", rule: Rule::Later },
     Field { name: "heartbeat", rule: Rule::Later },
     Field { name: "check", rule: Rule::Later },
-    Field { name: "serve", rule: Rule::Later },
     Field { name: "detached", rule: Rule::Later },
 ];
 

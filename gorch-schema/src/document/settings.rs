@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use super::check::Check;
 use super::complaints::Path;
+use super::fields::{self, Field, Rule};
 use super::json::{Json, Quoted};
-use crate::settings::{Settings, Statuses};
+use crate::settings::{Bytes, Limits, Settings, Statuses};
 use crate::workflow::Engine;
 
 /// Settings while they are being read, and the names of those that were given.
@@ -19,7 +20,51 @@ pub(super) struct Draft {
 }
 
 /// A setting and the engine that knows it.
-static KNOWN: &[(&str, &str)] = &[("artifacts", "shell"), ("method", "http"), ("headers", "http"), ("expect", "http")];
+static KNOWN: &[(&str, &str)] = &[
+    ("artifacts", "shell"),
+    ("method", "http"),
+    ("headers", "http"),
+    ("expect", "http"),
+    ("limits", "docker"),
+    ("network", "docker"),
+    ("writable", "docker"),
+    ("serve", "docker"),
+];
+
+/// Less memory than this no container is started with.
+const LEAST_MEMORY: u64 = 6 * 1024 * 1024;
+
+static LIMITS: &[Field<Limits>] = &[
+    Field {
+        name: "memory",
+        rule: Rule::Read(|check, at, value, limits| {
+            let read = match &value {
+                Json::Number(number) => number.as_u64().map(Bytes),
+                Json::Text(text) => text.parse().ok(),
+                Json::Null | Json::Flag(_) | Json::Array(_) | Json::Object(_) => None,
+            };
+            limits.memory = read.filter(|bytes| (LEAST_MEMORY..=i64::MAX as u64).contains(&bytes.0));
+            if limits.memory.is_none() {
+                check.complaints.add(
+                    "bad_value",
+                    at,
+                    value,
+                    "bytes, 6 MiB at least: 268435456, \"256m\" or \"256MiB\"",
+                );
+            }
+        }),
+    },
+    Field {
+        name: "cpus",
+        rule: Rule::Read(|check, at, value, limits| {
+            limits.cpus = check.number(at, value, 0.01..=1024.0, "a number of processors from 0.01 to 1024");
+        }),
+    },
+    Field {
+        name: "pids",
+        rule: Rule::Read(|check, at, value, limits| limits.pids = check.whole(at, value, 1..=4_194_304)),
+    },
+];
 
 /// Methods that the driver `http` sends.
 const METHODS: &[(&str, &str)] = &[
@@ -74,6 +119,30 @@ impl Draft {
             }
             self.settings.expect.extend(read);
         }
+    }
+
+    pub(super) fn limits(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("limits");
+        let Some(object) = check.object(at, value, "an object of `memory`, `cpus` and `pids`") else { return };
+        let mut limits = Limits::default();
+        fields::read(check, LIMITS, "`limits`", at, object, &mut limits);
+        self.settings.limits = Some(limits).filter(|limits| *limits != Limits::default());
+    }
+
+    pub(super) fn network(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("network");
+        // `none` is what a container has that asks for nothing.
+        self.settings.network = check.name(at, value).filter(|name| !name.is_empty() && name != "none");
+    }
+
+    pub(super) fn writable(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("writable");
+        self.settings.writable = check.flag(at, value).unwrap_or_default();
+    }
+
+    pub(super) fn serve(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("serve");
+        self.settings.serve = check.whole(at, value, 1..=65_535).and_then(|port| u16::try_from(port).ok());
     }
 
     /// The settings, if there are any; complains about those of other engines.

@@ -15,29 +15,26 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use gorch_schema::settings::Statuses;
 use gorch_schema::work::Work;
 use gorch_schema::{Failure, failure_code};
 use reqwest::{Certificate, Client, Method, Url, redirect};
-use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
+use super::answer::{self, Answer};
 use super::{Driver, Ending, Entry, Finish, Job};
 use crate::chain::Chain;
-use crate::output;
 use reach::{Forbidden, Guard};
 
 pub use reach::{NoReach, Reach};
 
 /// The row of the table of drivers.
-pub(super) const ENTRY: Entry = Entry { name: "http", make: |settings| Arc::new(Http::new(&settings.http)) };
+pub(super) const ENTRY: Entry =
+    Entry { name: "http", make: |settings| Arc::new(Http::new(&settings.http)), is_here: |_| true, outlives: false };
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(30);
 /// Redirects that are followed.
 const REDIRECTS: usize = 10;
-/// How much of an unexpected answer is quoted.
-const QUOTED: usize = 200;
 
 /// What the executor's configuration says of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,7 +149,7 @@ impl Http {
         let took = began.elapsed().as_millis();
         let said = format!("{} {} -> {status}, {} bytes, {took} ms\n", method(work), answer.url(), bytes.len());
         about.write_all(said.as_bytes()).map_err(|error| unwritten(&error))?;
-        Ok(judge(work, status.as_u16(), answer.headers().get("content-type").is_some_and(is_json), &bytes))
+        Ok(answer::judge(work, status.as_u16(), answer::claims_json(answer.headers()), &bytes))
     }
 
     async fn request(&self, work: &Work, url: Url) -> Result<reqwest::RequestBuilder, Failure> {
@@ -204,13 +201,6 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Erro
     })
 }
 
-/// What came back.
-struct Answer {
-    verdict: Result<(), Failure>,
-    output: Map<String, Value>,
-    dropped: Vec<String>,
-}
-
 /// The artifact, with the arguments as its query: `k=v`, or a word alone.
 fn url(work: &Work) -> Result<Url, String> {
     let mut url = Url::parse(&work.artifact).map_err(|error| format!("`{}` is no URL: {error}", work.artifact))?;
@@ -232,55 +222,4 @@ fn url(work: &Work) -> Result<Url, String> {
 fn method(work: &Work) -> Method {
     let given = work.settings.method.as_deref().and_then(|method| method.parse().ok());
     given.unwrap_or(if work.input.is_null() { Method::GET } else { Method::POST })
-}
-
-fn is_json(kind: &reqwest::header::HeaderValue) -> bool {
-    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind == "application/json" || kind.ends_with("+json")
-}
-
-/// Success or failure, and the outputs: declared keys of an answered object, and the whole as `result`.
-fn judge(work: &Work, status: u16, claims_json: bool, body: &[u8]) -> Answer {
-    let expected = &work.settings.expect;
-    let is_expected = match expected.as_slice() {
-        [] => Statuses::SUCCESS.contain(status),
-        some => some.iter().any(|statuses| statuses.contain(status)),
-    };
-    let text = String::from_utf8_lossy(body);
-    let (value, trouble) = match serde_json::from_slice::<Value>(body) {
-        Ok(value) => (value, None),
-        Err(_) if body.is_empty() => (Value::Null, None),
-        Err(error) => (Value::String(text.clone().into_owned()), claims_json.then_some(error)),
-    };
-    let mut given = match &value {
-        Value::Object(fields) => fields.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
-    };
-    given.insert("status".to_owned(), status.into());
-    if !value.is_null() {
-        given.insert("result".to_owned(), value);
-    }
-    let (output, mut dropped) = output::declared(work, given);
-    // The status is there for those who declare it; nobody misses it.
-    dropped.retain(|name| name != "status");
-    let verdict = match trouble {
-        _ if !is_expected => {
-            let wanted: Vec<String> = match expected.as_slice() {
-                [] => vec![Statuses::SUCCESS.to_string()],
-                some => some.iter().map(ToString::to_string).collect(),
-            };
-            let said = match text.trim() {
-                "" => String::new(),
-                text => format!("; the answer begins with `{}`", text.chars().take(QUOTED).collect::<String>()),
-            };
-            let message = format!("the status is {status}, expected {}{said}", wanted.join(" or "));
-            Err(Failure::new(format!("{}.{status}", failure_code::HTTP), message))
-        }
-        Some(error) => {
-            let message = format!("the answer says that it is JSON, and is not: {error}");
-            Err(Failure::new(failure_code::BAD_OUTPUT, message))
-        }
-        None => Ok(()),
-    };
-    Answer { verdict, output, dropped }
 }

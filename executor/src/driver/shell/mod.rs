@@ -7,7 +7,6 @@
 
 mod environment;
 mod program;
-mod verdict;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -25,8 +24,7 @@ use rustix::io::Errno;
 use tokio::process::{Child, Command};
 use tokio::task::spawn_blocking;
 
-use super::leave;
-use super::{Driver, Ending, Entry, Finish, Job, Settings};
+use super::{Driver, Ending, Entry, Finish, Job, Settings, leave, verdict};
 use crate::artifacts::Kept;
 use crate::chain::Chain;
 use crate::ledger::Place;
@@ -36,7 +34,8 @@ use crate::process::{Main, Tree, is_alone, leftovers};
 pub use program::Scripts;
 
 /// The row of the table of drivers.
-pub(super) const ENTRY: Entry = Entry { name: "shell", make: |settings| Arc::new(Shell(settings.clone())) };
+pub(super) const ENTRY: Entry =
+    Entry { name: "shell", make: |settings| Arc::new(Shell(settings.clone())), is_here: |_| true, outlives: false };
 
 /// How often a program that is still open for writing somewhere is tried again.
 const BUSY_TRIES: u32 = 20;

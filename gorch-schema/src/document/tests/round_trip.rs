@@ -10,7 +10,7 @@ use super::accepted;
 use crate::document::{Engines, Limits, read, recover};
 use crate::id::NodeId;
 use crate::render;
-use crate::settings::Settings;
+use crate::settings::{self, Bytes, Settings};
 use crate::workflow::{CodeGlob, Condition, Edge, Engine, Join, Node, OnFailure, OnLost, Retry, RunOptions, Workflow};
 
 fn text() -> impl Strategy<Value = String> {
@@ -62,6 +62,19 @@ fn settings() -> impl Strategy<Value = Option<Box<Settings>>> {
     })
 }
 
+fn container() -> impl Strategy<Value = Option<Box<Settings>>> {
+    let memory = proptest::option::of((6_u64 << 20..=1 << 40).prop_map(Bytes));
+    let limits = (memory, proptest::option::of(0.01..64.0_f64), proptest::option::of(1_u32..5000));
+    let limits = limits.prop_map(|(memory, cpus, pids)| settings::Limits { memory, cpus, pids });
+    let limits =
+        proptest::option::of(limits.prop_filter("empty is absent", |limits| *limits != settings::Limits::default()));
+    let network = proptest::option::of("[a-z]{5}");
+    (limits, network, any::<bool>(), proptest::option::of(1_u16..)).prop_map(|(limits, network, writable, serve)| {
+        Some(Box::new(Settings { limits, network, writable, serve, ..Settings::default() }))
+            .filter(|settings| !settings.is_empty())
+    })
+}
+
 fn work() -> impl Strategy<Value = (Engine, String, Vec<String>)> {
     let args = proptest::collection::vec("[^\\p{Cc}]{0,6}", 0..3);
     prop_oneof![
@@ -69,6 +82,7 @@ fn work() -> impl Strategy<Value = (Engine, String, Vec<String>)> {
         Just((Engine::Fail, String::new(), vec!["code".to_owned()])),
         Just((Engine::Sleep, String::new(), vec!["1.5s".to_owned()])),
         (text(), args.clone()).prop_map(|(artifact, args)| (Engine::Driver("shell".into()), artifact, args)),
+        args.clone().prop_map(|args| (Engine::Driver("docker".into()), "alpine:3".to_owned(), args)),
         args.prop_map(|args| (Engine::Driver("http".into()), "https://example.org/".to_owned(), args)),
     ]
 }
@@ -78,35 +92,41 @@ fn node() -> impl Strategy<Value = Node> {
     let times = (proptest::option::of(duration()), proptest::option::of(duration()), proptest::option::of(retry()));
     let target = proptest::option::of("[a-z]{1,3}-[0-9]");
     let words = (any::<bool>(), any::<bool>(), any::<bool>(), 1_u8..=5);
-    let words = (words, settings());
-    (work(), maps, times, target, value(), words).prop_map(|(work, maps, times, target, input, (words, settings))| {
-        let settings = settings.filter(|_| work.0.name() == "http");
-        let (engine, artifact, args) = work;
-        let (env, requires, labels, outputs) = maps;
-        let (timeout, deadline, retry) = times;
-        let (any, idempotent, again, priority) = words;
-        let env = env.into_iter().filter(|(key, _)| !key.contains('=')).collect();
-        Node {
-            engine,
-            artifact,
-            args,
-            outputs,
-            target,
-            env,
-            input,
-            timeout,
-            deadline,
-            retry,
-            join: if any { Join::Any } else { Join::All },
-            priority,
-            requires,
-            on_lost: if again { OnLost::Retry } else { OnLost::Fail },
-            idempotent,
-            labels,
-            settings,
-            ..Node::nil("")
-        }
-    })
+    let words = (words, settings(), container());
+    (work(), maps, times, target, value(), words).prop_map(
+        |(work, maps, times, target, input, (words, http, docker))| {
+            let settings = match work.0.name() {
+                "http" => http,
+                "docker" => docker,
+                _ => None,
+            };
+            let (engine, artifact, args) = work;
+            let (env, requires, labels, outputs) = maps;
+            let (timeout, deadline, retry) = times;
+            let (any, idempotent, again, priority) = words;
+            let env = env.into_iter().filter(|(key, _)| !key.contains('=')).collect();
+            Node {
+                engine,
+                artifact,
+                args,
+                outputs,
+                target,
+                env,
+                input,
+                timeout,
+                deadline,
+                retry,
+                join: if any { Join::Any } else { Join::All },
+                priority,
+                requires,
+                on_lost: if again { OnLost::Retry } else { OnLost::Fail },
+                idempotent,
+                labels,
+                settings,
+                ..Node::nil("")
+            }
+        },
+    )
 }
 
 fn when() -> impl Strategy<Value = Condition> {

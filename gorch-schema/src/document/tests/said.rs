@@ -198,10 +198,10 @@ fn engine_and_artifact_must_fit_each_other() {
     "#);
     assert_snapshot!(of_node(r#""engine": "nil", "artifact": "x""#), @r#"/nodes/0/artifact: found "x", expected no artifact: the engine `nil` runs none [engine_and_artifact]"#);
     assert_snapshot!(of_node(r#""engine": "shel", "artifact": "x""#), @r#"
-    /nodes/0/engine: found "shel", expected one of fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
+    /nodes/0/engine: found "shel", expected one of docker, fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
     "#);
-    assert_snapshot!(of_node(r#""engine": "docker", "artifact": "x""#), @r#"
-    /nodes/0/engine: found "docker", expected one of fail, http, nil, shell, sleep: `docker` does not exist yet [not_supported_yet]
+    assert_snapshot!(of_node(r#""engine": "ssh", "artifact": "x""#), @r#"
+    /nodes/0/engine: found "ssh", expected one of docker, fail, http, nil, shell, sleep: `ssh` does not exist yet [not_supported_yet]
     "#);
     assert_snapshot!(of_node(r#""engine": "shell", "artifact": "sha256:00""#), @r#"
     /nodes/0/artifact: found "sha256:00", expected `sha256:` and 64 lowercase hex digits [bad_value]
@@ -362,7 +362,7 @@ fn everything_wrong_is_said_at_once() {
         "edges": [{"from": 0, "to": "loop"}, {"from": "loop", "to": "loop"}]}"#), @r#"
     /nmae: found "nmae", expected a field of a graph; did you mean `name`? [unknown_field]
     /timeout: found 3, expected a duration such as "90s", "1h 30m" or "PT90S" [bad_duration]
-    /nodes/0/engine: found "shll", expected one of fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
+    /nodes/0/engine: found "shll", expected one of docker, fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
     /nodes/1/priority: found 9, expected a whole number from 1 to 5 [bad_value]
     /nodes/1/args/0: found "A=get_input k", expected a key of `inputs`: the document has none [bad_reference]
     /nodes/1/join: found a node that waits for all of its edges on the cycle loop -> loop, expected `join: any` on every node of a cycle: it would wait for itself [cycle_of_all]
@@ -391,5 +391,15 @@ fn settings_of_a_driver_are_checked_and_belong_to_it() {
     /nodes/0/expect: found `expect` with the engine `shell`, expected no `expect`: only the engine `http` knows it [engine_and_artifact]
     /nodes/0/method: found `method` with the engine `shell`, expected no `method`: only the engine `http` knows it [engine_and_artifact]
     ");
+    let docker = |rest: &str| of_node(&format!(r#""engine": "docker", "artifact": "alpine:3", {rest}"#));
+    assert_snapshot!(docker(r#""limits": {"memory": "256m", "cpus": 1.5, "pids": 100}, "network": "bridge", "writable": true, "serve": 8080"#), @"accepted");
+    assert_snapshot!(docker(r#""limits": {"memory": "1m", "cpus": 0, "pids": 0, "disk": 1}, "serve": 70000"#), @r#"
+    /nodes/0/limits/memory: found "1m", expected bytes, 6 MiB at least: 268435456, "256m" or "256MiB" [bad_value]
+    /nodes/0/limits/cpus: found 0, expected a number of processors from 0.01 to 1024 [bad_value]
+    /nodes/0/limits/pids: found 0, expected a whole number from 1 to 4194304 [bad_value]
+    /nodes/0/limits/disk: found "disk", expected a field of `limits`: cpus, memory, pids [unknown_field]
+    /nodes/0/serve: found 70000, expected a whole number from 1 to 65535 [bad_value]
+    "#);
+    assert_snapshot!(http(r#""serve": 80"#), @"/nodes/0/serve: found `serve` with the engine `http`, expected no `serve`: only the engine `docker` knows it [engine_and_artifact]");
     assert_snapshot!(of_node(r#""engine": "http", "artifact": "x.example/""#), @r#"/nodes/0/artifact: found "x.example/", expected a URL: the engine `http` sends requests [engine_and_artifact]"#);
 }

@@ -16,6 +16,15 @@ pub(super) fn exit_code(status: ExitStatus) -> Option<i32> {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal))
 }
 
+/// The end of a container's process, of which only the code that shells would see is known.
+pub(super) fn status(code: i64) -> ExitStatus {
+    match i32::try_from(code) {
+        Ok(code @ 129..=159) => ExitStatus::from_raw(code - 128),
+        Ok(code @ 0..=255) => ExitStatus::from_raw(code << 8),
+        Ok(_) | Err(_) => ExitStatus::from_raw(255 << 8),
+    }
+}
+
 /// What the end means. `last_line` is asked only where it helps.
 pub(super) fn of(
     status: io::Result<ExitStatus>,
@@ -78,6 +87,9 @@ mod tests {
     fn shells_and_we_count_signals_alike() {
         assert_eq!(exit_code(ExitStatus::from_raw(9)), Some(137));
         assert_eq!(exit_code(ExitStatus::from_raw(2 << 8)), Some(2));
+        for code in [0, 1, 128, 129, 137, 159, 160, 255] {
+            assert_eq!(exit_code(status(code)).map(i64::from), Some(code));
+        }
     }
 
     #[test]
