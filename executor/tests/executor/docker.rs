@@ -162,6 +162,36 @@ async fn a_container_has_no_network_no_capability_and_a_root_that_it_cannot_writ
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_runs_as_somebody_else_can_give_outputs_too() {
+    let house = House::new(&[]);
+    let (name, tag) = (format!("user-{}", house.run), format!("gorch-test:user-{}", house.run));
+    docker(&["create", "--name", &name, image(), "/bin/sh"]);
+    docker(&["commit", "--change", "USER 1234", "--change", "WORKDIR /bin", &name, &tag]);
+    docker(&["rm", &name]);
+    let said = "echo user=$(id -u) >> $GORCH_OUTPUT; touch $TMPDIR/x && echo place=$PWD";
+    let work = declares(&["user", "place"], Work { artifact: tag.clone(), ..script(&house, 0, said) });
+    let report = house.run(&work).await;
+    assert_none_left(&house);
+    docker(&["rmi", &tag]);
+    assert_eq!(report.result.output, json!({"user": "1234", "place": "/bin", "exit_code": 0}), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_lacks_its_whole_input_when_the_executor_is_killed_is_lost_and_removed() {
+    let mut house = House::new(&["--grace", "1s"]);
+    // More than the way there holds, and nobody reads it.
+    let input = json!("x".repeat(8_000_000));
+    let work = Work { input, ..script(&house, 0, "echo here; exec sleep 1000") };
+    house.hand_in(&work).await;
+    wait_for_log(&house, &work, "here").await;
+    house.kill();
+    house.start();
+    let said = "the executor was killed before its container had its whole input, or had answered";
+    assert_eq!(failure(&house.report(work.attempt).await), ("executor_lost", said));
+    assert_none_left(&house);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_may_lower_limits_and_never_raise_them() {
     let flags = ["--docker-memory", "64m", "--docker-cpus", "1.5", "--docker-pids", "50", "--docker-image", "gorch-*"];
     let house = House::new(&flags);

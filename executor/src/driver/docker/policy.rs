@@ -207,3 +207,32 @@ fn check_texts(work: &Work) -> Result<(), Refused> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_read_strictly() {
+        assert_eq!("unix:///run/d.sock".parse(), Ok(Host("/run/d.sock".into())));
+        for text in ["", "/run/d.sock", "unix://run", "tcp://10.0.0.1:2375"] {
+            assert!(text.parse::<Host>().is_err(), "{text}");
+        }
+        assert_eq!("1.5".parse(), Ok(Cpus(1_500_000_000)));
+        for text in ["", "0", "-1", "NaN", "inf", "2000"] {
+            assert!(text.parse::<Cpus>().is_err(), "{text}");
+        }
+        assert!("[".parse::<Images>().is_err());
+    }
+
+    #[test]
+    fn less_is_given_and_more_is_refused() {
+        let what = ("processors", "docker_cpus");
+        assert_eq!(lower(what, Some(1), Some(2)), Ok(Some(1)));
+        assert_eq!(lower(what, Some(2), Some(2)), Ok(Some(2)));
+        assert_eq!(lower(what, None, Some(2)), Ok(Some(2)));
+        assert_eq!(lower(what, Some(9), None), Ok(Some(9)));
+        let refused = lower(what, Some(3), Some(2)).unwrap_err().to_string();
+        assert_eq!(refused, "`limits` ask for 3 processors, expected at most 2 (this executor's `docker_cpus`)");
+    }
+}
