@@ -1,5 +1,6 @@
 //! Containers on the real docker engine: what they get, what they may not, how they end, and that none is left.
 
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use gorch_schema::settings::{Bytes, Limits};
 use gorch_schema::work::{AttemptState, Work};
-use gorch_schema::{Outcome, Settings};
+use gorch_schema::{Outcome, RunId, Settings};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
@@ -16,6 +17,51 @@ use tokio::task::JoinSet;
 use crate::house::{House, failure, holds};
 
 const INSTALL: &str = "install it (Debian: apt-get install docker.io busybox-static)";
+
+/// A house whose containers go with it.
+struct Docked {
+    house: House,
+    // After the house: nobody makes any more then.
+    _sweep: Sweep,
+}
+
+struct Sweep(RunId);
+
+impl Docked {
+    fn new(flags: &[&str]) -> Self {
+        let mut house = Docked::empty(flags);
+        house.start();
+        house
+    }
+
+    fn empty(flags: &[&str]) -> Self {
+        let house = House::empty(flags);
+        let _sweep = Sweep(house.run);
+        Docked { house, _sweep }
+    }
+}
+
+impl Deref for Docked {
+    type Target = House;
+
+    fn deref(&self) -> &House {
+        &self.house
+    }
+}
+
+impl DerefMut for Docked {
+    fn deref_mut(&mut self) -> &mut House {
+        &mut self.house
+    }
+}
+
+impl Drop for Sweep {
+    fn drop(&mut self) {
+        let remove = "docker ps -aq --filter \"label=gorch.run=$0\" | xargs -r docker rm -f";
+        let mut sh = Command::new("sh");
+        let _ = sh.args(["-c", remove, &self.0.to_string()]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
 
 /// Our image; made and, if need be, served by an engine started here.
 fn image() -> &'static str {
@@ -111,7 +157,7 @@ async fn wait_for_log(house: &House, work: &Work, words: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_is_given_input_and_environment_and_gives_outputs() {
-    let house = House::new(&[]);
+    let house = Docked::new(&[]);
     let said = "echo printed=one; read line; echo \"{\\\"given\\\": $line}\" > $GORCH_OUTPUT; \
                 echo $COLOUR; echo $GORCH_NODE; touch $TMPDIR/x && echo has tmp; echo oops >&2; exit 3";
     let mut work = declares(&["printed", "given", "oom_killed"], script(&house, 0, said));
@@ -136,7 +182,7 @@ async fn a_container_is_given_input_and_environment_and_gives_outputs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_input_reaches_a_container_whole_and_much_output_comes_back() {
-    let house = House::new(&["--excerpt", "10"]);
+    let house = Docked::new(&["--excerpt", "10"]);
     let text = "x".repeat(3_000_000);
     let work = Work { input: json!(text), ..script(&house, 0, "cat") };
     let report = house.run(&work).await;
@@ -147,7 +193,7 @@ async fn a_large_input_reaches_a_container_whole_and_much_output_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_has_no_network_no_capability_and_a_root_that_it_cannot_write_to() {
-    let house = House::new(&[]);
+    let house = Docked::new(&[]);
     let look = "grep -E 'Cap(Eff|Prm|Bnd)|NoNewPrivs' /proc/self/status; ls /sys/class/net; \
                 touch /x 2>&1; touch /tmp/x && echo tmp";
     let report = house.run(&script(&house, 0, look)).await;
@@ -163,7 +209,7 @@ async fn a_container_has_no_network_no_capability_and_a_root_that_it_cannot_writ
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_runs_as_somebody_else_can_give_outputs_too() {
-    let house = House::new(&[]);
+    let house = Docked::new(&[]);
     let (name, tag) = (format!("user-{}", house.run), format!("gorch-test:user-{}", house.run));
     docker(&["create", "--name", &name, image(), "/bin/sh"]);
     docker(&["commit", "--change", "USER 1234", "--change", "WORKDIR /bin", &name, &tag]);
@@ -178,7 +224,7 @@ async fn an_image_that_runs_as_somebody_else_can_give_outputs_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_lacks_its_whole_input_when_the_executor_is_killed_is_lost_and_removed() {
-    let mut house = House::new(&["--grace", "1s"]);
+    let mut house = Docked::new(&["--grace", "1s"]);
     // More than the way there holds, and nobody reads it.
     let input = json!("x".repeat(8_000_000));
     let work = Work { input, ..script(&house, 0, "echo here; exec sleep 1000") };
@@ -194,7 +240,7 @@ async fn a_container_that_lacks_its_whole_input_when_the_executor_is_killed_is_l
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_may_lower_limits_and_never_raise_them() {
     let flags = ["--docker-memory", "64m", "--docker-cpus", "1.5", "--docker-pids", "50", "--docker-image", "gorch-*"];
-    let house = House::new(&flags);
+    let house = Docked::new(&flags);
     let groups = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max \
                   /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || \
                   cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max";
@@ -225,7 +271,7 @@ async fn a_node_may_lower_limits_and_never_raise_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_is_given_only_if_the_executor_allows_it() {
-    let house = House::new(&["--docker-network", "bridge"]);
+    let house = Docked::new(&["--docker-network", "bridge"]);
     let network = |name: &str| Settings { network: Some(name.to_owned()), ..Settings::default() };
     let report = house.run(&with(network("bridge"), script(&house, 0, "ls /sys/class/net"))).await;
     assert_eq!(report.logs.stdout.head, "eth0\nlo\n");
@@ -235,7 +281,7 @@ async fn a_network_is_given_only_if_the_executor_allows_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_is_not_there_and_a_command_that_is_not_in_it_are_failures() {
-    let house = House::new(&[]);
+    let house = Docked::new(&[]);
     image();
     let work = Work { artifact: "gorch-test:absent".to_owned(), ..script(&house, 0, "") };
     let said =
@@ -250,7 +296,7 @@ async fn an_image_that_is_not_there_and_a_command_that_is_not_in_it_are_failures
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_needs_too_much_memory_is_out_of_memory() {
-    let house = House::new(&["--docker-memory", "16m"]);
+    let house = Docked::new(&["--docker-memory", "16m"]);
     let eat = "exec dd if=/dev/zero of=/dev/null bs=200000000 count=1";
     let report = house.run(&declares(&["oom_killed"], script(&house, 0, eat))).await;
     assert_eq!(failure(&report), ("oom", "the container needed more memory than its limit"), "{report:?}");
@@ -259,7 +305,7 @@ async fn a_container_that_needs_too_much_memory_is_out_of_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_engine_there_is_an_executor_without_docker() {
-    let mut house = House::empty(&[]);
+    let mut house = Docked::empty(&[]);
     let socket = house.path("docker.sock");
     house.add_flags(&["--docker-host", &format!("unix://{}", socket.display())]);
     house.start();
@@ -312,7 +358,7 @@ impl Way {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_is_away_for_a_moment_loses_nothing_and_one_that_stays_away_is_down() {
-    let mut house = House::empty(&[]);
+    let mut house = Docked::empty(&[]);
     let way = Way::open(house.path("docker.sock"));
     house.add_flags(&["--docker-host", &format!("unix://{}", way.socket.display())]);
     house.start();
@@ -343,7 +389,7 @@ async fn an_engine_that_is_away_for_a_moment_loses_nothing_and_one_that_stays_aw
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_are_live_and_a_stop_or_a_timeout_leaves_no_container() {
-    let house = House::new(&["--grace", "10s"]);
+    let house = Docked::new(&["--grace", "10s"]);
     let work = script(&house, 0, "trap 'echo told to go; exit 0' TERM; echo here; while :; do sleep 0.1; done");
     house.hand_in(&work).await;
     wait_for_log(&house, &work, "here").await;
@@ -363,7 +409,7 @@ async fn logs_are_live_and_a_stop_or_a_timeout_leaves_no_container() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_listen_is_killed_after_the_grace() {
-    let house = House::new(&["--grace", "1s"]);
+    let house = Docked::new(&["--grace", "1s"]);
     let work = script(&house, 0, "trap '' TERM; echo here; while :; do sleep 0.1; done");
     house.hand_in(&work).await;
     wait_for_log(&house, &work, "here").await;
@@ -375,7 +421,7 @@ async fn what_does_not_listen_is_killed_after_the_grace() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_outlives_its_executor_and_its_true_result_is_reported_once() {
-    let mut house = House::new(&[]);
+    let mut house = Docked::new(&[]);
     // Goes on when told to; counts how often it began.
     let said = "echo began >> /gorch/begun; echo before; echo err >&2; until [ -e /gorch/go ]; do sleep 0.05; done; \
                 echo count=$(grep -c began /gorch/begun); echo after; exit 7";
@@ -412,7 +458,7 @@ async fn a_container_outlives_its_executor_and_its_true_result_is_reported_once(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_was_found_again_obeys_stop_and_timeout() {
-    let mut house = House::new(&["--grace", "1s"]);
+    let mut house = Docked::new(&["--grace", "1s"]);
     let work = script(&house, 0, "echo here; sleep 1000");
     let timeout = Some(Duration::from_secs(5));
     let timed = Work { timeout, ..script(&house, 1, "echo here; sleep 1000") };
@@ -430,7 +476,7 @@ async fn a_container_that_was_found_again_obeys_stop_and_timeout() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_gone_or_never_started_is_lost_and_what_nobody_goes_on_with_is_removed() {
-    let mut house = House::new(&[]);
+    let mut house = Docked::new(&[]);
     let gone = script(&house, 0, "echo here; sleep 1000");
     house.hand_in(&gone).await;
     wait_for_log(&house, &gone, "here").await;
@@ -485,7 +531,7 @@ fn function(house: &House, node: u32, port: u16, head: &str, body: &str) -> Work
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_answers_with_its_output_and_is_stopped() {
-    let house = House::new(&["--grace", "2s"]);
+    let house = Docked::new(&["--grace", "2s"]);
     let work =
         declares(&["sum"], function(&house, 0, 8080, "200 OK\\r\\nContent-Type: application/json", r#"{"sum": 3}"#));
     let report = house.run(&work).await;
@@ -504,7 +550,7 @@ async fn a_function_answers_with_its_output_and_is_stopped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_dies_or_never_listens_is_a_failure() {
-    let house = House::new(&["--grace", "1s"]);
+    let house = Docked::new(&["--grace", "1s"]);
     let settings = Settings { serve: Some(8080), ..Settings::default() };
     let report = house.run(&with(settings.clone(), script(&house, 0, "echo no >&2; exit 4"))).await;
     let said = "the function ended before it answered: the exit code is 4, expected 0; the last line of stderr is `no`";
@@ -517,7 +563,7 @@ async fn a_function_that_dies_or_never_listens_is_a_failure() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_whose_executor_is_killed_is_lost_and_never_asked_again() {
-    let mut house = House::new(&["--grace", "1s"]);
+    let mut house = Docked::new(&["--grace", "1s"]);
     let settings = Settings { serve: Some(8080), ..Settings::default() };
     let work = with(settings, script(&house, 0, "sleep 1000 | nc -l -p 8080"));
     house.hand_in(&work).await;
