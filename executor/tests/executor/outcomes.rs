@@ -68,13 +68,13 @@ async fn what_cannot_be_started_says_why() {
 
 #[tokio::test]
 async fn what_may_not_run_is_refused() {
-    let house = House::new(&["--scripts", "refuse"]);
+    let house = House::new(&["--scripts", "refuse", "--docker-host", "unix:///no/socket"]);
     let mut strange = house.program(0, "true", &[]);
-    strange.engine = "docker".to_owned();
+    strange.engine = "cobol".to_owned();
     let mut bad_name = house.program(1, "true", &[]);
     bad_name.env.insert("A=B".to_owned(), "1".to_owned());
     let cases = [
-        (strange, "engine `docker` is unknown to this executor (known: http, shell)"),
+        (strange, "engine `cobol` is unknown to this executor (known: http, shell)"),
         (bad_name, "`A=B` is no name of an environment variable (expected one without `=` and NUL, not empty)"),
         (
             house.script(2, "true"),
