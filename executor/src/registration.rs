@@ -37,6 +37,8 @@ pub(crate) struct Introduction {
     /// Where it is reached.
     pub(crate) url: String,
     pub(crate) labels: BTreeMap<String, String>,
+    /// Hosts that it knows.
+    pub(crate) targets: Vec<String>,
     pub(crate) slots: u32,
     /// Different after each start.
     pub(crate) boot: String,
@@ -119,12 +121,12 @@ impl Registrar {
     }
 
     async fn beat(&self) -> Result<Registered, Error> {
-        let Introduction { name, url, labels, slots, boot } = &self.introduction;
+        let Introduction { name, url, labels, targets, slots, boot } = &self.introduction;
         let registration = Registration {
             url: url.clone(),
             engines: self.supervisor.engines().iter().map(|name| (*name).to_owned()).collect(),
             labels: labels.clone(),
-            targets: Vec::new(),
+            targets: targets.clone(),
             slots: *slots,
             boot: boot.clone(),
             draining: self.supervisor.is_leaving(),

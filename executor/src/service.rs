@@ -25,6 +25,7 @@ use crate::artifacts::Artifacts;
 use crate::clock::now;
 use crate::config::Config;
 use crate::driver::Settings;
+use crate::hosts::{self, Hosts};
 use crate::ledger::{self, Ledger};
 use crate::process::{self, adopt_orphans, janitor};
 use crate::registration::{Introduction, Registrar};
@@ -65,6 +66,9 @@ pub enum Error {
     /// The ledger is in use or unreadable.
     #[error("the ledger cannot be opened")]
     Ledger(#[from] ledger::Error),
+    /// The hosts file is not right.
+    #[error("the hosts cannot be used")]
+    Hosts(#[from] hosts::Error),
     /// Processes cannot be looked after.
     #[error("jobs cannot be looked after")]
     Process(#[from] process::Error),
@@ -127,6 +131,7 @@ impl Executor {
                 name: config.name.clone(),
                 url: url.clone(),
                 labels: config.labels.clone(),
+                targets: supervisor.targets(),
                 slots: config.slots.get(),
                 boot: std::fs::read_to_string(BOOT).map_err(Error::Boot)?.trim().to_owned(),
             },
@@ -231,6 +236,10 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
     let (url, room) = (&config.orchestrator, config.artifact_room);
     let artifacts =
         Artifacts::open(&data, url, Arc::clone(caller), room, log.clone()).map_err(folder("data", &config.data))?;
+    let hosts = match &config.hosts {
+        Some(file) => Hosts::load(file, &data)?,
+        None => Hosts::default(),
+    };
     let settings = Settings {
         workdir,
         grace: config.grace,
@@ -239,6 +248,7 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
         http: config.http.clone(),
         artifacts: Arc::new(artifacts),
         docker: config.docker.clone(),
+        hosts: Arc::new(hosts),
         data,
     };
     let slots = usize::try_from(config.slots.get()).unwrap_or(usize::MAX);

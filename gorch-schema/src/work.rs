@@ -26,6 +26,9 @@ pub struct Work {
     pub epoch: u64,
     /// The node's name, for people and for the job's environment.
     pub node: String,
+    /// The node's target: the executor's own name, or a host that it knows; absent means any executor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The driver.
     pub engine: String,
     /// What the driver runs.

@@ -95,6 +95,9 @@ pub struct Given {
     /// Processes of a container, likewise [default: 1024]
     #[arg(long, value_name = "N")]
     pub docker_pids: Option<NonZeroU32>,
+    /// File of the hosts that nodes may name as targets (TOML) [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub hosts: Option<PathBuf>,
     /// Bytes of head, and of tail, of stdout and stderr in a report [default: 65536]
     #[arg(long, value_name = "BYTES")]
     pub excerpt: Option<u64>,
@@ -134,6 +137,7 @@ impl Given {
             docker_memory: self.docker_memory.or(other.docker_memory),
             docker_cpus: self.docker_cpus.or(other.docker_cpus),
             docker_pids: self.docker_pids.or(other.docker_pids),
+            hosts: self.hosts.or(other.hosts),
             excerpt: self.excerpt.or(other.excerpt),
             artifact_room: self.artifact_room.or(other.artifact_room),
             held: self.held.or(other.held),
@@ -181,6 +185,7 @@ impl Given {
             recover: self.recover.unwrap_or(defaults.recover),
             scripts: self.scripts.unwrap_or(defaults.scripts),
             strays: self.strays.unwrap_or(defaults.strays),
+            hosts: self.hosts,
             excerpt: self.excerpt.unwrap_or(defaults.excerpt),
             artifact_room: self.artifact_room.unwrap_or(defaults.artifact_room),
             held: self.held.unwrap_or(defaults.held),

@@ -6,8 +6,11 @@
 
 mod answer;
 mod docker;
+mod environment;
+mod fetch;
 mod http;
 mod leave;
+mod local;
 mod shell;
 mod verdict;
 
@@ -25,6 +28,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::Artifacts;
+use crate::hosts::Hosts;
 use crate::ledger::{self, Place};
 use crate::process::{Process, Strays};
 
@@ -88,6 +92,8 @@ pub(crate) struct Settings {
     pub artifacts: Arc<Artifacts>,
     /// What containers may have.
     pub docker: DockerPolicy,
+    /// The hosts that nodes may name as targets.
+    pub hosts: Arc<Hosts>,
     /// The folder of the ledger: it tells executors apart that share a machine.
     pub data: PathBuf,
 }

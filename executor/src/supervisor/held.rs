@@ -204,10 +204,24 @@ impl Ended {
 
 /// Are these the same work? The epoch does not count: a new conductor hands the same attempt out again.
 pub(super) fn is_same(one: &Work, other: &Work) -> bool {
-    let Work { attempt, epoch: _, node, engine, artifact, args, env, input, outputs, timeout, idempotent, settings } =
-        one;
+    let Work {
+        attempt,
+        epoch: _,
+        node,
+        target,
+        engine,
+        artifact,
+        args,
+        env,
+        input,
+        outputs,
+        timeout,
+        idempotent,
+        settings,
+    } = one;
     *attempt == other.attempt
         && *node == other.node
+        && *target == other.target
         && *engine == other.engine
         && *artifact == other.artifact
         && *args == other.args

@@ -87,6 +87,11 @@ impl Supervisor {
         &self.engines
     }
 
+    /// The hosts that it knows.
+    pub(crate) fn targets(&self) -> Vec<String> {
+        self.settings.hosts.names().map(str::to_owned).collect()
+    }
+
     /// Takes an attempt on, once: the same id with the same work gives its state, whatever that is by now.
     pub(crate) async fn admit(self: &Arc<Self>, work: Arc<Work>) -> Result<(Admission, AttemptState), Refusal> {
         let (id, epoch) = (work.attempt, work.epoch);

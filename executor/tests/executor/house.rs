@@ -160,6 +160,7 @@ impl House {
             attempt: self.id(node),
             epoch: 1,
             node: format!("node{node}"),
+            target: None,
             engine: "shell".to_owned(),
             artifact: artifact.to_owned(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),

@@ -19,16 +19,16 @@ pub(super) struct Draft {
     given: Vec<&'static str>,
 }
 
-/// A setting and the engine that knows it.
-static KNOWN: &[(&str, &str)] = &[
-    ("artifacts", "shell"),
-    ("method", "http"),
-    ("headers", "http"),
-    ("expect", "http"),
-    ("limits", "docker"),
-    ("network", "docker"),
-    ("writable", "docker"),
-    ("serve", "docker"),
+/// A setting and the engines that know it.
+static KNOWN: &[(&str, &[&str])] = &[
+    ("artifacts", &["shell"]),
+    ("method", &["http"]),
+    ("headers", &["http"]),
+    ("expect", &["http"]),
+    ("limits", &["docker"]),
+    ("network", &["docker"]),
+    ("writable", &["docker"]),
+    ("serve", &["docker"]),
 ];
 
 /// Less memory than this no container is started with.
@@ -148,9 +148,12 @@ impl Draft {
     /// The settings, if there are any; complains about those of other engines.
     pub(super) fn settle(self, check: &mut Check<'_>, node: &Path<'_>, engine: &Engine) -> Option<Box<Settings>> {
         for name in self.given {
-            let knows = KNOWN.iter().find(|(setting, _)| *setting == name).map_or("", |(_, engine)| engine);
-            if engine.name() != knows {
-                let expected = format_args!("no `{name}`: only the engine `{knows}` knows it").to_string();
+            let knows = KNOWN.iter().find(|(setting, _)| *setting == name).map_or(&[][..], |(_, engines)| engines);
+            if !knows.contains(&engine.name()) {
+                let expected = match knows {
+                    [one] => format_args!("no `{name}`: only the engine `{one}` knows it").to_string(),
+                    some => format_args!("no `{name}`: only the engines `{}` know it", some.join("`, `")).to_string(),
+                };
                 let found = format_args!("`{name}` with the engine `{}`", engine.name()).to_string();
                 check.complaints.add("engine_and_artifact", &node.field(name), found, expected);
             }

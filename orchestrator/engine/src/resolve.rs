@@ -71,6 +71,7 @@ impl Run {
             attempt: key.of(self.id()),
             epoch: self.epoch(),
             node: node.name.clone(),
+            target: node.target.clone(),
             engine: node.engine.name().to_owned(),
             artifact: node.artifact.clone(),
             args: resolved.args,
