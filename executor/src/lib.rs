@@ -8,6 +8,7 @@ mod artifacts;
 mod chain;
 mod clock;
 pub mod config;
+mod confine;
 mod descriptor;
 mod driver;
 #[expect(dead_code, reason = "the drivers that reach hosts come next")]
@@ -21,7 +22,9 @@ mod supervisor;
 
 pub use chain::Chain;
 pub use config::Config;
-pub use driver::{Cpus, DockerPolicy, Host, HttpPolicy, Images, NoCpus, NoHost, NoImages, NoReach, Reach, Scripts};
+pub use confine::launch::if_asked as become_job_if_asked;
+pub use confine::{Cpus, Error as ConfineError, NoCpus, Policy as ConfinePolicy, Sandbox, WorkFolder};
+pub use driver::{DockerPolicy, Host, HttpPolicy, NoHost, NoPattern, NoReach, Pattern, Reach, Scripts};
 pub use hosts::Error as HostsError;
 pub use ledger::Error as LedgerError;
 pub use process::{Error as ProcessError, Strays};

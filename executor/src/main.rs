@@ -50,6 +50,11 @@ enum Error {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = gorch_executor::become_job_if_asked() {
+        return code;
+    }
+    // Whatever whoever started this left open is not for jobs.
+    close_fds::set_fds_cloexec(3, &[]);
     let line = Line::parse();
     gorch_certs::install_provider();
     // The guard writes the last lines when it goes.

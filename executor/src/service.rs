@@ -24,6 +24,7 @@ use crate::api;
 use crate::artifacts::Artifacts;
 use crate::clock::now;
 use crate::config::Config;
+use crate::confine::{self, Confiner};
 use crate::driver::Settings;
 use crate::hosts::{self, Hosts};
 use crate::ledger::{self, Ledger};
@@ -66,6 +67,9 @@ pub enum Error {
     /// The ledger is in use or unreadable.
     #[error("the ledger cannot be opened")]
     Ledger(#[from] ledger::Error),
+    /// Jobs cannot be held as they are to be.
+    #[error("jobs cannot be held")]
+    Confine(#[from] confine::Error),
     /// The hosts file is not right.
     #[error("the hosts cannot be used")]
     Hosts(#[from] hosts::Error),
@@ -240,10 +244,15 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
         Some(file) => Hosts::load(file, &data)?,
         None => Hosts::default(),
     };
+    let own = [Some(&data), Some(&config.certs), config.hosts.as_ref()];
+    let own: Vec<PathBuf> = own.into_iter().flatten().cloned().collect();
+    let confiner = Confiner::new(config.confine.clone(), &workdir, &data, &own)?;
     let settings = Settings {
         workdir,
         grace: config.grace,
         scripts: config.scripts,
+        programs: config.programs.clone(),
+        confiner: Arc::new(confiner),
         strays: config.strays,
         http: config.http.clone(),
         artifacts: Arc::new(artifacts),
@@ -253,7 +262,7 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
     };
     let slots = usize::try_from(config.slots.get()).unwrap_or(usize::MAX);
     let limits = Limits { slots, held: config.held, excerpt: config.excerpt };
-    let supervisor = Supervisor::new(ledger, settings, limits, log.clone());
+    let supervisor = Supervisor::new(ledger, settings, &config.engines, limits, log.clone());
     supervisor.recover(found, machine, config.recover).await?;
     Ok(supervisor)
 }

@@ -84,6 +84,20 @@ pub struct AttemptResult {
     /// Files that the job left, by the names that the node gives them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub artifacts: BTreeMap<String, Vec<Left>>,
+    /// How tightly it was held, where its executor holds jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confinement: Option<Box<Confinement>>,
+}
+
+/// What a job was held by: each measure with how it was carried out, in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Confinement {
+    /// What was applied before it started.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub applied: BTreeMap<String, String>,
+    /// What was asked for and could not be, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<String, String>,
 }
 
 /// A file that a job left.
@@ -102,7 +116,7 @@ impl AttemptResult {
     /// This outcome, and nothing else.
     pub fn of(outcome: Outcome) -> Self {
         let (dropped, unconfirmed, artifacts) = (Vec::new(), Vec::new(), BTreeMap::new());
-        AttemptResult { outcome, output: Value::Null, dropped, unconfirmed, artifacts }
+        AttemptResult { outcome, output: Value::Null, dropped, unconfirmed, artifacts, confinement: None }
     }
 
     /// A success with this output.

@@ -25,7 +25,7 @@ pub struct Settings {
     /// `http`: statuses that are a success; none means 200 to 299.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<Statuses>,
-    /// `docker`: what the container may use; absent means the executor's own limits.
+    /// `docker`, `shell`: what the job may use; absent means the executor's own limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
     /// `docker`: the network that it is in; absent means none.
@@ -46,7 +46,7 @@ impl Settings {
     }
 }
 
-/// What a container may use; what is absent the executor decides.
+/// What a job may use; what is absent the executor decides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {

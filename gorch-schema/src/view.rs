@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::id::{AttemptId, ExecutorName, RunId};
-use crate::outcome::{Failure, Left, Outcome};
+use crate::outcome::{Confinement, Failure, Left, Outcome};
 use crate::problem::Complaint;
 use crate::time::{Timestamp, rfc3339};
 
@@ -264,6 +264,9 @@ pub struct LiveNode {
     /// Files that the latest visit left, by the names that the node gives them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub artifacts: BTreeMap<String, Vec<Left>>,
+    /// What the latest visit was held by, where its executor holds jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confinement: Option<Box<Confinement>>,
 }
 
 fn is_zero(n: &u32) -> bool {

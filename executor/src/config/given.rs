@@ -15,7 +15,8 @@ use gorch_schema::time::{NotADuration, parse_duration};
 use serde::Deserialize;
 
 use super::{Config, Error, LONGEST_ANSWER};
-use crate::driver::{Cpus, DockerPolicy, Host, HttpPolicy, Images, Reach, Scripts};
+use crate::confine::{Cpus, Policy, Sandbox, WorkFolder};
+use crate::driver::{DRIVERS, DockerPolicy, Host, HttpPolicy, Pattern, Reach, Scripts};
 use crate::process::Strays;
 use crate::supervisor::Recover;
 
@@ -62,12 +63,54 @@ pub struct Given {
     /// What becomes of jobs that outlived a killed executor [default: stop]
     #[arg(long)]
     pub recover: Option<Recover>,
-    /// May an artifact be an inline script? [default: allow]
+    /// An engine that is offered; may be repeated [default: all that this machine has]
+    #[arg(long, value_name = "NAME")]
+    pub engine: Vec<String>,
+    /// Programs that may be run, by a glob over their paths; may be repeated [default: all]
+    #[arg(long, value_name = "GLOB")]
+    pub program: Vec<Pattern>,
+    /// May an artifact be an inline script? [default: allow, but refuse with --program]
     #[arg(long)]
     pub scripts: Option<Scripts>,
+    /// Shall programs be kept from the machine's files? [default: off]
+    #[arg(long)]
+    pub sandbox: Option<Sandbox>,
+    /// The user who runs programs [default: the executor's own]
+    #[arg(long, value_name = "USER")]
+    pub run_as: Option<String>,
+    /// The folder in which programs run: the work folder, or an empty one each [default: shared]
+    #[arg(long)]
+    pub work_folder: Option<WorkFolder>,
+    /// Something that sandboxed programs may read besides the system's folders; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub readable: Vec<PathBuf>,
+    /// Something that sandboxed programs may write; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub writable: Vec<PathBuf>,
+    /// Memory of a program: at most, and where its node says nothing [default: no limit]
+    #[arg(long, value_name = "BYTES")]
+    pub memory: Option<Bytes>,
+    /// Processors of a program, likewise [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<Cpus>,
+    /// Processes of a program, likewise [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub pids: Option<NonZeroU32>,
+    /// Files that one process may have open [default: no limit of ours]
+    #[arg(long, value_name = "N")]
+    pub open_files: Option<u64>,
+    /// The largest file that a program may write [default: no limit of ours]
+    #[arg(long, value_name = "BYTES")]
+    pub file_size: Option<Bytes>,
+    /// Processor time of one process [default: no limit]
+    #[arg(long, value_name = "DURATION")]
+    pub cpu_time: Option<Wait>,
     /// What becomes of processes that left their job's group, session and environment [default: stop]
     #[arg(long)]
     pub strays: Option<Strays>,
+    /// URLs that the engine `http` may ask, by a glob; may be repeated [default: all]
+    #[arg(long, value_name = "GLOB")]
+    pub http_url: Vec<Pattern>,
     /// A near host, address or network (10.0.0.0/8) that the engine `http` may reach; may be repeated [default: none]
     #[arg(long, value_name = "HOST|NET")]
     pub http_allow: Vec<Reach>,
@@ -85,7 +128,7 @@ pub struct Given {
     pub docker_network: Vec<String>,
     /// Images that may be run, by a glob; may be repeated [default: all]
     #[arg(long, value_name = "GLOB")]
-    pub docker_image: Vec<Images>,
+    pub docker_image: Vec<Pattern>,
     /// Memory of a container: at most, and where its node says nothing [default: no limit]
     #[arg(long, value_name = "BYTES")]
     pub docker_memory: Option<Bytes>,
@@ -119,21 +162,35 @@ impl Given {
             orchestrator: self.orchestrator.or(other.orchestrator),
             name: self.name.or(other.name),
             slots: self.slots.or(other.slots),
-            label: if self.label.is_empty() { other.label } else { self.label },
+            label: either(self.label, other.label),
             workdir: self.workdir.or(other.workdir),
             grace: self.grace.or(other.grace),
             drain: self.drain.or(other.drain),
             advertise: self.advertise.or(other.advertise),
             health: self.health.or(other.health),
             recover: self.recover.or(other.recover),
+            engine: either(self.engine, other.engine),
+            program: either(self.program, other.program),
             scripts: self.scripts.or(other.scripts),
+            sandbox: self.sandbox.or(other.sandbox),
+            run_as: self.run_as.or(other.run_as),
+            work_folder: self.work_folder.or(other.work_folder),
+            readable: either(self.readable, other.readable),
+            writable: either(self.writable, other.writable),
+            memory: self.memory.or(other.memory),
+            cpus: self.cpus.or(other.cpus),
+            pids: self.pids.or(other.pids),
+            open_files: self.open_files.or(other.open_files),
+            file_size: self.file_size.or(other.file_size),
+            cpu_time: self.cpu_time.or(other.cpu_time),
             strays: self.strays.or(other.strays),
-            http_allow: if self.http_allow.is_empty() { other.http_allow } else { self.http_allow },
+            http_url: either(self.http_url, other.http_url),
+            http_allow: either(self.http_allow, other.http_allow),
             http_ca: self.http_ca.or(other.http_ca),
             http_limit: self.http_limit.or(other.http_limit),
             docker_host: self.docker_host.or(other.docker_host),
-            docker_network: if self.docker_network.is_empty() { other.docker_network } else { self.docker_network },
-            docker_image: if self.docker_image.is_empty() { other.docker_image } else { self.docker_image },
+            docker_network: either(self.docker_network, other.docker_network),
+            docker_image: either(self.docker_image, other.docker_image),
             docker_memory: self.docker_memory.or(other.docker_memory),
             docker_cpus: self.docker_cpus.or(other.docker_cpus),
             docker_pids: self.docker_pids.or(other.docker_pids),
@@ -159,6 +216,7 @@ impl Given {
             return Err(Error::HttpLimit { found });
         }
         let http = HttpPolicy {
+            urls: self.http_url,
             allow: self.http_allow,
             ca: self.http_ca,
             limit: self.http_limit.unwrap_or(defaults.http.limit),
@@ -171,7 +229,29 @@ impl Given {
             cpus: self.docker_cpus,
             pids: self.docker_pids.map_or(defaults.docker.pids, NonZeroU32::get),
         };
+        let known = || DRIVERS.iter().map(|entry| entry.name);
+        if let Some(found) = self.engine.iter().find(|engine| !known().any(|name| name == **engine)) {
+            return Err(Error::Engine { found: found.clone(), known: known().collect::<Vec<_>>().join(", ") });
+        }
+        let confine = Policy {
+            sandbox: self.sandbox.unwrap_or_default(),
+            run_as: self.run_as,
+            work_folder: self.work_folder.unwrap_or_default(),
+            memory: self.memory,
+            cpus: self.cpus,
+            pids: self.pids.map(NonZeroU32::get),
+            open_files: self.open_files,
+            file_size: self.file_size,
+            cpu_time: self.cpu_time.map(|Wait(time)| time),
+            readable: self.readable,
+            writable: self.writable,
+        };
+        // Whoever lists programs does not mean any that a graph brings along.
+        let scripts = if self.program.is_empty() { defaults.scripts } else { Scripts::Refuse };
         Ok(Config {
+            confine,
+            engines: self.engine,
+            programs: self.program,
             http,
             docker,
             listen: self.listen.unwrap_or(defaults.listen),
@@ -183,7 +263,7 @@ impl Given {
             advertise: self.advertise,
             health: self.health,
             recover: self.recover.unwrap_or(defaults.recover),
-            scripts: self.scripts.unwrap_or(defaults.scripts),
+            scripts: self.scripts.unwrap_or(scripts),
             strays: self.strays.unwrap_or(defaults.strays),
             hosts: self.hosts,
             excerpt: self.excerpt.unwrap_or(defaults.excerpt),
@@ -195,6 +275,11 @@ impl Given {
             name: defaults.name,
         })
     }
+}
+
+/// The list of one side.
+fn either<T>(one: Vec<T>, other: Vec<T>) -> Vec<T> {
+    if one.is_empty() { other } else { one }
 }
 
 /// `KEY=VALUE`.

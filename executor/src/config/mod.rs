@@ -14,7 +14,8 @@ use std::time::Duration;
 use gorch_schema::ExecutorName;
 use gorch_schema::session::LONGEST_EXCERPT;
 
-use crate::driver::{DockerPolicy, HttpPolicy, Scripts};
+use crate::confine;
+use crate::driver::{DockerPolicy, HttpPolicy, Pattern, Scripts};
 use crate::process::Strays;
 use crate::supervisor::Recover;
 
@@ -54,6 +55,12 @@ pub struct Config {
     pub recover: Recover,
     /// May an artifact be a script itself?
     pub scripts: Scripts,
+    /// Engines that are offered; none listed means all that this machine has.
+    pub engines: Vec<String>,
+    /// Programs that may be run; none listed means all.
+    pub programs: Vec<Pattern>,
+    /// How tightly programs are held.
+    pub confine: confine::Policy,
     /// What becomes of processes that hid from their attempt.
     pub strays: Strays,
     /// Bytes of head, and of tail, of each stream that a report carries.
@@ -109,6 +116,14 @@ pub enum Error {
         #[source]
         source: Box<toml::de::Error>,
     },
+    /// An engine that there is not.
+    #[error("`engine` names `{found}`, expected one of {known}")]
+    Engine {
+        /// What was given.
+        found: String,
+        /// Those that there are.
+        known: String,
+    },
     /// The current folder is gone.
     #[error("failed to find the current folder, which is the work folder unless --workdir is given")]
     Workdir(#[source] std::io::Error),
@@ -135,6 +150,9 @@ impl Config {
             health: None,
             recover: Recover::default(),
             scripts: Scripts::default(),
+            engines: Vec::new(),
+            programs: Vec::new(),
+            confine: confine::Policy::default(),
             strays: Strays::default(),
             excerpt: 64 * 1024,
             http: HttpPolicy::default(),

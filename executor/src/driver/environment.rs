@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
+use std::path::Path;
 
 use gorch_schema::work::Work;
 
@@ -37,17 +38,35 @@ pub(super) fn check(work: &Work) -> Result<(), Error> {
     Ok(())
 }
 
-/// The whole environment of a job whose variables were checked.
+/// Files that gorch tells a job of.
+pub(super) struct Told<'a> {
+    /// `$TMPDIR`.
+    pub(super) tmp: &'a Path,
+    /// `$GORCH_OUTPUT`.
+    pub(super) output: &'a Path,
+    /// `$HOME`, where it is not the executor's.
+    pub(super) home: Option<&'a Path>,
+}
+
+/// The whole environment of a job that runs in its place, and whose variables were checked.
 pub(super) fn of(work: &Work, place: &Place) -> BTreeMap<OsString, OsString> {
+    with(work, &Told { tmp: &place.tmp(), output: &place.output(), home: None })
+}
+
+/// The same with files elsewhere.
+pub(super) fn with(work: &Work, told: &Told<'_>) -> BTreeMap<OsString, OsString> {
     let mut all: BTreeMap<OsString, OsString> = INHERITED
         .into_iter()
         .map(|(name, fallback)| (name.into(), env::var_os(name).unwrap_or_else(|| fallback.into())))
         .collect();
-    all.insert("TMPDIR".into(), place.tmp().into());
+    if let Some(home) = told.home {
+        all.insert("HOME".into(), home.into());
+    }
+    all.insert("TMPDIR".into(), told.tmp.into());
     all.extend(work.env.iter().map(|(name, value)| (name.into(), value.into())));
     all.insert("GORCH_ATTEMPT".into(), work.attempt.to_string().into());
     all.insert("GORCH_RUN".into(), work.attempt.run.to_string().into());
     all.insert("GORCH_NODE".into(), work.node.clone().into());
-    all.insert("GORCH_OUTPUT".into(), place.output().into());
+    all.insert("GORCH_OUTPUT".into(), told.output.into());
     all
 }

@@ -4,6 +4,7 @@
 //! driver writes to the job's files, says when its process starts, and obeys the stop. Never decides what a stop
 //! means (asked for, timeout, drain): that is the supervisor's.
 
+mod allowed;
 mod answer;
 mod docker;
 mod environment;
@@ -21,18 +22,20 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
-use gorch_schema::outcome::Left;
+use gorch_schema::outcome::{Confinement, Left};
 use gorch_schema::work::Work;
 use gorch_schema::{AttemptId, Failure, Timestamp};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::Artifacts;
+use crate::confine::Confiner;
 use crate::hosts::Hosts;
 use crate::ledger::{self, Place};
 use crate::process::{Process, Strays};
 
-pub use docker::{Cpus, Host, Images, NoCpus, NoHost, NoImages, Policy as DockerPolicy};
+pub use allowed::{NoPattern, Pattern};
+pub use docker::{Host, NoHost, Policy as DockerPolicy};
 pub use http::{NoReach, Policy as HttpPolicy, Reach};
 pub use shell::Scripts;
 
@@ -84,6 +87,10 @@ pub(crate) struct Settings {
     pub grace: Duration,
     /// May an artifact be a script itself?
     pub scripts: Scripts,
+    /// Programs that may be run; none listed means all.
+    pub programs: Vec<Pattern>,
+    /// How tightly programs are held.
+    pub confiner: Arc<Confiner>,
     /// What becomes of processes that hid.
     pub strays: Strays,
     /// What requests over HTTP may do.
@@ -131,6 +138,8 @@ pub(crate) struct Finish {
     pub unconfirmed: Vec<String>,
     /// Files that it left.
     pub artifacts: BTreeMap<String, Vec<Left>>,
+    /// How tightly it was held.
+    pub confinement: Option<Box<Confinement>>,
 }
 
 /// Who ended it.
@@ -152,6 +161,7 @@ impl Finish {
             dropped: Vec::new(),
             unconfirmed: Vec::new(),
             artifacts: BTreeMap::new(),
+            confinement: None,
         }
     }
 }

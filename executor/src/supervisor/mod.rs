@@ -73,9 +73,17 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(ledger: Ledger, settings: Settings, limits: Limits, log: Logger) -> Arc<Self> {
+    /// With these engines, as far as they are here; none named means all.
+    pub(crate) fn new(
+        ledger: Ledger,
+        settings: Settings,
+        offered: &[String],
+        limits: Limits,
+        log: Logger,
+    ) -> Arc<Self> {
+        let is_offered = |name: &str| offered.is_empty() || offered.iter().any(|offered| offered == name);
         let drivers = DRIVERS.iter().map(|entry| (entry.name, (entry.make)(&settings))).collect();
-        let here = DRIVERS.iter().filter(|entry| (entry.is_here)(&settings));
+        let here = DRIVERS.iter().filter(|entry| is_offered(entry.name) && (entry.is_here)(&settings));
         let engines = here.map(|entry| entry.name).collect();
         let desk = Mutex::new(Desk::default());
         let (changed, closing) = (Notify::new(), CancellationToken::new());

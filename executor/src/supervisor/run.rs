@@ -194,5 +194,6 @@ pub(super) fn result(held: &Held, finish: &Finish) -> AttemptResult {
     };
     let output = if finish.output.is_empty() { Value::Null } else { Value::Object(finish.output.clone()) };
     let (dropped, artifacts) = (finish.dropped.clone(), finish.artifacts.clone());
-    AttemptResult { output, dropped, artifacts, ..AttemptResult::of(outcome) }
+    let confinement = finish.confinement.clone();
+    AttemptResult { output, dropped, artifacts, confinement, ..AttemptResult::of(outcome) }
 }

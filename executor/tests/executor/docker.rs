@@ -252,6 +252,11 @@ async fn a_node_may_lower_limits_and_never_raise_them() {
     };
     let report = house.run(&with(limits(32 << 20, 0.5, 20), script(&house, 1, groups))).await;
     assert_eq!(report.logs.stdout.head.split_whitespace().collect::<Vec<_>>()[..3], ["33554432", "20", "50000"]);
+    let applied = &report.result.confinement.as_ref().unwrap().applied;
+    assert_eq!(
+        [&applied["memory"], &applied["cpus"], &applied["pids"], &applied["network"]],
+        ["33554432 bytes", "0.5", "20", "none"]
+    );
 
     let memory =
         "`limits` ask for 134217728 bytes of memory, expected at most 67108864 (this executor's `docker_memory`)";

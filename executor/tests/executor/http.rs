@@ -171,6 +171,21 @@ async fn a_redirect_is_judged_like_a_first_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_urls_of_the_list_are_asked_and_redirected_to() {
+    let server = Server::start().await;
+    let allowed = [server.url("/text"), server.url("/redirect*")];
+    let [text, redirect] = allowed.each_ref();
+    let house = House::new(&["--http-allow", "127.0.0.1", "--http-url", text, "--http-url", redirect]);
+    assert_eq!(house.run(&get(&house, 0, text)).await.result.outcome, Outcome::Succeeded);
+    let other = server.url("/echo");
+    let said = format!("the URL `{other}` is not allowed; this executor's `http_url` allows {text}, {redirect}");
+    assert_eq!(failure(&house.run(&get(&house, 1, &other)).await), ("refused", said.as_str()));
+    let report = house.run(&get(&house, 2, &server.url(&format!("/redirect?{other}")))).await;
+    let (code, message) = failure(&report);
+    assert!(code == "refused" && message.contains(&said), "{code}: {message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_listen_is_unreachable() {
     let house = House::new(&["--http-allow", "127.0.0.1", "--http-limit", "100000"]);
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

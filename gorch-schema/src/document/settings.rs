@@ -25,7 +25,7 @@ static KNOWN: &[(&str, &[&str])] = &[
     ("method", &["http"]),
     ("headers", &["http"]),
     ("expect", &["http"]),
-    ("limits", &["docker"]),
+    ("limits", &["docker", "shell"]),
     ("network", &["docker"]),
     ("writable", &["docker"]),
     ("serve", &["docker"]),

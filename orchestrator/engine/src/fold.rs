@@ -202,6 +202,7 @@ impl Run {
             dropped: last.dropped,
             unconfirmed: last.unconfirmed,
             artifacts: last.artifacts,
+            confinement: last.confinement,
             label: label.map(str::to_owned),
             fired: fired.into(),
         }));

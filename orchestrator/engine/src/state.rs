@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use gorch_schema::outcome::Left;
+use gorch_schema::outcome::{Confinement, Left};
 use gorch_schema::view::{Counts, State};
 use gorch_schema::{
     AttemptKey, AttemptResult, Cause, EdgeId, ExecutorName, Failure, NodeId, Outcome, RunId, StepId, StopReason,
@@ -181,6 +181,8 @@ pub struct Ended {
     pub unconfirmed: Vec<String>,
     /// Files that it left.
     pub artifacts: BTreeMap<String, Vec<Left>>,
+    /// How tightly it was held.
+    pub confinement: Option<Box<Confinement>>,
     /// Its label.
     pub label: Option<String>,
     /// The edges it fired.

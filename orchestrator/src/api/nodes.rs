@@ -95,6 +95,7 @@ pub(super) fn live_node(run: &Run, id: NodeId) -> LiveNode {
         dropped: ended.map(|ended| ended.dropped.clone()).unwrap_or_default(),
         unconfirmed: ended.map(|ended| ended.unconfirmed.clone()).unwrap_or_default(),
         artifacts: ended.map(|ended| ended.artifacts.clone()).unwrap_or_default(),
+        confinement: ended.and_then(|ended| ended.confinement.clone()),
     }
 }
 

@@ -21,6 +21,7 @@ use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::query_parameters::LogsOptions;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
+use gorch_schema::outcome::Confinement;
 use gorch_schema::work::Work;
 use gorch_schema::{AttemptId, Failure, failure_code};
 use tokio::io::AsyncWriteExt;
@@ -33,7 +34,7 @@ use crate::ledger::Place;
 use crate::output;
 use engine::{Ended, Engine, Error, Standing, name, takes_input};
 
-pub use policy::{Cpus, Host, Images, NoCpus, NoHost, NoImages, Policy};
+pub use policy::{Host, NoHost, Policy};
 
 /// The row of the table of drivers.
 pub(super) const ENTRY: Entry = Entry {
@@ -142,7 +143,11 @@ impl Driver for Containers {
     }
 
     fn again(&self, job: Job) -> BoxFuture<'_, Option<Finish>> {
-        self.find_again(job).boxed()
+        async move {
+            let confinement = self.shown(&job.work);
+            self.find_again(job).await.map(|finish| Finish { confinement, ..finish })
+        }
+        .boxed()
     }
 
     fn reported(&self, attempt: AttemptId) -> BoxFuture<'_, ()> {
@@ -194,10 +199,16 @@ impl Containers {
                     None => self.wait(&job, &place).await,
                 };
                 drop(feeding);
-                finish
+                Finish { confinement: self.shown(&job.work), ..finish }
             }
             Err(failure) => Finish::without_output(Ending::ByItself, Err(failure)),
         }
+    }
+
+    /// What its container is made with; an allowed one's, whoever made it.
+    fn shown(&self, work: &Work) -> Option<Box<Confinement>> {
+        let terms = self.policy.judge(work).ok()?;
+        Some(Box::new(terms.shown(work.settings.writable)))
     }
 
     /// Makes the container and starts it.

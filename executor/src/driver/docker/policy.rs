@@ -3,13 +3,17 @@
 //! Owns the executor's ceilings and lists, and the judgement of a node by them. Promises that a node can lower a
 //! ceiling and never raise it, and that a refusal says what was found and what is expected. Never talks to docker.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use gorch_schema::outcome::Confinement;
 use gorch_schema::settings::{Bytes, Limits};
 use gorch_schema::work::Work;
-use gorch_schema::workflow::CodeGlob;
+use serde::Deserialize;
+
+use crate::confine::{Cpus, TooMuch, lower};
+use crate::driver::allowed::{self, NotAllowed, Pattern};
 
 /// The network of functions that name none: nothing but this machine reaches them, and they reach nothing.
 pub(super) const FUNCTIONS: &str = "gorch-functions";
@@ -22,7 +26,7 @@ pub struct Policy {
     /// Networks that nodes may ask for.
     pub networks: Vec<String>,
     /// Images that may be run; none listed means all.
-    pub images: Vec<Images>,
+    pub images: Vec<Pattern>,
     /// Memory of a container, at most and where it says nothing.
     pub memory: Option<Bytes>,
     /// Processors, likewise.
@@ -56,71 +60,11 @@ impl FromStr for Host {
     }
 }
 
-/// Processors, in billionths: as docker counts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cpus(pub i64);
-
-/// A text that is no number of processors.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no number of processors (expected one from 0.01 to 1024, such as `1.5`)")]
-pub struct NoCpus(String);
-
-impl Cpus {
-    fn of(number: f64) -> Self {
-        Cpus((number * 1e9).round() as i64)
+impl<'de> Deserialize<'de> for Host {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }
-
-impl FromStr for Cpus {
-    type Err = NoCpus;
-
-    fn from_str(text: &str) -> Result<Self, NoCpus> {
-        let number = text.parse::<f64>().ok().filter(|number| (0.01..=1024.0).contains(number));
-        number.map(Cpus::of).ok_or_else(|| NoCpus(text.to_owned()))
-    }
-}
-
-impl fmt::Display for Cpus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0 as f64 / 1e9)
-    }
-}
-
-/// Images by a glob over their names: `registry.example/*`.
-#[derive(Debug, Clone)]
-pub struct Images(String, CodeGlob);
-
-/// A text that is no glob.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no glob over images (expected one such as `alpine:*`)")]
-pub struct NoImages(String);
-
-impl PartialEq for Images {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl Eq for Images {}
-
-impl FromStr for Images {
-    type Err = NoImages;
-
-    fn from_str(text: &str) -> Result<Self, NoImages> {
-        CodeGlob::new(text).map(|glob| Images(text.to_owned(), glob)).map_err(|_| NoImages(text.to_owned()))
-    }
-}
-
-macro_rules! from_text {
-    ($($kind:ty),*) => {$(
-        impl<'de> serde::Deserialize<'de> for $kind {
-            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )*};
-}
-from_text!(Host, Cpus, Images);
 
 /// What a container is made with.
 #[derive(Debug, PartialEq, Eq)]
@@ -135,30 +79,34 @@ pub(super) struct Terms {
 /// What a node asks for and may not have.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
-    #[error("the image `{image}` is not allowed; this executor's `docker_image` allows {allowed}")]
-    Image { image: String, allowed: String },
+    #[error(transparent)]
+    Image(#[from] NotAllowed),
     #[error("the network `{network}` is not allowed; this executor's `docker_network` allows {allowed}")]
     Network { network: String, allowed: String },
-    #[error("`limits` ask for {found} {what}, expected at most {most} (this executor's `{flag}`)")]
-    Limit { what: &'static str, flag: &'static str, found: String, most: String },
+    #[error(transparent)]
+    Limit(#[from] TooMuch),
     #[error("a function cannot be served in the network `{network}`: its container has no address there")]
     NoAddress { network: String },
     #[error("the {what} has a NUL or, in a name, a `=` in it, or is empty")]
     Text { what: &'static str },
 }
 
-/// The lower of both; an error where the node asks for more.
-fn lower<T: Ord + Copy + fmt::Display>(
-    (what, flag): (&'static str, &'static str),
-    asked: Option<T>,
-    ceiling: Option<T>,
-) -> Result<Option<T>, Refused> {
-    match (asked, ceiling) {
-        (Some(found), Some(most)) if found > most => {
-            Err(Refused::Limit { what, flag, found: found.to_string(), most: most.to_string() })
-        }
-        (Some(asked), _) => Ok(Some(asked)),
-        (None, ceiling) => Ok(ceiling),
+impl Terms {
+    /// In words, for the attempt's view.
+    pub(super) fn shown(&self, is_writable: bool) -> Confinement {
+        let mut applied = BTreeMap::from([
+            ("no_new_privs".to_owned(), "yes".to_owned()),
+            ("capabilities".to_owned(), "none".to_owned()),
+            ("network".to_owned(), self.network.clone()),
+            ("pids".to_owned(), self.pids.to_string()),
+            (
+                "files".to_owned(),
+                if is_writable { "the image's, writable" } else { "the image's, read only" }.to_owned(),
+            ),
+        ]);
+        applied.extend(self.memory.map(|memory| ("memory".to_owned(), format!("{memory} bytes"))));
+        applied.extend(self.cpus.map(|cpus| ("cpus".to_owned(), Cpus(cpus).to_string())));
+        Confinement { applied, missing: BTreeMap::new() }
     }
 }
 
@@ -166,10 +114,7 @@ impl Policy {
     /// May this run here, and with what?
     pub(super) fn judge(&self, work: &Work) -> Result<Terms, Refused> {
         check_texts(work)?;
-        if !self.images.is_empty() && !self.images.iter().any(|images| images.1.matches(&work.artifact)) {
-            let allowed: Vec<&str> = self.images.iter().map(|images| images.0.as_str()).collect();
-            return Err(Refused::Image { image: work.artifact.clone(), allowed: allowed.join(", ") });
-        }
+        allowed::check("image", "docker_image", &self.images, &work.artifact)?;
         let network = match (&work.settings.network, work.settings.serve) {
             (None, None) => "none".to_owned(),
             (None, Some(_)) => FUNCTIONS.to_owned(),
@@ -218,21 +163,5 @@ mod tests {
         for text in ["", "/run/d.sock", "unix://run", "tcp://10.0.0.1:2375"] {
             assert!(text.parse::<Host>().is_err(), "{text}");
         }
-        assert_eq!("1.5".parse(), Ok(Cpus(1_500_000_000)));
-        for text in ["", "0", "-1", "NaN", "inf", "2000"] {
-            assert!(text.parse::<Cpus>().is_err(), "{text}");
-        }
-        assert!("[".parse::<Images>().is_err());
-    }
-
-    #[test]
-    fn less_is_given_and_more_is_refused() {
-        let what = ("processors", "docker_cpus");
-        assert_eq!(lower(what, Some(1), Some(2)), Ok(Some(1)));
-        assert_eq!(lower(what, Some(2), Some(2)), Ok(Some(2)));
-        assert_eq!(lower(what, None, Some(2)), Ok(Some(2)));
-        assert_eq!(lower(what, Some(9), None), Ok(Some(9)));
-        let refused = lower(what, Some(3), Some(2)).unwrap_err().to_string();
-        assert_eq!(refused, "`limits` ask for 3 processors, expected at most 2 (this executor's `docker_cpus`)");
     }
 }

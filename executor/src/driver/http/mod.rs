@@ -20,6 +20,7 @@ use gorch_schema::{Failure, failure_code};
 use reqwest::{Certificate, Client, Method, Url, redirect};
 use tokio::sync::OnceCell;
 
+use super::allowed::{self, Pattern};
 use super::answer::{self, Answer};
 use super::{Driver, Ending, Entry, Finish, Job};
 use crate::chain::Chain;
@@ -39,6 +40,8 @@ const REDIRECTS: usize = 10;
 /// What the executor's configuration says of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    /// URLs that may be asked; none listed means all.
+    pub urls: Vec<Pattern>,
     /// Near addresses that may be reached.
     pub allow: Vec<Reach>,
     /// A file of certificates (PEM) that are trusted besides the system's.
@@ -49,7 +52,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Policy { allow: Vec::new(), ca: None, limit: 1024 * 1024 }
+        Policy { urls: Vec::new(), allow: Vec::new(), ca: None, limit: 1024 * 1024 }
     }
 }
 
@@ -76,13 +79,15 @@ impl Http {
                     failed(format!("`{}` holds no certificates: {}", path.display(), Chain(&error)))
                 })?;
             }
-            let guard = self.guard.clone();
+            let (guard, urls) = (self.guard.clone(), self.policy.urls.clone());
             let follow = redirect::Policy::custom(move |attempt| {
                 let leaves_tls = attempt.previous().last().is_some_and(|last| last.scheme() == "https");
                 if attempt.previous().len() > REDIRECTS {
                     attempt.error(format!("more than {REDIRECTS} redirects"))
                 } else if attempt.url().scheme() != "https" && leaves_tls {
                     attempt.error("a redirect from https to http")
+                } else if let Err(error) = allowed::check("URL", "http_url", &urls, attempt.url().as_str()) {
+                    attempt.error(error)
                 } else if let Err(forbidden) = guard.judge(attempt.url()) {
                     attempt.error(forbidden)
                 } else {
@@ -123,6 +128,8 @@ impl Http {
         let work = &job.work;
         let refused = |message: String| Failure::new(failure_code::REFUSED, message);
         let url = url(work).map_err(refused)?;
+        allowed::check("URL", "http_url", &self.policy.urls, url.as_str())
+            .map_err(|error| refused(error.to_string()))?;
         self.guard.judge(&url).map_err(|forbidden| refused(forbidden.to_string()))?;
         let request = self.request(work, url.clone()).await?;
 

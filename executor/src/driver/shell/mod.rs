@@ -3,23 +3,28 @@
 //! Owns the command of such a job: argv never goes through a shell, the environment is clean, scripts that come with
 //! the work are run only where the configuration allows it.
 
+mod held;
 mod program;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use gorch_schema::work::Work;
 use gorch_schema::{Digest, Failure, failure_code};
 use tokio::process::Command;
 
+use super::allowed::{self, NotAllowed};
 use super::local::{self, Running, write_new};
 use super::{Driver, Ending, Entry, Finish, Job, Settings, environment, fetch, leave};
 use crate::artifacts::Kept;
 use crate::chain::Chain;
+use crate::confine;
 use crate::ledger::Place;
+use held::{Held, Ready, Released};
 
 pub use program::Scripts;
 
@@ -36,6 +41,14 @@ enum NotStarted {
     Local(#[from] local::NotStarted),
     #[error("the job's files cannot be made")]
     Place(#[source] crate::ledger::Error),
+    #[error("the job's files cannot be made")]
+    Files(#[source] io::Error),
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+    #[error(transparent)]
+    Refused(#[from] confine::Refused),
+    #[error("the job cannot be held as it is to be: {0}")]
+    Held(String),
     #[error(transparent)]
     Environment(#[from] environment::Error),
     #[error(transparent)]
@@ -45,8 +58,15 @@ enum NotStarted {
 impl NotStarted {
     fn failure(&self) -> Failure {
         let code = match self {
-            NotStarted::Program(program::Error::ScriptsRefused) | NotStarted::Environment(_) => failure_code::REFUSED,
-            NotStarted::Local(_) | NotStarted::Place(_) | NotStarted::Program(_) => failure_code::SPAWN_FAILED,
+            NotStarted::Program(program::Error::ScriptsRefused)
+            | NotStarted::Environment(_)
+            | NotStarted::NotAllowed(_)
+            | NotStarted::Refused(_) => failure_code::REFUSED,
+            NotStarted::Local(_)
+            | NotStarted::Place(_)
+            | NotStarted::Files(_)
+            | NotStarted::Held(_)
+            | NotStarted::Program(_) => failure_code::SPAWN_FAILED,
         };
         Failure::new(code, Chain(self).to_string())
     }
@@ -67,24 +87,38 @@ impl Shell {
             Ok(fetched) => fetched,
             Err(finish) => return finish,
         };
-        let (place, running) = match self.spawn(&job, fetched.as_ref()) {
+        let Spawned { place, running, held } = match self.spawn(&job, fetched.as_ref()) {
             Ok(spawned) => spawned,
             Err(error) => return Finish::without_output(Ending::ByItself, Err(error.failure())),
         };
         let Job { work, stop, start } = job;
-        let over = running.to_the_end(&self.0, &stop, async || Vec::new()).await;
+        let mut over = running.until_over(&self.0, &stop, async || Vec::new()).await;
         start.over();
 
         // Left by a job that failed, too: reports of tests are wanted most then.
+        let folder = held.as_ref().map_or(self.0.workdir.as_path(), Held::work);
         let left = match over.ending {
             Ending::ByItself if !work.settings.artifacts.is_empty() => tokio::select! {
-                left = leave::bring(&work, &self.0.workdir, &self.0.artifacts) => left,
+                left = leave::bring(&work, folder, &self.0.artifacts) => left,
                 () = stop.cancelled() => Ok(BTreeMap::new()),
             },
             Ending::ByItself | Ending::Stopped => Ok(BTreeMap::new()),
         };
         let (artifacts, spoilt) = left.map_or_else(|failure| (BTreeMap::new(), Some(failure)), |left| (left, None));
-        Finish { artifacts, ..local::collect(over, place, work, spoilt).await }
+        let Some(held) = held else { return Finish { artifacts, ..local::collect(over, place, work, spoilt).await } };
+
+        let Released { confinement, failed, is_out_of_memory, unconfirmed } = held.release(&place).await;
+        over.unconfirmed.extend(unconfirmed);
+        let (ending, confinement) = (over.ending, Some(Box::new(confinement)));
+        if let Some(failed) = failed {
+            let unconfirmed = over.unconfirmed;
+            return Finish { unconfirmed, confinement, ..Finish::without_output(ending, Err(failed.failure())) };
+        }
+        let mut finish = local::collect(over, place, work, spoilt).await;
+        if is_out_of_memory && let Err(failure) = &mut finish.verdict {
+            failure.code = failure_code::OOM.to_owned();
+        }
+        Finish { artifacts, confinement, ..finish }
     }
 
     /// The artifact, where it travels.
@@ -96,23 +130,52 @@ impl Shell {
         fetch::by_content(&self.0, job).await
     }
 
-    fn spawn(&self, job: &Job, fetched: Option<&Kept>) -> Result<(Arc<Place>, Running), NotStarted> {
+    fn spawn(&self, job: &Job, fetched: Option<&Kept>) -> Result<Spawned, NotStarted> {
         let (work, workdir) = (&job.work, &self.0.workdir);
         // Checked before a place is taken.
         environment::check(work)?;
         let place = job.start.place().map_err(NotStarted::Place)?;
+        if !self.0.confiner.is_idle(work.settings.limits) {
+            let Ready { command, held } = self.hold(work, &place, fetched)?;
+            let running = local::spawn(job, &place, command)?;
+            return Ok(Spawned { place, running, held: Some(held) });
+        }
         let program = match fetched {
             Some(kept) => kept.path.clone(),
             None => program::find(&work.artifact, workdir, self.0.scripts, || script(&place, &work.artifact))?,
         };
+        self.check(work, &program)?;
         let mut command = Command::new(&program);
         command.args(&work.args).current_dir(workdir).env_clear().envs(environment::of(work, &place));
         match local::spawn(job, &place, command) {
-            Ok(running) => Ok((place, running)),
+            Ok(running) => Ok(Spawned { place, running, held: None }),
             Err(local::NotStarted::Spawn(error)) => Err(program::explain(&program, workdir, error).into()),
             Err(other) => Err(other.into()),
         }
     }
+
+    /// Is this program on the list, if there is one? Scripts that come with the work are none of the list's.
+    fn check(&self, work: &Work, program: &Path) -> Result<(), NotStarted> {
+        if self.0.programs.is_empty()
+            || work.artifact.starts_with("#!")
+            || Digest::of_artifact(&work.artifact).is_some()
+        {
+            return Ok(());
+        }
+        // A way around is no other name: `/usr/bin/../../tmp/x` is `/tmp/x`.
+        let is_straight = program.components().all(|part| part != Component::ParentDir);
+        let real = if is_straight { Ok(program.to_owned()) } else { program.canonicalize() };
+        let real = real.unwrap_or_else(|_| program.to_owned());
+        Ok(allowed::check("program", "program", &self.0.programs, &real.to_string_lossy())?)
+    }
+}
+
+/// A job that runs.
+struct Spawned {
+    place: Arc<Place>,
+    running: Running,
+    /// `None` for one that is a plain child of ours.
+    held: Option<Held>,
 }
 
 fn script(place: &Place, text: &str) -> io::Result<PathBuf> {

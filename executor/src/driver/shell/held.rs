@@ -1,0 +1,143 @@
+//! A program that is held: how its folder is laid out, and how its start ends.
+//!
+//! Owns the job's own folder: a work folder, a folder for scratch, its script and its outputs, all of them its user's.
+//! Whatever is to be read by anybody else is brought out of it at the end. Promises that what a job finds in its folder
+//! was put there for it.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use gorch_schema::work::Work;
+use tokio::process::Command;
+
+use super::{NotStarted, Shell};
+use crate::artifacts::Kept;
+use crate::confine::launch::Failed;
+use crate::confine::{Account, Group, WorkFolder};
+use crate::driver::environment::{self, Told};
+use crate::driver::local::write_new;
+use crate::driver::shell::program;
+use crate::ledger::Place;
+
+/// A job that is ready to be started.
+pub(super) struct Ready {
+    pub(super) command: Command,
+    pub(super) held: Held,
+}
+
+/// What belongs to a held job while it runs.
+pub(super) struct Held {
+    folder: Folder,
+    program: PathBuf,
+    plan: crate::confine::Plan,
+}
+
+/// The job's own folder.
+struct Folder {
+    root: PathBuf,
+    /// Where it runs.
+    work: PathBuf,
+}
+
+impl Folder {
+    fn make(place: &Place, shared: &Path, kind: WorkFolder, account: Option<&Account>) -> io::Result<Self> {
+        let root = place.mount();
+        let folder = |path: &Path| {
+            DirBuilder::new().mode(0o700).create(path)?;
+            account.map_or(Ok(()), |account| chown(path, Some(account.uid), Some(account.gid)))
+        };
+        folder(&root)?;
+        folder(&root.join("tmp"))?;
+        let work = match kind {
+            WorkFolder::Shared => shared.to_owned(),
+            WorkFolder::Private => {
+                let work = root.join("work");
+                folder(&work)?;
+                work
+            }
+        };
+        if account.is_some() {
+            // The way to it: others may pass, and see nothing.
+            for above in root.ancestors().skip(1).take(2) {
+                fs::set_permissions(above, Permissions::from_mode(0o711))?;
+            }
+        }
+        Ok(Folder { root, work })
+    }
+
+    fn script(&self, account: Option<&Account>, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<PathBuf> {
+        let script = self.root.join("script");
+        write(&script)?;
+        if let Some(account) = account {
+            chown(&script, Some(account.uid), Some(account.gid))?;
+        }
+        Ok(script)
+    }
+}
+
+impl Shell {
+    /// The command of a job that is held.
+    pub(super) fn hold(&self, work: &Work, place: &Place, fetched: Option<&Kept>) -> Result<Ready, NotStarted> {
+        let (settings, confiner) = (&self.0, &self.0.confiner);
+        let account = confiner.account();
+        let folder = Folder::make(place, &settings.workdir, confiner.work_folder(), account);
+        let folder = folder.map_err(NotStarted::Files)?;
+        let program = match fetched {
+            // What is kept for later jobs is out of this one's reach.
+            Some(kept) => folder.script(account, |script| {
+                fs::copy(&kept.path, script)?;
+                fs::set_permissions(script, Permissions::from_mode(0o700))
+            }),
+            None => Ok(program::find(&work.artifact, &settings.workdir, settings.scripts, || {
+                folder.script(account, |script| write_new(script, 0o700, work.artifact.as_bytes()))
+            })?),
+        };
+        let program = program.map_err(NotStarted::Files)?;
+        self.check(work, &program)?;
+        let failure = place.tmp().join("failure");
+        let plan = confiner.plan(work.attempt, work.settings.limits, failure, &[&folder.root], &folder.work)?;
+        let mut command = plan.order.command(&program).map_err(NotStarted::Files)?;
+        let (tmp, output) = (folder.root.join("tmp"), folder.root.join("output"));
+        let home = account.map(|_| folder.work.as_path());
+        let told = Told { tmp: &tmp, output: &output, home };
+        command.args(&work.args).current_dir(&folder.work).env_clear().envs(environment::with(work, &told));
+        Ok(Ready { command, held: Held { folder, program, plan } })
+    }
+}
+
+/// What a held job leaves.
+pub(super) struct Released {
+    pub(super) confinement: gorch_schema::outcome::Confinement,
+    /// Why it never became the job.
+    pub(super) failed: Option<NotStarted>,
+    pub(super) is_out_of_memory: bool,
+    pub(super) unconfirmed: Vec<String>,
+}
+
+impl Held {
+    /// Where it runs.
+    pub(super) fn work(&self) -> &Path {
+        &self.folder.work
+    }
+
+    /// Its processes are gone: brings its outputs to where they are read.
+    pub(super) async fn release(self, place: &Place) -> Released {
+        let Held { folder, program, plan } = self;
+        let failed = plan.order.failed().map(|failed| match failed {
+            Failed::Held(why) => NotStarted::Held(why),
+            Failed::Program(errno) => {
+                program::explain(&program, &folder.work, io::Error::from_raw_os_error(errno)).into()
+            }
+        });
+        // There is none where the job gave none.
+        let _ = fs::rename(folder.root.join("output"), place.output());
+        let is_out_of_memory = plan.group.as_ref().is_some_and(Group::is_out_of_memory);
+        let unconfirmed = match plan.group {
+            Some(group) => group.end().await,
+            None => Vec::new(),
+        };
+        Released { confinement: plan.shown, failed, is_out_of_memory, unconfirmed }
+    }
+}
