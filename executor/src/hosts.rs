@@ -145,6 +145,11 @@ impl Hosts {
         self.hosts.iter().map(|(name, host)| (name.as_str(), host))
     }
 
+    /// The files of the private keys.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Path> {
+        self.hosts.values().filter_map(|host| host.key.as_deref())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.hosts.is_empty()
     }

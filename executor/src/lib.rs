@@ -17,6 +17,7 @@ mod ledger;
 mod output;
 mod process;
 mod registration;
+mod secrets;
 mod service;
 mod supervisor;
 
@@ -28,5 +29,6 @@ pub use driver::{DockerPolicy, Host, HttpPolicy, NoHost, NoPattern, NoReach, Pat
 pub use hosts::Error as HostsError;
 pub use ledger::Error as LedgerError;
 pub use process::{Error as ProcessError, Strays};
+pub use secrets::{Error as SecretsError, Source as SecretSource};
 pub use service::{Error, Executor, Handle};
 pub use supervisor::Recover;

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use crate::hosts::{self, Hosts};
 use crate::ledger::{self, Ledger};
 use crate::process::{self, adopt_orphans, janitor};
 use crate::registration::{Introduction, Registrar};
+use crate::secrets::{self, Store};
 use crate::supervisor::{Limits, Supervisor};
 
 /// How long reports of jobs that were stopped at the end may wait for their acknowledgement.
@@ -70,6 +71,9 @@ pub enum Error {
     /// Jobs cannot be held as they are to be.
     #[error("jobs cannot be held")]
     Confine(#[from] confine::Error),
+    /// The source of secrets is not fit for them.
+    #[error("secrets cannot be kept")]
+    Secrets(#[from] secrets::Error),
     /// The hosts file is not right.
     #[error("the hosts cannot be used")]
     Hosts(#[from] hosts::Error),
@@ -244,8 +248,9 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
         Some(file) => Hosts::load(file, &data)?,
         None => Hosts::default(),
     };
-    let own = [Some(&data), Some(&config.certs), config.hosts.as_ref()];
-    let own: Vec<PathBuf> = own.into_iter().flatten().cloned().collect();
+    let secrets = Store::open(config.secrets.clone())?;
+    let own = [Some(data.as_path()), Some(&config.certs), config.hosts.as_deref(), secrets.folder()];
+    let own: Vec<PathBuf> = own.into_iter().flatten().chain(hosts.keys()).map(Path::to_owned).collect();
     let confiner = Confiner::new(config.confine.clone(), &workdir, &data, &own)?;
     let settings = Settings {
         workdir,
@@ -258,6 +263,7 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
         artifacts: Arc::new(artifacts),
         docker: config.docker.clone(),
         hosts: Arc::new(hosts),
+        secrets: Arc::new(secrets),
         data,
     };
     let slots = usize::try_from(config.slots.get()).unwrap_or(usize::MAX);

@@ -165,6 +165,8 @@ pub mod failure_code {
     pub const ARTIFACT_MISSING: &str = "artifact_missing";
     /// The answer over HTTP had an unexpected status: this, a dot and the status, such as `http.503`.
     pub const HTTP: &str = "http";
+    /// A secret of the work cannot be had.
+    pub const SECRET_MISSING: &str = "secret_missing";
     /// The host of the work cannot be reached, or did not answer.
     pub const HOST_UNREACHABLE: &str = "host_unreachable";
     /// The image of the work is not on the executor's machine.
@@ -192,6 +194,7 @@ pub mod failure_code {
         FAILED,
         ARTIFACT_MISSING,
         HTTP,
+        SECRET_MISSING,
         HOST_UNREACHABLE,
         IMAGE_MISSING,
         OOM,

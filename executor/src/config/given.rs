@@ -18,6 +18,7 @@ use super::{Config, Error, LONGEST_ANSWER};
 use crate::confine::{Cpus, Policy, Sandbox, WorkFolder};
 use crate::driver::{DRIVERS, DockerPolicy, Host, HttpPolicy, Pattern, Reach, Scripts};
 use crate::process::Strays;
+use crate::secrets::Source as SecretSource;
 use crate::supervisor::Recover;
 
 /// What somebody has set.
@@ -141,6 +142,12 @@ pub struct Given {
     /// File of the hosts that nodes may name as targets (TOML) [default: none]
     #[arg(long, value_name = "FILE")]
     pub hosts: Option<PathBuf>,
+    /// Folder of secrets: files NAMESPACE/NAME that only the executor can read [default: none]
+    #[arg(long, value_name = "DIR")]
+    pub secrets: Option<PathBuf>,
+    /// Program that prints the secret whose reference is its argument [default: none]
+    #[arg(long, value_name = "PROGRAM")]
+    pub secret_command: Option<PathBuf>,
     /// Bytes of head, and of tail, of stdout and stderr in a report [default: 65536]
     #[arg(long, value_name = "BYTES")]
     pub excerpt: Option<u64>,
@@ -195,6 +202,8 @@ impl Given {
             docker_cpus: self.docker_cpus.or(other.docker_cpus),
             docker_pids: self.docker_pids.or(other.docker_pids),
             hosts: self.hosts.or(other.hosts),
+            secrets: self.secrets.or(other.secrets),
+            secret_command: self.secret_command.or(other.secret_command),
             excerpt: self.excerpt.or(other.excerpt),
             artifact_room: self.artifact_room.or(other.artifact_room),
             held: self.held.or(other.held),
@@ -246,6 +255,12 @@ impl Given {
             readable: self.readable,
             writable: self.writable,
         };
+        let secrets = match (self.secrets, self.secret_command) {
+            (None, None) => SecretSource::None,
+            (Some(folder), None) => SecretSource::Folder(folder),
+            (None, Some(program)) => SecretSource::Command(program),
+            (Some(_), Some(_)) => return Err(Error::Secrets),
+        };
         // Whoever lists programs does not mean any that a graph brings along.
         let scripts = if self.program.is_empty() { defaults.scripts } else { Scripts::Refuse };
         Ok(Config {
@@ -266,6 +281,7 @@ impl Given {
             scripts: self.scripts.unwrap_or(scripts),
             strays: self.strays.unwrap_or(defaults.strays),
             hosts: self.hosts,
+            secrets,
             excerpt: self.excerpt.unwrap_or(defaults.excerpt),
             artifact_room: self.artifact_room.unwrap_or(defaults.artifact_room),
             held: self.held.unwrap_or(defaults.held),

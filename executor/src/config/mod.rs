@@ -17,6 +17,7 @@ use gorch_schema::session::LONGEST_EXCERPT;
 use crate::confine;
 use crate::driver::{DockerPolicy, HttpPolicy, Pattern, Scripts};
 use crate::process::Strays;
+use crate::secrets::Source as SecretSource;
 use crate::supervisor::Recover;
 
 pub use given::{Given, Label, Wait};
@@ -73,6 +74,8 @@ pub struct Config {
     pub docker: DockerPolicy,
     /// The file of the hosts that nodes may name as targets; `None`: there are none.
     pub hosts: Option<PathBuf>,
+    /// Where secrets are.
+    pub secrets: SecretSource,
     /// Attempts held at once: waiting, running, and ended but not acknowledged.
     pub held: usize,
 }
@@ -116,6 +119,9 @@ pub enum Error {
         #[source]
         source: Box<toml::de::Error>,
     },
+    /// Two sources of secrets.
+    #[error("both `secrets` and `secret_command` are given, expected one of them")]
+    Secrets,
     /// An engine that there is not.
     #[error("`engine` names `{found}`, expected one of {known}")]
     Engine {
@@ -159,6 +165,7 @@ impl Config {
             artifact_room: 1 << 30,
             docker: DockerPolicy::default(),
             hosts: None,
+            secrets: SecretSource::None,
             held: 10_000,
         })
     }

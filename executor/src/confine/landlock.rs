@@ -96,6 +96,12 @@ pub(super) fn without(path: &Path, own: &[PathBuf], into: &mut Vec<PathBuf>) {
     leave_out(&real, &own, into);
 }
 
+/// One of `own` that lies in this folder.
+pub(super) fn held_in(folder: &Path, own: &[PathBuf]) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
+    own.iter().find(|own| own.canonicalize().is_ok_and(|own| own.starts_with(&folder))).cloned()
+}
+
 fn leave_out(path: &Path, own: &[PathBuf], into: &mut Vec<PathBuf>) {
     if own.iter().any(|own| path.starts_with(own)) {
         return;

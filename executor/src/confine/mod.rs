@@ -98,6 +98,19 @@ pub enum Error {
         /// Who.
         user: String,
     },
+    /// Jobs write where the executor keeps what they must not see.
+    #[error(
+        "sandboxed jobs write into `{}`, which holds the executor's own `{}` (expected it elsewhere, or \
+         `work_folder = \"private\"`)",
+        open.display(),
+        held.display()
+    )]
+    Exposed {
+        /// Where jobs write.
+        open: PathBuf,
+        /// What they must not see.
+        held: PathBuf,
+    },
     /// A folder of the executor cannot be opened for the user.
     #[error("failed to let the user of jobs pass through `{}`", path.display())]
     Open {
@@ -181,6 +194,12 @@ impl Confiner {
         };
         let mut readable = Vec::new();
         if policy.sandbox != Sandbox::Off {
+            let shared = (policy.work_folder == WorkFolder::Shared).then_some(workdir);
+            for open in policy.writable.iter().map(PathBuf::as_path).chain(shared) {
+                if let Some(held) = landlock::held_in(open, own) {
+                    return Err(Error::Exposed { open: open.to_owned(), held });
+                }
+            }
             let system = landlock::SYSTEM.iter().map(PathBuf::from);
             let listed = policy.readable.iter().chain(&policy.writable).cloned();
             for path in system.chain([workdir.to_owned()]).chain(listed) {

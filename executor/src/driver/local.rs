@@ -5,29 +5,38 @@
 //! posix_spawn path: nothing here needs code between fork and exec. Promises that nothing outlives its attempt: what a
 //! job leaves running in the background when its main process ends is stopped like a cancelled job.
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use gorch_schema::work::Work;
 use gorch_schema::{AttemptId, Failure, failure_code};
 use rustix::io::Errno;
 use serde_json::Value;
 use tokio::process::{Child, Command};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ending, Finish, Job, Settings, verdict};
+use crate::confine::Account;
 use crate::ledger::Place;
 use crate::output;
 use crate::process::{Main, Tree, is_alone, leftovers};
+use crate::secrets::{Redacted, Redactor, Secrets};
 
+/// A stream is read in such pieces.
+const PIECE: usize = 16 * 1024;
 /// How often a program that is still open for writing somewhere is tried again.
 const BUSY_TRIES: u32 = 20;
+
+/// How long the last words of processes that are gone may take.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Why there is no process.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +55,8 @@ pub(super) struct Running {
     main: Main,
     child: Child,
     began: Instant,
+    /// What takes secrets out of its streams.
+    pumps: Vec<JoinHandle<()>>,
 }
 
 /// How it ended, with everything that it started.
@@ -62,7 +73,15 @@ pub(super) struct Over {
 pub(super) fn spawn(job: &Job, place: &Place, mut command: Command) -> Result<Running, NotStarted> {
     let input = input(&job.work.input, place).map_err(NotStarted::Files)?;
     let (stdout, stderr) = place.to_inherit().map_err(NotStarted::Files)?;
-    command.process_group(0).stdin(input).stdout(stdout).stderr(stderr);
+    let mut pumps = Vec::new();
+    match job.secrets.redactor() {
+        None => command.stdout(stdout).stderr(stderr),
+        Some(redactor) => {
+            let mut piped = |file| pipe(file, redactor, &mut pumps).map_err(NotStarted::Files);
+            command.stdout(piped(stdout)?).stderr(piped(stderr)?)
+        }
+    };
+    command.process_group(0).stdin(input);
 
     let began = Instant::now();
     let since = job.start.starting(place).map_err(NotStarted::Ledger)?;
@@ -84,7 +103,7 @@ pub(super) fn spawn(job: &Job, place: &Place, mut command: Command) -> Result<Ru
         }
     };
     job.start.started(since, Some(main.process()));
-    Ok(Running { attempt: job.work.attempt, main, child, began })
+    Ok(Running { attempt: job.work.attempt, main, child, began, pumps })
 }
 
 impl Running {
@@ -96,7 +115,7 @@ impl Running {
         stop: &CancellationToken,
         elsewhere: impl AsyncFnOnce() -> Vec<String>,
     ) -> Over {
-        let Running { attempt, main, mut child, began } = self;
+        let Running { attempt, main, mut child, began, pumps } = self;
         let tree = Tree::new(attempt, Some(main.process()));
         let mut unconfirmed = Vec::new();
         let (ending, status) = tokio::select! {
@@ -118,6 +137,8 @@ impl Running {
         main.over();
         unconfirmed.extend(stop_leftovers(settings, tree, began.elapsed()).await);
         drop(main);
+        // They end with the last process that could write; one that cannot be stopped is not waited for.
+        let _ = timeout(LAST_WORDS, join_all(pumps)).await;
         Over { ending, status, unconfirmed }
     }
 }
@@ -165,6 +186,49 @@ async fn stop_leftovers(settings: &Settings, tree: Tree, age: Duration) -> Vec<S
         let known = left.into_iter().collect();
         unconfirmed = Tree { known, ..tree.clone() }.stop(settings.grace).await;
     }
+}
+
+/// A stream that goes through the redactor into the file. Once the executor is gone nobody reads it: a job with secrets
+/// cannot go on writing then.
+fn pipe(file: File, redactor: &Arc<Redactor>, pumps: &mut Vec<JoinHandle<()>>) -> io::Result<Stdio> {
+    let (mut reader, writer) = io::pipe()?;
+    let mut to = Redacted::new(redactor, file);
+    pumps.push(spawn_blocking(move || {
+        let mut piece = vec![0; PIECE];
+        loop {
+            match reader.read(&mut piece) {
+                Ok(0) => break,
+                // What cannot be written is lost, but never blocks the job.
+                Ok(read) => drop(to.push(&piece[..read])),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        drop(to.end());
+    }));
+    Ok(writer.into())
+}
+
+/// Writes the secrets that the job finds in files; gives the variables that name them.
+pub(super) fn give_files(
+    secrets: &Secrets,
+    folder: &Path,
+    owner: Option<&Account>,
+) -> io::Result<Vec<(String, PathBuf)>> {
+    if secrets.files().is_empty() {
+        return Ok(Vec::new());
+    }
+    let root = folder.join("secrets");
+    let own = |path: &Path| owner.map_or(Ok(()), |owner| chown(path, Some(owner.uid), Some(owner.gid)));
+    DirBuilder::new().mode(0o700).create(&root)?;
+    own(&root)?;
+    let files = secrets.files().iter().map(|(name, value)| {
+        let path = root.join(name);
+        write_new(&path, 0o400, value)?;
+        own(&path)?;
+        Ok((name.clone(), path))
+    });
+    files.collect()
 }
 
 /// What a program reads from its standard input: JSON, or nothing.

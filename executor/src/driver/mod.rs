@@ -33,6 +33,7 @@ use crate::confine::Confiner;
 use crate::hosts::Hosts;
 use crate::ledger::{self, Place};
 use crate::process::{Process, Strays};
+use crate::secrets::{Redactor, Secrets, Store};
 
 pub use allowed::{NoPattern, Pattern};
 pub use docker::{Host, NoHost, Policy as DockerPolicy};
@@ -101,13 +102,17 @@ pub(crate) struct Settings {
     pub docker: DockerPolicy,
     /// The hosts that nodes may name as targets.
     pub hosts: Arc<Hosts>,
+    /// Where secrets come from.
+    pub secrets: Arc<Store>,
     /// The folder of the ledger: it tells executors apart that share a machine.
     pub data: PathBuf,
 }
 
 /// One attempt, as a driver sees it.
 pub(crate) struct Job {
+    /// With its secrets in it.
     pub work: Arc<Work>,
+    pub secrets: Secrets,
     /// Cancelled when it must stop.
     pub stop: CancellationToken,
     /// Where its start is told.
@@ -152,6 +157,20 @@ pub(crate) enum Ending {
 }
 
 impl Finish {
+    /// Without what must not be shown.
+    pub(crate) fn hide(&mut self, redactor: &Redactor) {
+        if let Err(failure) = &mut self.verdict {
+            failure.message = redactor.text(&failure.message);
+        }
+        redactor.fields(&mut self.output);
+        for text in self.dropped.iter_mut().chain(&mut self.unconfirmed) {
+            *text = redactor.text(text);
+        }
+        for file in self.artifacts.values_mut().flatten() {
+            file.path = redactor.text(&file.path);
+        }
+    }
+
     /// Over without output.
     pub(crate) fn without_output(ending: Ending, verdict: Result<(), Failure>) -> Self {
         Finish {

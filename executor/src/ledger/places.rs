@@ -136,6 +136,12 @@ impl Place {
         }
     }
 
+    /// Removes what the job gave as outputs; it was read.
+    pub(crate) fn remove_output(&self) {
+        // There is none where it gave none.
+        let _ = fs::remove_file(self.output());
+    }
+
     /// From now on it is for this attempt alone.
     pub(crate) fn share(&self) {
         self.is_shared.store(true, Ordering::Relaxed);

@@ -31,6 +31,7 @@ use crate::driver::{DRIVERS, Driver};
 use crate::ledger::{self, Found, FoundAt, Machine, Place};
 use crate::output;
 use crate::process::{Process, Tree, watch_until_gone};
+use crate::secrets::Secrets;
 
 /// What becomes of jobs that outlived the executor that ran them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -153,14 +154,20 @@ impl Supervisor {
             sleep(timeout.saturating_sub(now().since(since))).await;
             held.halt(Halt::Timeout(timeout));
         };
-        let finish = {
-            let mut again = driver.again(self.job(&held, &work));
+        let secrets = self.secrets_again(&work).await;
+        let redactor = secrets.redactor().cloned();
+        let mut finish = {
+            let mut again = driver.again(self.job(&held, &work, secrets));
             tokio::select! {
                 biased;
                 finish = &mut again => finish,
                 () = clock => again.await,
             }
         };
+        if let (Some(finish), Some(redactor)) = (&mut finish, redactor) {
+            finish.hide(&redactor);
+            held.place().inspect(|place| place.remove_output());
+        }
         match finish {
             Some(finish) => {
                 let result = result(&held, &finish);
@@ -247,13 +254,30 @@ impl Supervisor {
         }
     }
 
+    /// What must not be shown of an attempt that an executor before this one began.
+    async fn secrets_again(&self, work: &Work) -> Secrets {
+        Secrets::of(work, &self.settings.secrets).await.unwrap_or_else(|missing| {
+            warn!(self.log, "secrets cannot be read again"; "attempt" => %work.attempt, "cause" => %Chain(&missing));
+            Secrets::unknown()
+        })
+    }
+
     /// A result with what the job had written by then.
     async fn with_output(&self, held: &Arc<Held>, outcome: Outcome) -> AttemptResult {
         let nothing = |outcome| AttemptResult { outcome, ..AttemptResult::cancelled() };
         let Some(work) = held.work.clone().filter(|_| held.started().is_some()) else { return nothing(outcome) };
         let Some(place) = held.place().cloned() else { return nothing(outcome) };
-        let collected = spawn_blocking(move || output::collect(&place, &work as &Work, None)).await;
-        match collected {
+        let redactor = self.secrets_again(&work).await.redactor().cloned();
+        let collected = spawn_blocking(move || {
+            let mut collected = output::collect(&place, &work as &Work, None);
+            if let Some(redactor) = redactor {
+                redactor.fields(&mut collected.output);
+                collected.dropped.iter_mut().for_each(|name| *name = redactor.text(name));
+                place.remove_output();
+            }
+            collected
+        });
+        match collected.await {
             Ok(collected) if !collected.output.is_empty() => AttemptResult {
                 output: Value::Object(collected.output),
                 dropped: collected.dropped,

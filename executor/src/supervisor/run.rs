@@ -19,10 +19,11 @@ use super::held::{Ended, Halt, Held, Progress};
 use super::recover::timed_out;
 use crate::chain::Chain;
 use crate::clock::now;
-use crate::driver::{Ending, Finish, Job, Start};
+use crate::driver::{Driver, Ending, Finish, Job, Start};
 use crate::ledger::{self, Place};
 use crate::output;
 use crate::process::{Process, Tree};
+use crate::secrets::Secrets;
 
 impl Supervisor {
     /// Gives free slots to whoever waits longest.
@@ -94,7 +95,29 @@ impl Supervisor {
             let message = format!("engine `{}` is unknown to this executor (known: {known})", work.engine);
             return Finish::without_output(Ending::ByItself, Err(Failure::new(failure_code::REFUSED, message)));
         };
-        let mut run = driver.run(self.job(held, work));
+        let secrets = tokio::select! {
+            secrets = Secrets::of(work, &self.settings.secrets) => secrets,
+            () = held.stop.cancelled() => return Finish::without_output(Ending::Stopped, Ok(())),
+        };
+        let secrets = match secrets {
+            Ok(secrets) => secrets,
+            Err(missing) => {
+                let failure = Failure::new(failure_code::SECRET_MISSING, Chain(&missing).to_string());
+                return Finish::without_output(Ending::ByItself, Err(failure));
+            }
+        };
+        let redactor = secrets.redactor().cloned();
+        let mut finish = Self::run(driver, self.job(held, work, secrets), held, work).await;
+        if let Some(redactor) = redactor {
+            finish.hide(&redactor);
+            held.place().inspect(|place| place.remove_output());
+        }
+        finish
+    }
+
+    /// Runs it for as long as it may.
+    async fn run(driver: &Arc<dyn Driver>, job: Job, held: &Arc<Held>, work: &Arc<Work>) -> Finish {
+        let mut run = driver.run(job);
         let Some(timeout) = work.timeout else { return run.await };
         let clock = async {
             held.wait_for(Progress::is_running).await;
@@ -109,9 +132,9 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn job(self: &Arc<Self>, held: &Arc<Held>, work: &Arc<Work>) -> Job {
+    pub(super) fn job(self: &Arc<Self>, held: &Arc<Held>, work: &Arc<Work>, secrets: Secrets) -> Job {
         let start = Box::new(Beginning { supervisor: Arc::clone(self), held: Arc::clone(held) });
-        Job { work: Arc::clone(work), stop: held.stop.clone(), start }
+        Job { work: secrets.fill(work), secrets, stop: held.stop.clone(), start }
     }
 
     /// Writes the report and shows it; blocks. A report that cannot be written is shown all the same: to keep it back

@@ -66,6 +66,14 @@ fn a_user_that_is_none_or_cannot_reach_its_folders_is_refused_at_the_start() {
     assert!(found.contains(&expected), "{found}");
 }
 
+#[test]
+fn a_sandbox_in_which_jobs_write_where_our_keys_are_does_not_start() {
+    let house = House::empty(&["--sandbox", "try"]);
+    let output = house.command().stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("sandboxed jobs write into `") && said.contains("which holds the executor's own"), "{said}");
+}
+
 #[tokio::test]
 async fn a_sandboxed_job_sees_the_system_and_its_own_and_nothing_else() {
     let mut house = House::empty(&["--sandbox", "require", "--work-folder", "private"]);
@@ -104,7 +112,7 @@ async fn a_sandboxed_job_sees_the_system_and_its_own_and_nothing_else() {
 
 #[tokio::test]
 async fn a_sandboxed_job_inherits_nothing_but_its_streams() {
-    let house = House::new(&["--sandbox", "try"]);
+    let house = House::new(&["--sandbox", "try", "--work-folder", "private"]);
     let report = house.run(&house.script(0, "ls /proc/$$/fd; env | cut -d= -f1 | sort | tr '\\n' ' '")).await;
     let expected = "0\n1\n10\n2\nGORCH_ATTEMPT GORCH_NODE GORCH_OUTPUT GORCH_RUN HOME LANG PATH PWD TMPDIR ";
     // 10 is the shell's own: the script.
@@ -177,7 +185,7 @@ async fn engines_that_are_not_offered_are_refused() {
 
 #[tokio::test]
 async fn a_held_job_fails_to_start_in_the_same_words_as_any_other() {
-    let (plain, held) = (House::new(&[]), House::new(&["--sandbox", "try"]));
+    let (plain, held) = (House::new(&[]), House::new(&["--sandbox", "try", "--work-folder", "private"]));
     for (node, artifact) in
         ["/no/such/program", "#!/no/such/shell\n", "/etc/passwd", "no-such-program"].iter().enumerate()
     {
@@ -193,7 +201,7 @@ async fn a_held_job_fails_to_start_in_the_same_words_as_any_other() {
 
 #[tokio::test]
 async fn a_held_job_is_in_a_control_group_of_its_own_or_it_is_said_why_not() {
-    let house = House::new(&["--sandbox", "try"]);
+    let house = House::new(&["--sandbox", "try", "--work-folder", "private"]);
     let work = house.script(0, "cat /proc/self/cgroup");
     let report = house.run(&work).await;
     let confinement = report.result.confinement.as_ref().unwrap();
@@ -210,7 +218,8 @@ async fn a_held_job_is_in_a_control_group_of_its_own_or_it_is_said_why_not() {
 
 #[tokio::test]
 async fn a_held_job_that_is_stopped_leaves_nothing() {
-    let mut house = open_house(&["--sandbox", "try", "--run-as", "nobody", "--grace", "100ms"]);
+    let mut house =
+        open_house(&["--sandbox", "try", "--work-folder", "private", "--run-as", "nobody", "--grace", "100ms"]);
     house.start();
     let work =
         house.script(0, "setsid sh -c 'trap \"\" TERM; sleep 1000 & wait' & echo here >$TMPDIR/../here; sleep 1000");

@@ -11,6 +11,7 @@ mod house;
 mod http;
 mod outcomes;
 mod outputs;
+mod secrets;
 mod session;
 mod stop;
 mod streams;

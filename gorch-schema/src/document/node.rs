@@ -126,6 +126,7 @@ static NODE: &[Field<Draft>] = &[
     Field { name: "method", rule: Rule::Read(|check, at, value, draft| draft.settings.method(check, at, value)) },
     Field { name: "headers", rule: Rule::Read(|check, at, value, draft| draft.settings.headers(check, at, value)) },
     Field { name: "expect", rule: Rule::Read(|check, at, value, draft| draft.settings.expect(check, at, value)) },
+    Field { name: "secrets", rule: Rule::Read(|check, at, value, draft| draft.settings.secrets(check, at, value)) },
     Field { name: "limits", rule: Rule::Read(|check, at, value, draft| draft.settings.limits(check, at, value)) },
     Field { name: "network", rule: Rule::Read(|check, at, value, draft| draft.settings.network(check, at, value)) },
     Field { name: "writable", rule: Rule::Read(|check, at, value, draft| draft.settings.writable(check, at, value)) },
@@ -135,7 +136,6 @@ static NODE: &[Field<Draft>] = &[
     Field { name: "each", rule: Rule::Later },
     Field { name: "choose", rule: Rule::Later },
     Field { name: "lock", rule: Rule::Later },
-    Field { name: "secrets", rule: Rule::Later },
     Field { name: "cache", rule: Rule::Later },
     Field { name: "undo", rule: Rule::Later },
     Field { name: "heartbeat", rule: Rule::Later },
@@ -166,6 +166,7 @@ pub(super) fn read(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> (Gi
     let default = if draft.node.idempotent { OnLost::Retry } else { OnLost::Fail };
     draft.node.on_lost = draft.on_lost.unwrap_or(default);
     check_args(check, at, &draft.node);
+    settings::check_secrets(check, at, &draft.node);
     if let Some(method) = draft.node.settings.as_ref().and_then(|settings| settings.method.as_deref())
         && matches!(method, "GET" | "HEAD")
         && !draft.node.input.is_null()

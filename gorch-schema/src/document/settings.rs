@@ -9,8 +9,9 @@ use super::check::Check;
 use super::complaints::Path;
 use super::fields::{self, Field, Rule};
 use super::json::{Json, Quoted};
+use crate::secret::Secret;
 use crate::settings::{Bytes, Limits, Settings, Statuses};
-use crate::workflow::Engine;
+use crate::workflow::{Engine, Node};
 
 /// Settings while they are being read, and the names of those that were given.
 #[derive(Debug, Default)]
@@ -21,6 +22,7 @@ pub(super) struct Draft {
 
 /// A setting and the engines that know it.
 static KNOWN: &[(&str, &[&str])] = &[
+    ("secrets", &["ansible", "docker", "http", "shell", "ssh", "toscassh"]),
     ("artifacts", &["shell"]),
     ("method", &["http"]),
     ("headers", &["http"]),
@@ -96,6 +98,41 @@ impl Draft {
         }
     }
 
+    pub(super) fn secrets(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("secrets");
+        let Some(object) = check.object(at, value, "an object: references to secrets by variables") else { return };
+        for (name, value) in object {
+            let at = at.field(&name);
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(word) {
+                check.complaints.add("bad_name", &at, Quoted(&name), "the name of a variable, such as `DB_PASSWORD`");
+                continue;
+            }
+            if name.starts_with("GORCH_") {
+                check.complaints.add("bad_name", &at, Quoted(&name), "another name: `GORCH_` is for gorch's own");
+                continue;
+            }
+            let read = match &value {
+                Json::Text(text) => text.parse().ok().map(Secret::Variable),
+                Json::Object(fields) => match fields.as_slice() {
+                    [(key, Json::Text(text))] if key == "file" => text.parse().ok().map(|file| Secret::File { file }),
+                    _ => None,
+                },
+                Json::Null | Json::Flag(_) | Json::Number(_) | Json::Array(_) => None,
+            };
+            match read {
+                Some(secret) => {
+                    self.settings.secrets.insert(name.to_string(), secret);
+                }
+                // What stands there instead may be a secret itself.
+                None => {
+                    let expected = "`secret://NAMESPACE/NAME`, or an object with that as `file`";
+                    check.complaints.add("bad_value", &at, "something else", expected);
+                }
+            }
+        }
+    }
+
     pub(super) fn headers(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
         self.given.push("headers");
         self.settings.headers = headers(check, at, value);
@@ -159,6 +196,15 @@ impl Draft {
             }
         }
         Some(Box::new(self.settings)).filter(|settings| !settings.is_empty())
+    }
+}
+
+/// A variable has one value.
+pub(super) fn check_secrets(check: &mut Check<'_>, node: &Path<'_>, read: &Node) {
+    let Some(settings) = read.settings.as_deref() else { return };
+    for name in settings.secrets.keys().filter(|name| read.env.contains_key(*name)) {
+        let expected = "a variable in `env` or in `secrets`, not in both";
+        check.complaints.add("duplicate_key", &node.field("secrets").field(name), Quoted(name), expected);
     }
 }
 

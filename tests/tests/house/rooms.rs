@@ -46,11 +46,12 @@ const EXECUTOR: House = House {
         ("artifacts", &[]),
         ("confine", &[]),
         ("hosts", &[]),
-        ("driver", &["artifacts", "confine", "hosts", "ledger", "output", "process"]),
-        ("supervisor", &["driver", "ledger", "output", "process"]),
+        ("secrets", &[]),
+        ("driver", &["artifacts", "confine", "hosts", "ledger", "output", "process", "secrets"]),
+        ("supervisor", &["driver", "ledger", "output", "process", "secrets"]),
         ("registration", &["driver", "supervisor"]),
         ("api", &["supervisor", "output"]),
-        ("config", &["confine", "driver", "process", "supervisor"]),
+        ("config", &["confine", "driver", "process", "secrets", "supervisor"]),
         (
             "service",
             &[

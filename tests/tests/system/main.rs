@@ -9,4 +9,5 @@ mod crash;
 mod drivers;
 mod many;
 mod placing;
+mod secrets;
 mod whole_life;

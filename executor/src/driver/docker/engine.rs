@@ -114,13 +114,21 @@ impl Engine {
         self.docker.get_or_try_init(connect).await
     }
 
-    pub(super) async fn create(&self, work: &Work, terms: Terms, folder: &Path) -> Result<(), Failure> {
+    /// Makes a container, with `more` variables than the work has.
+    pub(super) async fn create(
+        &self,
+        work: &Work,
+        more: &[(String, String)],
+        terms: Terms,
+        folder: &Path,
+    ) -> Result<(), Failure> {
         let docker = self.docker().await.map_err(|error| error.failure())?;
         if terms.network == FUNCTIONS {
             self.make_network(docker).await.map_err(|error| error.failure())?;
         }
         let options = CreateContainerOptions { name: Some(name(work.attempt)), ..CreateContainerOptions::default() };
-        let created = docker.create_container(Some(options), self.body(work, terms, folder)).await.map_err(Error::of);
+        let created =
+            docker.create_container(Some(options), self.body(work, more, terms, folder)).await.map_err(Error::of);
         match created {
             Ok(_) => Ok(()),
             Err(Error::Refused { status: 404, message }) if message.to_lowercase().contains("no such image") => {
@@ -133,9 +141,10 @@ impl Engine {
         }
     }
 
-    fn body(&self, work: &Work, terms: Terms, folder: &Path) -> ContainerCreateBody {
+    fn body(&self, work: &Work, more: &[(String, String)], terms: Terms, folder: &Path) -> ContainerCreateBody {
         let Terms { memory, cpus, pids, network } = terms;
         let mut env = work.env.clone();
+        env.extend(more.iter().cloned());
         env.entry("TMPDIR".to_owned()).or_insert(format!("{INSIDE}/tmp"));
         env.insert("GORCH_ATTEMPT".to_owned(), work.attempt.to_string());
         env.insert("GORCH_RUN".to_owned(), work.attempt.run.to_string());

@@ -33,7 +33,7 @@ impl Containers {
     /// Waits until the function listens, asks it, and stops it.
     pub(super) async fn serve(&self, job: &Job, place: &Arc<Place>, port: u16) -> Finish {
         let name = name(job.work.attempt);
-        let mut following = std::pin::pin!(self.follow(&name, place));
+        let mut following = std::pin::pin!(self.follow(&name, place, job.secrets.redactor()));
         let first = tokio::select! {
             biased;
             answered = self.ask(job, &name, port) => First::Answered(answered),

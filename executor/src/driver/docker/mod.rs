@@ -28,11 +28,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
-use super::{Driver, Ending, Entry, Finish, Job, Settings, verdict};
+use super::{Driver, Ending, Entry, Finish, Job, Settings, local, verdict};
 use crate::chain::Chain;
 use crate::ledger::Place;
 use crate::output;
-use engine::{Ended, Engine, Error, Standing, name, takes_input};
+use crate::secrets::{Redactor, Secrets, Sink};
+use engine::{Ended, Engine, Error, INSIDE, Standing, name, takes_input};
 
 pub use policy::{Host, NoHost, Policy};
 
@@ -77,7 +78,7 @@ struct Copy {
 }
 
 struct Stream {
-    file: File,
+    to: Sink,
     written: u64,
     /// How much of this reading is to be skipped.
     known: u64,
@@ -99,9 +100,17 @@ enum CopyError {
 }
 
 impl Copy {
-    fn new(stdout: File, stderr: File) -> Self {
-        let stream = |file| Stream { file, written: 0, known: 0 };
+    fn new(stdout: File, stderr: File, redactor: Option<&Arc<Redactor>>) -> Self {
+        let stream = |file| Stream { to: Sink::new(file, redactor), written: 0, known: 0 };
         Copy { stdout: stream(stdout), stderr: stream(stderr) }
+    }
+
+    /// Nothing more comes.
+    fn end(&mut self) {
+        for stream in [&mut self.stdout, &mut self.stderr] {
+            // What cannot be written is lost, as elsewhere.
+            let _ = stream.to.end();
+        }
     }
 
     fn rewind(&mut self) {
@@ -117,7 +126,7 @@ impl Stream {
         let mut rest = bytes.get(usize::try_from(skipped).unwrap_or(bytes.len())..).unwrap_or_default();
         // Counted as it goes: a disk that is full for a while makes neither gaps nor repetitions.
         while !rest.is_empty() {
-            let count = self.file.write(rest)?;
+            let count = self.to.write(rest)?;
             if count == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -223,7 +232,8 @@ impl Containers {
         let since = job.start.starting(&place).map_err(|error| unwritten(&error))?;
         let name = name(work.attempt);
         self.claim(work.attempt);
-        self.engine.create(work, terms, &place.mount()).await?;
+        let files = give_files(&place, &job.secrets).map_err(|error| unwritten(&error))?;
+        self.engine.create(work, &files, terms, &place.mount()).await?;
         let attached = match takes_input(work) {
             true => Some(self.engine.attach(&name).await.map_err(|error| error.failure())?),
             false => None,
@@ -279,7 +289,7 @@ impl Containers {
         let name = name(job.work.attempt);
         let mut unconfirmed = Vec::new();
         let (ending, seen) = {
-            let mut following = std::pin::pin!(self.follow(&name, place));
+            let mut following = std::pin::pin!(self.follow(&name, place, job.secrets.redactor()));
             tokio::select! {
                 biased;
                 seen = &mut following => (Ending::ByItself, seen),
@@ -335,20 +345,32 @@ impl Containers {
 
     /// Writes everything that the container says into the place's files, until it has ended. What the container said
     /// to an executor before this one is written anew, so that nothing is there twice.
-    async fn follow(&self, name: &str, place: &Place) -> Seen {
+    async fn follow(&self, name: &str, place: &Place, redactor: Option<&Arc<Redactor>>) -> Seen {
         let mut copy = None;
+        let seen = self.follow_into(&mut copy, name, place, redactor).await;
+        copy.iter_mut().for_each(Copy::end);
+        seen
+    }
+
+    async fn follow_into(
+        &self,
+        copy: &mut Option<Copy>,
+        name: &str,
+        place: &Place,
+        redactor: Option<&Arc<Redactor>>,
+    ) -> Seen {
         loop {
             // A place that cannot be written to must not keep anybody from knowing how it ended.
             if copy.is_none() {
-                copy = place.to_rewrite().ok().map(|(stdout, stderr)| Copy::new(stdout, stderr));
+                *copy = place.to_rewrite().ok().map(|(stdout, stderr)| Copy::new(stdout, stderr, redactor));
             }
-            if let Some(copy) = &mut copy {
+            if let Some(copy) = copy {
                 let _ = self.copy(name, copy, Follow::ToTheEnd).await;
             }
             match self.patiently(|| self.engine.standing(name)).await {
                 Ok(Standing::Ended(ended)) => {
                     // Engines have been seen to end a log that is followed before its last lines.
-                    if let Some(copy) = &mut copy {
+                    if let Some(copy) = copy {
                         let _ = self.copy(name, copy, Follow::No).await;
                     }
                     return Seen::Ended(ended);
@@ -421,6 +443,21 @@ fn furnish(place: &Place) -> io::Result<()> {
         fs::set_permissions(&folder, Permissions::from_mode(0o777))?;
     }
     Ok(())
+}
+
+/// Writes the secrets that the container finds in files; gives the variables that name them there. Images have users of
+/// their own: the way to the place is what others cannot pass.
+fn give_files(place: &Place, secrets: &Secrets) -> io::Result<Vec<(String, String)>> {
+    let files = local::give_files(secrets, &place.mount(), None)?;
+    if !files.is_empty() {
+        fs::set_permissions(place.mount().join("secrets"), Permissions::from_mode(0o755))?;
+    }
+    let inside = files.into_iter().map(|(name, path)| {
+        fs::set_permissions(path, Permissions::from_mode(0o444))?;
+        let seen = format!("{INSIDE}/secrets/{name}");
+        Ok((name, seen))
+    });
+    inside.collect()
 }
 
 /// Gives the container its input, and notes when it has all of it.

@@ -24,6 +24,7 @@ use super::allowed::{self, Pattern};
 use super::answer::{self, Answer};
 use super::{Driver, Ending, Entry, Finish, Job};
 use crate::chain::Chain;
+use crate::secrets::Sink;
 use reach::{Forbidden, Guard};
 
 pub use reach::{NoReach, Reach};
@@ -127,6 +128,9 @@ impl Http {
     async fn answer(&self, job: &Job) -> Result<Answer, Failure> {
         let work = &job.work;
         let refused = |message: String| Failure::new(failure_code::REFUSED, message);
+        if !job.secrets.files().is_empty() {
+            return Err(refused("a request has no files: give its secrets as variables, for its headers".to_owned()));
+        }
         let url = url(work).map_err(refused)?;
         allowed::check("URL", "http_url", &self.policy.urls, url.as_str())
             .map_err(|error| refused(error.to_string()))?;
@@ -137,7 +141,8 @@ impl Http {
             Failure::new(failure_code::SPAWN_FAILED, format!("the job's files cannot be written: {}", Chain(error)))
         };
         let place = job.start.place().map_err(|error| unwritten(&error))?;
-        let (mut body, mut about) = place.to_inherit().map_err(|error| unwritten(&error))?;
+        let (body, mut about) = place.to_inherit().map_err(|error| unwritten(&error))?;
+        let mut body = Sink::new(body, job.secrets.redactor());
         let since = job.start.starting(&place).map_err(|error| unwritten(&error))?;
         job.start.started(since, None);
 
@@ -153,6 +158,7 @@ impl Http {
                 return Err(Failure::new(failure_code::BAD_OUTPUT, message));
             }
         }
+        body.end().map_err(|error| unwritten(&error))?;
         let took = began.elapsed().as_millis();
         let said = format!("{} {} -> {status}, {} bytes, {took} ms\n", method(work), answer.url(), bytes.len());
         about.write_all(said.as_bytes()).map_err(|error| unwritten(&error))?;

@@ -9,15 +9,15 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use gorch_schema::work::Work;
 use tokio::process::Command;
 
 use super::{NotStarted, Shell};
 use crate::artifacts::Kept;
 use crate::confine::launch::Failed;
 use crate::confine::{Account, Group, WorkFolder};
+use crate::driver::Job;
 use crate::driver::environment::{self, Told};
-use crate::driver::local::write_new;
+use crate::driver::local::{give_files, write_new};
 use crate::driver::shell::program;
 use crate::ledger::Place;
 
@@ -79,7 +79,8 @@ impl Folder {
 
 impl Shell {
     /// The command of a job that is held.
-    pub(super) fn hold(&self, work: &Work, place: &Place, fetched: Option<&Kept>) -> Result<Ready, NotStarted> {
+    pub(super) fn hold(&self, job: &Job, place: &Place, fetched: Option<&Kept>) -> Result<Ready, NotStarted> {
+        let work = &job.work;
         let (settings, confiner) = (&self.0, &self.0.confiner);
         let account = confiner.account();
         let folder = Folder::make(place, &settings.workdir, confiner.work_folder(), account);
@@ -103,6 +104,7 @@ impl Shell {
         let home = account.map(|_| folder.work.as_path());
         let told = Told { tmp: &tmp, output: &output, home };
         command.args(&work.args).current_dir(&folder.work).env_clear().envs(environment::with(work, &told));
+        command.envs(give_files(&job.secrets, &folder.root, account).map_err(NotStarted::Files)?);
         Ok(Ready { command, held: Held { folder, program, plan } })
     }
 }

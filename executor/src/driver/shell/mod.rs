@@ -91,7 +91,7 @@ impl Shell {
             Ok(spawned) => spawned,
             Err(error) => return Finish::without_output(Ending::ByItself, Err(error.failure())),
         };
-        let Job { work, stop, start } = job;
+        let Job { work, stop, start, secrets: _ } = job;
         let mut over = running.until_over(&self.0, &stop, async || Vec::new()).await;
         start.over();
 
@@ -136,7 +136,7 @@ impl Shell {
         environment::check(work)?;
         let place = job.start.place().map_err(NotStarted::Place)?;
         if !self.0.confiner.is_idle(work.settings.limits) {
-            let Ready { command, held } = self.hold(work, &place, fetched)?;
+            let Ready { command, held } = self.hold(job, &place, fetched)?;
             let running = local::spawn(job, &place, command)?;
             return Ok(Spawned { place, running, held: Some(held) });
         }
@@ -147,6 +147,7 @@ impl Shell {
         self.check(work, &program)?;
         let mut command = Command::new(&program);
         command.args(&work.args).current_dir(workdir).env_clear().envs(environment::of(work, &place));
+        command.envs(local::give_files(&job.secrets, &place.tmp(), None).map_err(NotStarted::Files)?);
         match local::spawn(job, &place, command) {
             Ok(running) => Ok(Spawned { place, running, held: None }),
             Err(local::NotStarted::Spawn(error)) => Err(program::explain(&program, workdir, error).into()),

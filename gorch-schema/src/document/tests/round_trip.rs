@@ -10,6 +10,7 @@ use super::accepted;
 use crate::document::{Engines, Limits, read, recover};
 use crate::id::NodeId;
 use crate::render;
+use crate::secret::Secret;
 use crate::settings::{self, Bytes, Settings};
 use crate::workflow::{CodeGlob, Condition, Edge, Engine, Join, Node, OnFailure, OnLost, Retry, RunOptions, Workflow};
 
@@ -69,8 +70,15 @@ fn container() -> impl Strategy<Value = Option<Box<Settings>>> {
     let limits =
         proptest::option::of(limits.prop_filter("empty is absent", |limits| *limits != settings::Limits::default()));
     let network = proptest::option::of("[a-z]{5}");
-    (limits, network, any::<bool>(), proptest::option::of(1_u16..)).prop_map(|(limits, network, writable, serve)| {
-        Some(Box::new(Settings { limits, network, writable, serve, ..Settings::default() }))
+    let reference = "secret://[a-z]{3}/[a-z]{2}".prop_map(|text| text.parse().unwrap());
+    let secret = (reference, any::<bool>()).prop_map(|(reference, is_file)| match is_file {
+        true => Secret::File { file: reference },
+        false => Secret::Variable(reference),
+    });
+    let secrets = proptest::collection::btree_map("[A-Z_]{8}", secret, 0..3);
+    let all = (limits, network, any::<bool>(), proptest::option::of(1_u16..), secrets);
+    all.prop_map(|(limits, network, writable, serve, secrets)| {
+        Some(Box::new(Settings { limits, network, writable, serve, secrets, ..Settings::default() }))
             .filter(|settings| !settings.is_empty())
     })
 }

@@ -230,10 +230,9 @@ fn options_whose_behaviour_comes_later_are_refused_by_name() {
     /nodes/0/choose: found an array of 0, expected no `choose`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/lock: found "db", expected no `lock`: gorch cannot do this yet [not_supported_yet]
     "#);
-    assert_snapshot!(of_node(r#""cache": {}, "undo": "x", "secrets": {}, "heartbeat": "1s", "check": true"#), @r#"
+    assert_snapshot!(of_node(r#""cache": {}, "undo": "x", "heartbeat": "1s", "check": true"#), @r#"
     /nodes/0/cache: found an object of 0, expected no `cache`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/undo: found "x", expected no `undo`: gorch cannot do this yet [not_supported_yet]
-    /nodes/0/secrets: found an object of 0, expected no `secrets`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/heartbeat: found "1s", expected no `heartbeat`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/check: found true, expected no `check`: gorch cannot do this yet [not_supported_yet]
     "#);
