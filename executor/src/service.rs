@@ -248,6 +248,7 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
         http: config.http.clone(),
         artifacts: Arc::new(artifacts),
         docker: config.docker.clone(),
+        ansible: config.ansible.clone(),
         hosts: Arc::new(hosts),
         data,
     };

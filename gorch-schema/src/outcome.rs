@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::digest::Digest;
+use crate::progress::Item;
 
 /// Why something failed: a stable code to match on, a sentence for people, and what else is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -84,6 +85,9 @@ pub struct AttemptResult {
     /// Files that the job left, by the names that the node gives them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub artifacts: BTreeMap<String, Vec<Left>>,
+    /// What it worked on, and how each of that ended: for `ansible` its hosts, 1,000 at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<Item>,
 }
 
 /// A file that a job left.
@@ -101,8 +105,8 @@ pub struct Left {
 impl AttemptResult {
     /// This outcome, and nothing else.
     pub fn of(outcome: Outcome) -> Self {
-        let (dropped, unconfirmed, artifacts) = (Vec::new(), Vec::new(), BTreeMap::new());
-        AttemptResult { outcome, output: Value::Null, dropped, unconfirmed, artifacts }
+        let (dropped, unconfirmed, artifacts, items) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
+        AttemptResult { outcome, output: Value::Null, dropped, unconfirmed, artifacts, items }
     }
 
     /// A success with this output.
@@ -159,6 +163,8 @@ pub mod failure_code {
     pub const OOM: &str = "oom";
     /// The executor cannot reach the engine that runs containers.
     pub const ENGINE_DOWN: &str = "engine_down";
+    /// The playbook failed on some host, or cannot be run at all.
+    pub const PLAYBOOK_FAILED: &str = "playbook_failed";
     /// The executor refused the work (its policy, an unknown engine, work that it cannot read).
     pub const REFUSED: &str = "refused";
 
@@ -182,6 +188,7 @@ pub mod failure_code {
         IMAGE_MISSING,
         OOM,
         ENGINE_DOWN,
+        PLAYBOOK_FAILED,
         REFUSED,
     ];
 }

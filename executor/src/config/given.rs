@@ -95,6 +95,9 @@ pub struct Given {
     /// Processes of a container, likewise [default: 1024]
     #[arg(long, value_name = "N")]
     pub docker_pids: Option<NonZeroU32>,
+    /// The program `ansible-playbook` of the engine `ansible` [default: the one in the PATH]
+    #[arg(long, value_name = "FILE")]
+    pub ansible: Option<PathBuf>,
     /// File of the hosts that nodes may name as targets (TOML) [default: none]
     #[arg(long, value_name = "FILE")]
     pub hosts: Option<PathBuf>,
@@ -137,6 +140,7 @@ impl Given {
             docker_memory: self.docker_memory.or(other.docker_memory),
             docker_cpus: self.docker_cpus.or(other.docker_cpus),
             docker_pids: self.docker_pids.or(other.docker_pids),
+            ansible: self.ansible.or(other.ansible),
             hosts: self.hosts.or(other.hosts),
             excerpt: self.excerpt.or(other.excerpt),
             artifact_room: self.artifact_room.or(other.artifact_room),
@@ -185,6 +189,7 @@ impl Given {
             recover: self.recover.unwrap_or(defaults.recover),
             scripts: self.scripts.unwrap_or(defaults.scripts),
             strays: self.strays.unwrap_or(defaults.strays),
+            ansible: self.ansible,
             hosts: self.hosts,
             excerpt: self.excerpt.unwrap_or(defaults.excerpt),
             artifact_room: self.artifact_room.unwrap_or(defaults.artifact_room),

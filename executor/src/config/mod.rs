@@ -64,6 +64,8 @@ pub struct Config {
     pub artifact_room: u64,
     /// What containers may have.
     pub docker: DockerPolicy,
+    /// The program `ansible-playbook`; `None`: the one in the PATH, if there is one.
+    pub ansible: Option<PathBuf>,
     /// The file of the hosts that nodes may name as targets; `None`: there are none.
     pub hosts: Option<PathBuf>,
     /// Attempts held at once: waiting, running, and ended but not acknowledged.
@@ -140,6 +142,7 @@ impl Config {
             http: HttpPolicy::default(),
             artifact_room: 1 << 30,
             docker: DockerPolicy::default(),
+            ansible: None,
             hosts: None,
             held: 10_000,
         })

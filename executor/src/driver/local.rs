@@ -5,7 +5,6 @@
 //! posix_spawn path: nothing here needs code between fork and exec. Promises that nothing outlives its attempt: what a
 //! job leaves running in the background when its main process ends is stopped like a cancelled job.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -91,7 +90,7 @@ pub(super) fn spawn(job: &Job, place: &Place, mut command: Command) -> Result<Ru
 impl Running {
     /// Waits for the end of everything that it started. On a stop, `elsewhere` is done before the processes here are
     /// told; it gives what could not be seen to end there.
-    pub(super) async fn to_the_end(
+    pub(super) async fn until_over(
         self,
         settings: &Settings,
         stop: &CancellationToken,
@@ -142,7 +141,7 @@ pub(super) async fn collect(over: Over, place: Arc<Place>, work: Arc<Work>, spoi
             let output::Collected { output, dropped, trouble: _ } = collected;
             // A job that failed by itself keeps its own failure.
             let verdict = verdict.and_then(|()| spoilt.map_or(Ok(()), Err));
-            Finish { ending, verdict, output, dropped, unconfirmed, artifacts: BTreeMap::new() }
+            Finish { verdict, output, dropped, unconfirmed, ..Finish::without_output(ending, Ok(())) }
         }
         Err(panic) => {
             let failure = Failure::new(failure_code::BAD_OUTPUT, format!("the outputs cannot be read: {panic}"));

@@ -4,6 +4,7 @@
 //! driver writes to the job's files, says when its process starts, and obeys the stop. Never decides what a stop
 //! means (asked for, timeout, drain): that is the supervisor's.
 
+mod ansible;
 mod answer;
 mod docker;
 mod environment;
@@ -23,7 +24,7 @@ use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use gorch_schema::outcome::Left;
 use gorch_schema::work::Work;
-use gorch_schema::{AttemptId, Failure, Timestamp};
+use gorch_schema::{AttemptId, Failure, Item, Timestamp};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -73,7 +74,7 @@ pub(crate) struct Entry {
 }
 
 /// All drivers.
-pub(crate) static DRIVERS: &[Entry] = &[docker::ENTRY, http::ENTRY, shell::ENTRY];
+pub(crate) static DRIVERS: &[Entry] = &[ansible::ENTRY, docker::ENTRY, http::ENTRY, shell::ENTRY];
 
 /// What drivers know of their executor.
 #[derive(Clone)]
@@ -92,6 +93,8 @@ pub(crate) struct Settings {
     pub artifacts: Arc<Artifacts>,
     /// What containers may have.
     pub docker: DockerPolicy,
+    /// The program `ansible-playbook`, where it is not the one in the PATH.
+    pub ansible: Option<PathBuf>,
     /// The hosts that nodes may name as targets.
     pub hosts: Arc<Hosts>,
     /// The folder of the ledger: it tells executors apart that share a machine.
@@ -115,6 +118,8 @@ pub(crate) trait Start: Send + Sync {
     fn starting(&self, place: &Place) -> Result<Timestamp, ledger::Error>;
     /// It runs: as this process of ours, if it is one.
     fn started(&self, since: Timestamp, process: Option<Process>);
+    /// It works on these, and that changed.
+    fn progress(&self, changed: Vec<Item>);
     /// Nothing of it runs any more, as far as is known: the slot is free, while the rest is tidied up.
     fn over(&self);
 }
@@ -131,6 +136,8 @@ pub(crate) struct Finish {
     pub unconfirmed: Vec<String>,
     /// Files that it left.
     pub artifacts: BTreeMap<String, Vec<Left>>,
+    /// What it worked on, and how each of that ended.
+    pub items: Vec<Item>,
 }
 
 /// Who ended it.
@@ -152,6 +159,7 @@ impl Finish {
             dropped: Vec::new(),
             unconfirmed: Vec::new(),
             artifacts: BTreeMap::new(),
+            items: Vec::new(),
         }
     }
 }

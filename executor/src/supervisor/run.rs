@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use gorch_schema::outcome::AttemptResult;
 use gorch_schema::work::{Report, Work};
-use gorch_schema::{Failure, Outcome, Timestamp, failure_code};
+use gorch_schema::{Failure, Item, Outcome, Timestamp, failure_code};
 use serde_json::Value;
 use slog::{debug, error, info, warn};
 use tokio::task::spawn_blocking;
@@ -163,6 +163,10 @@ impl Start for Beginning {
         Ok(since)
     }
 
+    fn progress(&self, changed: Vec<Item>) {
+        self.held.work_on(changed);
+    }
+
     fn over(&self) {
         self.supervisor.leave_slot(&self.held);
     }
@@ -193,6 +197,6 @@ pub(super) fn result(held: &Held, finish: &Finish) -> AttemptResult {
         },
     };
     let output = if finish.output.is_empty() { Value::Null } else { Value::Object(finish.output.clone()) };
-    let (dropped, artifacts) = (finish.dropped.clone(), finish.artifacts.clone());
-    AttemptResult { output, dropped, artifacts, ..AttemptResult::of(outcome) }
+    let (dropped, artifacts, items) = (finish.dropped.clone(), finish.artifacts.clone(), finish.items.clone());
+    AttemptResult { output, dropped, artifacts, items, ..AttemptResult::of(outcome) }
 }

@@ -9,4 +9,5 @@ mod crash;
 mod drivers;
 mod many;
 mod placing;
+mod playbooks;
 mod whole_life;

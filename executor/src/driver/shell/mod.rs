@@ -22,6 +22,7 @@ use crate::chain::Chain;
 use crate::ledger::Place;
 
 pub use program::Scripts;
+pub(super) use program::find;
 
 /// The row of the table of drivers.
 pub(super) const ENTRY: Entry =
@@ -72,7 +73,7 @@ impl Shell {
             Err(error) => return Finish::without_output(Ending::ByItself, Err(error.failure())),
         };
         let Job { work, stop, start } = job;
-        let over = running.to_the_end(&self.0, &stop, async || Vec::new()).await;
+        let over = running.until_over(&self.0, &stop, async || Vec::new()).await;
         start.over();
 
         // Left by a job that failed, too: reports of tests are wanted most then.
