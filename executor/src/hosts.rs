@@ -4,7 +4,7 @@
 //! every host has a key that it is known by (nobody else is ever talked to in its stead), and a way to log in that
 //! needs no typing. Never connects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -127,6 +127,10 @@ impl Hosts {
                 lines.push_str(&format!("{name} {key}\n"));
             }
         }
+        if let Some(both) = hosts.values().flat_map(|host| &host.groups).find(|group| hosts.contains_key(*group)) {
+            let what = format!("`{both}` as a host and as a group, expected another name for one of them");
+            return Err(Error::Host { path: path(), what });
+        }
         let known = data.join("known_hosts");
         write_whole(&known, lines.as_bytes()).map_err(|source| Error::Write { path: known.clone(), source })?;
         Ok(Hosts { hosts, known })
@@ -148,6 +152,16 @@ impl Hosts {
     /// The files of the private keys.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Path> {
         self.hosts.values().filter_map(|host| host.key.as_deref())
+    }
+
+    /// The groups that hosts are in, each once.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &str> {
+        let groups: BTreeSet<&str> = self.hosts.values().flat_map(|host| &host.groups).map(String::as_str).collect();
+        groups.into_iter()
+    }
+
+    pub(crate) fn is_host_or_group(&self, name: &str) -> bool {
+        self.hosts.contains_key(name) || self.groups().any(|group| group == name)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -199,6 +213,14 @@ impl Host {
         self.address.as_deref().unwrap_or(name)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
     fn check(&self, name: &str) -> Result<(), String> {
         let sign = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':');
         let word = |text: &str| !text.is_empty() && !text.starts_with('-') && text.chars().all(sign);
@@ -213,6 +235,11 @@ impl Host {
         }
         if let Some(user) = self.user.as_deref().filter(|user| !word(user)) {
             return told("user", user, "a user's name");
+        }
+        let is_group =
+            |group: &str| word(group) && !group.contains(':') && !["all", "self", "ungrouped"].contains(&group);
+        if let Some(group) = self.groups.iter().find(|group| !is_group(group)) {
+            return told("groups", group, "letters, digits, `.`, `_` and `-`, and not `all`, `self` or `ungrouped`");
         }
         let keys = self.host_key.all();
         if keys.is_empty() {
@@ -311,6 +338,14 @@ mod tests {
             (
                 "[web1]\nhost_key = \"KEY\"\nkey = \"id\"\naddress = \"-oProxyCommand=x\"\n",
                 "the hosts file `/hosts.toml` has `-oProxyCommand=x` as `web1.address`, expected a name of the network or an address",
+            ),
+            (
+                "[web1]\nhost_key = \"KEY\"\nkey = \"id\"\ngroups = [\"all\"]\n",
+                "the hosts file `/hosts.toml` has `all` as `web1.groups`, expected letters, digits, `.`, `_` and `-`, and not `all`, `self` or `ungrouped`",
+            ),
+            (
+                "[web1]\nhost_key = \"KEY\"\nkey = \"id\"\ngroups = [\"web1\"]\n",
+                "the hosts file `/hosts.toml` has `web1` as a host and as a group, expected another name for one of them",
             ),
             (
                 "[self]\nhost_key = \"KEY\"\nkey = \"id\"\n",

@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::digest::Digest;
+use crate::progress::Item;
 
 /// Why something failed: a stable code to match on, a sentence for people, and what else is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -87,6 +88,9 @@ pub struct AttemptResult {
     /// How tightly it was held, where its executor holds jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confinement: Option<Box<Confinement>>,
+    /// What it worked on, and how each of that ended: for `ansible` its hosts, 1,000 at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<Item>,
 }
 
 /// What a job was held by: each measure with how it was carried out, in words.
@@ -115,8 +119,15 @@ pub struct Left {
 impl AttemptResult {
     /// This outcome, and nothing else.
     pub fn of(outcome: Outcome) -> Self {
-        let (dropped, unconfirmed, artifacts) = (Vec::new(), Vec::new(), BTreeMap::new());
-        AttemptResult { outcome, output: Value::Null, dropped, unconfirmed, artifacts, confinement: None }
+        AttemptResult {
+            outcome,
+            output: Value::Null,
+            dropped: Vec::new(),
+            unconfirmed: Vec::new(),
+            artifacts: BTreeMap::new(),
+            confinement: None,
+            items: Vec::new(),
+        }
     }
 
     /// A success with this output.
@@ -175,6 +186,8 @@ pub mod failure_code {
     pub const OOM: &str = "oom";
     /// The executor cannot reach the engine that runs containers.
     pub const ENGINE_DOWN: &str = "engine_down";
+    /// The playbook failed on some host, or cannot be run at all.
+    pub const PLAYBOOK_FAILED: &str = "playbook_failed";
     /// The executor refused the work (its policy, an unknown engine, work that it cannot read).
     pub const REFUSED: &str = "refused";
 
@@ -199,6 +212,7 @@ pub mod failure_code {
         IMAGE_MISSING,
         OOM,
         ENGINE_DOWN,
+        PLAYBOOK_FAILED,
         REFUSED,
     ];
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::AttemptId;
 use crate::problem::Problem;
+use crate::progress::Item;
 use crate::work::{Report, Work};
 
 /// Each side writes a blank line at least this often.
@@ -62,6 +63,14 @@ pub enum News {
         attempt: AttemptId,
         /// What came of it.
         report: Box<Report>,
+    },
+    /// It works on these, and that changed: only for who watches. What is not heard is not told again, but to a
+    /// session that follows it anew.
+    Progress {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Those that changed, as they are now.
+        items: Vec<Item>,
     },
     /// It was acknowledged and is gone.
     Forgotten(AttemptId),
@@ -118,6 +127,7 @@ impl News {
             News::Admitted(attempt)
             | News::Forgotten(attempt)
             | News::Ended { attempt, .. }
+            | News::Progress { attempt, .. }
             | News::Refused { attempt, .. } => *attempt,
         }
     }

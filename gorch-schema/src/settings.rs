@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::secret::Secret;
 
@@ -42,6 +43,22 @@ pub struct Settings {
     /// `docker`: the port on which the image answers a request; absent means that it is a program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serve: Option<u16>,
+    /// `ansible`: the inventory: its text, a path on the executor, or an object; null means the executor's hosts file.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub inventory: Value,
+    /// `ansible`: the hosts of the inventory that are worked on; absent means the node's target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    /// `ansible`: only look what would change.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub check: bool,
+}
+
+/// Does a limit of the engine `ansible` name anything? One of nothing but separators would mean every host, and `@`
+/// would read a file.
+pub fn is_limit(text: &str) -> bool {
+    let is_plain = !text.starts_with('@') && !text.contains(char::is_control);
+    is_plain && text.contains(|c: char| c.is_alphanumeric() || c == '*')
 }
 
 impl Settings {

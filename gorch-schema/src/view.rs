@@ -11,9 +11,10 @@ use utoipa::ToSchema;
 
 use crate::digest::Digest;
 use crate::event::Event;
-use crate::id::{AttemptId, ExecutorName, RunId};
+use crate::id::{AttemptId, ExecutorName, NodeId, RunId};
 use crate::outcome::{Confinement, Failure, Left, Outcome};
 use crate::problem::Complaint;
+use crate::progress::Item;
 use crate::time::{Timestamp, rfc3339};
 
 /// The original's numbers for the state of a node or a graph.
@@ -354,6 +355,9 @@ pub struct AttemptView {
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schema(value_type = Object)]
     pub output: Value,
+    /// What it works on, and where each of that stands: while it runs what was said last, then how it ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<Item>,
     /// When the next attempt may start.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -386,6 +390,22 @@ pub struct EventView {
     pub at: Timestamp,
     /// The fact.
     pub event: Event,
+}
+
+/// What an attempt works on changed: a line of `/v1/tasks/{id}/events` that is no event. It has no id and is not told
+/// again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProgressView {
+    /// The run.
+    pub run: RunId,
+    /// The node's id.
+    pub node: NodeId,
+    /// The node's name.
+    pub name: String,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Those that changed, as they are now.
+    pub items: Vec<Item>,
 }
 
 /// `POST /v1/validate`: the plan of a document that is right.

@@ -70,6 +70,9 @@ pub struct Given {
     /// Programs that may be run, by a glob over their paths; may be repeated [default: all]
     #[arg(long, value_name = "GLOB")]
     pub program: Vec<Pattern>,
+    /// Playbooks that may be run, by a glob over their paths; may be repeated [default: all]
+    #[arg(long, value_name = "GLOB")]
+    pub playbook: Vec<Pattern>,
     /// May an artifact be an inline script? [default: allow, but refuse with --program]
     #[arg(long)]
     pub scripts: Option<Scripts>,
@@ -139,6 +142,9 @@ pub struct Given {
     /// Processes of a container, likewise [default: 1024]
     #[arg(long, value_name = "N")]
     pub docker_pids: Option<NonZeroU32>,
+    /// The program `ansible-playbook` of the engine `ansible` [default: the one in the PATH]
+    #[arg(long, value_name = "FILE")]
+    pub ansible: Option<PathBuf>,
     /// File of the hosts that nodes may name as targets (TOML) [default: none]
     #[arg(long, value_name = "FILE")]
     pub hosts: Option<PathBuf>,
@@ -178,6 +184,7 @@ impl Given {
             recover: self.recover.or(other.recover),
             engine: either(self.engine, other.engine),
             program: either(self.program, other.program),
+            playbook: either(self.playbook, other.playbook),
             scripts: self.scripts.or(other.scripts),
             sandbox: self.sandbox.or(other.sandbox),
             run_as: self.run_as.or(other.run_as),
@@ -201,6 +208,7 @@ impl Given {
             docker_memory: self.docker_memory.or(other.docker_memory),
             docker_cpus: self.docker_cpus.or(other.docker_cpus),
             docker_pids: self.docker_pids.or(other.docker_pids),
+            ansible: self.ansible.or(other.ansible),
             hosts: self.hosts.or(other.hosts),
             secrets: self.secrets.or(other.secrets),
             secret_command: self.secret_command.or(other.secret_command),
@@ -267,6 +275,7 @@ impl Given {
             confine,
             engines: self.engine,
             programs: self.program,
+            playbooks: self.playbook,
             http,
             docker,
             listen: self.listen.unwrap_or(defaults.listen),
@@ -280,6 +289,7 @@ impl Given {
             recover: self.recover.unwrap_or(defaults.recover),
             scripts: self.scripts.unwrap_or(scripts),
             strays: self.strays.unwrap_or(defaults.strays),
+            ansible: self.ansible,
             hosts: self.hosts,
             secrets,
             excerpt: self.excerpt.unwrap_or(defaults.excerpt),

@@ -60,6 +60,8 @@ pub struct Config {
     pub engines: Vec<String>,
     /// Programs that may be run; none listed means all.
     pub programs: Vec<Pattern>,
+    /// Playbooks that may be run, by their paths; none listed means all.
+    pub playbooks: Vec<Pattern>,
     /// How tightly programs are held.
     pub confine: confine::Policy,
     /// What becomes of processes that hid from their attempt.
@@ -72,6 +74,8 @@ pub struct Config {
     pub artifact_room: u64,
     /// What containers may have.
     pub docker: DockerPolicy,
+    /// The program `ansible-playbook`; `None`: the one in the PATH, if there is one.
+    pub ansible: Option<PathBuf>,
     /// The file of the hosts that nodes may name as targets; `None`: there are none.
     pub hosts: Option<PathBuf>,
     /// Where secrets are.
@@ -158,12 +162,14 @@ impl Config {
             scripts: Scripts::default(),
             engines: Vec::new(),
             programs: Vec::new(),
+            playbooks: Vec::new(),
             confine: confine::Policy::default(),
             strays: Strays::default(),
             excerpt: 64 * 1024,
             http: HttpPolicy::default(),
             artifact_room: 1 << 30,
             docker: DockerPolicy::default(),
+            ansible: None,
             hosts: None,
             secrets: SecretSource::None,
             held: 10_000,

@@ -4,6 +4,7 @@
 //! everything.
 
 use std::fmt;
+use std::path::{Component, Path};
 use std::str::FromStr;
 
 use gorch_schema::workflow::CodeGlob;
@@ -58,6 +59,18 @@ pub(super) fn check(what: &'static str, flag: &'static str, list: &[Pattern], fo
     }
     let allowed = list.iter().map(Pattern::to_string).collect::<Vec<_>>().join(", ");
     Err(NotAllowed { what, flag, found: found.to_owned(), allowed })
+}
+
+/// The same for a file, by its path. A way around is no other name: `/usr/bin/../../tmp/x` is `/tmp/x`.
+pub(super) fn check_path(
+    what: &'static str,
+    flag: &'static str,
+    list: &[Pattern],
+    path: &Path,
+) -> Result<(), NotAllowed> {
+    let is_straight = path.components().all(|part| part != Component::ParentDir);
+    let real = if is_straight { Ok(path.to_owned()) } else { path.canonicalize() };
+    check(what, flag, list, &real.unwrap_or_else(|_| path.to_owned()).to_string_lossy())
 }
 
 #[cfg(test)]

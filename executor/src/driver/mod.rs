@@ -5,6 +5,7 @@
 //! means (asked for, timeout, drain): that is the supervisor's.
 
 mod allowed;
+mod ansible;
 mod answer;
 mod docker;
 mod environment;
@@ -24,7 +25,7 @@ use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use gorch_schema::outcome::{Confinement, Left};
 use gorch_schema::work::Work;
-use gorch_schema::{AttemptId, Failure, Timestamp};
+use gorch_schema::{AttemptId, Failure, Item, Timestamp};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -77,7 +78,7 @@ pub(crate) struct Entry {
 }
 
 /// All drivers.
-pub(crate) static DRIVERS: &[Entry] = &[docker::ENTRY, http::ENTRY, shell::ENTRY];
+pub(crate) static DRIVERS: &[Entry] = &[ansible::ENTRY, docker::ENTRY, http::ENTRY, shell::ENTRY];
 
 /// What drivers know of their executor.
 #[derive(Clone)]
@@ -90,6 +91,8 @@ pub(crate) struct Settings {
     pub scripts: Scripts,
     /// Programs that may be run; none listed means all.
     pub programs: Vec<Pattern>,
+    /// Playbooks that may be run, by their paths; none listed means all.
+    pub playbooks: Vec<Pattern>,
     /// How tightly programs are held.
     pub confiner: Arc<Confiner>,
     /// What becomes of processes that hid.
@@ -100,6 +103,8 @@ pub(crate) struct Settings {
     pub artifacts: Arc<Artifacts>,
     /// What containers may have.
     pub docker: DockerPolicy,
+    /// The program `ansible-playbook`, where it is not the one in the PATH.
+    pub ansible: Option<PathBuf>,
     /// The hosts that nodes may name as targets.
     pub hosts: Arc<Hosts>,
     /// Where secrets come from.
@@ -127,6 +132,8 @@ pub(crate) trait Start: Send + Sync {
     fn starting(&self, place: &Place) -> Result<Timestamp, ledger::Error>;
     /// It runs: as this process of ours, if it is one.
     fn started(&self, since: Timestamp, process: Option<Process>);
+    /// It works on these, and that changed.
+    fn progress(&self, changed: Vec<Item>);
     /// Nothing of it runs any more, as far as is known: the slot is free, while the rest is tidied up.
     fn over(&self);
 }
@@ -145,6 +152,8 @@ pub(crate) struct Finish {
     pub artifacts: BTreeMap<String, Vec<Left>>,
     /// How tightly it was held.
     pub confinement: Option<Box<Confinement>>,
+    /// What it worked on, and how each of that ended.
+    pub items: Vec<Item>,
 }
 
 /// Who ended it.
@@ -156,11 +165,18 @@ pub(crate) enum Ending {
     Stopped,
 }
 
+/// What is said of an item is cut where it is long: a value may stand there in part.
+pub(crate) fn hide_item(item: &mut Item, redactor: &Redactor) {
+    item.name = redactor.text(&item.name);
+    item.what = redactor.cut_text(&item.what);
+    item.message = item.message.take().map(|message| redactor.cut_text(&message));
+}
+
 impl Finish {
     /// Without what must not be shown.
     pub(crate) fn hide(&mut self, redactor: &Redactor) {
         if let Err(failure) = &mut self.verdict {
-            failure.message = redactor.text(&failure.message);
+            failure.message = redactor.cut_text(&failure.message);
         }
         redactor.fields(&mut self.output);
         for text in self.dropped.iter_mut().chain(&mut self.unconfirmed) {
@@ -169,6 +185,7 @@ impl Finish {
         for file in self.artifacts.values_mut().flatten() {
             file.path = redactor.text(&file.path);
         }
+        self.items.iter_mut().for_each(|item| hide_item(item, redactor));
     }
 
     /// Over without output.
@@ -181,6 +198,7 @@ impl Finish {
             unconfirmed: Vec::new(),
             artifacts: BTreeMap::new(),
             confinement: None,
+            items: Vec::new(),
         }
     }
 }

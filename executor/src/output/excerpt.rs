@@ -38,8 +38,24 @@ pub(crate) fn last_line(place: &Place) -> Option<String> {
     let bytes = read(&file, length.saturating_sub(LAST), LAST).ok()?;
     let text = text(&bytes[whole_start(&bytes)..]);
     let line = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-    let cut: String = line.chars().take(LONGEST).collect();
-    Some(if cut.len() < line.len() { format!("{cut}...") } else { cut })
+    Some(cut(line, LONGEST))
+}
+
+/// The paragraph of standard error that begins with the last wanted line, as one line, cut.
+pub(crate) fn last_lines(place: &Place, is_wanted: impl Fn(&str) -> bool) -> Option<String> {
+    let file = super::open(&place.stderr()).ok()?;
+    let length = file.metadata().ok()?.len();
+    let bytes = read(&file, length.saturating_sub(LAST), LAST).ok()?;
+    let text = text(&bytes[whole_start(&bytes)..]);
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let from = lines.iter().rposition(|line| is_wanted(line))?;
+    let paragraph: Vec<&str> = lines[from..].iter().take_while(|line| !line.is_empty()).copied().collect();
+    Some(cut(&paragraph.join(" "), 2 * LONGEST))
+}
+
+fn cut(line: &str, longest: usize) -> String {
+    let cut: String = line.chars().take(longest).collect();
+    if cut.len() < line.len() { format!("{cut}...") } else { cut }
 }
 
 fn read(file: &File, from: u64, most: u64) -> io::Result<Vec<u8>> {

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::ledger::Place;
 
-pub(crate) use excerpt::last_line;
+pub(crate) use excerpt::{last_line, last_lines};
 pub(crate) use follow::{Stream, follow};
 pub(crate) use given::BadOutput;
 

@@ -19,6 +19,8 @@ const MASK: &str = "[secret]";
 const BLIND: &str = "[left out: the secrets of this attempt cannot be read now]";
 /// A line of a value that is shorter is no secret by itself.
 const SHORTEST_LINE: usize = 8;
+/// The beginning of a value at the end of a text that was cut, if it is longer than by chance.
+const SHORTEST_PIECE: usize = 4;
 
 /// What must not be shown.
 pub(crate) struct Redactor {
@@ -47,6 +49,19 @@ impl Redactor {
             None if text.is_empty() => String::new(),
             None => BLIND.to_owned(),
         }
+    }
+
+    /// A text that was cut somewhere: what stands at its end may be the beginning of a value.
+    pub(crate) fn cut_text(&self, text: &str) -> String {
+        let mut shown = self.text(text);
+        if let Some((all, _)) = &self.hidden {
+            let end = shown.trim_end_matches(|c: char| matches!(c, '.' | '`' | '\u{2026}')).len();
+            let begun = Redactor::begun(all, &shown.as_bytes()[..end]);
+            if end - begun >= SHORTEST_PIECE && shown.is_char_boundary(begun) {
+                shown.replace_range(begun..end, MASK);
+            }
+        }
+        shown
     }
 
     /// All texts in a value, names of fields included.
@@ -269,6 +284,13 @@ mod tests {
         let mut value = json!({"first line here": ["x", {"y": "first line here\nsecond line here\n"}], "n": 1});
         redactor.value(&mut value);
         assert_eq!(value, json!({"[secret]": ["x", {"y": "[secret]"}], "n": 1}));
+    }
+
+    #[test]
+    fn a_value_that_was_cut_at_the_end_of_a_text_is_hidden() {
+        let redactor = redactor(&["hunter2-long"]);
+        assert_eq!(redactor.cut_text("it said hunter2-l..."), "it said [secret]...");
+        assert_eq!(redactor.cut_text("hunter2-long and hun"), "[secret] and hun");
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! Owns where it stands and the way to stop it. Promises that it moves forward only: admitting, waiting, running,
 //! ended. Holds large reports on disk, not here.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use gorch_schema::work::{Report, Work};
-use gorch_schema::{AttemptId, Timestamp};
+use gorch_schema::{AttemptId, Item, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -27,11 +28,40 @@ pub(super) struct Held {
     pub(super) stop: CancellationToken,
     why: OnceLock<Halt>,
     /// Who wants to hear of its end.
-    followers: Mutex<Vec<Follower>>,
+    audience: Mutex<Audience>,
     /// Where it runs or ran, once it has started.
     place: OnceLock<Arc<Place>>,
     /// Does it take one of the slots?
     has_slot: AtomicBool,
+}
+
+/// Who follows an attempt, and what it works on.
+#[derive(Default)]
+struct Audience {
+    followers: Vec<Listener>,
+    /// By name, each with the number of its last change.
+    items: BTreeMap<String, (u64, Item)>,
+    /// How many changes there were.
+    changes: u64,
+}
+
+/// One who follows.
+struct Listener {
+    to: Follower,
+    /// The changes that it has heard of.
+    heard: u64,
+    /// It was told that there are more, and has not looked yet: however slow it is, that is all that waits for it.
+    told: bool,
+}
+
+impl Listener {
+    /// Tells that something changed, once until it has looked.
+    fn nudge(&mut self, id: AttemptId) {
+        if !std::mem::replace(&mut self.told, true) {
+            // A session that is over hears nothing more.
+            let _ = self.to.send(Tiding::Progress(id));
+        }
+    }
 }
 
 /// Where it is told what became of an attempt.
@@ -42,8 +72,20 @@ pub(super) type Follower = mpsc::UnboundedSender<Tiding>;
 pub(super) enum Tiding {
     /// It has ended; the report can be read.
     Ended(AttemptId),
+    /// What it works on changed.
+    Progress(AttemptId),
     /// It waited for a slot, and this executor goes away: it does not start here.
     GivenBack(AttemptId),
+}
+
+impl Tiding {
+    /// Does it say that something is over?
+    pub(super) fn is_end(&self) -> bool {
+        match self {
+            Tiding::Ended(_) | Tiding::GivenBack(_) => true,
+            Tiding::Progress(_) => false,
+        }
+    }
 }
 
 /// Where an attempt stands.
@@ -79,9 +121,9 @@ pub(super) enum Halt {
 impl Held {
     pub(super) fn new(id: AttemptId, work: Option<Arc<Work>>, progress: Progress) -> Arc<Self> {
         let (progress, _) = watch::channel(progress);
-        let (stop, why, followers) = (CancellationToken::new(), OnceLock::new(), Mutex::default());
+        let (stop, why, audience) = (CancellationToken::new(), OnceLock::new(), Mutex::default());
         let (place, has_slot) = (OnceLock::new(), AtomicBool::new(false));
-        Arc::new(Held { id, work, progress, stop, why, followers, place, has_slot })
+        Arc::new(Held { id, work, progress, stop, why, audience, place, has_slot })
     }
 
     pub(super) fn place(&self) -> Option<&Arc<Place>> {
@@ -105,14 +147,41 @@ impl Held {
 
     /// Has its end told, at once if it has ended.
     pub(super) fn follow(&self, follower: &Follower) {
-        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut audience = self.audience();
         if self.progress.borrow().is_ended() {
             // A session that is over hears nothing more.
             let _ = follower.send(Tiding::Ended(self.id));
         } else {
-            followers.retain(|other| !other.is_closed() && !other.same_channel(follower));
-            followers.push(follower.clone());
+            audience.followers.retain(|other| !other.to.is_closed() && !other.to.same_channel(follower));
+            let mut listener = Listener { to: follower.clone(), heard: 0, told: false };
+            if audience.changes > 0 {
+                listener.nudge(self.id);
+            }
+            audience.followers.push(listener);
         }
+    }
+
+    /// It works on these, and that changed: tells whoever follows.
+    pub(super) fn work_on(&self, changed: Vec<Item>) {
+        let mut audience = self.audience();
+        for item in changed {
+            audience.changes += 1;
+            let changes = audience.changes;
+            audience.items.insert(item.name.clone(), (changes, item));
+        }
+        audience.followers.iter_mut().for_each(|listener| listener.nudge(self.id));
+    }
+
+    /// What it works on, as far as that changed since this follower looked last.
+    pub(super) fn news_of_items(&self, follower: &Follower) -> Vec<Item> {
+        let audience = &mut *self.audience();
+        let Some(listener) = audience.followers.iter_mut().find(|other| other.to.same_channel(follower)) else {
+            return Vec::new();
+        };
+        let heard = std::mem::replace(&mut listener.heard, audience.changes);
+        listener.told = false;
+        let changed = audience.items.values().filter(|(change, _)| *change > heard);
+        changed.map(|(_, item)| item.clone()).collect()
     }
 
     /// It has ended: shows that, and tells whoever follows.
@@ -128,10 +197,16 @@ impl Held {
     }
 
     fn tell(&self, tiding: Tiding) {
-        let followers = std::mem::take(&mut *self.followers.lock().unwrap_or_else(PoisonError::into_inner));
-        for follower in followers {
-            let _ = follower.send(tiding);
+        // What it worked on is in the report, or nowhere.
+        let Audience { followers, .. } = std::mem::take(&mut *self.audience());
+        for listener in followers {
+            let _ = listener.to.send(tiding);
         }
+    }
+
+    fn audience(&self) -> MutexGuard<'_, Audience> {
+        // Nothing in it is left half done by a panic.
+        self.audience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops it; the first reason counts.

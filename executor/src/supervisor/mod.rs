@@ -95,9 +95,10 @@ impl Supervisor {
         &self.engines
     }
 
-    /// The hosts that it knows.
+    /// The hosts that it knows, and their groups.
     pub(crate) fn targets(&self) -> Vec<String> {
-        self.settings.hosts.names().map(str::to_owned).collect()
+        let hosts = &self.settings.hosts;
+        hosts.names().chain(hosts.groups()).map(str::to_owned).collect()
     }
 
     /// Takes an attempt on, once: the same id with the same work gives its state, whatever that is by now.

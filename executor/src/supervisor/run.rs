@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use gorch_schema::outcome::AttemptResult;
 use gorch_schema::work::{Report, Work};
-use gorch_schema::{Failure, Outcome, Timestamp, failure_code};
+use gorch_schema::{Failure, Item, Outcome, Timestamp, failure_code};
 use serde_json::Value;
 use slog::{debug, error, info, warn};
 use tokio::task::spawn_blocking;
@@ -19,11 +19,11 @@ use super::held::{Ended, Halt, Held, Progress};
 use super::recover::timed_out;
 use crate::chain::Chain;
 use crate::clock::now;
-use crate::driver::{Driver, Ending, Finish, Job, Start};
+use crate::driver::{Driver, Ending, Finish, Job, Start, hide_item};
 use crate::ledger::{self, Place};
 use crate::output;
 use crate::process::{Process, Tree};
-use crate::secrets::Secrets;
+use crate::secrets::{Redactor, Secrets};
 
 impl Supervisor {
     /// Gives free slots to whoever waits longest.
@@ -133,7 +133,8 @@ impl Supervisor {
     }
 
     pub(super) fn job(self: &Arc<Self>, held: &Arc<Held>, work: &Arc<Work>, secrets: Secrets) -> Job {
-        let start = Box::new(Beginning { supervisor: Arc::clone(self), held: Arc::clone(held) });
+        let redactor = secrets.redactor().cloned();
+        let start = Box::new(Beginning { supervisor: Arc::clone(self), held: Arc::clone(held), redactor });
         Job { work: secrets.fill(work), secrets, stop: held.stop.clone(), start }
     }
 
@@ -169,6 +170,8 @@ impl Supervisor {
 struct Beginning {
     supervisor: Arc<Supervisor>,
     held: Arc<Held>,
+    /// What hides the attempt's secrets.
+    redactor: Option<Arc<Redactor>>,
 }
 
 impl Start for Beginning {
@@ -184,6 +187,13 @@ impl Start for Beginning {
         let since = now();
         self.supervisor.ledger.starting(self.held.id, since, place)?;
         Ok(since)
+    }
+
+    fn progress(&self, mut changed: Vec<Item>) {
+        if let Some(redactor) = &self.redactor {
+            changed.iter_mut().for_each(|item| hide_item(item, redactor));
+        }
+        self.held.work_on(changed);
     }
 
     fn over(&self) {
@@ -216,7 +226,7 @@ pub(super) fn result(held: &Held, finish: &Finish) -> AttemptResult {
         },
     };
     let output = if finish.output.is_empty() { Value::Null } else { Value::Object(finish.output.clone()) };
-    let (dropped, artifacts) = (finish.dropped.clone(), finish.artifacts.clone());
+    let (dropped, artifacts, items) = (finish.dropped.clone(), finish.artifacts.clone(), finish.items.clone());
     let confinement = finish.confinement.clone();
-    AttemptResult { output, dropped, artifacts, confinement, ..AttemptResult::of(outcome) }
+    AttemptResult { output, dropped, artifacts, items, confinement, ..AttemptResult::of(outcome) }
 }

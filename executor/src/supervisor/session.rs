@@ -93,7 +93,8 @@ impl Heard {
                 until = Instant::now() + MOMENT;
             }
             let urgent = |news: &News| matches!(news, News::Refused { .. });
-            let is_urgent = news.iter().any(urgent) || (!ended.is_empty() && !self.supervisor.has_plenty());
+            let is_urgent =
+                news.iter().any(urgent) || (ended.iter().any(Tiding::is_end) && !self.supervisor.has_plenty());
             if is_urgent || news.len() + ended.len() >= MOST {
                 break;
             }
@@ -101,6 +102,13 @@ impl Heard {
         for tiding in ended {
             let attempt = match tiding {
                 Tiding::Ended(attempt) => attempt,
+                Tiding::Progress(attempt) => {
+                    let items = self.supervisor.find(attempt).map(|held| held.news_of_items(&self.again));
+                    if let Ok(items @ [_, ..]) = items.as_deref() {
+                        news.push(News::Progress { attempt, items: items.to_vec() });
+                    }
+                    continue;
+                }
                 Tiding::GivenBack(attempt) => {
                     let problem = (self.say)(&Refusal::GoingAway);
                     news.push(News::Refused { attempt, order: OrderKind::Run, problem });

@@ -55,7 +55,8 @@ async fn reserved() -> (std::net::SocketAddr, TcpListener) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_registers_and_beats() {
     let (address, listener) = reserved().await;
-    let flags = ["--slots", "3", "--label", "zone=a", "--label", "disk=fast", "--docker-host", "unix:///no/socket"];
+    let nothing = ["--docker-host", "unix:///no/socket", "--ansible", "/no/program"];
+    let flags = [&["--slots", "3", "--label", "zone=a", "--label", "disk=fast"], &nothing[..]].concat();
     let mut house = House::empty(&flags);
     house.orchestrator = format!("https://{address}/");
     let registry = Registry::start(&house, listener).await;

@@ -68,7 +68,7 @@ async fn what_cannot_be_started_says_why() {
 
 #[tokio::test]
 async fn what_may_not_run_is_refused() {
-    let house = House::new(&["--scripts", "refuse", "--docker-host", "unix:///no/socket"]);
+    let house = House::new(&["--scripts", "refuse", "--docker-host", "unix:///no/socket", "--ansible", "/no/program"]);
     let mut strange = house.program(0, "true", &[]);
     strange.engine = "cobol".to_owned();
     let mut bad_name = house.program(1, "true", &[]);

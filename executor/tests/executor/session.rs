@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::house::{House, holds};
 
-struct Session {
+pub(crate) struct Session {
     orders: mpsc::UnboundedSender<Bytes>,
     answer: BoxStream<'static, reqwest::Result<Bytes>>,
     lines: Lines,
@@ -21,7 +21,7 @@ struct Session {
 }
 
 impl Session {
-    async fn open(house: &House) -> Self {
+    pub(crate) async fn open(house: &House) -> Self {
         loop {
             // A connection of an earlier session, which is just being closed, may be met once.
             if let Ok(session) = Session::try_open(house).await {
@@ -50,12 +50,12 @@ impl Session {
     }
 
     /// All in one piece.
-    fn give(&self, orders: &[Order]) {
+    pub(crate) fn give(&self, orders: &[Order]) {
         self.say(orders.iter().map(|order| serde_json::to_string(order).unwrap() + "\n").collect());
     }
 
     /// The next news; `None` when the session is over.
-    async fn next(&mut self) -> Option<News> {
+    pub(crate) async fn next(&mut self) -> Option<News> {
         while self.news.is_empty() {
             let piece = self.answer.next().await?.ok()?;
             let news = &mut self.news;
@@ -64,11 +64,11 @@ impl Session {
         self.news.pop_front()
     }
 
-    async fn ended(&mut self) -> (AttemptId, Outcome) {
+    pub(crate) async fn ended(&mut self) -> (AttemptId, Outcome) {
         loop {
             match self.next().await.expect("the session goes on") {
                 News::Ended { attempt, report } => return (attempt, report.result.outcome),
-                News::Admitted(_) | News::Forgotten(_) => {}
+                News::Admitted(_) | News::Progress { .. } | News::Forgotten(_) => {}
                 refused @ News::Refused { .. } => panic!("{refused:?}"),
             }
         }
@@ -94,7 +94,7 @@ async fn orders_that_come_together_are_all_answered() {
                 assert!(admitted.contains(&attempt), "the end is not told before the beginning");
                 ended.push(attempt);
             }
-            other @ (News::Forgotten(_) | News::Refused { .. }) => panic!("{other:?}"),
+            other @ (News::Progress { .. } | News::Forgotten(_) | News::Refused { .. }) => panic!("{other:?}"),
         }
     }
     session.give(&ended.iter().map(|id| Order::Acknowledge(fenced(*id, 1))).collect::<Vec<_>>());
@@ -163,7 +163,9 @@ async fn each_refusal_names_its_order() {
     for _ in 0..4 {
         match session.next().await.unwrap() {
             News::Refused { attempt, order, problem } => refused.push((attempt.key.step.node.0, order, problem.code)),
-            other @ (News::Admitted(_) | News::Ended { .. } | News::Forgotten(_)) => panic!("{other:?}"),
+            other @ (News::Admitted(_) | News::Progress { .. } | News::Ended { .. } | News::Forgotten(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
     refused.sort_by_key(|(node, ..)| *node);

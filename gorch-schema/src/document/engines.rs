@@ -15,11 +15,11 @@ use crate::workflow::Engine;
 /// Engines that gorch runs itself.
 const OWN: &[&str] = &["fail", "nil", "sleep"];
 /// Drivers that our executor has.
-const DRIVERS: &[&str] = &["docker", "http", "shell"];
+const DRIVERS: &[&str] = &["ansible", "docker", "http", "shell"];
 /// Engines that come later; unknown today unless an executor of somebody else registered one of the name.
-const LATER: &[&str] = &["ansible", "approval", "gorch", "signal", "ssh", "toscassh"];
+const LATER: &[&str] = &["approval", "gorch", "signal", "ssh", "toscassh"];
 /// Engines that take an artifact by its content.
-const BY_CONTENT: &[&str] = &["shell"];
+const BY_CONTENT: &[&str] = &["ansible", "shell"];
 
 /// The drivers that documents may name.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -131,6 +131,9 @@ static NODE: &[Field<Draft>] = &[
     Field { name: "network", rule: Rule::Read(|check, at, value, draft| draft.settings.network(check, at, value)) },
     Field { name: "writable", rule: Rule::Read(|check, at, value, draft| draft.settings.writable(check, at, value)) },
     Field { name: "serve", rule: Rule::Read(|check, at, value, draft| draft.settings.serve(check, at, value)) },
+    Field { name: "inventory", rule: Rule::Read(|check, at, value, draft| draft.settings.inventory(check, at, value)) },
+    Field { name: "limit", rule: Rule::Read(|check, at, value, draft| draft.settings.limit(check, at, value)) },
+    Field { name: "check", rule: Rule::Read(|check, at, value, draft| draft.settings.check(check, at, value)) },
     Field { name: "state", rule: Rule::Ignored },
     Field { name: "graph_id", rule: Rule::Ignored },
     Field { name: "each", rule: Rule::Later },
@@ -139,7 +142,6 @@ static NODE: &[Field<Draft>] = &[
     Field { name: "cache", rule: Rule::Later },
     Field { name: "undo", rule: Rule::Later },
     Field { name: "heartbeat", rule: Rule::Later },
-    Field { name: "check", rule: Rule::Later },
     Field { name: "detached", rule: Rule::Later },
 ];
 
@@ -167,6 +169,7 @@ pub(super) fn read(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> (Gi
     draft.node.on_lost = draft.on_lost.unwrap_or(default);
     check_args(check, at, &draft.node);
     settings::check_secrets(check, at, &draft.node);
+    settings::check_limit(check, at, &draft.node);
     if let Some(method) = draft.node.settings.as_ref().and_then(|settings| settings.method.as_deref())
         && matches!(method, "GET" | "HEAD")
         && !draft.node.input.is_null()

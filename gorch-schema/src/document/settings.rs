@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use super::check::Check;
 use super::complaints::Path;
+use super::engines::Engines;
 use super::fields::{self, Field, Rule};
 use super::json::{Json, Quoted};
 use crate::secret::Secret;
-use crate::settings::{Bytes, Limits, Settings, Statuses};
+use crate::settings::{Bytes, Limits, Settings, Statuses, is_limit};
 use crate::workflow::{Engine, Node};
 
 /// Settings while they are being read, and the names of those that were given.
@@ -31,6 +32,9 @@ static KNOWN: &[(&str, &[&str])] = &[
     ("network", &["docker"]),
     ("writable", &["docker"]),
     ("serve", &["docker"]),
+    ("inventory", &["ansible"]),
+    ("limit", &["ansible"]),
+    ("check", &["ansible"]),
 ];
 
 /// Less memory than this no container is started with.
@@ -182,6 +186,36 @@ impl Draft {
         self.settings.serve = check.whole(at, value, 1..=65_535).and_then(|port| u16::try_from(port).ok());
     }
 
+    pub(super) fn inventory(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("inventory");
+        let is_given = match &value {
+            Json::Text(text) => !text.trim().is_empty() && !text.contains('\0'),
+            Json::Object(fields) => !fields.is_empty(),
+            Json::Null | Json::Flag(_) | Json::Number(_) | Json::Array(_) => false,
+        };
+        if is_given {
+            self.settings.inventory = value.into_value();
+        } else {
+            let expected = "an inventory: its text, a path on the executor, or an object";
+            check.complaints.add("bad_value", at, value, expected);
+        }
+    }
+
+    pub(super) fn limit(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("limit");
+        self.settings.limit = check.name(at, value).filter(|limit| {
+            if !is_limit(limit) {
+                check.complaints.add("bad_value", at, Quoted(limit), "a pattern of hosts, such as `web:!web3`");
+            }
+            is_limit(limit)
+        });
+    }
+
+    pub(super) fn check(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("check");
+        self.settings.check = check.flag(at, value).unwrap_or_default();
+    }
+
     /// The settings, if there are any; complains about those of other engines.
     pub(super) fn settle(self, check: &mut Check<'_>, node: &Path<'_>, engine: &Engine) -> Option<Box<Settings>> {
         for name in self.given {
@@ -205,6 +239,37 @@ pub(super) fn check_secrets(check: &mut Check<'_>, node: &Path<'_>, read: &Node)
     for name in settings.secrets.keys().filter(|name| read.env.contains_key(*name)) {
         let expected = "a variable in `env` or in `secrets`, not in both";
         check.complaints.add("duplicate_key", &node.field("secrets").field(name), Quoted(name), expected);
+    }
+}
+
+/// A playbook never runs on whatever there is: somebody says where.
+pub(super) fn check_limit(check: &mut Check<'_>, node: &Path<'_>, read: &Node) {
+    // What was accepted once is not looked at again.
+    if read.engine.name() != "ansible" || *check.engines == Engines::Any {
+        return;
+    }
+    let settings = read.settings.as_deref();
+    let has_inventory = settings.is_some_and(|settings| !settings.inventory.is_null());
+    let limit = settings.and_then(|settings| settings.limit.as_deref());
+    match (limit, read.target.as_deref()) {
+        (Some(limit), _) if !has_inventory => {
+            let expected = "no `limit` without an `inventory`: the limit is the `target` then";
+            check.complaints.add("bad_value", &node.field("limit"), Quoted(limit), expected);
+        }
+        (Some(_), _) => {}
+        (None, Some(target)) if is_limit(target) => {}
+        (None, found) => {
+            let (field, expected) = match has_inventory {
+                true => ("limit", "a `limit`, or a `target`: a playbook runs on hosts that are named"),
+                false => {
+                    ("target", "a host or a group of an executor's hosts file: a playbook runs on hosts that are named")
+                }
+            };
+            match found {
+                Some(target) => check.complaints.add("bad_value", &node.field("target"), Quoted(target), expected),
+                None => check.complaints.add("missing_field", &node.field(field), "nothing", expected),
+            }
+        }
     }
 }
 

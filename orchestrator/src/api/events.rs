@@ -1,18 +1,19 @@
 //! Events as they become durable: of one run, and of all.
 //!
 //! Owns the two event streams (server-sent events). Promises: gap-free and in order (follow first, then read until
-//! nothing is left, then wait); a reader that comes back with the id of what it saw last misses nothing and sees nothing
+//! nothing is left, then wait); what attempts work on goes between, as lines without a number; a reader that comes back with the id of what it saw last misses nothing and sees nothing
 //! twice; a run's stream ends after its `run_ended`. Never shows what is not durable.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gorch_schema::view::EventView;
+use gorch_schema::view::{EventView, ProgressView};
 use gorch_schema::{Event, Problem, RunId};
 use http::HeaderMap;
 use slog::warn;
 use tokio::sync::watch;
+use tokio::sync::watch::error::RecvError;
 
 use super::problem::{Answer, Trouble};
 use super::query::wrong;
@@ -29,7 +30,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Follow the events of a run
 ///
 /// Server-sent events: `id` is the event's number in the run (from 1, gap-free), `event` its name, `data` an object
-/// `{"run", "seq", "at", "event"}`. Resume with `Last-Event-ID` or `after`. Ends after `run_ended`.
+/// `{"run", "seq", "at", "event"}`. Between them stand lines without an id: `progress`, whose data is what an attempt
+/// works on and how that changed, `{"run", "node", "name", "attempt", "items"}`; they are not replayed. Resume with `Last-Event-ID` or `after`. Ends after `run_ended`.
 #[utoipa::path(
     get, path = "/v1/tasks/{id}/events", operation_id = "follow_run", tag = "events",
     params(
@@ -50,23 +52,44 @@ pub(super) async fn of_run(call: Call) -> Answer {
     let after = resume(&call)?.unwrap_or(0);
     let journal = call.house.handle.journal();
     let news = journal.follow(run);
+    let items = call.house.handle.follow_items(run);
     let head = journal.head(run).await?;
     let (to, response) = reply::streamed(reply::SSE);
     let over = head.ended.is_some() && after >= head.last;
     if !over {
-        tokio::spawn(follow_run(call.house.clone(), run, after, news, to));
+        tokio::spawn(follow_run(call.house.clone(), run, after, (news, items), to));
     }
     Ok(response)
 }
 
-async fn follow_run(house: Arc<House>, run: RunId, mut after: u64, mut news: watch::Receiver<u64>, to: Chunks) {
+async fn follow_run(
+    house: Arc<House>,
+    run: RunId,
+    mut after: u64,
+    (mut news, mut items): (watch::Receiver<u64>, watch::Receiver<u64>),
+    to: Chunks,
+) {
+    let mut shown = 0;
     loop {
         let rows = match house.handle.journal().read(run, after, ROWS).await {
             Ok(rows) => rows,
             Err(error) => return cut(&house, &to, &error).await,
         };
         let Some(last) = rows.last() else {
-            match wait(&house, &mut news, &to).await {
+            // All events that there are have been sent: what is worked on belongs to attempts that were seen to begin.
+            let seen = *items.borrow_and_update();
+            if seen > shown && send_items(&house, run, shown, &to).await.is_err() {
+                return;
+            }
+            shown = seen;
+            let more = async {
+                tokio::select! {
+                    changed = news.changed() => changed,
+                    // Its sender lives as long as it is followed; if not, nothing more comes of it.
+                    Ok(()) = items.changed() => Ok(()),
+                }
+            };
+            match wait(&house, more, &to).await {
                 Waited::More => continue,
                 Waited::NoMore => return,
             }
@@ -87,6 +110,23 @@ async fn follow_run(house: Arc<House>, run: RunId, mut after: u64, mut news: wat
             }
         }
     }
+}
+
+/// Sends what attempts work on, as far as it changed; an error says that nobody reads any more.
+async fn send_items(house: &House, run: RunId, shown: u64, to: &Chunks) -> Result<(), ()> {
+    let changed = house.handle.items_since(run, shown);
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let Ok(plan) = house.handle.ask(run, |run| run.plan().clone()).await else { return Ok(()) };
+    for (key, items) in changed {
+        let node = key.step.node;
+        let name = plan.workflow.node(node).name.clone();
+        let view = ProgressView { run, node, name, attempt: key.of(run), items };
+        let data = serde_json::to_string(&view).expect("the schema's types have text keys only, so JSON can say them");
+        to.send(Ok(format!("event: progress\ndata: {data}\n\n").into())).await.map_err(|_| ())?;
+    }
+    Ok(())
 }
 
 /// Follow the events of all runs
@@ -147,7 +187,7 @@ async fn follow_all(
             }
         }
         if feed.next == after {
-            match wait(&house, &mut news, &to).await {
+            match wait(&house, news.changed(), &to).await {
                 Waited::More => {}
                 Waited::NoMore => return,
             }
@@ -164,10 +204,11 @@ enum Waited {
 }
 
 /// Waits for news; says every now and then that the stream lives.
-async fn wait<T>(house: &House, news: &mut watch::Receiver<T>, to: &Chunks) -> Waited {
+async fn wait(house: &House, news: impl Future<Output = Result<(), RecvError>>, to: &Chunks) -> Waited {
+    let mut news = std::pin::pin!(news);
     loop {
         tokio::select! {
-            changed = news.changed() => return if changed.is_ok() { Waited::More } else { Waited::NoMore },
+            changed = &mut news => return if changed.is_ok() { Waited::More } else { Waited::NoMore },
             () = tokio::time::sleep(KEEP_ALIVE) => {
                 if to.send(Ok(":\n\n".into())).await.is_err() {
                     return Waited::NoMore;

@@ -44,6 +44,9 @@ pub(super) async fn show(call: Call) -> Answer {
     });
     let (node_view, mut visits) = asked.await?;
     let mut attempts = attempts(call.house.handle.journal(), run, node).await?;
+    for attempt in attempts.values_mut().flatten().filter(|attempt| attempt.stop_date.is_none()) {
+        attempt.items = call.house.handle.items(run, attempt.id.key);
+    }
     for step in &mut visits {
         step.attempts = attempts.remove(&step.visit).unwrap_or_default();
     }
@@ -161,6 +164,7 @@ async fn attempts(
                             stop_date: None,
                             outcome: None,
                             output: Value::Null,
+                            items: Vec::new(),
                             retry_at: None,
                             late: false,
                         });
@@ -173,6 +177,7 @@ async fn attempts(
                             stop_date: Some(row.at),
                             outcome: Some(result.outcome),
                             output: result.output,
+                            items: result.items,
                             retry_at,
                             late,
                             ..of_visit[at].clone()

@@ -63,8 +63,15 @@ impl Conductor {
         self.registry.hold(&executor, id);
         let (sender, receiver) = watch::channel(wish);
         let holder = executor.clone();
-        let mut carry =
-            Carry { work: Arc::new(work), executor, links: self.links.clone(), wish: receiver, log: self.log.clone() };
+        let progress = self.progress.clone();
+        let mut carry = Carry {
+            work: Arc::new(work),
+            executor,
+            links: self.links.clone(),
+            wish: receiver,
+            show: Box::new(move |items| progress.tell(run, key, items)),
+            log: self.log.clone(),
+        };
         let handle = self.handle.clone();
         let (registered, may_act) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
@@ -168,6 +175,7 @@ impl Conductor {
                 let code = result.outcome.failure().map_or("", |failure| failure.code.as_str());
                 // The task of an attempt that was reported goes on to acknowledge; that of a lost one has no more to do.
                 let out = self.out.remove(&key.of(run));
+                self.progress.end(run, key);
                 if let Some(out) = out.filter(|_| code == failure_code::EXECUTOR_LOST) {
                     out.task.abort();
                 }

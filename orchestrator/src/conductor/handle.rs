@@ -11,10 +11,11 @@ use gorch_engine::{Offers, Plan, Run};
 use gorch_schema::document::{Engines, Submission};
 use gorch_schema::view::ExecutorView;
 use gorch_schema::work::{Registered, Registration, Report};
-use gorch_schema::{AttemptId, AttemptKey, ExecutorName, RunId, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use gorch_schema::{AttemptId, AttemptKey, ExecutorName, Item, RunId, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ended::EndedRuns;
+use super::progress::Progress;
 use super::standing::{Standing, Standings};
 use crate::dispatch::Links;
 use crate::journal::{self, IdempotencyKey, Journal};
@@ -129,8 +130,15 @@ pub struct Handle {
     journal: Arc<dyn Journal>,
     ended: EndedRuns,
     engines: SharedEngines,
-    standings: Standings,
+    seen: Seen,
     links: Links,
+}
+
+/// What may be looked at without asking the conductor.
+#[derive(Clone)]
+pub(super) struct Seen {
+    pub(super) standings: Standings,
+    pub(super) progress: Progress,
 }
 
 /// The engines that documents may name, as the conductor last set them.
@@ -142,10 +150,10 @@ impl Handle {
         journal: Arc<dyn Journal>,
         ended: EndedRuns,
         engines: SharedEngines,
-        standings: Standings,
+        seen: Seen,
         links: Links,
     ) -> Self {
-        Handle { inbox, journal, ended, engines, standings, links }
+        Handle { inbox, journal, ended, engines, seen, links }
     }
 
     /// The journal, for lists, feeds, logs and events: reading needs no conductor.
@@ -231,9 +239,25 @@ impl Handle {
     /// How a run stands; `None` for one that is neither live nor was asked after a moment ago.
     pub(crate) fn standing(&self, run: RunId) -> Option<Standing> {
         // Live first: a run that ends is kept before it leaves the table.
-        self.standings
+        self.seen
+            .standings
             .of(run)
             .or_else(|| self.ended.get(run).map(|ended| Standing { shown: super::summary(&ended), seq: ended.seq() }))
+    }
+
+    /// All that an attempt which is out works on, as its executor said last.
+    pub(crate) fn items(&self, run: RunId, attempt: AttemptKey) -> Vec<Item> {
+        self.seen.progress.of(run, attempt)
+    }
+
+    /// What the attempts of a run work on, as far as it changed after so many changes.
+    pub(crate) fn items_since(&self, run: RunId, seen: u64) -> Vec<(AttemptKey, Vec<Item>)> {
+        self.seen.progress.since(run, seen)
+    }
+
+    /// How many changes there were in what a run works on, now and from now on.
+    pub(crate) fn follow_items(&self, run: RunId) -> watch::Receiver<u64> {
+        self.seen.progress.follow(run)
     }
 
     /// Who takes work now.

@@ -10,6 +10,7 @@ mod handle;
 mod live;
 mod pace;
 mod parking;
+mod progress;
 mod reconcile;
 mod recovery;
 mod registry;
@@ -35,6 +36,7 @@ use ended::EndedRuns;
 use hand_out::Out;
 use live::{Decided, Live, Turn};
 use parking::Parked;
+use progress::Progress;
 use registry::Registry;
 use standing::Standings;
 
@@ -125,6 +127,7 @@ pub(crate) struct Conductor {
     ended: EndedRuns,
     engines: handle::SharedEngines,
     standings: Standings,
+    progress: Progress,
     timers: BTreeSet<(Timestamp, RunId)>,
     /// Runs at rest that were asked something of late, by when they may be parked.
     in_use: BTreeSet<(Timestamp, RunId)>,
@@ -152,9 +155,9 @@ impl Conductor {
     ) -> Result<(Handle, tokio::task::JoinHandle<()>), journal::Error> {
         let (sender, inbox) = mpsc::unbounded_channel();
         let (ended, engines) = (EndedRuns::default(), handle::SharedEngines::default());
-        let standings = Standings::default();
-        let handle =
-            Handle::new(sender, journal.clone(), ended.clone(), engines.clone(), standings.clone(), links.clone());
+        let (standings, progress) = (Standings::default(), Progress::default());
+        let seen = handle::Seen { standings: standings.clone(), progress: progress.clone() };
+        let handle = Handle::new(sender, journal.clone(), ended.clone(), engines.clone(), seen, links.clone());
         let registry = Registry::new(clock::steady(), settings.lease);
         let mut conductor = Conductor {
             settings,
@@ -171,6 +174,7 @@ impl Conductor {
             ended,
             engines,
             standings,
+            progress,
             timers: BTreeSet::new(),
             in_use: BTreeSet::new(),
             stirred: BTreeSet::new(),

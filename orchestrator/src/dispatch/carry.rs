@@ -11,7 +11,7 @@ use std::time::Duration;
 use gorch_engine::Began;
 use gorch_schema::session::{Fenced, News, Order, OrderKind};
 use gorch_schema::work::{Report, Work};
-use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, Problem, failure_code};
+use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, Item, Problem, failure_code};
 use slog::{Logger, debug, warn};
 use tokio::sync::{mpsc, watch};
 
@@ -47,6 +47,8 @@ pub(crate) struct Carry {
     pub(crate) executor: ExecutorName,
     pub(crate) links: Links,
     pub(crate) wish: watch::Receiver<Wish>,
+    /// Takes what it works on, as that changes.
+    pub(crate) show: Box<dyn Fn(Vec<Item>) + Send + Sync>,
     pub(crate) log: Logger,
 }
 
@@ -113,6 +115,7 @@ impl Carry {
                 Heard::Broken => return Err(Error::Broken),
                 Heard::News(News::Ended { report, .. }) => return Ok(Next::Done(Carried::Ended(report))),
                 Heard::News(News::Admitted(_)) => *admitted = true,
+                Heard::News(News::Progress { items, .. }) => (self.show)(items),
                 Heard::News(News::Forgotten(_)) => {}
                 Heard::News(News::Refused { order, problem, .. }) => {
                     return Ok(self.refused(order, &problem));
@@ -181,7 +184,7 @@ impl Carry {
                             _ => break,
                         },
                         // Said of the attempt before the order came.
-                        Some(Heard::News(News::Admitted(_) | News::Ended { .. })) => {}
+                        Some(Heard::News(News::Admitted(_) | News::Progress { .. } | News::Ended { .. })) => {}
                         Some(Heard::Broken) | None => break,
                     }
                 }

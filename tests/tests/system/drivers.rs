@@ -74,15 +74,18 @@ async fn the_example_of_the_page_of_http_retries_and_hands_the_answer_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_examples_of_the_page_of_docker_are_what_documents_may_say() {
-    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/drivers/docker.md");
-    let text = std::fs::read_to_string(page).unwrap();
-    let examples: Vec<&str> = text.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(examples.len() >= 2);
+async fn the_examples_of_the_pages_of_docker_and_ansible_are_what_documents_may_say() {
     let stand = Stand::new().await;
+    let mut examples = Vec::new();
+    for driver in ["docker", "ansible"] {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/drivers/{driver}.md"));
+        let text = std::fs::read_to_string(page).unwrap();
+        let found = text.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+        examples.extend(found.map(str::to_owned));
+    }
+    assert!(examples.len() >= 4);
     for example in examples {
-        let plan =
-            stand.client().validate(example.to_owned()).await.unwrap_or_else(|error| panic!("{error}: {example}"));
+        let plan = stand.client().validate(example.clone()).await.unwrap_or_else(|error| panic!("{error}: {example}"));
         assert_eq!((plan.nodes, plan.warnings.len()), (1, 0), "{example}");
     }
 }

@@ -9,5 +9,6 @@ mod crash;
 mod drivers;
 mod many;
 mod placing;
+mod playbooks;
 mod secrets;
 mod whole_life;

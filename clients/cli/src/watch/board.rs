@@ -3,9 +3,11 @@
 //! Owns the fold of a run's events into one row per node. Promises: rows show a node's latest visit; folding the same
 //! events gives the same board, live or afterwards. Never talks to anybody, never reads a clock.
 
+use std::collections::BTreeMap;
+
 use gorch_client::Live;
 use gorch_schema::view::{EventView, State};
-use gorch_schema::{Event, ExecutorName, Failure, NodeId, Outcome, RunId, Timestamp};
+use gorch_schema::{Event, ExecutorName, Failure, Item, NodeId, Outcome, RunId, Timestamp};
 
 use crate::watch::tree;
 
@@ -69,6 +71,8 @@ pub(crate) struct Row {
     pub(crate) retry_at: Option<Timestamp>,
     /// What its job said of its progress.
     pub(crate) progress: String,
+    /// What the latest attempt works or worked on, by name.
+    pub(crate) items: BTreeMap<String, Item>,
 }
 
 impl Board {
@@ -101,6 +105,7 @@ impl Board {
                 row.attempts = row.attempts.max(*attempt);
                 row.executor.clone_from(executor);
                 row.retry_at = None;
+                row.items.clear();
                 if *attempt == 1 {
                     row.since = Some(at);
                 }
@@ -109,6 +114,7 @@ impl Board {
                 self.visit(*node, *visit, |row| {
                     row.failure = result.outcome.failure().cloned();
                     row.progress.clear();
+                    row.items = by_name(&result.items);
                     if retry_at.is_some() {
                         row.state = State::ToRun;
                         row.retry_at = *retry_at;
@@ -148,6 +154,13 @@ impl Board {
         }
     }
 
+    /// What the node's attempt works on changed; it is no news after its end.
+    pub(crate) fn work_on(&mut self, node: NodeId, items: &[Item]) {
+        if let Some(row) = self.rows.get_mut(node.index()).filter(|row| row.state == State::Running) {
+            row.items.extend(by_name(items));
+        }
+    }
+
     /// The run's state as the API says it.
     pub(crate) fn state(&self) -> State {
         match &self.phase {
@@ -166,6 +179,10 @@ impl Board {
     }
 }
 
+fn by_name(items: &[Item]) -> BTreeMap<String, Item> {
+    items.iter().map(|item| (item.name.clone(), item.clone())).collect()
+}
+
 impl Row {
     fn new(name: String, engine: String) -> Self {
         Row {
@@ -181,6 +198,7 @@ impl Row {
             failure: None,
             retry_at: None,
             progress: String::new(),
+            items: BTreeMap::new(),
         }
     }
 }
@@ -188,6 +206,7 @@ impl Row {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use gorch_schema::progress::Status;
     use gorch_schema::view::LiveNode;
     use gorch_schema::{AttemptResult, Cause, EdgeId, StopReason};
 
@@ -269,6 +288,38 @@ pub(crate) mod tests {
             event(1_900, ended(docs, Outcome::Cancelled)),
             event(1_900, Event::RunEnded { outcome: Outcome::Cancelled }),
         ]
+    }
+
+    /// What a playbook of the node `docs` says of its hosts.
+    pub(crate) fn hosts() -> Vec<Item> {
+        let item = |name: &str, status, what: &str, message: Option<&str>| Item {
+            name: name.to_owned(),
+            status,
+            what: what.to_owned(),
+            message: message.map(str::to_owned),
+            counts: BTreeMap::new(),
+        };
+        vec![
+            item("web1", Status::Changed, "install nginx", None),
+            item("web2", Status::Running, "install nginx", None),
+            item("web3", Status::Failed, "look", Some("no disk")),
+            item("web4", Status::Ok, "look", None),
+        ]
+    }
+
+    #[test]
+    fn what_an_attempt_works_on_is_its_own_and_goes_with_it() {
+        let mut board = board();
+        let hosts = hosts();
+        board.work_on(NodeId(3), &hosts);
+        assert!(board.rows[3].items.is_empty(), "it does not run");
+        story().iter().take(10).for_each(|event| board.apply(event));
+        board.work_on(NodeId(3), &hosts[..2]);
+        board.work_on(NodeId(3), &hosts[1..]);
+        assert_eq!(board.rows[3].items.len(), 4);
+        story().iter().skip(10).for_each(|event| board.apply(event));
+        board.work_on(NodeId(3), &hosts[..1]);
+        assert_eq!(board.rows[3].items.len(), 4, "news of an attempt that has ended is none");
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! clock comes in by the door.
 
 use console::{Style, measure_text_width, truncate_str};
-use gorch_schema::Timestamp;
+use gorch_schema::progress::Status;
 use gorch_schema::view::State;
+use gorch_schema::{Item, Timestamp};
 
 use crate::text::{clean, short, took};
 use crate::watch::board::{Board, Phase, Row};
@@ -46,6 +47,8 @@ pub(crate) fn frame(board: &Board, canvas: Canvas, now: Timestamp, note: Option<
     };
     let name_width = shown.iter().map(|place| measure_text_width(&name(*place))).max().unwrap_or(0).min(LONGEST_NAME);
     let engine_width = shown.iter().map(|place| row_of(board, *place).engine.len()).max().unwrap_or(0).min(10);
+    // What nodes work on is shown where there is room left.
+    let mut free = room.saturating_sub(shown.len() + usize::from(shown.len() < board.order.len()));
     for place in &shown {
         let row = row_of(board, *place);
         let (icon, style) = look(row, now, canvas);
@@ -60,6 +63,9 @@ pub(crate) fn frame(board: &Board, canvas: Canvas, now: Timestamp, note: Option<
             remarks(row, now),
         );
         lines.push(truncate_str(line.trim_end(), canvas.width, "…").into_owned());
+        let items = items(row, &board.order[*place].branch, free);
+        free -= items.len();
+        lines.extend(items.iter().map(|line| truncate_str(line, canvas.width, "…").into_owned()));
     }
     if shown.len() < board.order.len() {
         lines.push(truncate_str(&rest(board, &shown), canvas.width, "…").into_owned());
@@ -68,6 +74,43 @@ pub(crate) fn frame(board: &Board, canvas: Canvas, now: Timestamp, note: Option<
         lines.push(truncate_str(&clean(note), canvas.width, "…").into_owned());
     }
     lines
+}
+
+/// What a node works on, below it: what failed first, then what runs; the rest is counted. Of one that went well only
+/// the counts are told, beside it.
+fn items(row: &Row, branch: &str, room: usize) -> Vec<String> {
+    let is_shown = !matches!(row.state, State::Success | State::NotRunnable);
+    let mut items: Vec<&Item> = row.items.values().filter(|_| is_shown).collect();
+    items.sort_by_key(|item| match item.status {
+        Status::Failed | Status::Unreachable => 0,
+        Status::Running | Status::Stopped => 1,
+        Status::Changed | Status::Ok | Status::Ignored | Status::Rescued | Status::Skipped => 2,
+    });
+    let fits = if items.len() <= room { items.len() } else { room.saturating_sub(1) };
+    let (shown, rest) = items.split_at(fits);
+    let width = shown.iter().map(|item| measure_text_width(&clean(&item.name))).max().unwrap_or(0).min(LONGEST_NAME);
+    let indent = " ".repeat(measure_text_width(branch) + 4);
+    let mut lines: Vec<String> = shown
+        .iter()
+        .map(|item| {
+            let name = pad(&truncate_str(&clean(&item.name), width, "…"), width);
+            let message = item.message.as_ref().map(|text| format!(": {}", clean(text))).unwrap_or_default();
+            let line = format!("{indent}{name}  {}  {}{message}", pad(item.status.word(), 11), clean(&item.what));
+            line.trim_end().to_owned()
+        })
+        .collect();
+    if !rest.is_empty() && room > 0 {
+        lines.push(format!("{indent}… and {} more: {}", rest.len(), tally(rest.iter().copied())));
+    }
+    lines
+}
+
+/// `2 changed, 1 ok`.
+fn tally<'a>(items: impl Iterator<Item = &'a Item>) -> String {
+    let mut counts: std::collections::BTreeMap<Status, usize> = std::collections::BTreeMap::new();
+    items.for_each(|item| *counts.entry(item.status).or_default() += 1);
+    let counted: Vec<String> = counts.iter().map(|(status, count)| format!("{count} {}", status.word())).collect();
+    counted.join(", ")
 }
 
 fn row_of(board: &Board, place: usize) -> &Row {
@@ -186,6 +229,9 @@ fn remarks(row: &Row, now: Timestamp) -> String {
     if !row.progress.is_empty() {
         remarks.push(clean(&row.progress).into_owned());
     }
+    if row.state == State::Success && !row.items.is_empty() {
+        remarks.push(tally(row.items.values()));
+    }
     if let Some(failure) = &row.failure {
         let message = if failure.message.is_empty() { String::new() } else { format!(": {}", failure.message) };
         remarks.push(clean(&format!("{}{message}", failure.code)).into_owned());
@@ -200,7 +246,7 @@ fn pad(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::board::tests::{board, story};
+    use crate::watch::board::tests::{board, hosts, story};
 
     fn draw(events: usize, width: usize, height: usize, millis: i64, note: Option<&str>) -> String {
         let mut board = board();
@@ -220,6 +266,37 @@ mod tests {
         ○ ├─test       shell  torun          0.2s  e1  again in 0.2s  exit_nonzero: exit code 1
         · │ └─ship it  shell  initial
         ⠙ └─docs       shell  running        0.2s  e1
+        ");
+    }
+
+    #[test]
+    fn what_a_node_works_on_stands_below_it_as_far_as_there_is_room() {
+        let draw = |height| {
+            let mut board = board();
+            story().iter().take(11).for_each(|event| board.apply(event));
+            board.work_on(gorch_schema::NodeId(3), &hosts());
+            let canvas = Canvas { width: 100, height, paint: Paint::Plain };
+            frame(&board, canvas, Timestamp::from_millis(1_700_000_001_100), None).join("\n")
+        };
+        insta::assert_snapshot!(draw(24), @"
+        demo 019aa1b2c3d4  running  1.1s  ━━━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ 1/4
+        ✔ build        shell  success        0.7s  e1
+        ○ ├─test       shell  torun          0.2s  e1  again in 0.2s  exit_nonzero: exit code 1
+        · │ └─ship it  shell  initial
+        ⠙ └─docs       shell  running        0.2s  e1
+              web3  failed       look: no disk
+              web2  running      install nginx
+              web1  changed      install nginx
+              web4  ok           look
+        ");
+        insta::assert_snapshot!(draw(9), @"
+        demo 019aa1b2c3d4  running  1.1s  ━━━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ 1/4
+        ✔ build        shell  success        0.7s  e1
+        ○ ├─test       shell  torun          0.2s  e1  again in 0.2s  exit_nonzero: exit code 1
+        · │ └─ship it  shell  initial
+        ⠙ └─docs       shell  running        0.2s  e1
+              web3  failed       look: no disk
+              … and 3 more: 1 running, 1 ok, 1 changed
         ");
     }
 

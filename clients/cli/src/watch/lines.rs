@@ -6,7 +6,8 @@
 
 use std::fmt::Write as _;
 
-use gorch_schema::view::{EventView, RunSummary, State};
+use gorch_schema::progress::Status;
+use gorch_schema::view::{EventView, ProgressView, RunSummary, State};
 use gorch_schema::{Event, Failure, NodeId, RunDeadline, StopReason, Timestamp};
 
 use crate::text::{short, took, value};
@@ -74,6 +75,18 @@ pub(crate) fn lines(board: &Board, view: &EventView) -> Vec<String> {
     texts.into_iter().map(|text| format!("{} {} {text}", view.at, short(view.run))).collect()
 }
 
+/// The lines of what an attempt works on: one for each that came to something.
+pub(crate) fn items(at: Timestamp, view: &ProgressView) -> Vec<String> {
+    let told = view.items.iter().filter(|item| item.status != Status::Running);
+    told.map(|item| {
+        let mut text = format!("node={} item={} status={}", value(&view.name), value(&item.name), item.status.word());
+        push(&mut text, "what", Some(item.what.clone()).filter(|what| !what.is_empty()));
+        push(&mut text, "message", item.message.clone());
+        format!("{at} {} {text}", short(view.run))
+    })
+    .collect()
+}
+
 /// The last line of a watch: how the run ended.
 pub(crate) fn end(board: &Board) -> Option<String> {
     let Phase::Ended { at, outcome } = &board.phase else { return None };
@@ -123,7 +136,19 @@ fn push_failure(text: &mut String, failure: Option<&Failure>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::board::tests::{board, story};
+    use crate::watch::board::tests::{board, hosts, story};
+
+    #[test]
+    fn what_came_to_something_is_one_line() {
+        let attempt: gorch_schema::AttemptId = "019aa1b2c3d47abc8def0123456789ab.3.0.0.1".parse().unwrap();
+        let (run, node) = (attempt.run, NodeId(3));
+        let view = ProgressView { run, node, name: "docs".to_owned(), attempt, items: hosts() };
+        insta::assert_snapshot!(items(Timestamp::from_millis(1_700_000_000_000), &view).join("\n"), @r#"
+        2023-11-14T22:13:20.000Z 019aa1b2c3d4 node=docs item=web1 status=changed what="install nginx"
+        2023-11-14T22:13:20.000Z 019aa1b2c3d4 node=docs item=web3 status=failed what=look message="no disk"
+        2023-11-14T22:13:20.000Z 019aa1b2c3d4 node=docs item=web4 status=ok what=look
+        "#);
+    }
 
     #[test]
     fn every_transition_is_one_line_that_can_be_searched() {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use gorch_client::{Client, Message};
+use gorch_schema::view::ProgressView;
 use gorch_schema::{NodeId, RunId};
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -127,7 +128,14 @@ impl Show {
                 if self.output == Output::Json {
                     say(&format!("{{\"note\":{},\"data\":{}}}", quoted(&kind), as_json(&data)))?;
                 }
-                if let Ok(progress) = serde_json::from_str::<Progress>(&data) {
+                if let Ok(view) = serde_json::from_str::<ProgressView>(&data) {
+                    if self.output == Output::Text && self.screen.is_none() {
+                        for line in lines::items(now(), &view) {
+                            say(&line)?;
+                        }
+                    }
+                    self.board.work_on(view.node, &view.items);
+                } else if let Ok(progress) = serde_json::from_str::<Progress>(&data) {
                     self.board.progress(progress.node, progress.text());
                 }
             }

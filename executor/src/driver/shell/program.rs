@@ -27,7 +27,7 @@ pub enum Scripts {
 
 /// Why an artifact cannot be run. The texts are what the run's owner reads.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(in crate::driver) enum Error {
     #[error(
         "scripts that come with the work are refused by this executor's configuration (expected a program that is there)"
     )]
@@ -59,7 +59,7 @@ pub(super) enum Error {
 }
 
 /// The full path of what is to be run. `write_script` writes the artifact itself into a file.
-pub(super) fn find(
+pub(in crate::driver) fn find(
     artifact: &str,
     workdir: &Path,
     scripts: Scripts,

@@ -83,6 +83,14 @@ fn container() -> impl Strategy<Value = Option<Box<Settings>>> {
     })
 }
 
+fn playbook() -> impl Strategy<Value = Option<Box<Settings>>> {
+    let object = proptest::collection::btree_map("[a-z]{1,5}", value(), 1..3).prop_map(Value::from_iter);
+    let inventory = prop_oneof![object, "[a-z]{1,5}\n?".prop_map(Value::from)];
+    (inventory, "[a-z]{1,5}", any::<bool>()).prop_map(|(inventory, limit, check)| {
+        Some(Box::new(Settings { inventory, limit: Some(limit), check, ..Settings::default() }))
+    })
+}
+
 fn work() -> impl Strategy<Value = (Engine, String, Vec<String>)> {
     let args = proptest::collection::vec("[^\\p{Cc}]{0,6}", 0..3);
     prop_oneof![
@@ -91,6 +99,7 @@ fn work() -> impl Strategy<Value = (Engine, String, Vec<String>)> {
         Just((Engine::Sleep, String::new(), vec!["1.5s".to_owned()])),
         (text(), args.clone()).prop_map(|(artifact, args)| (Engine::Driver("shell".into()), artifact, args)),
         args.clone().prop_map(|args| (Engine::Driver("docker".into()), "alpine:3".to_owned(), args)),
+        args.clone().prop_map(|args| (Engine::Driver("ansible".into()), "site.yml".to_owned(), args)),
         args.prop_map(|args| (Engine::Driver("http".into()), "https://example.org/".to_owned(), args)),
     ]
 }
@@ -100,12 +109,13 @@ fn node() -> impl Strategy<Value = Node> {
     let times = (proptest::option::of(duration()), proptest::option::of(duration()), proptest::option::of(retry()));
     let target = proptest::option::of("[a-z]{1,3}-[0-9]");
     let words = (any::<bool>(), any::<bool>(), any::<bool>(), 1_u8..=5);
-    let words = (words, settings(), container());
+    let words = (words, settings(), container(), playbook());
     (work(), maps, times, target, value(), words).prop_map(
-        |(work, maps, times, target, input, (words, http, docker))| {
+        |(work, maps, times, target, input, (words, http, docker, ansible))| {
             let settings = match work.0.name() {
                 "http" => http,
                 "docker" => docker,
+                "ansible" => ansible,
                 _ => None,
             };
             let (engine, artifact, args) = work;

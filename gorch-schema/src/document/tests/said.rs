@@ -198,10 +198,10 @@ fn engine_and_artifact_must_fit_each_other() {
     "#);
     assert_snapshot!(of_node(r#""engine": "nil", "artifact": "x""#), @r#"/nodes/0/artifact: found "x", expected no artifact: the engine `nil` runs none [engine_and_artifact]"#);
     assert_snapshot!(of_node(r#""engine": "shel", "artifact": "x""#), @r#"
-    /nodes/0/engine: found "shel", expected one of docker, fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
+    /nodes/0/engine: found "shel", expected one of ansible, docker, fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
     "#);
     assert_snapshot!(of_node(r#""engine": "ssh", "artifact": "x""#), @r#"
-    /nodes/0/engine: found "ssh", expected one of docker, fail, http, nil, shell, sleep: `ssh` does not exist yet [not_supported_yet]
+    /nodes/0/engine: found "ssh", expected one of ansible, docker, fail, http, nil, shell, sleep: `ssh` does not exist yet [not_supported_yet]
     "#);
     assert_snapshot!(of_node(r#""engine": "shell", "artifact": "sha256:00""#), @r#"
     /nodes/0/artifact: found "sha256:00", expected `sha256:` and 64 lowercase hex digits [bad_value]
@@ -230,11 +230,10 @@ fn options_whose_behaviour_comes_later_are_refused_by_name() {
     /nodes/0/choose: found an array of 0, expected no `choose`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/lock: found "db", expected no `lock`: gorch cannot do this yet [not_supported_yet]
     "#);
-    assert_snapshot!(of_node(r#""cache": {}, "undo": "x", "heartbeat": "1s", "check": true"#), @r#"
+    assert_snapshot!(of_node(r#""cache": {}, "undo": "x", "heartbeat": "1s""#), @r#"
     /nodes/0/cache: found an object of 0, expected no `cache`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/undo: found "x", expected no `undo`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/heartbeat: found "1s", expected no `heartbeat`: gorch cannot do this yet [not_supported_yet]
-    /nodes/0/check: found true, expected no `check`: gorch cannot do this yet [not_supported_yet]
     "#);
     assert_snapshot!(of_graph(r#""lock": "db", "on_failure": "undo", "outputs": {}"#), @r#"
     /lock: found "db", expected no `lock`: gorch cannot do this yet [not_supported_yet]
@@ -361,7 +360,7 @@ fn everything_wrong_is_said_at_once() {
         "edges": [{"from": 0, "to": "loop"}, {"from": "loop", "to": "loop"}]}"#), @r#"
     /nmae: found "nmae", expected a field of a graph; did you mean `name`? [unknown_field]
     /timeout: found 3, expected a duration such as "90s", "1h 30m" or "PT90S" [bad_duration]
-    /nodes/0/engine: found "shll", expected one of docker, fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
+    /nodes/0/engine: found "shll", expected one of ansible, docker, fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
     /nodes/1/priority: found 9, expected a whole number from 1 to 5 [bad_value]
     /nodes/1/args/0: found "A=get_input k", expected a key of `inputs`: the document has none [bad_reference]
     /nodes/1/join: found a node that waits for all of its edges on the cycle loop -> loop, expected `join: any` on every node of a cycle: it would wait for itself [cycle_of_all]
@@ -399,6 +398,24 @@ fn settings_of_a_driver_are_checked_and_belong_to_it() {
     /nodes/0/limits/disk: found "disk", expected a field of `limits`: cpus, memory, pids [unknown_field]
     /nodes/0/serve: found 70000, expected a whole number from 1 to 65535 [bad_value]
     "#);
+    assert_snapshot!(http(r#""check": true"#), @"/nodes/0/check: found `check` with the engine `http`, expected no `check`: only the engine `ansible` knows it [engine_and_artifact]");
     assert_snapshot!(http(r#""serve": 80"#), @"/nodes/0/serve: found `serve` with the engine `http`, expected no `serve`: only the engine `docker` knows it [engine_and_artifact]");
     assert_snapshot!(of_node(r#""engine": "http", "artifact": "x.example/""#), @r#"/nodes/0/artifact: found "x.example/", expected a URL: the engine `http` sends requests [engine_and_artifact]"#);
+}
+
+#[test]
+fn a_playbook_runs_on_hosts_that_are_named() {
+    let ansible = |more: &str| of_node(&format!(r#""engine": "ansible", "artifact": "site.yml"{more}"#));
+    assert_snapshot!(ansible(r#", "target": "web", "check": true"#), @"accepted");
+    assert_snapshot!(ansible(r#", "inventory": "[web]\nweb1\n", "limit": "web:!web2""#), @"accepted");
+    assert_snapshot!(ansible(r#", "inventory": {"all": {"hosts": {"web1": {}}}}, "target": "web1""#), @"accepted");
+    assert_snapshot!(ansible(""), @"/nodes/0/target: found nothing, expected a host or a group of an executor's hosts file: a playbook runs on hosts that are named [missing_field]");
+    assert_snapshot!(ansible(r#", "inventory": "hosts.ini""#), @"/nodes/0/limit: found nothing, expected a `limit`, or a `target`: a playbook runs on hosts that are named [missing_field]");
+    assert_snapshot!(ansible(r#", "target": "web", "limit": "web1""#), @r#"/nodes/0/limit: found "web1", expected no `limit` without an `inventory`: the limit is the `target` then [bad_value]"#);
+    assert_snapshot!(ansible(r#", "target": "@hosts""#), @r#"/nodes/0/target: found "@hosts", expected a host or a group of an executor's hosts file: a playbook runs on hosts that are named [bad_value]"#);
+    assert_snapshot!(ansible(r#", "inventory": "hosts.ini", "target": "web", "limit": " ,""#), @r#"/nodes/0/limit: found " ,", expected a pattern of hosts, such as `web:!web3` [bad_value]"#);
+    assert_snapshot!(ansible(r#", "inventory": [], "target": "web", "limit": """#), @r#"
+    /nodes/0/inventory: found an array of 0, expected an inventory: its text, a path on the executor, or an object [bad_value]
+    /nodes/0/limit: found "", expected a pattern of hosts, such as `web:!web3` [bad_value]
+    "#);
 }
