@@ -24,7 +24,7 @@ use crate::api;
 use crate::artifacts::Artifacts;
 use crate::clock::now;
 use crate::config::Config;
-use crate::driver::Settings;
+use crate::driver::{Masters, Settings};
 use crate::hosts::{self, Hosts};
 use crate::ledger::{self, Ledger};
 use crate::process::{self, adopt_orphans, janitor};
@@ -205,6 +205,7 @@ impl Handle {
         self.supervisor.close();
         self.end.cancel();
         self.tasks.wait().await;
+        self.supervisor.hang_up();
         info!(self.log, "executor ended");
     }
 }
@@ -236,10 +237,10 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
     let (url, room) = (&config.orchestrator, config.artifact_room);
     let artifacts =
         Artifacts::open(&data, url, Arc::clone(caller), room, log.clone()).map_err(folder("data", &config.data))?;
-    let hosts = match &config.hosts {
+    let hosts = Arc::new(match &config.hosts {
         Some(file) => Hosts::load(file, &data)?,
         None => Hosts::default(),
-    };
+    });
     let settings = Settings {
         workdir,
         grace: config.grace,
@@ -248,7 +249,8 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
         http: config.http.clone(),
         artifacts: Arc::new(artifacts),
         docker: config.docker.clone(),
-        hosts: Arc::new(hosts),
+        masters: Arc::new(Masters::new(&hosts, &data)),
+        hosts,
         data,
     };
     let slots = usize::try_from(config.slots.get()).unwrap_or(usize::MAX);

@@ -60,8 +60,13 @@ pub(super) struct Over {
 
 /// Starts a program in this place, written down before and after. Everything but its streams, its input and its group
 /// is the command's. Blocks for as long as a spawn takes.
-pub(super) fn spawn(job: &Job, place: &Place, mut command: Command) -> Result<Running, NotStarted> {
-    let input = input(&job.work.input, place).map_err(NotStarted::Files)?;
+pub(super) fn spawn(job: &Job, place: &Place, command: Command) -> Result<Running, NotStarted> {
+    spawn_with(job, place, command, Vec::new())
+}
+
+/// The same, with something for the program to read before its input.
+pub(super) fn spawn_with(job: &Job, place: &Place, mut command: Command, head: Vec<u8>) -> Result<Running, NotStarted> {
+    let input = input(head, &job.work.input, place).map_err(NotStarted::Files)?;
     let (stdout, stderr) = place.to_inherit().map_err(NotStarted::Files)?;
     command.process_group(0).stdin(input).stdout(stdout).stderr(stderr);
 
@@ -168,9 +173,9 @@ async fn stop_leftovers(settings: &Settings, tree: Tree, age: Duration) -> Vec<S
     }
 }
 
-/// What a program reads from its standard input: JSON, or nothing.
-fn input(input: &Value, place: &Place) -> io::Result<Stdio> {
-    if input.is_null() {
+/// What a program reads from its standard input: JSON, or nothing, after what comes first.
+fn input(head: Vec<u8>, input: &Value, place: &Place) -> io::Result<Stdio> {
+    if input.is_null() && head.is_empty() {
         // Opened once: a copy of the descriptor is cheaper.
         static NULL: OnceLock<File> = OnceLock::new();
         if NULL.get().is_none() {
@@ -178,7 +183,11 @@ fn input(input: &Value, place: &Place) -> io::Result<Stdio> {
         }
         return NULL.get().map_or_else(|| Ok(Stdio::null()), |null| Ok(null.try_clone()?.into()));
     }
-    write_new(&place.input(), 0o600, &serde_json::to_vec(input)?)?;
+    let mut bytes = head;
+    if !input.is_null() {
+        serde_json::to_writer(&mut bytes, input)?;
+    }
+    write_new(&place.input(), 0o600, &bytes)?;
     Ok(File::open(place.input())?.into())
 }
 

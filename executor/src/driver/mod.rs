@@ -12,6 +12,7 @@ mod http;
 mod leave;
 mod local;
 mod shell;
+mod ssh;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ use crate::process::{Process, Strays};
 pub use docker::{Cpus, Host, Images, NoCpus, NoHost, NoImages, Policy as DockerPolicy};
 pub use http::{NoReach, Policy as HttpPolicy, Reach};
 pub use shell::Scripts;
+pub(crate) use ssh::Masters;
 
 /// Runs one kind of artifact.
 pub(crate) trait Driver: Send + Sync {
@@ -73,7 +75,7 @@ pub(crate) struct Entry {
 }
 
 /// All drivers.
-pub(crate) static DRIVERS: &[Entry] = &[docker::ENTRY, http::ENTRY, shell::ENTRY];
+pub(crate) static DRIVERS: &[Entry] = &[docker::ENTRY, http::ENTRY, shell::ENTRY, ssh::ENTRY, ssh::TOSCASSH];
 
 /// What drivers know of their executor.
 #[derive(Clone)]
@@ -94,6 +96,8 @@ pub(crate) struct Settings {
     pub docker: DockerPolicy,
     /// The hosts that nodes may name as targets.
     pub hosts: Arc<Hosts>,
+    /// The connections to them.
+    pub masters: Arc<Masters>,
     /// The folder of the ledger: it tells executors apart that share a machine.
     pub data: PathBuf,
 }
