@@ -11,5 +11,6 @@ mod http;
 mod outcomes;
 mod outputs;
 mod session;
+mod ssh;
 mod stop;
 mod streams;

@@ -311,9 +311,10 @@ impl Remote {
         let work = Arc::clone(&job.work);
         // The header holds what is nobody else's business.
         let _ = std::fs::remove_file(place.input());
-        let is_told = over.status.as_ref().is_ok_and(|status| status.code().is_some_and(|code| code != 255));
-        if is_told {
+        let told = over.status.as_ref().ok().and_then(|status| status.code()).filter(|code| *code != 255);
+        if let Some(code) = told {
             job.start.over();
+            let over = Over { status: Ok(verdict::status(code.into())), ..over };
             return local::collect(over, place, work, None).await;
         }
         if over.ending == Ending::Stopped && !nothing_there {
