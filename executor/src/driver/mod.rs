@@ -70,8 +70,19 @@ pub(crate) struct Entry {
     pub make: fn(&Settings) -> Arc<dyn Driver>,
     /// Has this machine what it needs? If not, the engine is not registered.
     pub is_here: fn(&Settings) -> bool,
-    /// Do its jobs go on when the executor is killed, and tell how they ended to the one that finds them again?
-    pub outlives: bool,
+    /// What its jobs survive: then the driver finds them again.
+    pub outlives: Outlives,
+}
+
+/// What jobs survive, that the next executor must deal with by their driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outlives {
+    /// Nothing that processes of this machine do not: they are found without a driver.
+    Nothing,
+    /// A kill of the executor.
+    Executor,
+    /// A restart of the machine, too: they run elsewhere.
+    Machine,
 }
 
 /// All drivers.

@@ -14,6 +14,7 @@ use gorch_schema::Outcome;
 use gorch_schema::work::{Report, Work};
 use reqwest::Method;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::house::{House, failure, holds, processes};
 
@@ -344,22 +345,28 @@ async fn what_a_command_leaves_in_the_background_ends_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_kill_of_the_executor_the_next_one_ends_what_runs_over_there() {
     let mut remote = Remote::new(&["--grace", "1s"]);
-    let (work, mark) = remote.endless(0);
-    remote.hand_in(&work).await;
-    remote.wait_for_log(&work, "here").await;
-    assert!(holds(|| marked(&format!("sleep\0{mark}")).len() == 1));
-    remote.kill();
-    assert_eq!(marked(&format!("sleep\0{mark}")).len(), 1, "it goes on alone");
-    remote.start();
-    let report = remote.report(work.attempt).await;
-    let (code, message) = failure(&report);
-    assert!(code == "executor_lost" && message.contains("on `web1` was found and stopped"), "{message}");
-    assert_eq!(report.unconfirmed, Vec::<String>::new());
-    assert_eq!(report.logs.stdout.head, "here\n");
-    assert_eq!(marked(&format!("sleep\0{mark}")), Vec::<i32>::new());
+    let login = format!("IdentityFile={}", remote.server.path("login").display());
+    // The same after a restart of the machine: the host had none.
+    for (node, is_restarted) in [(0, false), (1, true)] {
+        let (work, mark) = remote.endless(node);
+        let mark = format!("sleep\0{mark}");
+        remote.hand_in(&work).await;
+        remote.wait_for_log(&work, "here").await;
+        assert!(holds(|| marked(&mark).len() == 1));
+        remote.kill();
+        assert_eq!((marked(&mark).len(), marked(&login).len()), (1, 2), "command, master and session go on alone");
+        if is_restarted {
+            std::fs::write(remote.path("data/boot"), "another start of the machine\n").unwrap();
+        }
+        remote.start();
+        let report = remote.report(work.attempt).await;
+        let (code, message) = failure(&report);
+        assert!(code == "executor_lost" && message.contains("on `web1` was found and stopped"), "{message}");
+        assert_eq!((&report.unconfirmed, report.logs.stdout.head.as_str()), (&Vec::new(), "here\n"));
+        assert_eq!(marked(&mark), Vec::<i32>::new());
+        assert!(holds(|| marked(&login).len() == 1), "the old master is gone");
+    }
     remote.assert_nothing_left();
-    let data = format!("-i\0{}", remote.server.path("login").display());
-    assert_eq!(marked(&data), Vec::<i32>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -486,6 +493,15 @@ async fn a_script_that_comes_with_the_work_is_run_there_and_removed() {
     let report = remote.run(&work).await;
     assert_eq!(report.logs.stdout.head, "2 x y\na=1\n", "{report:?}");
     assert_eq!(report.result.output, json!({"a": "1", "exit_code": 0}));
+    // By its content, as if it had been fetched.
+    let file = "#!/bin/sh\nb=$n\necho \"a=$0\" | sed s,/.*/,,\n";
+    let digest: String = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(remote.path("data/artifacts").join(&digest), file).unwrap();
+    let artifact = format!("sha256:{digest}");
+    let work = Work { outputs: vec!["a".to_owned()], ..remote.command(1, &artifact, &[]) };
+    assert_eq!(remote.run(&work).await.result.output, json!({"a": "artifact", "exit_code": 0}));
+    let report = remote.run(&remote.tosca(2, &artifact, &["n=1"], &["a", "b"])).await;
+    assert_eq!(report.result.output, json!({"a": "artifact", "b": "1", "exit_code": 0}), "{report:?}");
     remote.assert_nothing_left();
 
     let refusing = Remote::new(&["--scripts", "refuse"]);

@@ -74,6 +74,15 @@ async fn the_example_of_the_page_of_http_retries_and_hands_the_answer_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_the_pages_of_ssh_and_toscassh_are_what_documents_may_say() {
+    let stand = Stand::new().await;
+    for driver in ["ssh", "toscassh"] {
+        let plan = stand.client().validate(example(driver)).await.unwrap_or_else(|error| panic!("{driver}: {error}"));
+        assert_eq!((plan.nodes, plan.warnings.len()), (2, 0), "{driver}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_examples_of_the_page_of_docker_are_what_documents_may_say() {
     let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/drivers/docker.md");
     let text = std::fs::read_to_string(page).unwrap();

@@ -16,7 +16,7 @@ use gorch_schema::{Digest, Failure, failure_code};
 use tokio::process::Command;
 
 use super::local::{self, Running, write_new};
-use super::{Driver, Ending, Entry, Finish, Job, Settings, environment, fetch, leave};
+use super::{Driver, Ending, Entry, Finish, Job, Outlives, Settings, environment, fetch, leave};
 use crate::artifacts::Kept;
 use crate::chain::Chain;
 use crate::ledger::Place;
@@ -24,8 +24,12 @@ use crate::ledger::Place;
 pub use program::Scripts;
 
 /// The row of the table of drivers.
-pub(super) const ENTRY: Entry =
-    Entry { name: "shell", make: |settings| Arc::new(Shell(settings.clone())), is_here: |_| true, outlives: false };
+pub(super) const ENTRY: Entry = Entry {
+    name: "shell",
+    make: |settings| Arc::new(Shell(settings.clone())),
+    is_here: |_| true,
+    outlives: Outlives::Nothing,
+};
 
 struct Shell(Settings);
 

@@ -24,7 +24,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::local::{self, Over, write_new};
-use super::{Driver, Ending, Entry, Finish, Job, Scripts, Settings, environment, fetch, verdict};
+use super::{Driver, Ending, Entry, Finish, Job, Outlives, Scripts, Settings, environment, fetch, verdict};
 use crate::artifacts::Kept;
 use crate::chain::Chain;
 use crate::ledger::Place;
@@ -37,8 +37,12 @@ pub(crate) use master::Masters;
 pub(super) use toscassh::ENTRY as TOSCASSH;
 
 /// The row of the table of drivers.
-pub(super) const ENTRY: Entry =
-    Entry { name: "ssh", make: |settings| Arc::new(make(settings, Kind::Command)), is_here, outlives: true };
+pub(super) const ENTRY: Entry = Entry {
+    name: "ssh",
+    make: |settings| Arc::new(make(settings, Kind::Command)),
+    is_here,
+    outlives: Outlives::Machine,
+};
 
 /// How long a host may take for the little that we ask, besides what it waits for.
 const ANSWER: Duration = Duration::from_secs(30);

@@ -283,3 +283,166 @@ fn first_line(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     Some((std::str::from_utf8(&bytes[..end]).ok()?, &bytes[end + 1..]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+    use std::process::{Command, Output, Stdio};
+
+    use gorch_schema::{AttemptKey, NodeId, StepId};
+
+    const SHELLS: [&str; 4] = ["/bin/dash", "/bin/bash", "/usr/bin/ksh", "/usr/bin/mksh"];
+
+    /// A host whose every shell is this one.
+    struct Host {
+        folder: tempfile::TempDir,
+        shell: &'static str,
+    }
+
+    impl Host {
+        fn all() -> impl Iterator<Item = Host> {
+            let is_there = |shell: &&str| Path::new(shell).exists();
+            assert!(
+                SHELLS.iter().filter(|shell| is_there(shell)).count() >= 3,
+                "install ksh (Debian: apt-get install ksh)"
+            );
+            SHELLS.into_iter().filter(is_there).map(|shell| {
+                let folder = tempfile::tempdir().unwrap();
+                std::fs::create_dir(folder.path().join("bin")).unwrap();
+                symlink(shell, folder.path().join("bin/sh")).unwrap();
+                Host { folder, shell }
+            })
+        }
+
+        fn path(&self, name: &str) -> std::path::PathBuf {
+            self.folder.path().join(".gorch").join(attempt().to_string()).join(name)
+        }
+
+        fn command(&self) -> Command {
+            let mut command = Command::new(self.shell);
+            command.args(["-c", COMMAND]).env_clear().env("HOME", self.folder.path());
+            command.env("PATH", format!("{}:/usr/bin:/bin", self.folder.path().join("bin").display()));
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command
+        }
+
+        fn start(&self, script: &str, input: &[u8]) -> std::process::Child {
+            use std::io::Write;
+            let mut child = self.command().spawn().unwrap();
+            let mut stdin = child.stdin.take().unwrap();
+            stdin.write_all(&[&line(script), input].concat()).unwrap();
+            child
+        }
+
+        fn say(&self, script: &str, input: &[u8]) -> Output {
+            self.start(script, input).wait_with_output().unwrap()
+        }
+
+        fn look(&self, wanted: Look) -> Seen {
+            let answer = self.say(&look(attempt(), wanted, Duration::from_millis(300)), b"");
+            seen(attempt(), &answer.stdout).unwrap_or_else(|| panic!("{}: {answer:?}", self.shell))
+        }
+    }
+
+    fn attempt() -> AttemptId {
+        let step = StepId { node: NodeId(1), visit: 0 };
+        AttemptKey { step, item: 0, attempt: 1 }.of("0123456789abcdef0123456789abcdef".parse().unwrap())
+    }
+
+    fn launch(words: &[&str], exports: &[(&str, &str)]) -> String {
+        let argv = words.iter().map(|word| Word::Text((*word).to_owned())).collect();
+        let exports = exports.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        run(attempt(), &Launch { exports, argv, variables: Variables::None }, Duration::from_millis(300))
+    }
+
+    /// All bytes but NUL that a text can have, and many texts of those that mean something to a shell.
+    fn texts() -> Vec<String> {
+        let mut texts = vec![(1..=255).map(|code| char::from(code as u8)).collect::<String>()];
+        let signs: Vec<char> = "'\"\\$`\n\r\t !#&*()[]{}<>|;~=%^?-na0é☃\u{81}\u{88}\u{1}\u{7f}".chars().collect();
+        let mut seed = 7_u64;
+        texts.extend((0..300).map(|_| {
+            let mut next = || {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                usize::try_from(seed >> 33).unwrap()
+            };
+            (0..next() % 12).map(|_| signs[next() % signs.len()]).collect::<String>()
+        }));
+        texts
+    }
+
+    #[test]
+    fn every_text_is_one_word_of_every_shell() {
+        let texts = texts();
+        let words: Vec<&str> =
+            ["/usr/bin/printf", "%s\\0"].into_iter().chain(texts.iter().map(String::as_str)).collect();
+        let all = texts.concat();
+        for host in Host::all() {
+            let said = host.say(&launch(&words, &[]), b"");
+            assert_eq!(String::from_utf8_lossy(&said.stdout), texts.join("\0") + "\0", "{}: {said:?}", host.shell);
+            let said =
+                host.say(&launch(&["/usr/bin/printenv", "A"], &[("A", &all), ("IFS", "a"), ("PATH", "/none")]), b"");
+            assert_eq!(String::from_utf8_lossy(&said.stdout), format!("{all}\n"), "{}", host.shell);
+            assert!(said.stderr.is_empty() && !host.path("begun").exists(), "{}: {said:?}", host.shell);
+        }
+    }
+
+    #[test]
+    fn a_job_reads_what_follows_the_script_and_its_code_is_the_scripts() {
+        for host in Host::all() {
+            let said = host.say(&launch(&["sh", "-c", "cat; umask | tail -c 4; kill -9 $$"], &[]), b"in\0put\n");
+            assert_eq!((said.status.code(), &said.stdout[..]), (Some(137), &b"in\0put\n022\n"[..]), "{}", host.shell);
+            assert!(said.stderr.is_empty(), "{}: {said:?}", host.shell);
+            for (script, code) in [("exit 255", 255), ("echo a=1 >$GORCH_OUTPUT; exit 3", 3)] {
+                let said = host.say(&launch(&["sh", "-c", script], &[]), b"");
+                assert_eq!(said.status.code(), Some(255), "{}", host.shell);
+                let seen = host.look(Look::Fetch);
+                let output = (code == 3).then(|| b"a=1\n".to_vec());
+                let wanted = Seen { standing: Standing::Over, status: Some(code), output, variables: Vec::new() };
+                assert_eq!(seen, wanted, "{}", host.shell);
+                assert!(!host.path("begun").exists());
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_stopped_before_it_began_never_begins() {
+        for host in Host::all() {
+            assert!(is_whole(attempt(), &host.say(&upload(attempt()), b"text").stdout), "{}", host.shell);
+            assert_eq!(std::fs::read(host.path("artifact")).unwrap(), b"text");
+            assert_eq!(host.look(Look::Stop).standing, Standing::Nothing);
+            assert_eq!(host.look(Look::Fetch).standing, Standing::Nothing, "{}", host.shell);
+            let said = host.say(&launch(&["echo", "late"], &[]), b"");
+            assert_eq!((said.status.code(), said.stdout.len()), (Some(255), 0), "{}: {said:?}", host.shell);
+            assert!(!host.path("begun").exists(), "the mark goes with whoever it was for");
+        }
+    }
+
+    #[test]
+    fn a_look_ends_a_group_that_ignores_term_and_says_so_once() {
+        for host in Host::all() {
+            let job = "trap '' TERM; sleep 1000 & echo here; wait";
+            let mut child = host.start(&launch(&["sh", "-c", job], &[]), b"");
+            let mut here = [0; 5];
+            std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut here).unwrap();
+            let group = std::fs::read_to_string(host.path("group")).unwrap().trim().to_owned();
+            assert_eq!(host.look(Look::Stop).standing, Standing::Stopped(group.clone()), "{}", host.shell);
+            assert_eq!(child.wait().unwrap().code(), Some(137), "{}", host.shell);
+            let pid = rustix::process::Pid::from_raw(group.parse().unwrap()).unwrap();
+            assert!(rustix::process::test_kill_process_group(pid).is_err());
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_whole_or_not_at_all() {
+        let said = |text: &str| seen(attempt(), format!("welcome!\ngorch {} {text}", attempt()).as_bytes());
+        let whole = said("over\nstatus 2\n3\noutput 4\na=1\n=key 3\na\nb").unwrap();
+        assert_eq!((whole.status, whole.output.unwrap().len()), (Some(3), 4));
+        assert_eq!(whole.variables, [("key".to_owned(), b"a\nb".to_vec())]);
+        assert_eq!(said("stuck 7\n").unwrap().standing, Standing::Stuck("7".to_owned()));
+        for text in ["over", "over\nstatus 2\n3", "what\n", "over\nfile 1\nx"] {
+            assert_eq!(said(text), None, "{text}");
+        }
+    }
+}

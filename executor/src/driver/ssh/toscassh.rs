@@ -12,13 +12,17 @@ use std::sync::Arc;
 
 use gorch_schema::work::Work;
 
-use super::super::{Entry, Scripts, Settings};
+use super::super::{Entry, Outlives, Scripts, Settings};
 use super::remote::{Launch, Variables, Word, is_name};
 use super::{Kind, Plan, Refusal, Source, is_here, make};
 
 /// The row of the table of drivers.
-pub(crate) const ENTRY: Entry =
-    Entry { name: "toscassh", make: |settings| Arc::new(make(settings, Kind::Variables)), is_here, outlives: true };
+pub(crate) const ENTRY: Entry = Entry {
+    name: "toscassh",
+    make: |settings| Arc::new(make(settings, Kind::Variables)),
+    is_here,
+    outlives: Outlives::Machine,
+};
 
 /// Interpreters that know variables as `sh` does.
 const SHELLS: [&str; 7] = ["sh", "dash", "bash", "ksh", "mksh", "ash", "zsh"];
