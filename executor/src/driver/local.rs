@@ -96,6 +96,7 @@ pub(super) fn spawn_with(job: &Job, place: &Place, mut command: Command, head: V
 impl Running {
     /// Waits for the end of everything that it started. On a stop, `elsewhere` is done before the processes here are
     /// told; it gives what could not be seen to end there.
+    #[expect(clippy::wrong_self_convention, reason = "it waits until the end, and converts nothing")]
     pub(super) async fn to_the_end(
         self,
         settings: &Settings,
