@@ -203,9 +203,8 @@ fn engine_and_artifact_must_fit_each_other() {
     assert_snapshot!(of_node(r#""engine": "ansible", "artifact": "x""#), @r#"
     /nodes/0/engine: found "ansible", expected one of docker, fail, http, nil, shell, sleep, ssh, toscassh: `ansible` does not exist yet [not_supported_yet]
     "#);
-    for target in ["", r#", "target": "self""#] {
-        assert_snapshot!(of_node(&format!(r#""engine": "ssh", "artifact": "x"{target}"#)), @"/nodes/0/target: found nothing, expected a host that an executor knows: the engine `ssh` runs nothing elsewhere [missing_field]");
-    }
+    assert_snapshot!(of_node(r#""engine": "ssh", "artifact": "x""#), @"/nodes/0/target: found nothing, expected a host that an executor knows: the engine `ssh` runs nothing elsewhere [missing_field]");
+    assert_snapshot!(of_node(r#""engine": "ssh", "artifact": "x", "target": "self""#), @"/nodes/0/target: found nothing, expected a host that an executor knows: the engine `ssh` runs nothing elsewhere [missing_field]");
     assert_snapshot!(of_node(r#""engine": "toscassh", "artifact": "x", "target": "web1""#), @"accepted");
     assert_snapshot!(of_node(r#""engine": "shell", "artifact": "sha256:00""#), @r#"
     /nodes/0/artifact: found "sha256:00", expected `sha256:` and 64 lowercase hex digits [bad_value]
