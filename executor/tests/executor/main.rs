@@ -6,6 +6,7 @@ mod crash;
 mod docker;
 mod drain;
 mod handoff;
+mod host;
 mod house;
 mod http;
 mod outcomes;

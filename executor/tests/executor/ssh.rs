@@ -4,208 +4,17 @@
 //! Here the host is this machine, and so its processes could be found by the variables in their environment. Jobs whose
 //! end over there matters have an empty one: only who asks the host itself finds them.
 
-use std::net::TcpListener;
-use std::ops::{Deref, DerefMut};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gorch_schema::Outcome;
-use gorch_schema::work::{Report, Work};
-use reqwest::Method;
+use gorch_schema::work::Work;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::host::{Remote, Server, assert_cancelled, marked};
 use crate::house::{House, failure, holds, processes};
-
-const INSTALL: &str = "install it (Debian: apt-get install openssh-server openssh-client ksh)";
-
-/// A server with a home of its own.
-struct Server {
-    folder: tempfile::TempDir,
-    port: u16,
-    process: Option<Child>,
-}
-
-impl Server {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("home")).unwrap();
-        for name in ["host", "login", "other"] {
-            keygen(&folder.path().join(name));
-        }
-        std::fs::copy(folder.path().join("login.pub"), folder.path().join("authorized")).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Server { folder, port, process: None };
-        server.start("host");
-        server
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Starts it, known by this key, and waits until it listens.
-    fn start(&mut self, key: &str) {
-        // It insists on an empty folder for those that have not logged in yet.
-        std::fs::create_dir_all("/run/sshd").unwrap();
-        let config = format!(
-            "Port {}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nUsePAM no\nStrictModes no\n\
-             PidFile none\nMaxStartups 100\nPasswordAuthentication no\nSetEnv HOME={}\n",
-            self.port,
-            self.path(key).display(),
-            self.path("authorized").display(),
-            self.path("home").display()
-        );
-        std::fs::write(self.path("config"), config).unwrap();
-        let mut sshd = Command::new("/usr/sbin/sshd");
-        sshd.args(["-D", "-f"]).arg(self.path("config")).arg("-E").arg(self.path("log")).stdin(Stdio::null());
-        let process = sshd.spawn().unwrap_or_else(|error| panic!("`sshd` cannot be started: {error}; {INSTALL}"));
-        self.process = Some(process);
-        let listens = || std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok();
-        assert!(holds(listens), "{}", self.log());
-    }
-
-    /// Ends it, and every connection that it has.
-    fn stop(&mut self) {
-        let mut process = self.process.take().unwrap();
-        let pid = process.id().to_string();
-        let _ = Command::new("pkill").args(["-KILL", "-P", &pid]).status();
-        process.kill().unwrap();
-        process.wait().unwrap();
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.path("log")).unwrap_or_default()
-    }
-
-    fn handshakes(&self) -> usize {
-        self.log().matches("Accepted publickey").count()
-    }
-
-    /// The hosts file: `web1` is this server.
-    fn hosts(&self, key: &str, login: &str) -> PathBuf {
-        let public = std::fs::read_to_string(self.path(&format!("{key}.pub"))).unwrap();
-        let public: Vec<&str> = public.split(' ').take(2).collect();
-        let text = format!(
-            "[web1]\naddress = \"127.0.0.1\"\nport = {}\nkey = {:?}\nhost_key = {:?}\n",
-            self.port,
-            self.path(login),
-            public.join(" ")
-        );
-        std::fs::write(self.path("hosts.toml"), text).unwrap();
-        self.path("hosts.toml")
-    }
-
-    /// What is left of attempts.
-    fn left(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.path("home/.gorch")).into_iter().flatten().flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if self.process.is_some() {
-            self.stop();
-        }
-    }
-}
-
-fn keygen(path: &Path) {
-    let mut keygen = Command::new("ssh-keygen");
-    keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path);
-    let made = keygen.status().unwrap_or_else(|error| panic!("`ssh-keygen` cannot be started: {error}; {INSTALL}"));
-    assert!(made.success());
-}
-
-/// A house whose executor knows a server.
-struct Remote {
-    house: House,
-    // After the house: nobody connects any more then.
-    server: Server,
-}
-
-impl Remote {
-    fn new(flags: &[&str]) -> Self {
-        let server = Server::new();
-        let hosts = server.hosts("host", "login");
-        Remote::with(flags, server, &hosts)
-    }
-
-    fn with(flags: &[&str], server: Server, hosts: &Path) -> Self {
-        let mut house = House::empty(flags);
-        house.add_flags(&["--hosts", hosts.to_str().unwrap()]);
-        house.start();
-        Remote { house, server }
-    }
-
-    fn command(&self, node: u32, artifact: &str, args: &[&str]) -> Work {
-        let target = Some("web1".to_owned());
-        Work { engine: "ssh".to_owned(), target, ..self.program(node, artifact, args) }
-    }
-
-    fn sh(&self, node: u32, script: &str) -> Work {
-        self.command(node, "sh", &["-c", script])
-    }
-
-    fn tosca(&self, node: u32, script: &str, args: &[&str], outputs: &[&str]) -> Work {
-        let outputs = outputs.iter().map(|name| (*name).to_owned()).collect();
-        Work { engine: "toscassh".to_owned(), outputs, ..self.command(node, script, args) }
-    }
-
-    /// Runs forever with this number on its command line and nothing in its environment; TERM ends it.
-    fn endless(&self, node: u32) -> (Work, String) {
-        let mark = self.mark(node);
-        (self.sh(node, &format!("echo here; exec env -i sleep {mark}")), mark)
-    }
-
-    /// A number that no other test has.
-    fn mark(&self, node: u32) -> String {
-        format!("{}{node:03}", 100_000 + u32::from(self.server.port))
-    }
-
-    async fn log(&self, work: &Work) -> String {
-        let path = format!("/v1/attempts/{}/logs", work.attempt);
-        self.request(Method::GET, &path).send().await.unwrap().text().await.unwrap()
-    }
-
-    async fn wait_for_log(&self, work: &Work, words: &str) {
-        let patience = tokio::time::timeout(Duration::from_secs(60), async {
-            while !self.log(work).await.contains(words) {
-                tokio::task::yield_now().await;
-            }
-        });
-        assert!(patience.await.is_ok(), "{words}: {}", self.log(work).await);
-    }
-
-    fn assert_nothing_left(&self) {
-        assert!(holds(|| self.server.left().is_empty()), "{:?}", self.server.left());
-    }
-}
-
-impl Deref for Remote {
-    type Target = House;
-
-    fn deref(&self) -> &House {
-        &self.house
-    }
-}
-
-impl DerefMut for Remote {
-    fn deref_mut(&mut self) -> &mut House {
-        &mut self.house
-    }
-}
-
-/// Processes with this on their command line.
-fn marked(mark: &str) -> Vec<i32> {
-    processes(|_, command| command.contains(mark))
-}
-
-fn assert_cancelled(report: &Report) {
-    assert_eq!((&report.result.outcome, &report.unconfirmed), (&Outcome::Cancelled, &Vec::new()), "{report:?}");
-}
 
 /// What shells make something of.
 const TRICKY: [&str; 12] = [
@@ -463,6 +272,35 @@ async fn a_target_that_is_absent_or_unknown_is_refused_and_so_is_what_no_shell_c
             "`{argument}` is no argument of a script (expected `NAME=value`, with the name of a shell variable)"
         );
         assert_eq!(failure(&report), ("refused", said.as_str()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_has_no_folder_for_us_begins_nothing_and_says_so() {
+    let remote = Remote::new(&[]);
+    std::fs::write(remote.server.path("home/.gorch"), "").unwrap();
+    let report = remote.run(&remote.sh(0, "echo ran")).await;
+    let (code, message) = failure(&report);
+    assert!(
+        code == "spawn_failed" && message.starts_with("the job cannot be begun on `web1`: the folder"),
+        "{message}"
+    );
+    assert_eq!((report.logs.stdout.head.as_str(), &report.unconfirmed), ("", &Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_that_are_stopped_as_they_begin_leave_nothing() {
+    let remote = Remote::new(&["--grace", "1s", "--slots", "8"]);
+    let marks: Vec<(Work, String)> = (0..8).map(|node| remote.endless(node)).collect();
+    for (work, _) in &marks {
+        remote.hand_in(work).await;
+    }
+    for (work, _) in &marks {
+        assert!(remote.stop(work.attempt, 1).await.status().is_success());
+    }
+    for (work, mark) in &marks {
+        assert_cancelled(&remote.report(work.attempt).await);
+        assert_eq!(marked(&format!("sleep\0{mark}")), Vec::<i32>::new());
     }
 }
 
