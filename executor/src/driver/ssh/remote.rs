@@ -249,13 +249,24 @@ fn known(attempt: AttemptId) -> String {
     format!("d=$HOME/.gorch/{attempt}\nsay() {{ echo \"gorch {attempt} $1\"; }}\n")
 }
 
-/// The end of the process group `$g`: TERM, grace, KILL; false if it does not come.
+/// The end of the process group `$g`: TERM, grace, KILL; false if it does not come. A group of which only dead processes
+/// are left, which their parent does not care for (in containers, often the first process), is over.
 fn ends(grace: Duration) -> String {
     let ticks = grace.as_millis().div_ceil(100);
     format!(
         r#"
 pause() {{ sleep 0.1 2>/dev/null || {{ sleep 1; t=$((t + 9)); }}; t=$((t + 1)); }}
-over() {{ ! kill -s 0 -- "-$g" 2>/dev/null; }}
+over() {{
+  kill -s 0 -- "-$g" 2>/dev/null || return 0
+  ps -A -o pgid= -o stat= 2>/dev/null | (
+    dead=
+    while read -r p s; do
+      [ "$p" = "$g" ] || continue
+      case $s in Z*) dead=yes ;; *) exit 1 ;; esac
+    done
+    [ -n "$dead" ]
+  )
+}}
 end() {{
   over && return 0
   kill -s TERM -- "-$g" 2>/dev/null
@@ -422,15 +433,29 @@ mod tests {
     #[test]
     fn a_look_ends_a_group_that_ignores_term_and_says_so_once() {
         for host in Host::all() {
-            let job = "trap '' TERM; sleep 1000 & echo here; wait";
-            let mut child = host.start(&launch(&["sh", "-c", job], &[]), b"");
+            let mark = format!("77{}", std::process::id());
+            let job = format!("trap '' TERM; sleep {mark} & echo here; wait");
+            let mut child = host.start(&launch(&["sh", "-c", &job], &[]), b"");
             let mut here = [0; 5];
             std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut here).unwrap();
             let group = std::fs::read_to_string(host.path("group")).unwrap().trim().to_owned();
             assert_eq!(host.look(Look::Stop).standing, Standing::Stopped(group.clone()), "{}", host.shell);
             assert_eq!(child.wait().unwrap().code(), Some(137), "{}", host.shell);
-            let pid = rustix::process::Pid::from_raw(group.parse().unwrap()).unwrap();
-            assert!(rustix::process::test_kill_process_group(pid).is_err());
+            let living = Command::new("pgrep").args(["-f", &mark]).output().unwrap();
+            assert!(living.stdout.is_empty(), "{}: {living:?}", host.shell);
+        }
+    }
+
+    #[test]
+    fn a_dead_process_that_nobody_buries_is_over() {
+        use std::os::unix::process::CommandExt;
+        for host in Host::all() {
+            let mut unburied = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
+            std::fs::create_dir_all(host.path("begun")).unwrap();
+            std::fs::write(host.path("group"), format!("{}\n", unburied.id())).unwrap();
+            assert_eq!(host.look(Look::Stop).standing, Standing::Stopped(unburied.id().to_string()), "{}", host.shell);
+            assert_eq!(host.look(Look::Fetch).standing, Standing::Over, "{}", host.shell);
+            unburied.wait().unwrap();
         }
     }
 
