@@ -25,7 +25,7 @@ use crate::artifacts::Artifacts;
 use crate::clock::now;
 use crate::config::Config;
 use crate::confine::{self, Confiner};
-use crate::driver::Settings;
+use crate::driver::{Masters, Settings};
 use crate::hosts::{self, Hosts};
 use crate::ledger::{self, Ledger};
 use crate::process::{self, adopt_orphans, janitor};
@@ -213,6 +213,7 @@ impl Handle {
         self.supervisor.close();
         self.end.cancel();
         self.tasks.wait().await;
+        self.supervisor.hang_up();
         info!(self.log, "executor ended");
     }
 }
@@ -244,10 +245,10 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
     let (url, room) = (&config.orchestrator, config.artifact_room);
     let artifacts =
         Artifacts::open(&data, url, Arc::clone(caller), room, log.clone()).map_err(folder("data", &config.data))?;
-    let hosts = match &config.hosts {
+    let hosts = Arc::new(match &config.hosts {
         Some(file) => Hosts::load(file, &data)?,
         None => Hosts::default(),
-    };
+    });
     let secrets = Store::open(config.secrets.clone())?;
     let own = [Some(data.as_path()), Some(&config.certs), config.hosts.as_deref(), secrets.folder()];
     let own: Vec<PathBuf> = own.into_iter().flatten().chain(hosts.keys()).map(Path::to_owned).collect();
@@ -264,7 +265,8 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
         artifacts: Arc::new(artifacts),
         docker: config.docker.clone(),
         ansible: config.ansible.clone(),
-        hosts: Arc::new(hosts),
+        masters: Arc::new(Masters::new(&hosts, &data)),
+        hosts,
         secrets: Arc::new(secrets),
         data,
     };

@@ -180,6 +180,10 @@ pub mod failure_code {
     pub const SECRET_MISSING: &str = "secret_missing";
     /// The host of the work cannot be reached, or did not answer.
     pub const HOST_UNREACHABLE: &str = "host_unreachable";
+    /// The host of the work shows a key that is not the one it is known by.
+    pub const HOST_KEY: &str = "host_key";
+    /// The host of the work does not let the executor in.
+    pub const HOST_LOGIN: &str = "host_login";
     /// The image of the work is not on the executor's machine.
     pub const IMAGE_MISSING: &str = "image_missing";
     /// The container needed more memory than it may have.
@@ -209,6 +213,8 @@ pub mod failure_code {
         HTTP,
         SECRET_MISSING,
         HOST_UNREACHABLE,
+        HOST_KEY,
+        HOST_LOGIN,
         IMAGE_MISSING,
         OOM,
         ENGINE_DOWN,

@@ -6,7 +6,7 @@
 //! job leaves running in the background when its main process ends is stopped like a cancelled job.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -70,8 +70,18 @@ pub(super) struct Over {
 
 /// Starts a program in this place, written down before and after. Everything but its streams, its input and its group
 /// is the command's. Blocks for as long as a spawn takes.
-pub(super) fn spawn(job: &Job, place: &Place, mut command: Command) -> Result<Running, NotStarted> {
-    let input = input(&job.work.input, place).map_err(NotStarted::Files)?;
+pub(super) fn spawn(job: &Job, place: &Place, command: Command) -> Result<Running, NotStarted> {
+    spawn_with(job, place, command, Vec::new())
+}
+
+/// The same, with something for the program to read before its input.
+pub(super) fn spawn_with(job: &Job, place: &Place, mut command: Command, head: Vec<u8>) -> Result<Running, NotStarted> {
+    let input = match job.secrets.redactor() {
+        // What comes first may hold them: it stands in no file.
+        Some(_) if !head.is_empty() => whisper(head, &job.work.input),
+        Some(_) | None => input(head, &job.work.input, place),
+    };
+    let input = input.map_err(NotStarted::Files)?;
     let (stdout, stderr) = place.to_inherit().map_err(NotStarted::Files)?;
     let mut pumps = Vec::new();
     match job.secrets.redactor() {
@@ -231,9 +241,21 @@ pub(super) fn give_files(
     files.collect()
 }
 
-/// What a program reads from its standard input: JSON, or nothing.
-fn input(input: &Value, place: &Place) -> io::Result<Stdio> {
-    if input.is_null() {
+/// The same by a pipe; whoever does not read it all does not want it.
+fn whisper(mut head: Vec<u8>, input: &Value) -> io::Result<Stdio> {
+    let (reader, mut writer) = io::pipe()?;
+    if !input.is_null() {
+        serde_json::to_writer(&mut head, input)?;
+    }
+    spawn_blocking(move || {
+        let _ = writer.write_all(&head);
+    });
+    Ok(reader.into())
+}
+
+/// What a program reads from its standard input: JSON, or nothing, after what comes first.
+fn input(head: Vec<u8>, input: &Value, place: &Place) -> io::Result<Stdio> {
+    if input.is_null() && head.is_empty() {
         // Opened once: a copy of the descriptor is cheaper.
         static NULL: OnceLock<File> = OnceLock::new();
         if NULL.get().is_none() {
@@ -241,7 +263,11 @@ fn input(input: &Value, place: &Place) -> io::Result<Stdio> {
         }
         return NULL.get().map_or_else(|| Ok(Stdio::null()), |null| Ok(null.try_clone()?.into()));
     }
-    write_new(&place.input(), 0o600, &serde_json::to_vec(input)?)?;
+    let mut bytes = head;
+    if !input.is_null() {
+        serde_json::to_writer(&mut bytes, input)?;
+    }
+    write_new(&place.input(), 0o600, &bytes)?;
     Ok(File::open(place.input())?.into())
 }
 

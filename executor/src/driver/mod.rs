@@ -14,6 +14,7 @@ mod http;
 mod leave;
 mod local;
 mod shell;
+mod ssh;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ pub use allowed::{NoPattern, Pattern};
 pub use docker::{Host, NoHost, Policy as DockerPolicy};
 pub use http::{NoReach, Policy as HttpPolicy, Reach};
 pub use shell::Scripts;
+pub(crate) use ssh::Masters;
 
 /// Runs one kind of artifact.
 pub(crate) trait Driver: Send + Sync {
@@ -73,12 +75,24 @@ pub(crate) struct Entry {
     pub make: fn(&Settings) -> Arc<dyn Driver>,
     /// Has this machine what it needs? If not, the engine is not registered.
     pub is_here: fn(&Settings) -> bool,
-    /// Do its jobs go on when the executor is killed, and tell how they ended to the one that finds them again?
-    pub outlives: bool,
+    /// What its jobs survive: then the driver finds them again.
+    pub outlives: Outlives,
+}
+
+/// What jobs survive, that the next executor must deal with by their driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outlives {
+    /// Nothing that processes of this machine do not: they are found without a driver.
+    Nothing,
+    /// A kill of the executor.
+    Executor,
+    /// A restart of the machine, too: they run elsewhere.
+    Machine,
 }
 
 /// All drivers.
-pub(crate) static DRIVERS: &[Entry] = &[ansible::ENTRY, docker::ENTRY, http::ENTRY, shell::ENTRY];
+pub(crate) static DRIVERS: &[Entry] =
+    &[ansible::ENTRY, docker::ENTRY, http::ENTRY, shell::ENTRY, ssh::ENTRY, ssh::TOSCASSH];
 
 /// What drivers know of their executor.
 #[derive(Clone)]
@@ -109,6 +123,8 @@ pub(crate) struct Settings {
     pub hosts: Arc<Hosts>,
     /// Where secrets come from.
     pub secrets: Arc<Store>,
+    /// The connections to them.
+    pub masters: Arc<Masters>,
     /// The folder of the ledger: it tells executors apart that share a machine.
     pub data: PathBuf,
 }

@@ -17,6 +17,7 @@ use gorch_schema::work::Work;
 pub(crate) use redact::{Redacted, Redactor, Sink};
 pub use store::Error;
 pub use store::Source;
+use store::bare;
 pub(crate) use store::{Missing, Store};
 
 /// What one attempt is given.
@@ -43,10 +44,10 @@ impl Secrets {
         let mut hidden = Vec::new();
         for (name, secret) in &work.settings.secrets {
             let value = store.get(secret.reference()).await?;
-            hidden.push(value.clone());
+            hidden.push(bare(&value).to_vec());
             match secret {
                 Secret::Variable(reference) => {
-                    let text = String::from_utf8(value).ok().filter(|text| !text.contains('\0'));
+                    let text = String::from_utf8(bare(&value).to_vec()).ok().filter(|text| !text.contains('\0'));
                     let text = text.ok_or_else(|| Missing::NoText(reference.clone()))?;
                     secrets.values.insert(name.clone(), text);
                 }

@@ -102,9 +102,9 @@ impl Store {
         }
     }
 
-    /// The value; a line break at its very end, as editors leave it, is none of it.
+    /// What is kept there, byte by byte.
     pub(crate) async fn get(&self, reference: &SecretRef) -> Result<Vec<u8>, Missing> {
-        let mut value = match &self.0 {
+        let value = match &self.0 {
             Source::None => return Err(Missing::NoSource),
             Source::Folder(folder) => {
                 let (folder, wanted) = (folder.clone(), reference.clone());
@@ -113,14 +113,17 @@ impl Store {
             }
             Source::Command(program) => ask(program, reference).await?,
         };
-        if value.pop_if(|last| *last == b'\n').is_some() {
-            value.pop_if(|last| *last == b'\r');
-        }
-        if value.len() < SHORTEST {
+        if bare(&value).len() < SHORTEST {
             return Err(Missing::Size(reference.clone(), "shorter than 4 bytes: it could not be kept out of logs"));
         }
         Ok(value)
     }
+}
+
+/// Without the line break at its very end, as editors leave it.
+pub(super) fn bare(value: &[u8]) -> &[u8] {
+    let line = value.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    line.unwrap_or(value)
 }
 
 /// Why a file or folder is not the executor's alone.
@@ -212,7 +215,8 @@ mod tests {
         mode(&root.join("prod/large"), 0o400);
         mode(&root.join("prod/open"), 0o640);
         let store = Store::open(Source::Folder(root.clone())).unwrap();
-        assert_eq!(get(&store, "secret://prod/db").await.unwrap(), "hunter2");
+        assert_eq!(get(&store, "secret://prod/db").await.unwrap(), "hunter2\r\n");
+        assert_eq!([bare(b"a\r\n"), bare(b"a\n\n"), bare(b"a\r")], [&b"a"[..], b"a\n", b"a\r"]);
         let said = [
             ("none", "this executor has no secret `secret://prod/none`"),
             (
@@ -241,7 +245,7 @@ mod tests {
         fs::write(&program, script).unwrap();
         mode(&program, 0o700);
         let store = Store::open(Source::Command(program)).unwrap();
-        assert_eq!(get(&store, "secret://prod/db").await.unwrap(), "hunter2");
+        assert_eq!(get(&store, "secret://prod/db").await.unwrap(), "hunter2\n");
         let said = get(&store, "secret://prod/other").await.unwrap_err();
         assert_eq!(said, "the command for secrets gives no `secret://prod/other`: it ended with exit status: 3");
         assert!(Store::open(Source::Command("/no/such".into())).is_err());

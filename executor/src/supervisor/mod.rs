@@ -305,6 +305,11 @@ impl Supervisor {
         self.closing.cancel();
     }
 
+    /// Ends the connections to hosts; nobody has a use for them any more.
+    pub(crate) fn hang_up(&self) {
+        self.settings.masters.close();
+    }
+
     async fn until(&self, is_reached: impl Fn() -> bool) {
         loop {
             let changed = self.changed.notified();

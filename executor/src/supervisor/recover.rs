@@ -5,8 +5,8 @@
 //! killed has no known exit code (its parent, who would have been told, is gone): its processes are found by the ledger
 //! and by their environment, stopped or waited for as configured, and the attempt is reported as `executor_lost`, with
 //! what it wrote. Jobs of drivers that need no parent to know how they ended (containers) are gone on with, and end as
-//! if nobody had been killed. After a restart of the machine everything unended is lost. Promises that nothing found here starts
-//! a second time.
+//! if nobody had been killed; jobs of drivers that run on other hosts are ended there. After a restart of the machine
+//! everything unended is lost, but for what runs on other hosts. Promises that nothing found here starts a second time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use super::held::{Ended, Halt, Held, Progress};
 use super::run::result;
 use crate::chain::Chain;
 use crate::clock::now;
-use crate::driver::{DRIVERS, Driver};
+use crate::driver::{DRIVERS, Driver, Outlives};
 use crate::ledger::{self, Found, FoundAt, Machine, Place};
 use crate::output;
 use crate::process::{Process, Tree, watch_until_gone};
@@ -81,8 +81,8 @@ impl Supervisor {
                     self.desk().set_aside(held);
                     info!(self.log, "attempt found"; "attempt" => %id, "state" => "waiting");
                 }
-                (FoundAt::Started { since, .. }, Machine::Same)
-                    if work.as_deref().is_some_and(|work| self.outliving(work).is_some()) =>
+                (FoundAt::Started { since, .. }, machine)
+                    if work.as_deref().is_some_and(|work| self.survives(work, machine)) =>
                 {
                     continued.push((hold(Progress::Running { since }), since));
                     info!(self.log, "attempt found"; "attempt" => %id, "state" => "running");
@@ -126,8 +126,17 @@ impl Supervisor {
 
     /// The work's driver, if its jobs tell the next executor how they ended.
     pub(super) fn outliving(&self, work: &Work) -> Option<&Arc<dyn Driver>> {
-        let outlives = DRIVERS.iter().any(|entry| entry.outlives && work.engine == entry.name);
-        self.drivers.get(work.engine.as_str()).filter(|_| outlives)
+        self.drivers.get(work.engine.as_str()).filter(|_| outlives(work) != Outlives::Nothing)
+    }
+
+    /// Is there a driver that finds it again, whatever became of the machine?
+    fn survives(&self, work: &Work, machine: Machine) -> bool {
+        let outlives = outlives(work);
+        self.drivers.contains_key(work.engine.as_str())
+            && match machine {
+                Machine::Same => outlives != Outlives::Nothing,
+                Machine::Restarted => outlives == Outlives::Machine,
+            }
     }
 
     /// Goes on with jobs that need no parent to know how they end, and clears away what nobody goes on with.
@@ -140,7 +149,9 @@ impl Supervisor {
             let this = Arc::clone(self);
             tokio::spawn(async move { this.continue_with(driver, held, since).await });
         }
-        for entry in DRIVERS.iter().filter(|entry| entry.outlives && self.engines.contains(&entry.name)) {
+        for entry in
+            DRIVERS.iter().filter(|entry| entry.outlives != Outlives::Nothing && self.engines.contains(&entry.name))
+        {
             if let Some(driver) = self.drivers.get(entry.name).map(Arc::clone) {
                 tokio::spawn(async move { driver.sweep().await });
             }
@@ -287,6 +298,10 @@ impl Supervisor {
             Err(_) => nothing(outcome),
         }
     }
+}
+
+fn outlives(work: &Work) -> Outlives {
+    DRIVERS.iter().find(|entry| work.engine == entry.name).map_or(Outlives::Nothing, |entry| entry.outlives)
 }
 
 fn lost(message: impl Into<String>) -> Failure {

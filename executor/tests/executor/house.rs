@@ -85,6 +85,8 @@ impl House {
             .args(&self.flags)
             .env("GORCH_LOG", "debug")
             .env("EXECUTOR_SECRET", "not for jobs")
+            // Sockets that a kill leaves go with the house.
+            .env("XDG_RUNTIME_DIR", self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());

@@ -11,6 +11,7 @@ use gorch_schema::settings::Settings;
 use gorch_schema::work::{Report, Work};
 use reqwest::Method;
 
+use crate::host::Remote;
 use crate::house::{House, failure, holds};
 
 const VALUE: &str = "corr3ct \"horse\" b\u{e4}ttery";
@@ -121,8 +122,8 @@ async fn a_job_finds_a_secret_in_a_file_that_is_gone_when_it_ends() {
         let work = with(&[file], house.script(0, "wc -c <$KEY; cat $KEY; echo; stat -c %a $KEY; echo $KEY; id -un"));
         let report = house.run(&work).await;
         let lines: Vec<&str> = report.logs.stdout.head.lines().collect();
-        assert_eq!(lines[..3], ["24", "[secret]", "400"], "{report:?}");
-        assert!(!Path::new(lines[3]).exists());
+        assert_eq!(lines[..4], ["25", "[secret]", "", "400"], "{report:?}");
+        assert!(!Path::new(lines[4]).exists());
         assert_nowhere(&house, &report);
     }
 }
@@ -177,4 +178,32 @@ async fn what_a_killed_executor_leaves_of_an_attempt_is_redacted_too() {
     let report = house.report(work.attempt).await;
     assert_eq!(report.result.output["v"], "[left out: the secrets of this attempt cannot be read now]");
     assert_nowhere(&house, &report);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_on_a_host_is_given_secrets_on_no_command_line_and_in_no_file_of_ours() {
+    let store = tempfile::tempdir().unwrap();
+    let file = store.path().join("prod/db");
+    fs::create_dir(store.path().join("prod")).unwrap();
+    fs::write(&file, format!("{VALUE}\nsecond line\n")).unwrap();
+    for (path, mode) in [(store.path(), 0o700), (&file, 0o600)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    fs::write(store.path().join("prod/one"), VALUE).unwrap();
+    fs::set_permissions(store.path().join("prod/one"), fs::Permissions::from_mode(0o600)).unwrap();
+    let remote = Remote::new(&["--secrets", store.path().to_str().unwrap()]);
+    let script = "echo \"v=$DB\"; cat \"$KEY\"; wc -c <\"$KEY\"; echo here >&2; until [ -e $HOME/go ]; do sleep 0.02; done; echo \"$DB\" >$GORCH_OUTPUT.x; exit 3";
+    let given = [("DB", "\"secret://prod/one\""), ("KEY", "{\"file\": \"secret://prod/db\"}")];
+    let work = with(&given, declares(&["v"], remote.sh(0, script)));
+    remote.hand_in(&work).await;
+    assert!(holds(|| !is_written(remote.folder.path(), "here").is_empty()));
+    // While it runs, too.
+    assert_eq!(is_written(&remote.path("data"), "corr3ct"), Vec::<String>::new());
+    assert_eq!(crate::house::processes(|_, line| line.contains("corr3ct")), [0; 0]);
+    fs::write(remote.server.path("home/go"), "").unwrap();
+    let report = remote.report(work.attempt).await;
+    assert_eq!(report.logs.stdout.head, "v=[secret]\n[secret]\n37\n", "{report:?}");
+    assert_eq!(report.result.output["v"], "[secret]");
+    assert_nowhere(&remote, &report);
+    remote.assert_nothing_left();
 }

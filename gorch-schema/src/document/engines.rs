@@ -15,11 +15,13 @@ use crate::workflow::Engine;
 /// Engines that gorch runs itself.
 const OWN: &[&str] = &["fail", "nil", "sleep"];
 /// Drivers that our executor has.
-const DRIVERS: &[&str] = &["ansible", "docker", "http", "shell"];
+const DRIVERS: &[&str] = &["ansible", "docker", "http", "shell", "ssh", "toscassh"];
 /// Engines that come later; unknown today unless an executor of somebody else registered one of the name.
-const LATER: &[&str] = &["approval", "gorch", "signal", "ssh", "toscassh"];
+const LATER: &[&str] = &["approval", "gorch", "signal"];
 /// Engines that take an artifact by its content.
-const BY_CONTENT: &[&str] = &["ansible", "shell"];
+const BY_CONTENT: &[&str] = &["ansible", "shell", "ssh", "toscassh"];
+/// Engines whose work is done on a host.
+const ON_HOSTS: &[&str] = &["ssh", "toscassh"];
 
 /// The drivers that documents may name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +95,16 @@ pub(super) fn settle(check: &mut Check<'_>, node: &Path<'_>, name: &str, artifac
         None | Some(Ok(_)) => {}
     }
     engine
+}
+
+/// Complains about work on a host that names none.
+pub(super) fn check_target(check: &mut Check<'_>, node: &Path<'_>, engine: &Engine, target: Option<&str>) {
+    let name = engine.name();
+    if target.is_none() && ON_HOSTS.contains(&name) && *check.engines != Engines::Any {
+        let expected =
+            format_args!("a host that an executor knows: the engine `{name}` runs nothing elsewhere").to_string();
+        check.complaints.add("missing_field", &node.field("target"), "nothing", expected);
+    }
 }
 
 fn is_known(check: &mut Check<'_>, at: &Path<'_>, name: &str) -> bool {

@@ -162,6 +162,7 @@ pub(super) fn read(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> (Gi
     fields::read(check, NODE, "a node", at, object, &mut draft);
     if draft.work == Sound::Yes {
         draft.node.engine = engines::settle(check, at, &draft.engine, &draft.artifact);
+        engines::check_target(check, at, &draft.node.engine, draft.node.target.as_deref());
         draft.node.settings = draft.settings.settle(check, at, &draft.node.engine);
     }
     draft.node.artifact = std::mem::take(&mut draft.artifact);

@@ -64,6 +64,7 @@ const EXECUTOR: House = House {
                 "ledger",
                 "process",
                 "registration",
+                "secrets",
                 "supervisor",
             ],
         ),

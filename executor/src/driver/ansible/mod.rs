@@ -21,7 +21,7 @@ use tokio::process::Command;
 use super::allowed::{self, NotAllowed};
 use super::local::{self, Running};
 use super::shell::{self, Scripts};
-use super::{Driver, Ending, Entry, Finish, Job, Settings, environment, fetch};
+use super::{Driver, Ending, Entry, Finish, Job, Outlives, Settings, environment, fetch};
 use crate::artifacts::Kept;
 use crate::chain::Chain;
 use crate::ledger::Place;
@@ -33,7 +33,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "ansible",
     make: |settings| Arc::new(Playbooks(settings.clone())),
     is_here: |settings| program(settings).is_some(),
-    outlives: false,
+    outlives: Outlives::Nothing,
 };
 
 struct Playbooks(Settings);

@@ -28,7 +28,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
-use super::{Driver, Ending, Entry, Finish, Job, Settings, local, verdict};
+use super::{Driver, Ending, Entry, Finish, Job, Outlives, Settings, local, verdict};
 use crate::chain::Chain;
 use crate::ledger::Place;
 use crate::output;
@@ -42,7 +42,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "docker",
     make: |settings| Arc::new(Containers::new(settings)),
     is_here: |settings| settings.docker.host.0.exists(),
-    outlives: true,
+    outlives: Outlives::Executor,
 };
 
 /// How often an engine that does not answer is asked again, and how long it takes from one time to the next.

@@ -22,7 +22,7 @@ use tokio::sync::OnceCell;
 
 use super::allowed::{self, Pattern};
 use super::answer::{self, Answer};
-use super::{Driver, Ending, Entry, Finish, Job};
+use super::{Driver, Ending, Entry, Finish, Job, Outlives};
 use crate::chain::Chain;
 use crate::secrets::Sink;
 use reach::{Forbidden, Guard};
@@ -30,8 +30,12 @@ use reach::{Forbidden, Guard};
 pub use reach::{NoReach, Reach};
 
 /// The row of the table of drivers.
-pub(super) const ENTRY: Entry =
-    Entry { name: "http", make: |settings| Arc::new(Http::new(&settings.http)), is_here: |_| true, outlives: false };
+pub(super) const ENTRY: Entry = Entry {
+    name: "http",
+    make: |settings| Arc::new(Http::new(&settings.http)),
+    is_here: |_| true,
+    outlives: Outlives::Nothing,
+};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(30);

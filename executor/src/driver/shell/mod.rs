@@ -19,7 +19,7 @@ use tokio::process::Command;
 
 use super::allowed::{self, NotAllowed};
 use super::local::{self, Running, write_new};
-use super::{Driver, Ending, Entry, Finish, Job, Settings, environment, fetch, leave};
+use super::{Driver, Ending, Entry, Finish, Job, Outlives, Settings, environment, fetch, leave};
 use crate::artifacts::Kept;
 use crate::chain::Chain;
 use crate::confine;
@@ -30,8 +30,12 @@ pub use program::Scripts;
 pub(super) use program::find;
 
 /// The row of the table of drivers.
-pub(super) const ENTRY: Entry =
-    Entry { name: "shell", make: |settings| Arc::new(Shell(settings.clone())), is_here: |_| true, outlives: false };
+pub(super) const ENTRY: Entry = Entry {
+    name: "shell",
+    make: |settings| Arc::new(Shell(settings.clone())),
+    is_here: |_| true,
+    outlives: Outlives::Nothing,
+};
 
 struct Shell(Settings);
 

@@ -198,11 +198,14 @@ fn engine_and_artifact_must_fit_each_other() {
     "#);
     assert_snapshot!(of_node(r#""engine": "nil", "artifact": "x""#), @r#"/nodes/0/artifact: found "x", expected no artifact: the engine `nil` runs none [engine_and_artifact]"#);
     assert_snapshot!(of_node(r#""engine": "shel", "artifact": "x""#), @r#"
-    /nodes/0/engine: found "shel", expected one of ansible, docker, fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
+    /nodes/0/engine: found "shel", expected one of ansible, docker, fail, http, nil, shell, sleep, ssh, toscassh; did you mean `shell`? [unknown_engine]
     "#);
-    assert_snapshot!(of_node(r#""engine": "ssh", "artifact": "x""#), @r#"
-    /nodes/0/engine: found "ssh", expected one of ansible, docker, fail, http, nil, shell, sleep: `ssh` does not exist yet [not_supported_yet]
+    assert_snapshot!(of_node(r#""engine": "signal", "artifact": "x""#), @r#"
+    /nodes/0/engine: found "signal", expected one of ansible, docker, fail, http, nil, shell, sleep, ssh, toscassh: `signal` does not exist yet [not_supported_yet]
     "#);
+    assert_snapshot!(of_node(r#""engine": "ssh", "artifact": "x""#), @"/nodes/0/target: found nothing, expected a host that an executor knows: the engine `ssh` runs nothing elsewhere [missing_field]");
+    assert_snapshot!(of_node(r#""engine": "ssh", "artifact": "x", "target": "self""#), @"/nodes/0/target: found nothing, expected a host that an executor knows: the engine `ssh` runs nothing elsewhere [missing_field]");
+    assert_snapshot!(of_node(r#""engine": "toscassh", "artifact": "x", "target": "web1""#), @"accepted");
     assert_snapshot!(of_node(r#""engine": "shell", "artifact": "sha256:00""#), @r#"
     /nodes/0/artifact: found "sha256:00", expected `sha256:` and 64 lowercase hex digits [bad_value]
     "#);
@@ -360,7 +363,7 @@ fn everything_wrong_is_said_at_once() {
         "edges": [{"from": 0, "to": "loop"}, {"from": "loop", "to": "loop"}]}"#), @r#"
     /nmae: found "nmae", expected a field of a graph; did you mean `name`? [unknown_field]
     /timeout: found 3, expected a duration such as "90s", "1h 30m" or "PT90S" [bad_duration]
-    /nodes/0/engine: found "shll", expected one of ansible, docker, fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
+    /nodes/0/engine: found "shll", expected one of ansible, docker, fail, http, nil, shell, sleep, ssh, toscassh; did you mean `shell`? [unknown_engine]
     /nodes/1/priority: found 9, expected a whole number from 1 to 5 [bad_value]
     /nodes/1/args/0: found "A=get_input k", expected a key of `inputs`: the document has none [bad_reference]
     /nodes/1/join: found a node that waits for all of its edges on the cycle loop -> loop, expected `join: any` on every node of a cycle: it would wait for itself [cycle_of_all]

@@ -215,13 +215,13 @@ async fn a_body_that_cannot_be_run_is_told_everything_that_is_wrong() {
     /v1/tasks
       422 bad_document: 4 complaints, the first: /nodes/0/nam: found "nam", expected a field of a node; did you mean `name`? [unknown_field]
         /nodes/0/nam: found "nam", expected a field of a node; did you mean `name`? [unknown_field]
-        /nodes/1/engine: found "shel", expected one of ansible, docker, fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
+        /nodes/1/engine: found "shel", expected one of ansible, docker, fail, http, nil, shell, sleep, ssh, toscassh; did you mean `shell`? [unknown_engine]
         /nodes/1/id: found 0, which /nodes/0 has already, expected 0 to 1, each once [bad_node_id]
         /digraph: found 3 cells, expected 4 (2 x 2) for 2 nodes [matrix_not_square]
     /v1/validate
       422 bad_document: 4 complaints, the first: /nodes/0/nam: found "nam", expected a field of a node; did you mean `name`? [unknown_field]
         /nodes/0/nam: found "nam", expected a field of a node; did you mean `name`? [unknown_field]
-        /nodes/1/engine: found "shel", expected one of ansible, docker, fail, http, nil, shell, sleep; did you mean `shell`? [unknown_engine]
+        /nodes/1/engine: found "shel", expected one of ansible, docker, fail, http, nil, shell, sleep, ssh, toscassh; did you mean `shell`? [unknown_engine]
         /nodes/1/id: found 0, which /nodes/0 has already, expected 0 to 1, each once [bad_node_id]
         /digraph: found 3 cells, expected 4 (2 x 2) for 2 nodes [matrix_not_square]
     /v1/tasks
