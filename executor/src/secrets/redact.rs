@@ -55,7 +55,7 @@ impl Redactor {
     pub(crate) fn cut_text(&self, text: &str) -> String {
         let mut shown = self.text(text);
         if let Some((all, _)) = &self.hidden {
-            let end = shown.trim_end_matches(|c: char| matches!(c, '.' | '`' | '\u{2026}')).len();
+            let end = shown.trim_end_matches(['.', '`', '\u{2026}']).len();
             let begun = Redactor::begun(all, &shown.as_bytes()[..end]);
             if end - begun >= SHORTEST_PIECE && shown.is_char_boundary(begun) {
                 shown.replace_range(begun..end, MASK);

@@ -7,6 +7,7 @@ mod bad_input;
 mod cancel;
 mod crash;
 mod drivers;
+mod fleet;
 mod many;
 mod placing;
 mod playbooks;
