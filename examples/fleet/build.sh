@@ -13,7 +13,8 @@ cat >"$root/bin/try" <<'END'
 #!/bin/sh
 # Runs in the container: is the page what it says, and what is its checksum?
 grep -q '"version": "[0-9.]*"' /release/release.json || { echo "the page has no version" >&2; exit 1; }
-echo "checksum=$(sha256sum /release/release.json | cut -d' ' -f1)"
+sha256sum /release/release.json >"$GORCH_WORK/release.sha256"
+echo "checksum=$(cut -d' ' -f1 "$GORCH_WORK/release.sha256")"
 END
 chmod +x "$root/bin/try"
 tar -C "$root" -c . | docker import --change 'CMD ["/bin/try"]' - "gorch-fleet:$VERSION" >&2

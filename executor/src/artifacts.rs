@@ -30,6 +30,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// No byte of an answer for so long is none.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes a second below which a way is none.
+const SLOWEST: u64 = 64 * 1024;
 /// A file is written when so much of it is there.
 const PIECE: usize = 256 * 1024;
 
@@ -78,9 +80,11 @@ pub(crate) struct Artifacts {
     log: Logger,
 }
 
-/// A file that was checked.
+/// A file of the folder.
 struct Known {
-    mark: Mark,
+    /// `None` until it is checked.
+    mark: Option<Mark>,
+    length: u64,
     used: Instant,
     in_use: Arc<()>,
 }
@@ -120,7 +124,7 @@ impl Artifacts {
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&incoming)?;
         let url = url.trim_end_matches('/').to_owned();
-        let (files, fetching) = (Mutex::default(), Mutex::default());
+        let (files, fetching) = (Mutex::new(found(&root)?), Mutex::default());
         Ok(Artifacts { root, url, caller, room, files, fetching, incoming: AtomicU64::new(0), log })
     }
 
@@ -188,15 +192,20 @@ impl Artifacts {
         tokio::io::AsyncSeekExt::rewind(&mut file).await.map_err(|error| now(&error))?;
         // No more than was measured: it may be growing.
         let body = ReaderStream::with_capacity(tokio::io::AsyncReadExt::take(file, stored.size), PIECE);
-        let sent = client.put(&url).body(reqwest::Body::wrap_stream(body)).send().await;
+        // A slow way is given its time; no way at all ends by itself.
+        let patience = PATIENCE + Duration::from_secs(stored.size / SLOWEST);
+        let sent = client.put(&url).body(reqwest::Body::wrap_stream(body)).timeout(patience).send().await;
         let answer = sent.map_err(|error| now(&error))?;
         match answer.status() {
             StatusCode::OK | StatusCode::CREATED => Ok(()),
-            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::FORBIDDEN => {
+            // Somebody wrote to it between the measuring and the sending, or the orchestrator cannot now.
+            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
+                Err(Failed::Now(format!("the orchestrator answers {}", answer.status())))
+            }
+            status if status.is_client_error() => {
                 let said = answer.text().await.unwrap_or_default();
                 Err(Failed::For(Error::Refused { said }))
             }
-            // Somebody wrote to it between the measuring and the sending, or the orchestrator cannot now.
             other => Err(Failed::Now(format!("the orchestrator answers {other}"))),
         }
     }
@@ -205,7 +214,7 @@ impl Artifacts {
     fn look(&self, digest: Digest) -> Option<Kept> {
         let path = self.root.join(digest.to_string());
         let mark = Mark::of(&path).ok()?;
-        if let Some(known) = locked(&self.files).get_mut(&digest).filter(|known| known.mark == mark) {
+        if let Some(known) = locked(&self.files).get_mut(&digest).filter(|known| known.mark == Some(mark)) {
             known.used = Instant::now();
             return Some(Kept { path, _in_use: Arc::clone(&known.in_use) });
         }
@@ -220,9 +229,20 @@ impl Artifacts {
     }
 
     fn know(&self, digest: Digest, path: PathBuf, mark: Mark) -> Kept {
-        let in_use = Arc::new(());
-        let known = Known { mark, used: Instant::now(), in_use: Arc::clone(&in_use) };
-        locked(&self.files).insert(digest, known);
+        let mut files = locked(&self.files);
+        // Whoever uses the file of before still uses this one: it is the same content.
+        let in_use = files.get(&digest).map_or_else(Arc::default, |known| Arc::clone(&known.in_use));
+        let mark = Some(mark);
+        files.insert(
+            digest,
+            Known {
+                mark,
+                length: mark.map_or(0, |mark| mark.length),
+                used: Instant::now(),
+                in_use: Arc::clone(&in_use),
+            },
+        );
+        drop(files);
         Kept { path, _in_use: in_use }
     }
 
@@ -287,11 +307,11 @@ impl Artifacts {
     /// Removes what was not used for longest, until the rest fits.
     fn make_room(&self) {
         let mut files = locked(&self.files);
-        let mut total: u64 = files.values().map(|known| known.mark.length).sum();
+        let mut total: u64 = files.values().map(|known| known.length).sum();
         let mut idle: Vec<(Instant, Digest, u64)> = files
             .iter()
             .filter(|(_, known)| Arc::strong_count(&known.in_use) == 1)
-            .map(|(digest, known)| (known.used, *digest, known.mark.length))
+            .map(|(digest, known)| (known.used, *digest, known.length))
             .collect();
         idle.sort_unstable();
         for (_, digest, length) in idle {
@@ -304,6 +324,19 @@ impl Artifacts {
             total -= length;
         }
     }
+}
+
+/// What an executor before this one has kept: unchecked, and counted.
+fn found(root: &Path) -> io::Result<HashMap<Digest, Known>> {
+    let mut files = HashMap::new();
+    for entry in fs::read_dir(root)?.flatten() {
+        let digest = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
+        if let (Some(digest), Ok(facts)) = (digest, entry.metadata()) {
+            let (length, used, in_use) = (facts.len(), Instant::now(), Arc::default());
+            files.insert(digest, Known { mark: None, length, used, in_use });
+        }
+    }
+    Ok(files)
 }
 
 /// A file on its way in. Dropped unfinished, it never was.

@@ -19,7 +19,7 @@ pub struct Settings {
     /// All drivers: secrets, by the variables that the job finds them in.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, Secret>,
-    /// `shell`: files that the job leaves in its work folder, patterns by name.
+    /// `docker`, `shell`: files that the job leaves in its work folder, patterns by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub artifacts: BTreeMap<String, String>,
     /// `http`: the method; absent means POST with an input and GET without.
@@ -66,6 +66,15 @@ impl Settings {
     pub fn is_empty(&self) -> bool {
         *self == Settings::default()
     }
+}
+
+/// A pattern for files that a job leaves below its work folder, as it is compared with paths; `None` if it is none, or
+/// leads out of there. `*` stays within one folder, `**` does not.
+pub fn left_pattern(pattern: &str) -> Option<globset::Glob> {
+    let plain = pattern.strip_prefix("./").unwrap_or(pattern);
+    let is_inside = !plain.is_empty() && !plain.starts_with('/') && plain.split('/').all(|part| part != "..");
+    let glob = globset::GlobBuilder::new(plain).literal_separator(true).build().ok();
+    glob.filter(|_| is_inside)
 }
 
 /// What a job may use; what is absent the executor decides.

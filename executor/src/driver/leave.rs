@@ -10,8 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobMatcher;
 use gorch_schema::outcome::Left;
+use gorch_schema::settings::left_pattern;
 use gorch_schema::work::Work;
 use gorch_schema::{Failure, failure_code};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
@@ -62,56 +63,60 @@ pub(super) async fn bring(
 ) -> Result<BTreeMap<String, Vec<Left>>, Failure> {
     let (patterns, folder) = (work.settings.artifacts.clone(), folder.to_owned());
     let failed = |error: &Error| Failure::new(failure_code::BAD_OUTPUT, Chain(error).to_string());
-    let found = spawn_blocking(move || find(&patterns, &folder)).await;
+    let found = spawn_blocking(move || {
+        let unreadable = |source| Error::Unreadable { path: folder.display().to_string(), source };
+        let root = File::open(&folder).map_err(unreadable)?;
+        find(&patterns, &folder, &root).map(|found| (root, found))
+    });
+    let found = found.await;
     let found = found.map_err(|panic| Failure::new(failure_code::BAD_OUTPUT, panic.to_string()))?;
     let mut left: BTreeMap<String, Vec<Left>> = BTreeMap::new();
-    for (name, files) in found.map_err(|error| failed(&error))? {
+    let (root, found) = found.map_err(|error| failed(&error))?;
+    for (name, files) in found {
         let brought = left.entry(name).or_default();
-        for Found { path, file } in files {
+        for path in files {
+            let shown = path.display().to_string();
+            let unreadable = |source| failed(&Error::Unreadable { path: shown.clone(), source });
+            // One open file at a time, however many there are.
+            let file = open(&root, &path).and_then(plain_file).map_err(unreadable)?;
             let stored = artifacts.bring(file).await;
-            let stored = stored.map_err(|source| failed(&Error::Unbrought { path: path.clone(), source }))?;
-            brought.push(Left { path, sha256: stored.sha256, size: stored.size });
+            let stored = stored.map_err(|source| failed(&Error::Unbrought { path: shown.clone(), source }))?;
+            brought.push(Left { path: shown, sha256: stored.sha256, size: stored.size });
         }
     }
     Ok(left)
 }
 
-/// An open file, and its path below the work folder.
-struct Found {
-    path: String,
-    file: File,
+/// A pipe of the same name is opened, too, and never read.
+fn plain_file(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no plain file")) }
 }
 
-fn find(patterns: &BTreeMap<String, String>, folder: &Path) -> Result<Vec<(String, Vec<Found>)>, Error> {
+/// The paths of plain files below the folder, by the names of their patterns.
+fn find(patterns: &BTreeMap<String, String>, folder: &Path, root: &File) -> Result<Vec<(String, Vec<PathBuf>)>, Error> {
     let (mut files, mut bytes, mut looks) = (0, 0, 0);
-    let root = File::open(folder).map_err(|source| Error::Unreadable { path: folder.display().to_string(), source })?;
     let mut found = Vec::new();
     for (name, pattern) in patterns {
         let search = Search::new(pattern)?;
         let mut paths = Vec::new();
         search.walk(folder, &search.fixed, &mut looks, &mut paths)?;
         paths.sort();
-        let mut opened = Vec::new();
-        for path in paths {
-            let text = path.display().to_string();
-            let file = open(&root, &path).map_err(|source| Error::Unreadable { path: text.clone(), source })?;
-            let facts = file.metadata().map_err(|source| Error::Unreadable { path: text.clone(), source })?;
-            if !facts.is_file() {
-                continue;
-            }
-            (files, bytes) = (files + 1, bytes + facts.len());
+        for path in &paths {
+            let length =
+                open(root, path).and_then(plain_file).and_then(|file| file.metadata()).map(|facts| facts.len());
+            let unreadable = |source| Error::Unreadable { path: path.display().to_string(), source };
+            (files, bytes) = (files + 1, bytes + length.map_err(unreadable)?);
             if files > MOST_FILES {
                 return Err(Error::TooMany);
             }
             if bytes > MOST_BYTES {
                 return Err(Error::TooLarge);
             }
-            opened.push(Found { path: text, file });
         }
-        if opened.is_empty() && search.is_fixed {
+        if paths.is_empty() && search.is_fixed {
             return Err(Error::NotThere { name: name.clone(), path: pattern.clone() });
         }
-        found.push((name.clone(), opened));
+        found.push((name.clone(), paths));
     }
     Ok(found)
 }
@@ -134,15 +139,13 @@ struct Search {
 
 impl Search {
     fn new(pattern: &str) -> Result<Self, Error> {
-        let wrong = || Error::Pattern { pattern: pattern.to_owned() };
-        let plain = pattern.strip_prefix("./").unwrap_or(pattern);
-        let is_inside = !plain.is_empty() && !plain.starts_with('/') && plain.split('/').all(|part| part != "..");
-        let glob = GlobBuilder::new(plain).literal_separator(true).build().ok().filter(|_| is_inside);
+        let glob = left_pattern(pattern).ok_or_else(|| Error::Pattern { pattern: pattern.to_owned() })?;
+        let plain = glob.glob().to_owned();
         let is_sign = |part: &str| part.contains(['*', '?', '[', '{', '\\']);
         let parts: Vec<&str> = plain.split('/').collect();
         let folders = parts.len().saturating_sub(1);
         let fixed = parts.iter().take(folders).take_while(|part| !is_sign(part)).collect();
-        Ok(Search { glob: glob.ok_or_else(wrong)?.compile_matcher(), fixed, is_fixed: !is_sign(plain) })
+        Ok(Search { glob: glob.compile_matcher(), fixed, is_fixed: !is_sign(&plain) })
     }
 
     /// Collects what matches in a folder and below.
@@ -179,8 +182,9 @@ mod tests {
 
     fn found(folder: &Path, pattern: &str) -> Result<Vec<String>, String> {
         let patterns = BTreeMap::from([("it".to_owned(), pattern.to_owned())]);
-        let found = find(&patterns, folder).map_err(|error| Chain(&error).to_string())?;
-        Ok(found.into_iter().flat_map(|(_, files)| files).map(|found| found.path).collect())
+        let root = File::open(folder).unwrap();
+        let found = find(&patterns, folder, &root).map_err(|error| Chain(&error).to_string())?;
+        Ok(found.into_iter().flat_map(|(_, files)| files).map(|path| path.display().to_string()).collect())
     }
 
     #[test]

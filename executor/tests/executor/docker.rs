@@ -19,7 +19,7 @@ use crate::house::{House, failure, holds};
 const INSTALL: &str = "install it (Debian: apt-get install docker.io busybox-static)";
 
 /// A house whose containers go with it.
-struct Docked {
+pub(crate) struct Docked {
     house: House,
     // After the house: nobody makes any more then.
     _sweep: Sweep,
@@ -34,7 +34,7 @@ impl Docked {
         house
     }
 
-    fn empty(flags: &[&str]) -> Self {
+    pub(crate) fn empty(flags: &[&str]) -> Self {
         // An executor registers what is there when it starts: the engine comes first.
         image();
         let house = House::empty(flags);
@@ -128,7 +128,7 @@ fn assert_none_left(house: &House) {
 }
 
 /// A script in a container of our image.
-fn script(house: &House, node: u32, script: &str) -> Work {
+pub(crate) fn script(house: &House, node: u32, script: &str) -> Work {
     let work = house.program(node, image(), &["/bin/sh", "-c", script]);
     Work { engine: "docker".to_owned(), ..work }
 }

@@ -11,6 +11,7 @@ use gorch_schema::settings::Settings;
 use gorch_schema::work::{Report, Work};
 use reqwest::Method;
 
+use crate::docker::{self, Docked};
 use crate::host::Remote;
 use crate::house::{House, failure, holds};
 
@@ -206,4 +207,37 @@ async fn a_job_on_a_host_is_given_secrets_on_no_command_line_and_in_no_file_of_o
     assert_eq!(report.result.output["v"], "[secret]");
     assert_nowhere(&remote, &report);
     remote.assert_nothing_left();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_is_given_secrets_and_its_log_is_redacted() {
+    let mut docked = Docked::empty(&[]);
+    keep(&docked, "prod/db", &format!("{VALUE}\n"));
+    let secrets = docked.path("secrets");
+    docked.add_flags(&["--secrets", secrets.to_str().unwrap()]);
+    docked.start();
+    let said =
+        "echo \"v=$DB\"; cat $KEY; echo \"$DB\" >&2; printf '%s' \"w=$DB\" >$GORCH_OUTPUT; ls -l $KEY | head -c 10";
+    let given = [DB, ("KEY", "{\"file\": \"secret://prod/db\"}")];
+    let report = docked.run(&with(&given, declares(&["v", "w"], docker::script(&docked, 0, said)))).await;
+    assert_eq!(report.logs.stdout.head, "v=[secret]\n[secret]\n-r--r--r--", "{report:?}");
+    assert_eq!(report.logs.stderr.head, "[secret]\n");
+    assert_eq!((&report.result.output["v"], &report.result.output["w"]), (&"[secret]".into(), &"[secret]".into()));
+    assert_nowhere(&docked, &report);
+
+    // One that goes on while its executor is away: what it said meanwhile is redacted, too.
+    let work = with(
+        &[DB],
+        docker::script(&docked, 1, "echo here; while ! [ -e $GORCH_WORK/go ]; do sleep 0.05; done; echo \"$DB\""),
+    );
+    docked.hand_in(&work).await;
+    assert!(holds(|| !is_written(docked.folder.path(), "here\n").is_empty()));
+    docked.kill();
+    let place =
+        fs::read_dir(docked.path("data/places")).unwrap().map(|entry| entry.unwrap().path().join("tmp/gorch/work"));
+    place.filter(|work| work.exists()).for_each(|work| fs::write(work.join("go"), "").unwrap());
+    docked.start();
+    let report = docked.report(work.attempt).await;
+    assert_eq!(report.logs.stdout.head, "here\n[secret]\n", "{report:?}");
+    assert_nowhere(&docked, &report);
 }

@@ -11,7 +11,7 @@ use super::engines::Engines;
 use super::fields::{self, Field, Rule};
 use super::json::{Json, Quoted};
 use crate::secret::Secret;
-use crate::settings::{Bytes, Limits, Settings, Statuses, is_limit};
+use crate::settings::{Bytes, Limits, Settings, Statuses, is_limit, left_pattern};
 use crate::workflow::{Engine, Node};
 
 /// Settings while they are being read, and the names of those that were given.
@@ -24,7 +24,7 @@ pub(super) struct Draft {
 /// A setting and the engines that know it.
 static KNOWN: &[(&str, &[&str])] = &[
     ("secrets", &["ansible", "docker", "http", "shell", "ssh", "toscassh"]),
-    ("artifacts", &["shell"]),
+    ("artifacts", &["docker", "shell"]),
     ("method", &["http"]),
     ("headers", &["http"]),
     ("expect", &["http"]),
@@ -92,9 +92,7 @@ impl Draft {
     pub(super) fn artifacts(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
         self.given.push("artifacts");
         for (name, pattern) in check.text_map(at, value) {
-            let plain = pattern.strip_prefix("./").unwrap_or(&pattern);
-            let is_inside = !plain.is_empty() && !plain.starts_with('/') && plain.split('/').all(|part| part != "..");
-            if !is_inside || globset::Glob::new(plain).is_err() {
+            if left_pattern(&pattern).is_none() {
                 let expected = "a pattern for files below the work folder, such as `out/*.html`";
                 check.complaints.add("bad_value", &at.field(&name), Quoted(&pattern), expected);
             }

@@ -58,6 +58,11 @@ impl Place {
     /// Everything that the run has decided is durable.
     pub(super) fn update(&self, run: &Run) {
         let mut standing = locked(&self.standing);
+        if run.ended().is_some() {
+            // When it ended, and why: the rest of its life it is shown like this.
+            *standing = Standing { shown: summary(run), seq: run.seq() };
+            return;
+        }
         let word = run.state().word();
         if standing.shown.state != word {
             word.clone_into(&mut standing.shown.state);

@@ -83,6 +83,9 @@ async fn a_graph_builds_tries_configures_and_checks_with_every_driver() {
     }
     assert_eq!(report.output["result"], "1.4.2 is served by 2 hosts", "{told}");
     assert_eq!(node("build").await.node.artifacts["page"][0].path, "fleet/release.json");
+    let left = node("try").await.node.artifacts["checksum"][0].sha256;
+    let checksum = stand.client().artifact(left).await.unwrap().next().await.unwrap().unwrap();
+    assert!(checksum.starts_with(node("try").await.node.output["checksum"].as_str().unwrap().as_bytes()));
     assert_eq!(node("try").await.node.confinement.unwrap().applied["memory"], "67108864 bytes");
     let configured = node("configure").await;
     let items: Vec<&str> = configured.visits[0].attempts[0].items.iter().map(|item| item.name.as_str()).collect();

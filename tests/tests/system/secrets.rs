@@ -125,7 +125,7 @@ async fn fifty_canaries_are_in_nothing_that_was_written_or_shown() {
         [output.stdout, output.stderr].concat().iter().map(|byte| char::from(*byte)).collect::<String>()
     };
     let id = run.to_string();
-    for args in [&["status", id.as_str()][..], &["events", &id], &["get", &id]] {
+    for args in [&["get", id.as_str()][..], &["get", &id, "-o", "json"], &["watch", &id]] {
         shown.push_str(&gorch(args));
     }
     for number in 0..=CANARIES {

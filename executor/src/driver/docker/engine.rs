@@ -32,6 +32,8 @@ const ATTEMPT: &str = "gorch.attempt";
 const LEDGER: &str = "gorch.ledger";
 /// Where the attempt's folder is inside.
 pub(super) const INSIDE: &str = "/gorch";
+/// The folder in it whose files may be left.
+pub(super) const WORK: &str = "work";
 /// How long the engine may take for an answer, beyond the grace of a stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -150,6 +152,7 @@ impl Engine {
         env.insert("GORCH_RUN".to_owned(), work.attempt.run.to_string());
         env.insert("GORCH_NODE".to_owned(), work.node.clone());
         env.insert("GORCH_OUTPUT".to_owned(), format!("{INSIDE}/output"));
+        env.insert("GORCH_WORK".to_owned(), format!("{INSIDE}/{WORK}"));
         let labels = HashMap::from([
             (ATTEMPT.to_owned(), work.attempt.to_string()),
             ("gorch.run".to_owned(), work.attempt.run.to_string()),

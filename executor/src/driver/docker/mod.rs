@@ -10,7 +10,7 @@ mod engine;
 mod function;
 mod policy;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -28,12 +28,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
-use super::{Driver, Ending, Entry, Finish, Job, Outlives, Settings, local, verdict};
+use super::{Driver, Ending, Entry, Finish, Job, Outlives, Settings, leave, local, verdict};
+use crate::artifacts::Artifacts;
 use crate::chain::Chain;
 use crate::ledger::Place;
 use crate::output;
 use crate::secrets::{Redactor, Secrets, Sink};
-use engine::{Ended, Engine, Error, INSIDE, Standing, name, takes_input};
+use engine::{Ended, Engine, Error, INSIDE, Standing, WORK, name, takes_input};
 
 pub use policy::{Host, NoHost, Policy};
 
@@ -51,6 +52,7 @@ const BETWEEN: Duration = Duration::from_millis(500);
 
 struct Containers {
     policy: Policy,
+    artifacts: Arc<Artifacts>,
     engine: Engine,
     /// Attempts whose containers this process looks after.
     mine: Mutex<HashSet<AttemptId>>,
@@ -189,7 +191,12 @@ impl Driver for Containers {
 impl Containers {
     fn new(settings: &Settings) -> Self {
         let engine = Engine::new(&settings.docker.host, &settings.data, settings.grace);
-        Containers { policy: settings.docker.clone(), engine, mine: Mutex::default() }
+        Containers {
+            policy: settings.docker.clone(),
+            artifacts: Arc::clone(&settings.artifacts),
+            engine,
+            mine: Mutex::default(),
+        }
     }
 
     fn mine(&self) -> MutexGuard<'_, HashSet<AttemptId>> {
@@ -317,8 +324,17 @@ impl Containers {
         self.read(job, place, ended, Finish { unconfirmed, ..Finish::without_output(ending, Ok(())) }).await
     }
 
-    /// Outputs and verdict of a container that has ended.
+    /// Outputs, files and verdict of a container that has ended.
     async fn read(&self, job: &Job, place: &Arc<Place>, ended: Ended, finish: Finish) -> Finish {
+        let folder = place.mount().join(WORK);
+        let left = match finish.ending {
+            Ending::ByItself if !job.work.settings.artifacts.is_empty() => tokio::select! {
+                left = leave::bring(&job.work, &folder, &self.artifacts) => left,
+                () = job.stop.cancelled() => Ok(BTreeMap::new()),
+            },
+            Ending::ByItself | Ending::Stopped => Ok(BTreeMap::new()),
+        };
+        let (artifacts, spoilt) = left.map_or_else(|failure| (BTreeMap::new(), Some(failure)), |left| (left, None));
         let (work, place) = (Arc::clone(&job.work), Arc::clone(place));
         let collected = spawn_blocking(move || {
             // From where the container wrote it to where outputs are read; after a kill it may be there already.
@@ -334,7 +350,9 @@ impl Containers {
         });
         match collected.await {
             Ok((collected, verdict)) => {
-                Finish { verdict, output: collected.output, dropped: collected.dropped, ..finish }
+                // A job that failed by itself keeps its own failure.
+                let verdict = verdict.and_then(|()| spoilt.map_or(Ok(()), Err));
+                Finish { verdict, output: collected.output, dropped: collected.dropped, artifacts, ..finish }
             }
             Err(panic) => {
                 let failure = Failure::new(failure_code::BAD_OUTPUT, format!("the outputs cannot be read: {panic}"));
@@ -438,7 +456,7 @@ fn unwritten(error: &dyn std::error::Error) -> Failure {
 /// Makes the folder that is in the container. Whoever the image runs as may write there; nobody else gets so far, as
 /// the folder around it is private.
 fn furnish(place: &Place) -> io::Result<()> {
-    for folder in [place.mount(), place.mount().join("tmp")] {
+    for folder in [place.mount(), place.mount().join("tmp"), place.mount().join(WORK)] {
         fs::create_dir(&folder)?;
         fs::set_permissions(&folder, Permissions::from_mode(0o777))?;
     }
