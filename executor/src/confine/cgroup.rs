@@ -87,6 +87,12 @@ impl Groups {
         Ok(Groups { controllers, root, prefix })
     }
 
+    /// One that is there already.
+    pub(super) fn found(&self, attempt: AttemptId) -> Option<Group> {
+        let path = self.root.join(format!("{}{attempt}", self.prefix));
+        path.is_dir().then_some(Group(path))
+    }
+
     pub(super) fn has(&self, controller: &str) -> bool {
         self.controllers.contains(controller)
     }

@@ -5,7 +5,7 @@
 //! job's program. So no code has to run between fork and exec, and a job that cannot be held is never run. Promises to
 //! write down why where it fails. Never returns once it has begun to hold itself.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -25,6 +25,11 @@ const ASKED: &str = "__confine";
 
 /// This very program, even if its file was replaced meanwhile.
 const ITSELF: &str = "/proc/self/exe";
+
+/// What the names of the job's variables begin with before it is held.
+const HIDDEN: &str = "_GORCH_JOB_";
+/// The variable by which an attempt's processes are found.
+const FOUND_BY: &str = "GORCH_ATTEMPT";
 
 /// How shells say that there was no program.
 const FAILED: u8 = 127;
@@ -89,10 +94,24 @@ pub(crate) enum Failed {
 }
 
 impl Order {
-    /// The start of a command that becomes this program; its arguments are added as usual.
-    pub(crate) fn command(&self, program: &Path) -> io::Result<tokio::process::Command> {
+    /// The start of a command that becomes this program with this environment; its arguments are added as usual. What
+    /// the job's variables would do to a program they must not do to us: until it is held they have other names.
+    pub(crate) fn command(
+        &self,
+        program: &Path,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> io::Result<tokio::process::Command> {
         let mut command = tokio::process::Command::new(ITSELF);
-        command.arg(ASKED).arg(serde_json::to_string(self)?).arg(program);
+        command.arg(ASKED).arg(serde_json::to_string(self)?).arg(program).env_clear();
+        for (name, value) in environment {
+            // By this it is found from its first moment on.
+            if name == FOUND_BY {
+                command.env(&name, &value);
+            }
+            let mut hidden = OsString::from(HIDDEN);
+            hidden.push(&name);
+            command.env(hidden, value);
+        }
         Ok(command)
     }
 
@@ -119,6 +138,14 @@ pub fn if_asked() -> Option<ExitCode> {
     Some(ExitCode::from(FAILED))
 }
 
+/// The job's own variables.
+fn environment() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.as_bytes().strip_prefix(HIDDEN.as_bytes())?;
+        Some((OsStr::from_bytes(name).to_owned(), value))
+    })
+}
+
 /// Comes back only where it fails, having written down why.
 fn become_job(order: &Order, program: &OsString, args: &[OsString]) {
     // Opened before anything is given up; closed when the program takes over.
@@ -127,7 +154,7 @@ fn become_job(order: &Order, program: &OsString, args: &[OsString]) {
         Err(why) => Failed::Held(why),
         Ok(()) => {
             let mut command = Command::new(program);
-            command.args(args);
+            command.args(args).env_clear().envs(environment());
             if let Some((uid, gid)) = order.user {
                 // Gives up all further groups, too.
                 command.uid(uid).gid(gid);

@@ -85,7 +85,7 @@ pub struct Policy {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody of that name.
-    #[error("`run_as` names `{0}`, expected a user of this machine")]
+    #[error("`run_as` names `{0}`, expected a user of this machine other than root")]
     NoUser(String),
     /// Only root becomes somebody else.
     #[error("`run_as` needs an executor that runs as root (this one is user {0})")]
@@ -218,6 +218,11 @@ impl Confiner {
         self.account.as_ref()
     }
 
+    /// Is anything asked for that a program could evade by running elsewhere than under it?
+    pub(crate) fn is_strict(&self) -> bool {
+        self.policy.sandbox != Sandbox::Off || self.account.is_some()
+    }
+
     pub(crate) fn work_folder(&self) -> WorkFolder {
         self.policy.work_folder
     }
@@ -239,6 +244,10 @@ impl Confiner {
         if let (Sandbox::Try | Sandbox::Require, Err(why)) = (self.policy.sandbox, &self.landlock) {
             lacks("files", why);
         }
+        // Another user cannot signal or touch what is ours anyway.
+        if let (Ok(landlock::Level::Partial), None) = (&self.landlock, &self.account) {
+            lacks("files", &"this kernel is older: signals (6.12) and truncation (6.2) are not all watched");
+        }
         if let (Some(_), Err(why)) = (share.cpus, self.can("cpu")) {
             lacks("cpus", &why);
         }
@@ -257,6 +266,11 @@ impl Confiner {
         } else {
             Err(format!("the control groups (version 2) here have no controller `{controller}`"))
         }
+    }
+
+    /// The group of a job that an executor before this one has begun, if it had one.
+    pub(crate) fn group_of(&self, attempt: AttemptId) -> Option<Group> {
+        self.groups.as_ref().ok()?.found(attempt)
     }
 
     /// What a job is held by that runs in `work`, and has `own` to itself.
@@ -368,7 +382,8 @@ impl Confiner {
 fn account(name: &str) -> Result<Account, Error> {
     let own = rustix::process::getuid().as_raw();
     let found = nix::unistd::User::from_name(name).ok().flatten();
-    let user = found.ok_or_else(|| Error::NoUser(name.to_owned()))?;
+    // Root would be nobody else.
+    let user = found.filter(|user| !user.uid.is_root()).ok_or_else(|| Error::NoUser(name.to_owned()))?;
     if own != 0 && own != user.uid.as_raw() {
         return Err(Error::NotRoot(own));
     }

@@ -38,6 +38,26 @@ pub(super) fn check(work: &Work) -> Result<(), Error> {
     Ok(())
 }
 
+/// Can a variable of this name make a program run another one, or code of somebody else?
+pub(super) fn steers(name: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "PATH",
+        "HOME",
+        "IFS",
+        "ENV",
+        "BASH_ENV",
+        "SHELLOPTS",
+        "BASHOPTS",
+        "PS4",
+        "NODE_OPTIONS",
+        "JAVA_TOOL_OPTIONS",
+        "RUBYOPT",
+        "RUBYLIB",
+    ];
+    const BEGINNINGS: [&str; 7] = ["LD_", "PYTHON", "PERL", "BASH_FUNC_", "GIT_", "ANSIBLE_", "GCONV_"];
+    NAMES.contains(&name) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+}
+
 /// Files that gorch tells a job of.
 pub(super) struct Told<'a> {
     /// `$TMPDIR`.

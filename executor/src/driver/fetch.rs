@@ -2,11 +2,20 @@
 //!
 //! Owns the wait for such a file, and what it means for the job when it does not come. Never starts anything.
 
+use std::path::{Path, PathBuf};
+
 use gorch_schema::{Digest, Failure, failure_code};
 
 use super::{Ending, Finish, Job, Settings};
 use crate::artifacts::Kept;
 use crate::chain::Chain;
+
+/// A file of the work folder, by a path that leads to nowhere else, whatever links there are.
+pub(super) fn below(workdir: &Path, path: &str) -> Option<PathBuf> {
+    let real = workdir.join(path).canonicalize().ok()?;
+    let root = workdir.canonicalize().ok()?;
+    real.starts_with(root).then_some(real)
+}
 
 /// The file of an artifact `sha256:...`, `None` for any other artifact; the end of the job, where it does not come.
 pub(super) async fn by_content(settings: &Settings, job: &Job) -> Result<Option<Kept>, Finish> {

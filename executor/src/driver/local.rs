@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -19,7 +20,8 @@ use gorch_schema::{AttemptId, Failure, failure_code};
 use rustix::io::Errno;
 use serde_json::Value;
 use tokio::process::{Child, Command};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -56,8 +58,11 @@ pub(super) struct Running {
     child: Child,
     began: Instant,
     /// What takes secrets out of its streams.
-    pumps: Vec<JoinHandle<()>>,
+    pumps: Vec<Pump>,
 }
+
+/// Comes when all that a process wrote has gone through.
+type Pump = oneshot::Receiver<()>;
 
 /// How it ended, with everything that it started.
 pub(super) struct Over {
@@ -148,7 +153,9 @@ impl Running {
         unconfirmed.extend(stop_leftovers(settings, tree, began.elapsed()).await);
         drop(main);
         // They end with the last process that could write; one that cannot be stopped is not waited for.
-        let _ = timeout(LAST_WORDS, join_all(pumps)).await;
+        if timeout(LAST_WORDS, join_all(pumps)).await.is_err() {
+            unconfirmed.push("a process that holds its streams".to_owned());
+        }
         Over { ending, status, unconfirmed }
     }
 }
@@ -200,10 +207,12 @@ async fn stop_leftovers(settings: &Settings, tree: Tree, age: Duration) -> Vec<S
 
 /// A stream that goes through the redactor into the file. Once the executor is gone nobody reads it: a job with secrets
 /// cannot go on writing then.
-fn pipe(file: File, redactor: &Arc<Redactor>, pumps: &mut Vec<JoinHandle<()>>) -> io::Result<Stdio> {
+fn pipe(file: File, redactor: &Arc<Redactor>, pumps: &mut Vec<Pump>) -> io::Result<Stdio> {
     let (mut reader, writer) = io::pipe()?;
     let mut to = Redacted::new(redactor, file);
-    pumps.push(spawn_blocking(move || {
+    let (is_over, over) = oneshot::channel();
+    // A thread of its own: those that are shared must not be taken by jobs for as long as they run.
+    thread::Builder::new().name("gorch-redact".to_owned()).spawn(move || {
         let mut piece = vec![0; PIECE];
         loop {
             match reader.read(&mut piece) {
@@ -215,7 +224,10 @@ fn pipe(file: File, redactor: &Arc<Redactor>, pumps: &mut Vec<JoinHandle<()>>) -
             }
         }
         drop(to.end());
-    }));
+        // Nobody may wait any more.
+        let _ = is_over.send(());
+    })?;
+    pumps.push(over);
     Ok(writer.into())
 }
 
@@ -247,9 +259,9 @@ fn whisper(mut head: Vec<u8>, input: &Value) -> io::Result<Stdio> {
     if !input.is_null() {
         serde_json::to_writer(&mut head, input)?;
     }
-    spawn_blocking(move || {
+    thread::Builder::new().name("gorch-whisper".to_owned()).spawn(move || {
         let _ = writer.write_all(&head);
-    });
+    })?;
     Ok(reader.into())
 }
 

@@ -136,10 +136,14 @@ impl Place {
         }
     }
 
-    /// Removes what the job gave as outputs; it was read.
-    pub(crate) fn remove_output(&self) {
-        // There is none where it gave none.
+    /// Removes what may hold secrets of the job, which is over: what it was given in files, and what it gave as outputs.
+    pub(crate) fn remove_secrets(&self) {
+        // What is not there needs no removing.
         let _ = fs::remove_file(self.output());
+        for folder in [self.tmp(), self.mount()] {
+            let _ = fs::remove_file(folder.join("output"));
+            let _ = fs::remove_dir_all(folder.join("secrets"));
+        }
     }
 
     /// From now on it is for this attempt alone.

@@ -22,6 +22,9 @@ const SHORTEST_LINE: usize = 8;
 /// The beginning of a value at the end of a text that was cut, if it is longer than by chance.
 const SHORTEST_PIECE: usize = 4;
 
+/// So many bytes make a line of Base64 in what most tools write.
+const BASE64_LINE: usize = 57;
+
 /// What must not be shown.
 pub(crate) struct Redactor {
     /// The values in all their notations, none twice; `None` hides everything.
@@ -98,9 +101,11 @@ impl Redactor {
     fn begun(all: &[Vec<u8>], bytes: &[u8]) -> usize {
         let longest = all.iter().map(Vec::len).max().unwrap_or_default();
         let first = bytes.len().saturating_sub(longest);
+        // They are sorted: what begins with the rest and is longer comes right behind it.
         let is_begun = |at: &usize| {
             let rest = &bytes[*at..];
-            all.iter().any(|value| value.len() > rest.len() && value.starts_with(rest))
+            let next = all.partition_point(|value| value.as_slice() <= rest);
+            all.get(next).is_some_and(|value| value.starts_with(rest))
         };
         (first..bytes.len()).find(is_begun).unwrap_or(bytes.len())
     }
@@ -110,13 +115,28 @@ fn notations(value: &[u8]) -> Vec<Vec<u8>> {
     let mut all = vec![value.to_vec()];
     let lines = value.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     all.extend(lines.filter(|line| line.len() >= SHORTEST_LINE).map(<[u8]>::to_vec));
-    all.push(BASE64_STANDARD.encode(value).into_bytes());
-    all.push(BASE64_URL_SAFE.encode(value).into_bytes());
+    // With and without the line break that tools add, and in the lines into which they break it; the last sign of a part
+    // depends on what follows.
+    for bytes in [value.to_vec(), [value, b"\n"].concat()] {
+        all.extend([BASE64_STANDARD.encode(&bytes).into_bytes(), BASE64_URL_SAFE.encode(&bytes).into_bytes()]);
+        for part in
+            std::iter::once(&bytes[..]).chain(bytes.chunks(BASE64_LINE)).filter(|part| part.len() >= SHORTEST_PIECE)
+        {
+            // Six bytes are eight signs: fewer stand in other texts, too.
+            let whole = Some(part.len() - part.len() % 3).filter(|whole| *whole >= 6).unwrap_or(part.len());
+            all.push(BASE64_STANDARD.encode(part).into_bytes());
+            all.push(BASE64_STANDARD.encode(&part[..whole]).into_bytes());
+            all.push(BASE64_URL_SAFE.encode(part).into_bytes());
+            all.push(BASE64_URL_SAFE.encode(&part[..whole]).into_bytes());
+        }
+    }
     let escaped = value.iter().map(|byte| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(*byte).to_string(),
         other => format!("%{other:02X}"),
     });
-    all.push(escaped.collect::<String>().into_bytes());
+    let escaped = escaped.collect::<String>();
+    all.push(escaped.replace("%20", "+").into_bytes());
+    all.push(escaped.into_bytes());
     if let Ok(text) = std::str::from_utf8(value) {
         let quoted = Value::from(text).to_string();
         all.push(quoted.trim_start_matches('"').trim_end_matches('"').as_bytes().to_vec());
@@ -280,6 +300,12 @@ mod tests {
         assert_eq!(shown(&json!("a \"b\"/c\u{e9}").to_string()), "\"[secret]\"");
         assert_eq!(shown("a%20%22b%22%2Fc%C3%A9&x=1"), "[secret]&x=1");
         assert_eq!(shown(&BASE64_STANDARD.encode("a \"b\"/c\u{e9}")), "[secret]");
+        assert_eq!(shown(&BASE64_STANDARD.encode("a \"b\"/c\u{e9}\n")), "[secret]");
+        let long: String = (0..40).map(|n| format!("{n:03}")).collect();
+        let encoded = BASE64_STANDARD.encode(format!("{long}\n"));
+        let lines: Vec<&str> = encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        let hidden = Redactor::new(&[long.into_bytes()]).text(&lines.join("\n"));
+        assert_eq!(hidden, "[secret]\n[secret]\n[secret]");
         assert_eq!(shown("  | second line here"), "  | [secret]");
         let mut value = json!({"first line here": ["x", {"y": "first line here\nsecond line here\n"}], "n": 1});
         redactor.value(&mut value);

@@ -15,7 +15,7 @@ use futures::future::join_all;
 use gorch_schema::outcome::AttemptResult;
 use gorch_schema::time::format_duration;
 use gorch_schema::work::{Report, Work};
-use gorch_schema::{Failure, Outcome, Timestamp, failure_code};
+use gorch_schema::{AttemptId, Failure, Outcome, Timestamp, failure_code};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slog::{info, warn};
@@ -177,7 +177,6 @@ impl Supervisor {
         };
         if let (Some(finish), Some(redactor)) = (&mut finish, redactor) {
             finish.hide(&redactor);
-            held.place().inspect(|place| place.remove_output());
         }
         match finish {
             Some(finish) => {
@@ -196,7 +195,8 @@ impl Supervisor {
         let Orphaned { held, tree, .. } = orphaned;
         let looked = tree.clone();
         let alive = spawn_blocking(move || looked.survey().len()).await.unwrap_or_default();
-        let unconfirmed = tree.stop(self.settings.grace).await;
+        let mut unconfirmed = tree.stop(self.settings.grace).await;
+        unconfirmed.extend(self.end_group(held.id).await);
         let message = match alive {
             0 => {
                 "the executor was killed while it ran; it was over when the executor came back, with an exit code that \
@@ -209,6 +209,14 @@ impl Supervisor {
             }
         };
         self.report_lost(&held, message, unconfirmed).await;
+    }
+
+    /// Kills what hid from the search in the job's control group, where it had one.
+    async fn end_group(&self, attempt: AttemptId) -> Vec<String> {
+        match self.settings.confiner.group_of(attempt) {
+            Some(group) => group.end().await,
+            None => Vec::new(),
+        }
     }
 
     /// Like a running attempt, but for the exit code.
@@ -226,10 +234,11 @@ impl Supervisor {
             () = held.stop.cancelled() => Some(()),
             () = clock => Some(()),
         };
-        let unconfirmed = match stopped {
+        let mut unconfirmed = match stopped {
             Some(()) => tree.stop(self.settings.grace).await,
             None => Vec::new(),
         };
+        unconfirmed.extend(self.end_group(held.id).await);
         let outcome = match (stopped, held.why_halted()) {
             (Some(()), Some(Halt::Asked)) => Outcome::Cancelled,
             (Some(()), Some(Halt::Timeout(timeout))) => Outcome::Failed(timed_out(timeout)),
@@ -254,6 +263,7 @@ impl Supervisor {
         let written = spawn_blocking(move || {
             let excerpts = |place: &Arc<Place>| {
                 place.remove_scratch();
+                place.remove_secrets();
                 output::excerpts(place, this.limits.excerpt)
             };
             let logs = held.place().map(excerpts).unwrap_or_default();
@@ -284,7 +294,6 @@ impl Supervisor {
             if let Some(redactor) = redactor {
                 redactor.fields(&mut collected.output);
                 collected.dropped.iter_mut().for_each(|name| *name = redactor.text(name));
-                place.remove_output();
             }
             collected
         });

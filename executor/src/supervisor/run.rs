@@ -59,6 +59,11 @@ impl Supervisor {
             place.share();
         }
         let started = held.started();
+        let has_secrets = held.work.as_ref().is_some_and(|work| !work.settings.secrets.is_empty());
+        if let Some(place) = place.clone().filter(|_| has_secrets) {
+            // However it ended, and whoever had begun it.
+            let _ = spawn_blocking(move || place.remove_secrets()).await;
+        }
         if place.as_ref().is_none_or(|place| place.is_untouched()) {
             let logs = gorch_schema::work::Logs::default();
             self.end(&held, Report { result, started, ended: now(), logs, unconfirmed });
@@ -110,7 +115,6 @@ impl Supervisor {
         let mut finish = Self::run(driver, self.job(held, work, secrets), held, work).await;
         if let Some(redactor) = redactor {
             finish.hide(&redactor);
-            held.place().inspect(|place| place.remove_output());
         }
         finish
     }

@@ -115,7 +115,15 @@ async fn only_playbooks_of_the_list_run() {
     std::fs::write(house.path("plays/one.yml"), playbook("- debug: {msg: hello}")).unwrap();
     std::fs::write(house.path("other.yml"), playbook("- debug: {msg: hello}")).unwrap();
     let run = async |node, artifact: &str| house.run(&work(&house, node, &["a"], artifact)).await;
-    assert_eq!(run(0, "plays/one.yml").await.result.outcome, Outcome::Succeeded);
+    let mut steered = work(&house, 5, &["a"], "plays/one.yml");
+    assert_eq!(
+        failure(&house.run(&steered).await).1,
+        "an `inventory` of its own is refused where this executor's `playbook` lists playbooks"
+    );
+    steered.attempt = house.id(6);
+    steered.settings.inventory = Value::Null;
+    steered.args = vec!["ansible_connection=local".to_owned()];
+    assert_eq!(failure(&house.run(&steered).await).0, "refused");
     for (node, artifact) in [(1, "other.yml"), (2, "plays/../other.yml"), (3, &*playbook("- debug:"))] {
         let report = run(node, artifact).await;
         assert_eq!(failure(&report).0, "refused", "{artifact}: {report:?}");

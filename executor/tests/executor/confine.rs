@@ -57,7 +57,7 @@ fn a_user_that_is_none_or_cannot_reach_its_folders_is_refused_at_the_start() {
         String::from_utf8(output.stderr).unwrap()
     };
     let house = open_house(&["--run-as", "no-such-user"]);
-    assert!(said(&house).contains("`run_as` names `no-such-user`, expected a user of this machine"));
+    assert!(said(&house).contains("`run_as` names `no-such-user`, expected a user of this machine other than root"));
     let house = House::empty(&["--run-as", "nobody"]);
     fs::set_permissions(house.folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let closed = house.folder.path().canonicalize().unwrap();
@@ -237,4 +237,61 @@ async fn a_held_job_that_is_stopped_leaves_nothing() {
     house.start();
     assert_eq!(failure(&house.report(work.attempt).await).0, "executor_lost");
     assert_eq!(house.processes(), Vec::<i32>::new());
+}
+
+#[tokio::test]
+async fn variables_of_a_job_do_nothing_to_what_holds_it() {
+    let mut house = open_house(&["--run-as", "nobody", "--work-folder", "private"]);
+    house.start();
+    // The loader says on standard error what it cannot load: once for each program that it starts with this.
+    let mut work = house.script(0, "id -u");
+    work.env.insert("LD_PRELOAD".to_owned(), "/no/such/library.so".to_owned());
+    let report = house.run(&work).await;
+    assert_eq!(stdout(&report), "65534\n");
+    let plain = House::new(&[]);
+    let same = Work { attempt: plain.id(0), ..work };
+    let expected = plain.run(&same).await.logs.stderr.head.lines().count();
+    assert_eq!(report.logs.stderr.head.lines().count(), expected, "{report:?}");
+    assert!(expected > 0);
+}
+
+#[tokio::test]
+async fn variables_that_make_a_program_run_others_are_refused_where_programs_are_listed() {
+    let house = House::new(&["--program", "/bin/echo"]);
+    for (node, name) in (0..).zip(["LD_PRELOAD", "BASH_ENV", "PATH", "PYTHONPATH"]) {
+        let mut work = house.program(node, "/bin/echo", &[]);
+        work.env.insert(name.to_owned(), "x".to_owned());
+        let report = house.run(&work).await;
+        let said = format!(
+            "the variable `{name}` is refused where this executor's `program` lists programs: it can make one run others"
+        );
+        assert_eq!(failure(&report), ("refused", said.as_str()));
+    }
+    let mut work = house.program(9, "/bin/echo", &["hello"]);
+    work.env.insert("COLOUR".to_owned(), "x".to_owned());
+    assert_eq!(stdout(&house.run(&work).await), "hello\n");
+}
+
+#[tokio::test]
+async fn what_hid_from_a_killed_executor_in_its_control_group_is_ended_by_the_next() {
+    let mut house = House::new(&["--sandbox", "try", "--work-folder", "private"]);
+    let mark = format!("10{}", house.pid());
+    // In a session of its own, and with nothing in its environment.
+    let work = house.script(0, &format!("env -i setsid sleep {mark} & sleep 1000"));
+    house.hand_in(&work).await;
+    let living = || crate::house::processes(|_, line| line.contains(&mark) && line.starts_with("sleep"));
+    assert!(holds(|| !living().is_empty()));
+    house.kill();
+    house.start();
+    let report = house.report(work.attempt).await;
+    assert_eq!(failure(&report).0, "executor_lost");
+    // Without control groups it can only be found while its executor lives.
+    let group =
+        house.run(&house.script(1, "true")).await.result.confinement.unwrap().applied.contains_key("control_group");
+    if group {
+        assert!(holds(|| living().is_empty()));
+    }
+    for pid in living() {
+        std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+    }
 }

@@ -422,3 +422,36 @@ async fn without_hosts_there_is_an_executor_without_ssh_and_masters_end_with_the
     remote.ended();
     assert!(holds(|| marked(&login).is_empty()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_is_taken_from_the_work_folder_and_from_nowhere_else() {
+    let remote = Remote::new(&[]);
+    std::os::unix::fs::symlink("/etc/passwd", remote.path("link")).unwrap();
+    for (node, artifact) in (0..).zip(["/etc/passwd", "../../etc/passwd", "link", "data/../../../etc/passwd"]) {
+        let report = remote.run(&remote.tosca(node, artifact, &[], &[])).await;
+        assert_eq!(failure(&report).0, "spawn_failed", "{artifact}: {report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_of_any_name_change_nothing_but_the_job() {
+    let remote = Remote::new(&[]);
+    let names: Vec<String> = ('a'..='z').chain('A'..='Z').map(String::from).collect();
+    let arguments: Vec<String> = names.iter().map(|name| format!("{name}=x{name}")).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let script = "all=$a$d$g$s$t$u$z; echo \"v=$all\" >$GORCH_OUTPUT\nsleep 0\n";
+    let report = remote.run(&remote.tosca(0, script, &arguments, &["v", "all"])).await;
+    assert_eq!(
+        report.result.output,
+        json!({"v": "xaxdxgxsxtxuxz", "all": "xaxdxgxsxtxuxz", "exit_code": 0}),
+        "{report:?}"
+    );
+
+    let mut work = remote.sh(1, "sleep 1000 & echo here; wait");
+    work.env.extend(names.iter().map(|name| (name.clone(), String::new())));
+    remote.hand_in(&work).await;
+    remote.wait_for_log(&work, "here").await;
+    remote.stop(work.attempt, 1).await;
+    assert_cancelled(&remote.report(work.attempt).await);
+    remote.assert_nothing_left();
+}

@@ -19,8 +19,8 @@ use serde_json::{Map, Value, json};
 use tokio::net::unix::pipe;
 
 use super::super::Settings;
-use super::super::environment;
 use super::super::local::write_new;
+use super::super::{environment, fetch};
 use super::inventory;
 use crate::ledger::Place;
 
@@ -48,6 +48,8 @@ pub(super) enum Error {
     Unknown { found: String, known: String },
     #[error("the inventory `{path}` was not found in the work folder `{workdir}`")]
     NoInventory { path: String, workdir: PathBuf },
+    #[error("{what} is refused where this executor's `playbook` lists playbooks")]
+    Listed { what: String },
     #[error("the playbook `{path}` was not found in the work folder `{workdir}`")]
     NoPlaybook { path: String, workdir: PathBuf },
     #[error("the job's files cannot be made")]
@@ -57,7 +59,11 @@ pub(super) enum Error {
 impl Error {
     pub(super) fn code(&self) -> &'static str {
         match self {
-            Error::NoPair { .. } | Error::Input { .. } | Error::NoLimit | Error::Limit { .. } => failure_code::REFUSED,
+            Error::NoPair { .. }
+            | Error::Input { .. }
+            | Error::Listed { .. }
+            | Error::NoLimit
+            | Error::Limit { .. } => failure_code::REFUSED,
             Error::Unknown { .. } => failure_code::REFUSED,
             Error::NoInventory { .. } | Error::NoPlaybook { .. } => failure_code::PLAYBOOK_FAILED,
             Error::Files(_) => failure_code::SPAWN_FAILED,
@@ -105,7 +111,7 @@ impl Terms {
             }
             Value::String(text) if text.contains('\n') => Inventory::Text(text.clone()),
             Value::String(path) => {
-                let at = settings.workdir.join(path);
+                let at = fetch::below(&settings.workdir, path).unwrap_or_default();
                 // A comma would make it a list of hosts.
                 if !at.exists() || at.as_os_str().as_encoded_bytes().contains(&b',') {
                     return Err(Error::NoInventory { path: path.clone(), workdir: settings.workdir.clone() });
@@ -116,7 +122,10 @@ impl Terms {
                 Inventory::Text(given.to_string())
             }
         };
-        if !is_brought(work) && !settings.workdir.join(&work.artifact).is_file() {
+        // One elsewhere is there only for those whose list names it.
+        let is_listed = || !settings.playbooks.is_empty() && settings.workdir.join(&work.artifact).is_file();
+        let is_here = || fetch::below(&settings.workdir, &work.artifact).is_some_and(|path| path.is_file());
+        if !is_brought(work) && !is_listed() && !is_here() {
             return Err(Error::NoPlaybook { path: work.artifact.clone(), workdir: settings.workdir.clone() });
         }
         Ok(Terms { limit: limit.clone(), vars: vars(work)?, inventory })
@@ -158,6 +167,23 @@ fn literal(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(literal).collect(),
         Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), literal(value))).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+/// Where playbooks are listed, a node says what they work with and not how ansible works: that could be any program.
+pub(super) fn check_listed(work: &Work) -> Result<(), Error> {
+    let refused = |what: String| Err(Error::Listed { what });
+    if !work.settings.inventory.is_null() {
+        return refused("an `inventory` of its own".to_owned());
+    }
+    let names = work.args.iter().filter_map(|arg| arg.split('=').next());
+    let fields = work.input.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+    if let Some(name) = names.chain(fields).find(|name| name.starts_with("ansible_")) {
+        return refused(format!("the extra var `{name}`"));
+    }
+    match work.env.keys().find(|name| environment::steers(name)) {
+        Some(name) => refused(format!("the variable `{name}`")),
+        None => Ok(()),
     }
 }
 

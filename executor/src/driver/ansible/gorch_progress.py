@@ -18,7 +18,8 @@ DOCUMENTATION = '''
 
 # The longest texts, in characters, and the most bytes of all values of set_stats together.
 LONGEST_WORD = 200
-LONGEST_MESSAGE = 500
+# The reader cuts once more, when what must not be shown is out of it.
+LONGEST_MESSAGE = 16000
 LARGEST_STATS = 1024 * 1024
 
 

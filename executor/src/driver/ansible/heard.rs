@@ -23,7 +23,10 @@ use super::super::local::Over;
 use super::super::{Ending, Finish, verdict};
 use crate::ledger::Place;
 use crate::output;
+use crate::secrets::Redactor;
 
+/// Pieces of 16 KiB that are read at once: a pipe holds four, or what its maker made of it.
+const PIECES: usize = 64;
 /// Changes are told on this often at most.
 const BETWEEN: Duration = Duration::from_millis(100);
 /// The longest line: all values of `set_stats`, of which our plug-in tells 1 MiB at most.
@@ -62,8 +65,10 @@ struct Stats {
 }
 
 /// Where every host stands.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Board {
+    /// What must not be shown is taken out before anything is cut.
+    redactor: Option<Arc<Redactor>>,
     items: BTreeMap<String, Item>,
     changed: BTreeSet<String>,
     stats: Stats,
@@ -96,8 +101,12 @@ impl Board {
             counts: BTreeMap::new(),
         });
         item.status = status;
-        item.what = cut(task, LONGEST_WORD);
-        item.message = message.filter(|text| !text.is_empty()).map(|text| cut(text, LONGEST_MESSAGE));
+        let shown = |text: String| match &self.redactor {
+            Some(redactor) => redactor.cut_text(&text),
+            None => text,
+        };
+        item.what = cut(shown(task), LONGEST_WORD);
+        item.message = message.filter(|text| !text.is_empty()).map(|text| both_ends(shown(text), LONGEST_MESSAGE));
         let counted: &[Status] = match status {
             Status::Running | Status::Rescued | Status::Stopped => &[],
             Status::Ok => &[Status::Ok],
@@ -199,6 +208,17 @@ fn cut(text: String, longest: usize) -> String {
     }
 }
 
+/// Of a long text its beginning and its end, where the reason often stands.
+fn both_ends(text: String, longest: usize) -> String {
+    let count = text.chars().count();
+    if count <= longest {
+        return text;
+    }
+    let half = longest / 2 - 3;
+    let (head, tail): (String, String) = (text.chars().take(half).collect(), text.chars().skip(count - half).collect());
+    format!("{head} ... {tail}")
+}
+
 /// Listens to our plug-in.
 pub(super) struct Heard {
     pipe: pipe::Receiver,
@@ -209,8 +229,9 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    pub(super) fn new(pipe: pipe::Receiver) -> Self {
-        Heard { pipe, lines: Lines::new(LONGEST), board: Board::default(), next: Instant::now() }
+    pub(super) fn new(pipe: pipe::Receiver, redactor: Option<Arc<Redactor>>) -> Self {
+        let board = Board { redactor, ..Board::default() };
+        Heard { pipe, lines: Lines::new(LONGEST), board, next: Instant::now() }
     }
 
     /// Waits for hosts that changed, and a moment for more of them. May be dropped at any time to no harm.
@@ -223,7 +244,11 @@ impl Heard {
                     return self.board.changed();
                 }
                 ready = self.pipe.readable() => match ready {
-                    Ok(()) => self.read(),
+                    Ok(()) => {
+                        self.read();
+                        // Whoever writes faster than this is read must not keep the stop from being heard.
+                        tokio::task::yield_now().await;
+                    }
                     // Nothing more will be heard: the job goes on without.
                     Err(_) => std::future::pending().await,
                 },
@@ -231,10 +256,10 @@ impl Heard {
         }
     }
 
-    /// Takes what is there.
+    /// Takes what is there, as much as a pipe holds.
     fn read(&mut self) {
         let mut bytes = [0; 16 * 1024];
-        loop {
+        for _ in 0..PIECES {
             match self.pipe.try_read(&mut bytes) {
                 Ok(0) => return,
                 Ok(count) => {

@@ -32,7 +32,8 @@ use heard::Heard;
 pub(super) const ENTRY: Entry = Entry {
     name: "ansible",
     make: |settings| Arc::new(Playbooks(settings.clone())),
-    is_here: |settings| program(settings).is_some(),
+    // What it runs on this machine, by `connection: local` or a lookup, could not be held.
+    is_here: |settings| !settings.confiner.is_strict() && program(settings).is_some(),
     outlives: Outlives::Nothing,
 };
 
@@ -104,8 +105,8 @@ impl Playbooks {
             Ok(started) => started,
             Err(error) => return Finish::without_output(Ending::ByItself, Err(error.failure())),
         };
-        let Job { work, stop, start, secrets: _ } = job;
-        let mut heard = Heard::new(told);
+        let Job { work, stop, start, secrets } = job;
+        let mut heard = Heard::new(told, secrets.redactor().cloned());
         let over = {
             let mut over = std::pin::pin!(running.until_over(&self.0, &stop, async || Vec::new()));
             loop {
@@ -127,6 +128,9 @@ impl Playbooks {
         if !given::is_brought(work) {
             let path = workdir.join(&work.artifact);
             allowed::check_path("playbook", "playbook", &self.0.playbooks, &path)?;
+            if !self.0.playbooks.is_empty() {
+                given::check_listed(work)?;
+            }
         } else if self.0.scripts == Scripts::Refuse || !self.0.playbooks.is_empty() {
             return Err(NotStarted::Brought);
         }

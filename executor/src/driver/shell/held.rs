@@ -99,12 +99,14 @@ impl Shell {
         self.check(work, &program)?;
         let failure = place.tmp().join("failure");
         let plan = confiner.plan(work.attempt, work.settings.limits, failure, &[&folder.root], &folder.work)?;
-        let mut command = plan.order.command(&program).map_err(NotStarted::Files)?;
         let (tmp, output) = (folder.root.join("tmp"), folder.root.join("output"));
         let home = account.map(|_| folder.work.as_path());
         let told = Told { tmp: &tmp, output: &output, home };
-        command.args(&work.args).current_dir(&folder.work).env_clear().envs(environment::with(work, &told));
-        command.envs(give_files(&job.secrets, &folder.root, account).map_err(NotStarted::Files)?);
+        let mut environment = environment::with(work, &told);
+        let files = give_files(&job.secrets, &folder.root, account).map_err(NotStarted::Files)?;
+        environment.extend(files.into_iter().map(|(name, path)| (name.into(), path.into())));
+        let mut command = plan.order.command(&program, environment).map_err(NotStarted::Files)?;
+        command.args(&work.args).current_dir(&folder.work);
         Ok(Ready { command, held: Held { folder, program, plan } })
     }
 }

@@ -48,6 +48,10 @@ enum NotStarted {
     Place(#[source] crate::ledger::Error),
     #[error("the job's files cannot be made")]
     Files(#[source] io::Error),
+    #[error(
+        "the variable `{name}` is refused where this executor's `program` lists programs: it can make one run others"
+    )]
+    Steers { name: String },
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),
     #[error(transparent)]
@@ -66,6 +70,7 @@ impl NotStarted {
             NotStarted::Program(program::Error::ScriptsRefused)
             | NotStarted::Environment(_)
             | NotStarted::NotAllowed(_)
+            | NotStarted::Steers { .. }
             | NotStarted::Refused(_) => failure_code::REFUSED,
             NotStarted::Local(_)
             | NotStarted::Place(_)
@@ -167,6 +172,9 @@ impl Shell {
             || Digest::of_artifact(&work.artifact).is_some()
         {
             return Ok(());
+        }
+        if let Some(name) = work.env.keys().find(|name| environment::steers(name)) {
+            return Err(NotStarted::Steers { name: name.clone() });
         }
         Ok(allowed::check_path("program", "program", &self.0.programs, program)?)
     }

@@ -33,6 +33,10 @@ use tokio_util::sync::CancellationToken;
 use super::remote;
 use crate::hosts::Hosts;
 
+/// The most bytes of an answer, and of words about it, that are taken from a host.
+const MOST_ANSWER: u64 = 64 << 20;
+const MOST_WORDS: u64 = 64 << 10;
+
 /// A server takes ten sessions per connection unless it is told otherwise.
 const MOST_JOBS: u32 = 8;
 const MOST: u32 = 10;
@@ -277,7 +281,7 @@ impl Masters {
         self.speak(&mut command, lease)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(lost)?;
-        let (Some(mut stdin), Some(mut stdout), Some(mut stderr)) =
+        let (Some(mut stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             unreachable!("all three are pipes")
@@ -293,6 +297,7 @@ impl Masters {
         let (mut answer, mut said) = (Vec::new(), String::new());
         let all = async {
             // One that ends without reading everything says why; what it says is what counts.
+            let (mut stdout, mut stderr) = (stdout.take(MOST_ANSWER), stderr.take(MOST_WORDS));
             tokio::join!(given, stdout.read_to_end(&mut answer), stderr.read_to_string(&mut said))
         };
         let Ok((given, read, _)) = timeout(patience, all).await else {

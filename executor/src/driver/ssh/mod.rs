@@ -106,7 +106,7 @@ enum Refusal {
     #[error(transparent)]
     Environment(#[from] environment::Error),
     #[error(
-        "`{}` was not found (expected a script on the executor's machine, `sha256:`, or a text of more than one line)",
+        "`{}` was not found (expected a script in the executor's work folder, `sha256:`, or a text of more than one line)",
         path.display()
     )]
     NoScript { path: PathBuf },
@@ -393,9 +393,11 @@ impl Remote {
             too_large
                 .and_then(|(name, _)| bad(format!("the variable `{name}` is larger than {} bytes", remote::LARGEST)))
         });
+        let declared = Arc::clone(&work);
         let mut finish = local::collect(over, place, work, spoilt).await;
+        let is_told = |name: &String, value: &[u8]| value.len() <= remote::LARGEST && declared.outputs.contains(name);
         // What a script says counts more than what it has.
-        for (name, value) in variables.into_iter().filter(|(_, value)| value.len() <= remote::LARGEST) {
+        for (name, value) in variables.into_iter().filter(|(name, value)| is_told(name, value)) {
             let value = String::from_utf8_lossy(&value).into_owned();
             finish.output.entry(name).or_insert(Value::String(value));
         }

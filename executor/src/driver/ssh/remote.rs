@@ -135,25 +135,27 @@ s=$(command -v setsid) || {
         let end = end_of(text);
         let _ = writeln!(script, "head -c {} >\"$d/secrets/{name}\" <<'{end}'\n{text}\n{end}", text.len());
     }
-    script.push_str("exec 3<&0 </dev/null\n(\numask \"$u\"\n");
+    // From here on the names of variables are the job's: what is needed stands in the positions.
+    script.push_str("exec 3<&0 </dev/null\n(\numask \"$u\"\nset -- \"$s\" \"$d\"\n");
     for (name, value) in &launch.exports {
         // A text is written to in memory only.
         let _ = writeln!(script, "export {name}={}", quoted(value));
     }
     for (name, _) in &launch.files {
-        let _ = writeln!(script, "export {name}=\"$d/secrets/{name}\"");
+        let _ = writeln!(script, "export {name}=\"$2/secrets/{name}\"");
     }
     // The group is written down by the process that leads it: from then on it can be signalled. Only what a shell does
     // itself may stand here: PATH is the job's by now.
     script.push_str(
-        "export GORCH_OUTPUT=\"$d/output\"\n\
-         exec ${s:+\"$s\"} /bin/sh -c 'echo \"$$\" >\"$0/group\" && exec \"$@\"' \"$d\"",
+        "export GORCH_OUTPUT=\"$2/output\"\n\
+         exec ${1:+\"$1\"} /bin/sh -c \
+         'echo \"$$\" >\"$0/group\" && [ ! -e \"$0/begun/not\" ] && exec \"$@\"' \"$2\"",
     );
     for word in &launch.argv {
         script.push(' ');
         match word {
             Word::Text(text) => script.push_str(&quoted(text)),
-            Word::Artifact => script.push_str("\"$d/artifact\""),
+            Word::Artifact => script.push_str("\"$2/artifact\""),
         }
     }
     // Some shells tell on standard error how a child ended: that is not the job's.
@@ -200,7 +202,11 @@ mkdir -p "$d" && mkdir "$d/begun" 2>/dev/null && { : >"$d/begun/not"; nothing; }
 t=0
 until [ -s "$d/status" ] || [ -s "$d/group" ]; do
   [ -d "$d" ] || { say over; exit 0; }
-  [ "$t" -lt 50 ] || { : >"$d/begun/not"; nothing; }
+  if [ "$t" -ge 50 ]; then
+    # The leader looks for this mark after it has written the group: one of both sees the other.
+    : >"$d/begun/not"
+    [ -s "$d/group" ] || nothing
+  fi
   pause
 done
 was=over

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use gorch_schema::work::Work;
 
-use super::super::{Entry, Outlives, Scripts, Settings};
+use super::super::{Entry, Outlives, Scripts, Settings, fetch};
 use super::remote::{Launch, Variables, Word, is_name};
 use super::{Kind, Plan, Refusal, Source, is_here, make};
 
@@ -45,11 +45,8 @@ pub(super) fn plan(settings: &Settings, work: &Work, fetched: Option<Source>) ->
             Scripts::Refuse => return Err(Refusal::Scripts),
         },
         None => {
-            let path = settings.workdir.join(&work.artifact);
-            if !path.is_file() {
-                return Err(Refusal::NoScript { path });
-            }
-            Source::File(path)
+            let found = fetch::below(&settings.workdir, &work.artifact).filter(|path| path.is_file());
+            Source::File(found.ok_or_else(|| Refusal::NoScript { path: settings.workdir.join(&work.artifact) })?)
         }
     };
     let first = first_line(&source).map_err(|(path, source)| Refusal::Script { path, source })?;
