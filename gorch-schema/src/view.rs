@@ -150,6 +150,9 @@ pub struct RunSummary {
     pub name: String,
     /// The state's word.
     pub state: String,
+    /// Nothing new of it starts until somebody resumes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// When it was accepted.
     #[serde(with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]

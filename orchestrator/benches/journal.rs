@@ -30,6 +30,7 @@ fn more(run: RunId, after: u64) -> Append {
         id: run,
         name: "bench".to_owned(),
         state: "running".to_owned(),
+        paused: false,
         start_date: NOW,
         stop_date: None,
         counts: Counts::default(),

@@ -35,6 +35,7 @@ fn next(run: RunId, after: u64) -> Append {
         id: run,
         name: "written".into(),
         state: "running".into(),
+        paused: false,
         start_date: at,
         stop_date: None,
         counts: Counts::default(),

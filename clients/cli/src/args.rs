@@ -53,6 +53,10 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Stop a run
     Cancel(IdArgs),
+    /// Let nothing new of a run start; what runs goes on
+    Pause(IdArgs),
+    /// Let a paused run go on
+    Resume(IdArgs),
     /// Check a document and show the plan; runs nothing
     Validate(ValidateArgs),
     /// Say why a node is not running
@@ -326,6 +330,8 @@ mod tests {
           watch       Follow a run until it ends; the exit code is the run's
           logs        Show what a node wrote to stdout and stderr
           cancel      Stop a run
+          pause       Let nothing new of a run start; what runs goes on
+          resume      Let a paused run go on
           validate    Check a document and show the plan; runs nothing
           why         Say why a node is not running
           graph       Print a document as a picture, as edges or as a matrix (no orchestrator needed)

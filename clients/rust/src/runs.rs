@@ -202,6 +202,16 @@ impl Client {
         self.request(Method::POST, &["v1", "tasks", &run.to_string(), "cancel"]).json("what was done").await
     }
 
+    /// Lets nothing new of a run start.
+    pub async fn pause(&self, run: RunId) -> Result<Did, Error> {
+        self.request(Method::POST, &["v1", "tasks", &run.to_string(), "pause"]).json("what was done").await
+    }
+
+    /// Lets a paused run go on.
+    pub async fn resume(&self, run: RunId) -> Result<Did, Error> {
+        self.request(Method::POST, &["v1", "tasks", &run.to_string(), "resume"]).json("what was done").await
+    }
+
     /// The original's DELETE: cancels a running one, forgets one that ended more than a minute ago.
     pub async fn delete(&self, run: RunId) -> Result<Did, Error> {
         self.request(Method::DELETE, &["v1", "tasks", &run.to_string()]).json("what was done").await

@@ -113,6 +113,8 @@ pub(super) struct LiveDocument {
         super::tasks::show,
         super::tasks::delete,
         super::tasks::cancel,
+        super::tasks::pause,
+        super::tasks::resume,
         super::tasks::document,
         super::events::of_run,
         super::artifacts::put,

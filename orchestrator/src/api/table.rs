@@ -28,6 +28,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(M::DELETE, "/v1/tasks/{id}", CANCEL, &["forget"], tasks::delete),
         Route::new(M::PUT, "/v1/executors/{name}", EXECUTOR, &[], executors::register),
         Route::new(M::POST, "/v1/tasks/{id}/cancel", CANCEL, &[], tasks::cancel),
+        Route::new(M::POST, "/v1/tasks/{id}/pause", CANCEL, &[], tasks::pause),
+        Route::new(M::POST, "/v1/tasks/{id}/resume", CANCEL, &[], tasks::resume),
         Route::new(M::GET, "/v1/tasks/{id}/gorch", READ, &[], tasks::document),
         Route::new(M::GET, "/v1/tasks/{id}/events", READ, &["after"], events::of_run),
         Route::new(M::GET, "/v1/tasks/{id}/nodes/{node}", READ, &[], nodes::show),

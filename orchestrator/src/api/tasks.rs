@@ -18,7 +18,7 @@ use super::query::wrong;
 use super::reply::{self, Mark};
 use super::route::{Call, House};
 use crate::clock;
-use crate::conductor::{Cancelled, summary};
+use crate::conductor::{Granted, Wish, summary};
 use crate::journal::{Filter, Label, PageCursor};
 
 /// The parameters of the list.
@@ -192,8 +192,44 @@ pub(super) async fn await_end(house: &Arc<House>, run: RunId, wait: Duration) ->
 )]
 pub(super) async fn cancel(call: Call) -> Answer {
     let run = call.run()?;
-    let did = call.house.handle.cancel(run, call.peer.identity.to_string()).await?;
-    Ok(did_reply(of_cancel(did)))
+    let granted = call.house.handle.wish(run, cancel_by(&call)).await?;
+    Ok(did_reply(done(granted, "cancelling")))
+}
+
+/// Pause a run
+///
+/// What runs goes on, and its deadlines count; nothing new starts until the run is resumed. Idempotent.
+#[utoipa::path(
+    post, path = "/v1/tasks/{id}/pause", operation_id = "pause_run", tag = "tasks",
+    params(("id" = String, Path, description = "The run: 32 hex digits")),
+    responses(
+        (status = 200, description = "`paused`, or `nothing` where it had ended", body = Did,
+            example = json!({"did": "paused"})),
+        (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "`forgotten`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn pause(call: Call) -> Answer {
+    let granted = call.house.handle.wish(call.run()?, Wish::Pause).await?;
+    Ok(did_reply(done(granted, "paused")))
+}
+
+/// Resume a run
+///
+/// What waited since the pause starts. Idempotent.
+#[utoipa::path(
+    post, path = "/v1/tasks/{id}/resume", operation_id = "resume_run", tag = "tasks",
+    params(("id" = String, Path, description = "The run: 32 hex digits")),
+    responses(
+        (status = 200, description = "`resumed`, or `nothing` where it had ended", body = Did,
+            example = json!({"did": "resumed"})),
+        (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "`forgotten`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn resume(call: Call) -> Answer {
+    let granted = call.house.handle.wish(call.run()?, Wish::Resume).await?;
+    Ok(did_reply(done(granted, "resumed")))
 }
 
 /// Cancel or forget a run
@@ -218,7 +254,7 @@ pub(super) async fn delete(call: Call) -> Answer {
     let handle = &call.house.handle;
     let at_once = call.query.is_set("forget")?;
     let did = match handle.journal().head(run).await?.ended {
-        None => of_cancel(handle.cancel(run, call.peer.identity.to_string()).await?),
+        None => done(handle.wish(run, cancel_by(&call)).await?, "cancelling"),
         Some(at) if at_once || clock::now().since(at) > KEPT => {
             handle.forget(run).await?;
             "forgot"
@@ -228,10 +264,15 @@ pub(super) async fn delete(call: Call) -> Answer {
     Ok(did_reply(did))
 }
 
-fn of_cancel(cancelled: Cancelled) -> &'static str {
-    match cancelled {
-        Cancelled::Cancelling => "cancelling",
-        Cancelled::EndedBefore => "nothing",
+fn cancel_by(call: &Call) -> Wish {
+    Wish::Cancel { by: call.peer.identity.to_string() }
+}
+
+/// What was done, in a word.
+fn done(granted: Granted, did: &'static str) -> &'static str {
+    match granted {
+        Granted::Granted => did,
+        Granted::EndedBefore => "nothing",
     }
 }
 

@@ -121,7 +121,7 @@ impl Conductor {
             // The run has ended, or this conductor does not own it: the executor may forget it.
             None => match turn {
                 Turn::Report { taken, .. } => drop(taken.send(())),
-                Turn::Input(_) | Turn::Cancel { .. } | Turn::Ask(_) => {}
+                Turn::Input(_) | Turn::Wish { .. } | Turn::Ask(_) => {}
             },
         }
     }
@@ -217,7 +217,7 @@ impl Conductor {
         for turn in std::mem::take(&mut live.queue) {
             match turn {
                 Turn::Ask(question) => question(Ok(&live.run)),
-                Turn::Cancel { reply, .. } => drop(reply.send(Ok(super::Cancelled::EndedBefore))),
+                Turn::Wish { reply, .. } => drop(reply.send(Ok(super::Granted::EndedBefore))),
                 Turn::Report { taken, .. } => drop(taken.send(())),
                 Turn::Input(_) => {}
             }

@@ -7,7 +7,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use gorch_engine::{Offers, Plan, Run};
+use gorch_engine::{Input, Offers, Plan, Run};
 use gorch_schema::document::{Engines, Submission};
 use gorch_schema::view::ExecutorView;
 use gorch_schema::work::{Registered, Registration, Report};
@@ -77,12 +77,37 @@ impl Error {
     }
 }
 
-/// What a cancel did.
+/// What somebody wants of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// That it stops.
+    Cancel {
+        /// Who: an identity.
+        by: String,
+    },
+    /// That nothing new of it starts.
+    Pause,
+    /// That it goes on.
+    Resume,
+}
+
+impl Wish {
+    /// As the engine is told.
+    pub(super) fn input(self) -> Input {
+        match self {
+            Wish::Cancel { by } => Input::Cancel { by },
+            Wish::Pause => Input::Pause,
+            Wish::Resume => Input::Resume,
+        }
+    }
+}
+
+/// What became of a wish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cancelled {
-    /// The run is being cancelled, now or since before.
-    Cancelling,
-    /// It had ended already.
+pub enum Granted {
+    /// It is so, now or since before.
+    Granted,
+    /// The run had ended already.
     EndedBefore,
 }
 
@@ -109,7 +134,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 /// What the conductor's one inbox takes.
 pub(super) enum Message {
     Submit { run: RunId, plan: Arc<Plan>, document: Arc<str>, key: Option<IdempotencyKey>, reply: Reply<RunId> },
-    Cancel { run: RunId, by: String, reply: Reply<Cancelled> },
+    Wish { run: RunId, wish: Wish, reply: Reply<Granted> },
     Ask { run: RunId, question: Question },
     AwaitEnd { run: RunId, reply: oneshot::Sender<()> },
     Register { name: ExecutorName, registration: Registration, reply: Reply<Registered> },
@@ -175,9 +200,9 @@ impl Handle {
         self.request(|reply| Message::Submit { run, plan, document: text, key, reply }).await
     }
 
-    /// Cancels a run. Resolves when the wish is durable; the run ends when its processes are gone.
-    pub async fn cancel(&self, run: RunId, by: String) -> Result<Cancelled, Error> {
-        self.request(|reply| Message::Cancel { run, by, reply }).await
+    /// Wishes something of a run. Resolves when the wish is durable; a cancelled run ends when its processes are gone.
+    pub async fn wish(&self, run: RunId, wish: Wish) -> Result<Granted, Error> {
+        self.request(|reply| Message::Wish { run, wish, reply }).await
     }
 
     /// Deletes a run that has ended.

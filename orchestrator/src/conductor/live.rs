@@ -11,7 +11,7 @@ use gorch_schema::work::Logs;
 use gorch_schema::{AttemptKey, Event, Timestamp};
 use tokio::sync::oneshot;
 
-use super::handle::{Cancelled, Error, Question, Reply};
+use super::handle::{Error, Granted, Question, Reply, Wish};
 use super::standing::Place;
 use crate::journal::AttemptLogs;
 
@@ -23,7 +23,7 @@ const EVENTS_PER_APPEND: usize = 4_096;
 pub(super) enum Turn {
     Input(Input),
     Report { input: Input, logs: Option<(AttemptKey, Logs)>, taken: oneshot::Sender<()> },
-    Cancel { by: String, reply: Reply<Cancelled> },
+    Wish { wish: Wish, reply: Reply<Granted> },
     Ask(Question),
 }
 
@@ -32,7 +32,7 @@ impl Turn {
     pub(super) fn refuse(self, error: Error) {
         match self {
             Turn::Ask(question) => question(Err(error)),
-            Turn::Cancel { reply, .. } => drop(reply.send(Err(error))),
+            Turn::Wish { reply, .. } => drop(reply.send(Err(error))),
             // Dropped: whoever carries a report sends it again.
             Turn::Input(_) | Turn::Report { .. } => {}
         }
@@ -42,7 +42,7 @@ impl Turn {
 /// Who hears of an append when it is durable.
 pub(super) enum Told {
     Taken(oneshot::Sender<()>),
-    Cancelled(Reply<Cancelled>),
+    Granted(Reply<Granted>),
 }
 
 /// What was decided and is to be made durable.
@@ -121,12 +121,12 @@ impl Live {
                     }
                     decided.told.push(Told::Taken(taken));
                 }
-                Turn::Cancel { by, reply } => {
+                Turn::Wish { wish, reply } => {
                     if self.run.ended().is_some() {
-                        let _ = reply.send(Ok(Cancelled::EndedBefore));
+                        let _ = reply.send(Ok(Granted::EndedBefore));
                     } else {
-                        self.tell(now, Input::Cancel { by }, offers, &mut decided);
-                        decided.told.push(Told::Cancelled(reply));
+                        self.tell(now, wish.input(), offers, &mut decided);
+                        decided.told.push(Told::Granted(reply));
                     }
                 }
             }
@@ -156,6 +156,7 @@ pub(crate) fn summary(run: &Run) -> RunSummary {
         state: run.state().word().to_owned(),
         start_date: run.accepted(),
         stop_date: run.ended().map(|(at, _)| at),
+        paused: run.is_paused(),
         counts: run.counts(),
         nodes: workflow.nodes.len() as u32,
         namespace: workflow.options.namespace.clone(),

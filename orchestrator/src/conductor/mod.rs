@@ -41,7 +41,7 @@ use registry::Registry;
 use standing::Standings;
 
 pub(crate) use handle::SMALL;
-pub use handle::{Cancelled, Census, Error, Handle};
+pub use handle::{Census, Error, Granted, Handle, Wish};
 pub(crate) use live::summary;
 pub(crate) use thread::Ended;
 pub use thread::Error as StartError;

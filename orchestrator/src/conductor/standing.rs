@@ -67,6 +67,7 @@ impl Place {
         if standing.shown.state != word {
             word.clone_into(&mut standing.shown.state);
         }
+        standing.shown.paused = run.is_paused();
         standing.shown.counts = run.counts();
         standing.seq = run.seq();
     }

@@ -12,7 +12,7 @@ use gorch_schema::document::Engines;
 use gorch_schema::{Digest, Event, RunId};
 use slog::{debug, error, info, warn};
 
-use super::handle::{Cancelled, Error, Message, Reply};
+use super::handle::{Error, Granted, Message, Reply};
 use super::live::{Decided, Live, Told, Turn, summary};
 use super::registry::{Beat, HEARTBEAT};
 use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot};
@@ -30,9 +30,9 @@ impl Conductor {
     pub(super) fn take(&mut self, message: Message) {
         match message {
             Message::Submit { run, plan, document, key, reply } => self.submit(run, plan, document, key, reply),
-            Message::Cancel { run, by, reply } => match self.slots.get(&run) {
-                Some(_) => self.tell(run, Turn::Cancel { by, reply }),
-                None => self.cancel_elsewhere(run, reply),
+            Message::Wish { run, wish, reply } => match self.slots.get(&run) {
+                Some(_) => self.tell(run, Turn::Wish { wish, reply }),
+                None => self.wish_elsewhere(run, reply),
             },
             Message::Ask { run, question } => match (self.slots.get(&run), self.quarantine.get(&run)) {
                 (Some(_), _) => self.tell(run, Turn::Ask(question)),
@@ -157,7 +157,7 @@ impl Conductor {
                     match told {
                         // Dropped: whoever carries the report sends it again.
                         Told::Taken(_) => {}
-                        Told::Cancelled(reply) => drop(reply.send(Err(Error::of(run, &error)))),
+                        Told::Granted(reply) => drop(reply.send(Err(Error::of(run, &error)))),
                     }
                 }
                 self.fold_anew(run, &error);
@@ -193,7 +193,7 @@ impl Conductor {
         for told in told {
             match told {
                 Told::Taken(taken) => drop(taken.send(())),
-                Told::Cancelled(reply) => drop(reply.send(Ok(Cancelled::Cancelling))),
+                Told::Granted(reply) => drop(reply.send(Ok(Granted::Granted))),
             }
         }
     }
@@ -326,13 +326,13 @@ impl Conductor {
         self.load(run, loading, Duration::from_millis(200));
     }
 
-    fn cancel_elsewhere(&self, run: RunId, reply: Reply<Cancelled>) {
+    fn wish_elsewhere(&self, run: RunId, reply: Reply<Granted>) {
         let quarantined = self.quarantine.get(&run).cloned();
         let journal = self.journal.clone();
         tokio::spawn(async move {
             let _ = reply.send(match (quarantined, journal.head(run).await) {
                 (Some(cause), _) => Err(Error::Quarantined { run, cause }),
-                (None, Ok(head)) if head.ended.is_some() => Ok(Cancelled::EndedBefore),
+                (None, Ok(head)) if head.ended.is_some() => Ok(Granted::EndedBefore),
                 (None, Ok(_)) => Err(Error::Unavailable("the run is not this orchestrator's now".to_owned())),
                 (None, Err(error)) => Err(Error::of(run, &error)),
             });

@@ -71,3 +71,51 @@ async fn a_timeout_ends_the_whole_tree_too() {
     assert_eq!((end.state.as_str(), end.failure.unwrap().code.as_str()), ("timeout", "timeout"));
     assert_eq!(processes::marked(&format!("GORCH_RUN={}", end.id)), Vec::<i32>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_run_starts_nothing_through_kills_and_goes_on_where_it_was() {
+    let mut stand = Stand::with_executor(2).await;
+    let wait = "echo x >> started; until [ -e go ]; do sleep 0.05; done";
+    let nodes =
+        vec![script(0, "first", wait), script(1, "second", "echo y >> started"), json!({"id": 2, "engine": "nil"})];
+    let run = stand.submit(&document("pausing", nodes, &[(0, 1, "succeeded"), (1, 2, "succeeded")])).await;
+    let started = stand.work().join("started");
+    until("the first node runs", async || started.exists().then_some(())).await;
+    assert_eq!(stand.client().pause(run).await.unwrap().did, "paused");
+    assert_eq!(stand.client().pause(run).await.unwrap().did, "paused", "it is idempotent");
+    std::fs::write(stand.work().join("go"), "").unwrap();
+    let first = async |stand: &Stand| stand.client().node(run, "first").await.unwrap().node.outcome;
+    until("what ran goes on to its end", async || first(&stand).await).await;
+    stand.kill_orchestrator();
+    stand.start_orchestrator().await;
+    let state = stand.client().state(run).await.unwrap();
+    assert!(state.paused && state.counts.success == 1 && state.counts.running == 0, "{state:?}");
+    let why = stand.client().why(run, "second").await.unwrap();
+    assert!(format!("{why:?}").contains("the run is paused"), "{why:?}");
+    assert_eq!(std::fs::read_to_string(&started).unwrap(), "x\n");
+
+    assert_eq!(stand.client().resume(run).await.unwrap().did, "resumed");
+    let end = stand.ended(run).await;
+    assert_eq!((end.state.as_str(), end.paused), ("success", false));
+    assert_eq!(std::fs::read_to_string(&started).unwrap(), "x\ny\n");
+    assert_eq!(stand.client().pause(run).await.unwrap().did, "nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deadlines_of_a_paused_run_count_and_a_cancel_ends_it() {
+    let stand = Stand::with_executor(1).await;
+    let mut late = script(1, "late", "true");
+    late["deadline"] = json!("1s");
+    let nodes = vec![
+        json!({"id": 0, "engine": "sleep", "args": ["500ms"]}),
+        late,
+        json!({"id": 2, "engine": "sleep", "args": ["1h"]}),
+    ];
+    let run = stand.submit(&document("late", nodes, &[(0, 1, "succeeded")])).await;
+    stand.client().pause(run).await.unwrap();
+    let late = async || stand.client().node(run, "late").await.unwrap().node.failure;
+    let failure = until("the deadline passes", late).await;
+    assert_eq!(failure.code, "timeout.step");
+    assert_eq!(stand.client().cancel(run).await.unwrap().did, "cancelling");
+    assert_eq!(stand.ended(run).await.state, "canceled");
+}

@@ -49,7 +49,7 @@ fn list(runs: &[RunSummary], now: Timestamp, zone: &TimeZone) -> Table {
         table.row([
             short(run.id),
             run.name.clone(),
-            run.state.clone(),
+            if run.paused { "paused".to_owned() } else { run.state.clone() },
             instant(run.start_date, zone),
             took(run.stop_date.unwrap_or(now).since(run.start_date)),
             counted(run.counts),
@@ -148,6 +148,7 @@ mod tests {
             id: "019aa1b2c3d47abc8def0123456789ab".parse().unwrap(),
             name: "release-pipeline".into(),
             state: "running".into(),
+            paused: false,
             start_date: Timestamp::from_millis(1_700_000_000_000),
             stop_date: None,
             counts,

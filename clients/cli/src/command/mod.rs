@@ -3,7 +3,6 @@
 //! Owns the table from the command line to a command, the runtime, and the way back to an exit code.
 
 mod artifacts;
-mod cancel;
 mod certs;
 mod completion;
 mod demo;
@@ -20,6 +19,7 @@ mod validate;
 mod watch;
 mod whoami;
 mod why;
+mod wish;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -56,7 +56,9 @@ async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Get(args) => get::run(args, &context).await,
         Command::Watch(args) => watch::run(args, &context).await,
         Command::Logs(args) => logs::run(args, &context).await,
-        Command::Cancel(args) => cancel::run(args, &context).await,
+        Command::Cancel(args) => wish::cancel(args, &context).await,
+        Command::Pause(args) => wish::pause(args, &context).await,
+        Command::Resume(args) => wish::resume(args, &context).await,
         Command::Validate(args) => validate::run(args, &context).await,
         Command::Why(args) => why::run(args, &context).await,
         Command::Graph(args) => graph::run(&args).await,

@@ -4,6 +4,7 @@ use gorch_schema::Event;
 use gorch_schema::view::EventView;
 
 use super::stand::{Stand, by, user};
+use crate::conductor::Wish;
 
 const TWO: &str = r#"{"nodes": [{"id": 0, "name": "a"}, {"id": 1, "name": "b"}], "edges": [{"from": 0, "to": 1}]}"#;
 
@@ -61,7 +62,7 @@ async fn a_reader_who_was_there_first_sees_events_as_they_come() {
     let path = format!("/v1/tasks/{run}/events");
     let reading = stand.get(&path);
     let cancelling = async {
-        stand.handle.cancel(run.parse().unwrap(), "alice".into()).await.unwrap();
+        stand.handle.wish(run.parse().unwrap(), Wish::Cancel { by: "alice".into() }).await.unwrap();
     };
     let (answer, ()) = tokio::join!(reading, cancelling);
     let names: Vec<String> = frames(&answer.text()).into_iter().map(|frame| frame.name).collect();

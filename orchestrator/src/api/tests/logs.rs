@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::executor::Fake;
 use super::stand::{Stand, by, user};
+use crate::conductor::Wish;
 
 const TWO: &str = r#"{"nodes": [{"id": 0, "name": "first", "engine": "shell", "artifact": "x"},
     {"id": 1, "name": "second", "engine": "shell", "artifact": "x"}], "edges": [{"from": 0, "to": 1}]}"#;
@@ -87,7 +88,7 @@ async fn a_follower_of_a_node_that_never_runs_is_let_go() {
     let path = format!("/v1/tasks/{run}/nodes/second/logs?follow=true");
     let following = stand.get(&path);
     let cancelling = async {
-        stand.handle.cancel(run.parse().unwrap(), "x".into()).await.unwrap();
+        stand.handle.wish(run.parse().unwrap(), Wish::Cancel { by: "x".into() }).await.unwrap();
     };
     let (log, ()) = tokio::join!(following, cancelling);
     assert!(log.status.is_success() || log.status == 404, "{}", log.status);

@@ -6,6 +6,7 @@ use serde_json::Value;
 use warp::Filter;
 
 use super::stand::{Stand, by, executor, user};
+use crate::conductor::Wish;
 
 const WAITS: &str = r#"{"name": "waits", "nodes": [{"id": 0, "name": "a", "engine": "shell", "artifact": "make"}]}"#;
 
@@ -77,7 +78,7 @@ async fn a_wait_ends_with_the_run() {
     let path = format!("/v1/tasks/{run}?wait=30s");
     let waiting = stand.get(&path);
     let cancelling = async {
-        stand.handle.cancel(run.parse().unwrap(), "x".into()).await.unwrap();
+        stand.handle.wish(run.parse().unwrap(), Wish::Cancel { by: "x".into() }).await.unwrap();
     };
     let (view, ()) = tokio::join!(waiting, cancelling);
     assert_eq!(view.json::<Value>()["outcome"], "cancelled");

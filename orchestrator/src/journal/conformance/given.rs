@@ -24,6 +24,7 @@ pub(crate) fn summary(n: u32, state: State) -> RunSummary {
         id: run(n),
         name: format!("graph {n}"),
         state: state.word().into(),
+        paused: false,
         start_date: at(n),
         stop_date: None,
         counts: Counts::default(),
