@@ -455,3 +455,13 @@ async fn variables_of_any_name_change_nothing_but_the_job() {
     assert_cancelled(&remote.report(work.attempt).await);
     remote.assert_nothing_left();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_ends_with_an_executor_that_is_killed_and_never_comes_back() {
+    let mut remote = Remote::new(&[]);
+    assert_eq!(remote.run(&remote.sh(0, "true")).await.result.outcome, Outcome::Succeeded);
+    let login = format!("IdentityFile={}", remote.server.path("login").display());
+    assert_eq!(marked(&login).len(), 1);
+    remote.kill();
+    assert!(holds(|| marked(&login).is_empty()));
+}

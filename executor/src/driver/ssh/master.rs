@@ -37,9 +37,9 @@ use crate::hosts::Hosts;
 const MOST_ANSWER: u64 = 64 << 20;
 const MOST_WORDS: u64 = 64 << 10;
 
-/// A server takes ten sessions per connection unless it is told otherwise.
-const MOST_JOBS: u32 = 8;
-const MOST: u32 = 10;
+/// A server takes ten sessions per connection unless it is told otherwise; one is the master's own.
+const MOST_JOBS: u32 = 7;
+const MOST: u32 = 9;
 
 /// How long a master that nobody uses is kept.
 const IDLE: Duration = Duration::from_secs(60);
@@ -334,14 +334,17 @@ impl Masters {
         let host = self.hosts.get(name).ok_or_else(|| failed("it is not in the hosts file"))?;
         let socket = self.folder.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         let mut command = quiet().map_err(|error| Unreachable::Here { said: error.to_string() })?;
-        command.args(self.hosts.options(name, host)).args(["-M", "-N", "-T", "-o", "ControlPersist=no"]);
+        command.args(self.hosts.options(name, host)).args(["-M", "-T", "-o", "ControlPersist=no"]);
         // Said once others can use the connection.
         command.args(["-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo", "-S"]).arg(&socket);
-        command.arg("--").arg(host.address(name));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Its own session lasts as long as somebody holds its standard input: not longer than the executor.
+        command.arg("--").arg(host.address(name)).arg("exec cat");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| failed(&error.to_string()))?;
-        let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
-            unreachable!("both are pipes")
+        let (Some(held), Some(mut stdout), Some(mut stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            unreachable!("all three are pipes")
         };
         let mut sign = [0];
         let is_there = match timeout(HANDSHAKE, stdout.read(&mut sign)).await {
@@ -356,7 +359,11 @@ impl Masters {
         }
         let usage = Mutex::new(Usage { sessions: 0, since: Instant::now(), is_over: false });
         let master = Arc::new(Master { socket, usage });
-        tokio::spawn(look_after(child, stderr, Arc::clone(&master), self.closing.clone()));
+        let (looked_after, closing) = (Arc::clone(&master), self.closing.clone());
+        tokio::spawn(async move {
+            look_after(child, stderr, looked_after, closing).await;
+            drop(held);
+        });
         Ok(master)
     }
 }
