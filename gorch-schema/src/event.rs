@@ -37,6 +37,16 @@ pub enum StopReason {
     Killed,
     /// `on_failure: stop`, and a failure elsewhere can no longer be answered.
     FailFast,
+    /// The join that it worked for has started without it, or can start no more (R4).
+    Loser,
+    /// Enough items of its `each` have ended: it is not needed, or cannot help (R5).
+    Decided,
+    /// Another holds its lock, and it is skipped then.
+    BusySkip,
+    /// Another holds its lock, and it fails then.
+    BusyFail,
+    /// What started this run holds its lock: waiting for it would never end.
+    HeldAbove,
 }
 
 /// Which time of the run passed.
@@ -97,6 +107,9 @@ pub enum Event {
         executor: Option<ExecutorName>,
         /// The fencing epoch under which it is handed out.
         epoch: u64,
+        /// Only for a `sleep` that names an instant: when it is over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     /// An attempt came to an end.
     AttemptEnded {
@@ -127,6 +140,9 @@ pub enum Event {
         item: u32,
         /// Why.
         reason: StopReason,
+        /// Who wanted it, where somebody cancelled this step or item alone: an identity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// A step ended.
     StepEnded {
@@ -162,7 +178,13 @@ pub enum Event {
         /// Its name.
         name: String,
         /// What came with it.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
         data: Value,
+        /// Who sent it: an identity.
+        by: String,
+        /// The sender's idempotency key: the same one again is the same signal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
     },
     /// Nothing new starts from here on.
     Paused,
@@ -213,7 +235,7 @@ impl Event {
 impl StopReason {
     /// The outcome that a step stopped for this reason has.
     pub fn outcome(self) -> Outcome {
-        use crate::outcome::failure_code::{TIMEOUT_RUN, TIMEOUT_STEP};
+        use crate::outcome::failure_code::{LOCK_BUSY, LOCK_HELD_ABOVE, TIMEOUT_RUN, TIMEOUT_STEP};
         match self {
             StopReason::Deadline => {
                 Outcome::Failed(Failure::new(TIMEOUT_STEP, "the step's deadline passed before it ended"))
@@ -221,7 +243,19 @@ impl StopReason {
             StopReason::RunTimeout => {
                 Outcome::Failed(Failure::new(TIMEOUT_RUN, "the run's timeout passed before the step ended"))
             }
-            StopReason::Cancelled | StopReason::Killed | StopReason::FailFast => Outcome::Cancelled,
+            StopReason::BusyFail => {
+                Outcome::Failed(Failure::new(LOCK_BUSY, "another attempt holds the lock of this node"))
+            }
+            StopReason::HeldAbove => Outcome::Failed(Failure::new(
+                LOCK_HELD_ABOVE,
+                "what started this run holds the lock of this node: waiting for it would never end",
+            )),
+            StopReason::BusySkip => Outcome::Skipped,
+            StopReason::Cancelled
+            | StopReason::Killed
+            | StopReason::FailFast
+            | StopReason::Loser
+            | StopReason::Decided => Outcome::Cancelled,
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod session;
 pub mod settings;
 pub mod time;
 pub mod view;
+pub mod wait;
 pub mod work;
 pub mod workflow;
 

@@ -192,6 +192,16 @@ pub mod failure_code {
     pub const ENGINE_DOWN: &str = "engine_down";
     /// The playbook failed on some host, or cannot be run at all.
     pub const PLAYBOOK_FAILED: &str = "playbook_failed";
+    /// Another attempt holds the node's lock, and the node fails then.
+    pub const LOCK_BUSY: &str = "lock_busy";
+    /// What started the run holds the node's lock.
+    pub const LOCK_HELD_ABOVE: &str = "lock_held_above";
+    /// Fewer items of an `each` succeeded than are needed.
+    pub const NEED_NOT_MET: &str = "need_not_met";
+    /// What an `each` is to run over is no array, or one that is too long.
+    pub const BAD_ITEMS: &str = "bad_items";
+    /// Somebody was asked to approve and refused.
+    pub const NOT_APPROVED: &str = "not_approved";
     /// The executor refused the work (its policy, an unknown engine, work that it cannot read).
     pub const REFUSED: &str = "refused";
 
@@ -219,6 +229,11 @@ pub mod failure_code {
         OOM,
         ENGINE_DOWN,
         PLAYBOOK_FAILED,
+        LOCK_BUSY,
+        LOCK_HELD_ABOVE,
+        NEED_NOT_MET,
+        BAD_ITEMS,
+        NOT_APPROVED,
         REFUSED,
     ];
 }

@@ -12,7 +12,10 @@ use serde_json::Value;
 
 use crate::settings::Settings;
 use crate::time::format_duration;
-use crate::workflow::{Condition, Edge, Join, Node, OnFailure, OnLost, Retry, RunOptions, Workflow};
+use crate::workflow::{
+    Cache, Condition, Each, Edge, IfBusy, Join, Lock, Losers, Node, OnFailure, OnLost, Retry, RunOptions, Undo,
+    Workflow,
+};
 
 /// The equivalent document with `edges`: one line per node and per edge.
 pub fn edges(workflow: &Workflow) -> String {
@@ -62,11 +65,16 @@ struct Top<'a> {
     on_failure: Option<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     inputs: &'a BTreeMap<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock: Option<Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    outputs: &'a BTreeMap<String, Value>,
 }
 
 impl<'a> Top<'a> {
     fn of(workflow: &'a Workflow) -> Self {
-        let RunOptions { namespace, labels, timeout, kill_after, max_parallel, on_failure, inputs } = &workflow.options;
+        let RunOptions { namespace, labels, timeout, kill_after, max_parallel, on_failure, inputs, lock, outputs } =
+            &workflow.options;
         Top {
             name: &workflow.name,
             namespace,
@@ -77,8 +85,11 @@ impl<'a> Top<'a> {
             on_failure: match on_failure {
                 OnFailure::GoOn => None,
                 OnFailure::Stop => Some("stop"),
+                OnFailure::Undo => Some("undo"),
             },
             inputs,
+            lock: lock.as_ref().map(lock_value),
+            outputs,
         }
     }
 }
@@ -107,7 +118,7 @@ struct NodeOut<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     retry: Option<RetryOut<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    join: Option<&'static str>,
+    join: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<u8>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -120,6 +131,16 @@ struct NodeOut<'a> {
     labels: &'a Texts,
     #[serde(flatten)]
     settings: Option<&'a Settings>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    each: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undo: Option<Value>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    detached: bool,
 }
 
 impl<'a> NodeOut<'a> {
@@ -143,6 +164,11 @@ impl<'a> NodeOut<'a> {
             idempotent,
             labels,
             settings,
+            each,
+            lock,
+            cache,
+            undo,
+            detached,
         } = node;
         NodeOut {
             id,
@@ -159,7 +185,8 @@ impl<'a> NodeOut<'a> {
             retry: retry.as_ref().map(RetryOut::of),
             join: match join {
                 Join::All => None,
-                Join::Any => Some("any"),
+                Join::Any => Some("any".into()),
+                Join::Need { need, losers } => Some(joined(*need, *losers)),
             },
             priority: Some(*priority).filter(|priority| *priority != 3),
             requires,
@@ -171,8 +198,49 @@ impl<'a> NodeOut<'a> {
             idempotent: *idempotent,
             labels,
             settings: settings.as_deref(),
+            each: each.as_deref().map(each_value),
+            lock: lock.as_deref().map(lock_value),
+            cache: cache.as_deref().map(cache_value),
+            undo: undo.as_deref().map(undo_value),
+            detached: *detached,
         }
     }
+}
+
+/// An object of these fields without those that are null.
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    fields.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn joined(need: u32, losers: Losers) -> Value {
+    object([("need", need.into()), ("cancel_losers", (losers == Losers::Cancelled).into())])
+}
+
+fn each_value(each: &Each) -> Value {
+    let Each { items, max_parallel, need } = each;
+    object([("items", items.clone()), ("max_parallel", (*max_parallel).into()), ("need", (*need).into())])
+}
+
+fn lock_value(lock: &Lock) -> Value {
+    let if_busy = match lock.if_busy {
+        IfBusy::Wait => return lock.name.clone().into(),
+        IfBusy::Skip => "skip",
+        IfBusy::Fail => "fail",
+    };
+    object([("name", lock.name.clone().into()), ("if_busy", if_busy.into())])
+}
+
+fn cache_value(cache: &Cache) -> Value {
+    object([("key", cache.key.clone().into()), ("ttl", cache.ttl.map(format_duration).into())])
+}
+
+fn undo_value(undo: &Undo) -> Value {
+    let Undo { engine, artifact, args } = undo;
+    object([
+        ("engine", engine.clone().into()),
+        ("artifact", artifact.clone().into()),
+        ("args", if args.is_empty() { Value::Null } else { args.clone().into() }),
+    ])
 }
 
 #[derive(Serialize)]
@@ -231,6 +299,7 @@ impl fmt::Display for Dot<'_> {
             let shape = match node.join {
                 Join::All => "box",
                 Join::Any => "diamond",
+                Join::Need { .. } => "hexagon",
             };
             let label = format!("{}\n{}", node.name, node.engine.name());
             writeln!(f, "  {id} [label={}, shape={shape}];", InDot(&label))?;

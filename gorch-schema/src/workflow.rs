@@ -200,6 +200,16 @@ pub struct Node {
     pub labels: BTreeMap<String, String>,
     /// What it says to its driver besides; absent where it says nothing.
     pub settings: Option<Box<Settings>>,
+    /// It is run for each of several items.
+    pub each: Option<Box<Each>>,
+    /// What each of its attempts must hold.
+    pub lock: Option<Box<Lock>>,
+    /// Its results may be used again.
+    pub cache: Option<Box<Cache>>,
+    /// What takes back what it did.
+    pub undo: Option<Box<Undo>>,
+    /// The engine `gorch` only: the run that it starts is not waited for.
+    pub detached: bool,
 }
 
 impl Node {
@@ -224,6 +234,11 @@ impl Node {
             idempotent: false,
             labels: BTreeMap::new(),
             settings: None,
+            each: None,
+            lock: None,
+            cache: None,
+            undo: None,
+            detached: false,
         }
     }
 }
@@ -235,8 +250,14 @@ pub enum Engine {
     Nil,
     /// gorch itself: failure at once; args are the code and the message.
     Fail,
-    /// gorch itself: waits; without args a random time below one second.
+    /// gorch itself: waits for a time, or until an instant; without args a random time below one second.
     Sleep,
+    /// gorch itself: waits until somebody approves or refuses.
+    Approval,
+    /// gorch itself: waits for the first of the signals that its args name.
+    Signal,
+    /// gorch itself: another run, of the document that its artifact is or names.
+    Gorch,
     /// A driver of an executor, by its name.
     Driver(String),
 }
@@ -248,6 +269,9 @@ impl Engine {
             "nil" => Engine::Nil,
             "fail" => Engine::Fail,
             "sleep" => Engine::Sleep,
+            "approval" => Engine::Approval,
+            "signal" => Engine::Signal,
+            "gorch" => Engine::Gorch,
             driver => Engine::Driver(driver.to_owned()),
         }
     }
@@ -258,6 +282,9 @@ impl Engine {
             Engine::Nil => "nil",
             Engine::Fail => "fail",
             Engine::Sleep => "sleep",
+            Engine::Approval => "approval",
+            Engine::Signal => "signal",
+            Engine::Gorch => "gorch",
             Engine::Driver(name) => name,
         }
     }
@@ -270,6 +297,75 @@ pub enum Join {
     All,
     /// Each firing starts one new visit.
     Any,
+    /// So many in-edges must have fired; starts once.
+    Need {
+        /// How many: from 1 to the number of in-edges.
+        need: u32,
+        /// What becomes of those that still work for it when it starts.
+        losers: Losers,
+    },
+}
+
+/// What becomes of the steps whose work a join no longer needs (R4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Losers {
+    /// They go on.
+    #[default]
+    GoOn,
+    /// They are cancelled.
+    Cancelled,
+}
+
+/// A node that is run once for each of several items (R5).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Each {
+    /// An array, or a text that refers to one.
+    pub items: Value,
+    /// Most attempts of one visit at the same time.
+    pub max_parallel: Option<u32>,
+    /// So many items must succeed; without it all.
+    pub need: Option<u32>,
+}
+
+/// A name that one attempt at a time may hold, in its namespace, across runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lock {
+    /// The name.
+    pub name: String,
+    /// What happens where another holds it.
+    pub if_busy: IfBusy,
+}
+
+/// What happens to whoever finds a lock taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum IfBusy {
+    /// It waits for its turn.
+    #[default]
+    Wait,
+    /// It is skipped.
+    Skip,
+    /// It fails with `lock_busy`.
+    Fail,
+}
+
+/// Results that may be used again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cache {
+    /// What makes two attempts the same, references not yet resolved; without it everything that the node would do.
+    pub key: Option<String>,
+    /// How long a result may be used.
+    pub ttl: Option<Duration>,
+}
+
+/// What takes back what a node did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undo {
+    /// The engine; `None` is that of the node.
+    pub engine: Option<String>,
+    /// What it runs.
+    pub artifact: String,
+    /// Its arguments.
+    pub args: Vec<String>,
 }
 
 /// Attempts inside one step (R7).
@@ -322,6 +418,8 @@ pub enum OnFailure {
     GoOn,
     /// All open steps are stopped; `finished` edges still fire.
     Stop,
+    /// Everything that still can run, runs; then another run takes back what succeeded.
+    Undo,
 }
 
 /// What holds for a whole run.
@@ -341,4 +439,8 @@ pub struct RunOptions {
     pub on_failure: OnFailure,
     /// What `get_input` reads.
     pub inputs: BTreeMap<String, Value>,
+    /// What the whole run must hold.
+    pub lock: Option<Lock>,
+    /// What the run puts out, references not yet resolved.
+    pub outputs: BTreeMap<String, Value>,
 }

@@ -1,7 +1,6 @@
 //! Engines: which names are known, and what artifact each may have.
 //!
-//! Owns the refusal of engines. Promises: an engine that gorch or any executor ever had is known; one that a later
-//! gorch will have is refused by name. Never says whether anybody serves an engine now: that is placing.
+//! Owns the refusal of engines. Promises: an engine that gorch or any executor ever had is known. Never says whether anybody serves an engine now: that is placing.
 
 use std::collections::BTreeSet;
 
@@ -13,13 +12,11 @@ use crate::nearest::known;
 use crate::workflow::Engine;
 
 /// Engines that gorch runs itself.
-const OWN: &[&str] = &["fail", "nil", "sleep"];
+const OWN: &[&str] = &["approval", "fail", "gorch", "nil", "signal", "sleep"];
 /// Drivers that our executor has.
 const DRIVERS: &[&str] = &["ansible", "docker", "http", "shell", "ssh", "toscassh"];
-/// Engines that come later; unknown today unless an executor of somebody else registered one of the name.
-const LATER: &[&str] = &["approval", "gorch", "signal"];
 /// Engines that take an artifact by its content.
-const BY_CONTENT: &[&str] = &["ansible", "shell", "ssh", "toscassh"];
+const BY_CONTENT: &[&str] = &["ansible", "gorch", "shell", "ssh", "toscassh"];
 /// Engines whose work is done on a host.
 const ON_HOSTS: &[&str] = &["ssh", "toscassh"];
 
@@ -61,7 +58,13 @@ pub(super) fn settle(check: &mut Check<'_>, node: &Path<'_>, name: &str, artifac
     };
     let at = node.field("artifact");
     match &engine {
-        Engine::Nil | Engine::Fail | Engine::Sleep => {
+        Engine::Gorch => {
+            if artifact.is_empty() {
+                let expected = "a document: an object, `sha256:...`, or the name of a definition";
+                check.complaints.add("engine_and_artifact", &at, "nothing", expected);
+            }
+        }
+        Engine::Nil | Engine::Fail | Engine::Sleep | Engine::Approval | Engine::Signal => {
             if !artifact.is_empty() {
                 let expected = format_args!("no artifact: the engine `{name}` runs none").to_string();
                 check.complaints.add("engine_and_artifact", &at, Quoted(artifact), expected);
@@ -107,20 +110,18 @@ pub(super) fn check_target(check: &mut Check<'_>, node: &Path<'_>, engine: &Engi
     }
 }
 
-fn is_known(check: &mut Check<'_>, at: &Path<'_>, name: &str) -> bool {
+pub(super) fn is_known(check: &mut Check<'_>, at: &Path<'_>, name: &str) -> bool {
     let engines = check.engines;
     let Engines::Known(drivers) = engines else { return true };
+    if OWN.contains(&name) {
+        return true;
+    }
     if drivers.contains(name) {
         return check.check_name(at, name);
     }
     let mut names: Vec<&str> = drivers.iter().map(String::as_str).chain(OWN.iter().copied()).collect();
-    if LATER.contains(&name) {
-        let expected = std::fmt::from_fn(|f| write!(f, "one of {}: `{name}` does not exist yet", known("", &names)));
-        check.complaints.add("not_supported_yet", at, Quoted(name), expected);
-    } else {
-        names.sort_unstable();
-        let expected = std::fmt::from_fn(|f| write!(f, "one of {}", known(name, &names)));
-        check.complaints.add("unknown_engine", at, Quoted(name), expected);
-    }
+    names.sort_unstable();
+    let expected = std::fmt::from_fn(|f| write!(f, "one of {}", known(name, &names)));
+    check.complaints.add("unknown_engine", at, Quoted(name), expected);
     false
 }

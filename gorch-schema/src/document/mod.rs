@@ -6,6 +6,7 @@ mod complaints;
 mod edges;
 mod engines;
 mod fields;
+mod flow;
 mod json;
 mod limits;
 mod names;

@@ -9,12 +9,14 @@ use super::check::{Check, Sound};
 use super::complaints::Path;
 use super::engines;
 use super::fields::{self, Field, Rule};
+use super::flow;
 use super::json::{Json, Quoted};
 use super::settings;
 use super::values::Zero;
+use crate::digest::Digest;
 use crate::nearest::counted;
-use crate::time::parse_duration;
-use crate::workflow::{Engine, Join, Node, OnLost, Retry};
+use crate::wait::Wait;
+use crate::workflow::{Engine, Node, OnLost, Retry};
 
 /// A node while it is being read.
 #[derive(Debug)]
@@ -100,7 +102,12 @@ static NODE: &[Field<Draft>] = &[
         rule: Rule::Read(|check, at, value, draft| draft.node.deadline = check.duration(at, value, Zero::Refused)),
     },
     Field { name: "retry", rule: Rule::Read(|check, at, value, draft| draft.node.retry = retry(check, at, value)) },
-    Field { name: "join", rule: Rule::Read(join) },
+    Field {
+        name: "join",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.node.join = flow::join(check, at, value).unwrap_or(draft.node.join);
+        }),
+    },
     Field {
         name: "priority",
         rule: Rule::Read(|check, at, value, draft| {
@@ -136,13 +143,28 @@ static NODE: &[Field<Draft>] = &[
     Field { name: "check", rule: Rule::Read(|check, at, value, draft| draft.settings.check(check, at, value)) },
     Field { name: "state", rule: Rule::Ignored },
     Field { name: "graph_id", rule: Rule::Ignored },
-    Field { name: "each", rule: Rule::Later },
+    Field {
+        name: "each",
+        rule: Rule::Read(|check, at, value, draft| draft.node.each = flow::each(check, at, value).map(Box::new)),
+    },
+    Field {
+        name: "lock",
+        rule: Rule::Read(|check, at, value, draft| draft.node.lock = flow::lock(check, at, value).map(Box::new)),
+    },
+    Field {
+        name: "cache",
+        rule: Rule::Read(|check, at, value, draft| draft.node.cache = flow::cache(check, at, value).map(Box::new)),
+    },
+    Field {
+        name: "undo",
+        rule: Rule::Read(|check, at, value, draft| draft.node.undo = flow::undo(check, at, value).map(Box::new)),
+    },
+    Field {
+        name: "detached",
+        rule: Rule::Read(|check, at, value, draft| draft.node.detached = check.flag(at, value).unwrap_or_default()),
+    },
     Field { name: "choose", rule: Rule::Later },
-    Field { name: "lock", rule: Rule::Later },
-    Field { name: "cache", rule: Rule::Later },
-    Field { name: "undo", rule: Rule::Later },
     Field { name: "heartbeat", rule: Rule::Later },
-    Field { name: "detached", rule: Rule::Later },
 ];
 
 /// Reads one node; complaints are collected, what is wrong is read as absent. A missing name is empty.
@@ -169,6 +191,7 @@ pub(super) fn read(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> (Gi
     let default = if draft.node.idempotent { OnLost::Retry } else { OnLost::Fail };
     draft.node.on_lost = draft.on_lost.unwrap_or(default);
     check_args(check, at, &draft.node);
+    check_flow(check, at, &draft.node);
     settings::check_secrets(check, at, &draft.node);
     settings::check_limit(check, at, &draft.node);
     if let Some(method) = draft.node.settings.as_ref().and_then(|settings| settings.method.as_deref())
@@ -186,21 +209,65 @@ fn check_args(check: &mut Check<'_>, node: &Path<'_>, read: &Node) {
     let at = node.field("args");
     let (most, expected) = match read.engine {
         Engine::Driver(_) => return,
-        Engine::Nil if read.args.is_empty() => return,
-        Engine::Nil => {
+        Engine::Nil | Engine::Approval | Engine::Gorch if read.args.is_empty() => return,
+        Engine::Nil | Engine::Approval | Engine::Gorch => {
             let found = counted(read.args.len() as u64, "argument");
-            return check.warnings.add("bad_value", &at, found, "none: the engine `nil` does nothing with them");
+            let expected = format_args!("none: the engine `{}` does nothing with them", read.engine.name()).to_string();
+            return check.warnings.add("bad_value", &at, found, expected);
+        }
+        Engine::Signal => {
+            if read.args.is_empty() && read.each.is_none() {
+                check.complaints.add("missing_field", &at, "nothing", "the names of the signals that it waits for");
+            }
+            for (index, name) in read.args.iter().enumerate() {
+                check.check_signal(&at.item(index), name);
+            }
+            return;
         }
         Engine::Fail => (2, "a code and a message at most"),
-        Engine::Sleep => (1, "one duration at most"),
+        Engine::Sleep => (1, "one duration, or `until` and an instant"),
     };
     if read.args.len() > most {
         check.complaints.add("bad_value", &at, counted(read.args.len() as u64, "argument"), expected);
     }
     if let (Engine::Sleep, [wait]) = (&read.engine, read.args.as_slice())
-        && parse_duration(wait).is_err()
+        && wait.parse::<Wait>().is_err()
     {
-        check.complaints.add("bad_duration", &at.item(0), Quoted(wait), "how long to sleep, such as \"1.5s\"");
+        let expected = "how long to sleep, such as \"1.5s\", or until when: \"until 2030-01-31T09:00:00Z\", \"until 09:00 Europe/Berlin\"";
+        check.complaints.add("bad_duration", &at.item(0), Quoted(wait), expected);
+    }
+}
+
+/// Options that only some engines honour.
+fn check_flow(check: &mut Check<'_>, node: &Path<'_>, read: &Node) {
+    let name = read.engine.name();
+    let mut refuse = |field: &str, found: &str, expected: String| {
+        check.complaints.add("engine_and_artifact", &node.field(field), format_args!("{found}").to_string(), expected);
+    };
+    if read.detached && read.engine != Engine::Gorch {
+        let found = format!("`detached` with the engine `{name}`");
+        refuse("detached", &found, "no `detached`: only the engine `gorch` knows it".to_owned());
+    }
+    match read.engine {
+        Engine::Driver(_) | Engine::Gorch => {}
+        Engine::Nil | Engine::Fail | Engine::Sleep | Engine::Approval | Engine::Signal => {
+            if read.cache.is_some() {
+                let found = format!("`cache` with the engine `{name}`");
+                refuse("cache", &found, format!("no `cache`: the engine `{name}` has nothing to save"));
+            }
+        }
+    }
+    if let Some(cache) = read.cache.as_deref()
+        && cache.key.is_none()
+        && !read.artifact.starts_with("#!")
+        && Digest::of_artifact(&read.artifact).is_none()
+        && matches!(read.engine, Engine::Driver(_))
+    {
+        let expected = "a `key`: what the artifact does may change, unless it is inline or `sha256:`".to_owned();
+        refuse("cache", "no `key`", expected);
+    }
+    if let Some(engine) = read.undo.as_deref().and_then(|undo| undo.engine.as_deref()) {
+        engines::is_known(check, &node.field("undo").field("engine"), engine);
     }
 }
 
@@ -216,19 +283,6 @@ fn env(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>, draft: &mut Draft)
     draft.node.env = check.text_map(at, value);
     for name in draft.node.env.keys().filter(|name| name.contains('=')) {
         check.complaints.add("bad_name", &at.field(name), Quoted(name), "the name of a variable, without `=`");
-    }
-}
-
-fn join(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>, draft: &mut Draft) {
-    let by_count = match &value {
-        Json::Number(_) => true,
-        Json::Object(fields) => fields.iter().any(|(key, _)| key == "need" || key == "cancel_losers"),
-        Json::Null | Json::Flag(_) | Json::Text(_) | Json::Array(_) => false,
-    };
-    if by_count {
-        check.complaints.add("not_supported_yet", at, value, "`all` or `any`: joins by count do not exist yet");
-    } else if let Some(join) = check.word(at, value, "bad_join", &[("all", Join::All), ("any", Join::Any)]) {
-        draft.node.join = join;
     }
 }
 

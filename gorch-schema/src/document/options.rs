@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::check::Check;
 use super::complaints::Path;
 use super::fields::{Field, Rule};
+use super::flow;
 use super::json::{Json, Quoted};
 use super::values::Zero;
 use crate::time::format_duration;
@@ -54,8 +55,11 @@ pub(super) static TOP: &[Field<Top>] = &[
             top.options.inputs.retain(|_, value| !value.is_null());
         }),
     },
-    Field { name: "lock", rule: Rule::Later },
-    Field { name: "outputs", rule: Rule::Later },
+    Field { name: "lock", rule: Rule::Read(|check, at, value, top| top.options.lock = flow::lock(check, at, value)) },
+    Field {
+        name: "outputs",
+        rule: Rule::Read(|check, at, value, top| top.options.outputs = check.value_map(at, value)),
+    },
     Field { name: "undo", rule: Rule::Later },
     Field { name: "cache", rule: Rule::Later },
     Field { name: "secrets", rule: Rule::Later },
@@ -72,10 +76,7 @@ fn namespace(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>, top: &mut To
 }
 
 fn on_failure(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>, top: &mut Top) {
-    if matches!(&value, Json::Text(word) if word == "undo") {
-        return check.complaints.add("not_supported_yet", at, value, "`go_on` or `stop`: undo does not exist yet");
-    }
-    let words = [("go_on", OnFailure::GoOn), ("stop", OnFailure::Stop)];
+    let words = [("go_on", OnFailure::GoOn), ("stop", OnFailure::Stop), ("undo", OnFailure::Undo)];
     top.options.on_failure = check.word(at, value, "bad_value", &words).unwrap_or_default();
 }
 

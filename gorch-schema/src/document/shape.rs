@@ -1,4 +1,4 @@
-//! The graph as a whole: cycles that can never start, nodes that nothing leads to (R3).
+//! The graph as a whole: cycles that can never start, joins that can never have enough, nodes that nothing leads to (R3).
 //!
 //! Owns the checks that need all nodes and edges. Promises: linear time, no recursion; a cycle is shown as one way
 //! around it. Never changes the graph.
@@ -16,21 +16,31 @@ const SHOWN: usize = 10;
 pub(super) fn look(check: &mut Check<'_>, workflow: &Workflow, positions: &[usize]) {
     let nodes_at = Path::DOCUMENT.field("nodes");
     let components = Components::of(workflow);
+    let incoming = Incoming::of(workflow);
     let mut told = vec![false; components.count()];
     for id in workflow.node_ids() {
+        if let Join::Need { need, .. } = workflow.node(id).join
+            && need as usize > incoming.edges(id).len()
+        {
+            let expected = match incoming.edges(id).len() {
+                0 => "no count: no edge leads to this node".to_owned(),
+                edges => format!("from 1 to {edges}: so many edges lead to this node"),
+            };
+            check.complaints.add("bad_join", &nodes_at.item(positions[id.index()]).field("join"), need, expected);
+        }
         let component = components.component(id);
         let told = &mut told[component as usize];
-        let joins_all = match workflow.node(id).join {
-            Join::All => true,
+        let once = match workflow.node(id).join {
+            Join::All | Join::Need { .. } => true,
             Join::Any => false,
         };
-        if *told || !joins_all || !components.is_on_cycle(id) {
+        if *told || !once || !components.is_on_cycle(id) {
             continue;
         }
         *told = true;
         let cycle = components.cycle_through(workflow, id);
         let found = std::fmt::from_fn(|f| {
-            write!(f, "a node that waits for all of its edges on the cycle ")?;
+            write!(f, "a node that waits for several of its edges on the cycle ")?;
             for node in cycle.iter().take(SHOWN) {
                 write!(f, "{} -> ", workflow.node(*node).name)?;
             }
@@ -43,7 +53,7 @@ pub(super) fn look(check: &mut Check<'_>, workflow: &Workflow, positions: &[usiz
         let expected = "`join: any` on every node of a cycle: it would wait for itself";
         check.complaints.add("cycle_of_all", &node_at.field("join"), found, expected);
     }
-    for NodeId(id) in unreached(workflow, &Incoming::of(workflow)) {
+    for NodeId(id) in unreached(workflow, &incoming) {
         let name = &workflow.nodes[id as usize].name;
         let found = format_args!("`{name}`, which no root leads to").to_string();
         let expected = "a path to it from a node that no edge leads to";

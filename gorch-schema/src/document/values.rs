@@ -93,6 +93,15 @@ impl Check<'_> {
         true
     }
 
+    /// Is the text a signal's name? Complains if not.
+    pub(super) fn check_signal(&mut self, at: &Path<'_>, name: &str) {
+        if crate::wait::is_signal(name) {
+            return;
+        }
+        let expected = "the name of a signal: 1 to 128 of A-Z a-z 0-9 . _ -";
+        self.complaints.add("bad_name", at, Quoted(name), expected);
+    }
+
     pub(super) fn flag(&mut self, at: &Path<'_>, value: Json<'_>) -> Option<bool> {
         match value {
             Json::Flag(flag) => Some(flag),

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use gorch_engine::{Input, Offer, Offers, Plan, Run};
+use gorch_engine::{Input, Locks, Offer, Offers, Plan, Run};
 use gorch_schema::{
     AttemptKey, AttemptResult, Condition, Edge, Engine, Event, Node, NodeId, RunId, RunOptions, Timestamp, Workflow,
 };
@@ -65,15 +65,18 @@ fn nil(criterion: &mut Criterion) {
 
 fn offers(slots: u32) -> Offers {
     let executor = "e1".parse().unwrap();
-    Offers(vec![Offer {
-        executor,
-        engines: ["shell".to_owned()].into(),
-        targets: Default::default(),
-        labels: Default::default(),
-        slots,
-        held: 0,
-        most: slots,
-    }])
+    Offers {
+        locks: Locks::default(),
+        executors: vec![Offer {
+            executor,
+            engines: ["shell".to_owned()].into(),
+            targets: Default::default(),
+            labels: Default::default(),
+            slots,
+            held: 0,
+            most: slots,
+        }],
+    }
 }
 
 fn report(criterion: &mut Criterion) {

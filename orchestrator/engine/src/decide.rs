@@ -4,19 +4,15 @@
 //! events, and applying the same events gives the same state; bounded work per call (what is left over wakes the run
 //! again at once); after an error nothing has changed. Never acts: effects are for whoever has made the events durable.
 
-use gorch_schema::{
-    AttemptKey, AttemptResult, Cause, EdgeId, Engine, Event, ExecutorName, Failure, NodeId, OnLost, Outcome,
-    RunDeadline, RunId, StopReason, Timestamp, failure_code,
-};
-use serde_json::{Value, json};
 use std::sync::Arc;
 
-use crate::offer::Offers;
-use crate::plan::{Demand, Plan};
-use crate::state::{Halt, ItemStatus, Run, Timer};
+use gorch_schema::{AttemptKey, AttemptResult, Event, ExecutorName, NodeId, RunId, Timestamp};
+use serde_json::Value;
 
-/// A call stops deciding after about this many events and asks to be woken at once.
-const EVENTS_PER_CALL: usize = 4_096;
+use crate::call::Call;
+use crate::offer::Offers;
+use crate::plan::Plan;
+use crate::state::Run;
 
 /// What a run can be told.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,10 +43,52 @@ pub enum Input {
         /// Who: an identity.
         by: String,
     },
+    /// Somebody cancels the open steps of a node, or one item of them.
+    CancelNode {
+        /// The node.
+        node: NodeId,
+        /// Only this item.
+        item: Option<u32>,
+        /// Who: an identity.
+        by: String,
+    },
     /// Nothing new starts.
     Pause,
     /// Things start again.
     Resume,
+    /// Somebody sends a signal.
+    Signal {
+        /// Its name.
+        name: String,
+        /// What comes with it.
+        data: Value,
+        /// Who: an identity.
+        by: String,
+        /// The same key again is the same signal.
+        key: Option<String>,
+    },
+    /// Somebody answers an `approval` node: its oldest visit that waits.
+    Answer {
+        /// The node.
+        node: NodeId,
+        /// Only this item.
+        item: Option<u32>,
+        /// Yes or no.
+        answer: Answer,
+        /// Who: an identity.
+        by: String,
+        /// What they say to it.
+        message: String,
+    },
+}
+
+/// What somebody says who was asked to approve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It may go on.
+    Approved,
+    /// It may not.
+    Refused,
 }
 
 /// Whether a lost attempt can have had any effect.
@@ -79,6 +117,16 @@ pub enum Effect {
         /// Where it is.
         executor: ExecutorName,
     },
+    /// Start the run that an attempt of the engine `gorch` is, unless it is there already.
+    StartChild {
+        /// Which attempt.
+        attempt: AttemptKey,
+    },
+    /// Have such a run stopped.
+    StopChild {
+        /// Which attempt.
+        attempt: AttemptKey,
+    },
     /// Send a tick at this instant (in the past: at once); it replaces the one asked for before. `None`: none.
     WakeAt(Option<Timestamp>),
     /// The run is over: tell whoever waits.
@@ -97,6 +145,15 @@ pub enum Refusal {
     /// The attempt ended before; this report came twice or late.
     #[error("attempt {0} has ended already")]
     AttemptEnded(AttemptKey),
+    /// Nothing of the node is open, or not this item.
+    #[error("nothing of this node is open")]
+    NotOpen,
+    /// No visit of the node waits for an answer.
+    #[error("nothing of this node waits for an approval")]
+    NotAsked,
+    /// Too many signals wait to be taken.
+    #[error("{0} signals wait to be taken already")]
+    TooManySignals(usize),
 }
 
 /// What one call decided.
@@ -139,6 +196,9 @@ impl Run {
             Input::Lost { attempt, began } => call.lost(attempt, began)?,
             Input::Tick => {}
             Input::Cancel { by } => call.cancel(by),
+            Input::CancelNode { node, item, by } => call.cancel_node(node, item, &by)?,
+            Input::Signal { name, data, by, key } => call.signal(name, data, by, key)?,
+            Input::Answer { node, item, answer, by, message } => call.answer(node, item, answer, by, message)?,
             Input::Pause if !call.run.paused => call.emit(Event::Paused),
             Input::Resume if call.run.paused => call.emit(Event::Resumed),
             Input::Pause | Input::Resume => {}
@@ -158,397 +218,16 @@ impl Run {
                 None => Effect::Dispatch { attempt, executor: executor.clone() },
             })
             .collect();
+        effects.extend(self.children.iter().map(|(step, item)| {
+            let attempt = self.key(*step, *item);
+            match self.steps[*step as usize].items[*item as usize].stopping {
+                Some(_) => Effect::StopChild { attempt },
+                None => Effect::StartChild { attempt },
+            }
+        }));
         if let Some(at) = self.wake() {
             effects.push(Effect::WakeAt(Some(at)));
         }
         effects
-    }
-}
-
-/// One call of a verb: the run, the time, and what has been decided so far.
-struct Call<'a> {
-    run: &'a mut Run,
-    now: Timestamp,
-    offers: &'a mut Offers,
-    events: Vec<Event>,
-    effects: Vec<Effect>,
-    /// What a doomed run had open is stopped in the very call that dooms it; later calls need not look again.
-    doom_served: bool,
-}
-
-impl<'a> Call<'a> {
-    fn new(run: &'a mut Run, now: Timestamp, offers: &'a mut Offers) -> Self {
-        let doom_served = run.doomed.is_some();
-        Call { run, now, offers, events: Vec::new(), effects: Vec::new(), doom_served }
-    }
-
-    fn emit(&mut self, event: Event) {
-        self.run.apply(self.now, &event);
-        self.events.push(event);
-    }
-
-    /// Follows everything that the input has made possible, then draws the verdict if nothing is left.
-    fn finish(mut self, woken: Option<Timestamp>) -> Decision {
-        loop {
-            let so_far = self.events.len();
-            self.watch_the_clock();
-            self.unfold();
-            self.place();
-            if self.events.len() == so_far || self.events.len() >= EVENTS_PER_CALL {
-                break;
-            }
-        }
-        if self.run.open.is_empty() && self.run.owed.is_empty() && self.run.to_skip.is_empty() {
-            let outcome = self.run.verdict();
-            self.emit(Event::RunEnded { outcome });
-            self.effects.push(Effect::Settle);
-        } else if self.run.wake() != woken {
-            self.effects.push(Effect::WakeAt(self.run.wake()));
-        }
-        Decision { events: self.events, effects: self.effects }
-    }
-
-    fn report(&mut self, key: AttemptKey, result: AttemptResult) -> Result<(), Refusal> {
-        if self.run.lost.contains(&key) {
-            self.emit(attempt_ended(key, result, None, Late::Yes));
-            return Ok(());
-        }
-        self.live(key)?;
-        self.end_attempt(key, result);
-        Ok(())
-    }
-
-    fn lost(&mut self, key: AttemptKey, began: Began) -> Result<(), Refusal> {
-        self.live(key)?;
-        let stopping = self.run.item(key).is_some_and(|(_, item)| item.stopping.is_some());
-        if began == Began::Never && !stopping {
-            let failure = Failure::new(failure_code::EXECUTOR_LOST, "its executor would not take it; another one will");
-            self.emit(attempt_ended(key, AttemptResult::failed(failure), Some(self.now), Late::No));
-            return Ok(());
-        }
-        let message = match self.run.item(key).and_then(|(_, item)| item.executor.as_ref()) {
-            Some(executor) => format!("executor `{executor}` was lost while it held this attempt"),
-            None => "its executor was lost while it held this attempt".to_owned(),
-        };
-        let mut result = AttemptResult::failed(Failure::new(failure_code::EXECUTOR_LOST, message.clone()));
-        result.unconfirmed.extend(stopping.then_some(message));
-        self.end_attempt(key, result);
-        Ok(())
-    }
-
-    /// Is this the attempt that is handed out right now?
-    fn live(&self, key: AttemptKey) -> Result<(), Refusal> {
-        let (_, item) = self.run.item(key).ok_or(Refusal::NoSuchAttempt(key))?;
-        match (&item.status, item.attempt.cmp(&key.attempt)) {
-            (ItemStatus::Started { .. }, std::cmp::Ordering::Equal) => Ok(()),
-            (_, std::cmp::Ordering::Less) => Err(Refusal::NoSuchAttempt(key)),
-            (_, _) => Err(Refusal::AttemptEnded(key)),
-        }
-    }
-
-    fn cancel(&mut self, by: String) {
-        if self.run.halted.is_none() {
-            self.emit(Event::CancelRequested { by });
-            self.stop_all(StopReason::Cancelled);
-        }
-    }
-
-    /// An attempt came to `result`: another one, or the end of the step.
-    fn end_attempt(&mut self, key: AttemptKey, mut result: AttemptResult) {
-        let plan = self.run.plan.0.clone();
-        let node = plan.workflow.node(key.step.node);
-        let stopping = self.run.item(key).and_then(|(_, item)| item.stopping);
-        let mut retry_at = None;
-        if let Some(reason) = stopping {
-            // What was journaled first wins.
-            result.outcome = reason.outcome();
-        } else if let Outcome::Failed(failure) = &mut result.outcome {
-            if failure.code == failure_code::EXECUTOR_LOST {
-                retry_at = (node.on_lost == OnLost::Retry).then_some(self.now);
-            } else if let Some(retry) = node.retry.as_ref().filter(|retry| retry.covers(&failure.code)) {
-                let lost = self.run.item(key).map_or(0, |(_, item)| item.lost);
-                let tries = key.attempt - lost.min(key.attempt);
-                if tries < retry.max_attempts {
-                    let chance = key.of(self.run.id).chance();
-                    retry_at = Some(self.now.after(retry.backoff(tries, chance)));
-                } else {
-                    failure.exhausted = true;
-                }
-            }
-        }
-        self.emit(attempt_ended(key, result, retry_at, Late::No));
-        if retry_at.is_none() {
-            self.end_step(key);
-        }
-    }
-
-    /// The step's only item is done: the step is.
-    fn end_step(&mut self, key: AttemptKey) {
-        let Some((_, item)) = self.run.item(key) else { return };
-        let ItemStatus::Done(result) = &item.status else { return };
-        let outcome = result.outcome.clone();
-        let label = label_of(&outcome, &result.output);
-        self.settle_step(key.step.node, key.step.visit, outcome, None, label);
-    }
-
-    fn settle_step(
-        &mut self,
-        node: NodeId,
-        visit: u32,
-        outcome: Outcome,
-        output: Option<Value>,
-        label: Option<String>,
-    ) {
-        let fired = self.fired(node, &outcome, label.as_deref());
-        self.emit(Event::StepEnded { node, visit, outcome, output, label, fired, reused_from: None });
-    }
-
-    fn fired(&self, node: NodeId, outcome: &Outcome, label: Option<&str>) -> Vec<EdgeId> {
-        if self.run.halted.is_some() {
-            return Vec::new();
-        }
-        let workflow = &self.run.plan.0.workflow;
-        let edges = workflow.out_edges(node).map(EdgeId);
-        edges.filter(|edge| workflow.edge(*edge).when.matches(outcome, label)).collect()
-    }
-
-    fn stop_all(&mut self, reason: StopReason) {
-        for step in self.run.open.iter().copied().collect::<Vec<_>>() {
-            self.stop_step(step, reason);
-        }
-    }
-
-    /// Stops a step: at once where nothing runs, else when its executor has confirmed it.
-    fn stop_step(&mut self, step: u32, reason: StopReason) {
-        let facts = &self.run.steps[step as usize];
-        let (id, item) = (facts.id, &facts.items[0]);
-        if facts.ended.is_some() || item.stopping.is_some() {
-            return;
-        }
-        let key = AttemptKey { step: id, item: 0, attempt: item.attempt };
-        let held = match (&item.status, &item.executor) {
-            (ItemStatus::Started { .. }, executor) => executor.clone(),
-            (ItemStatus::Ready | ItemStatus::Backoff { .. } | ItemStatus::Done(_), _) => None,
-        };
-        let own = matches!(item.status, ItemStatus::Started { .. }) && held.is_none();
-        self.emit(Event::StepStopping { node: id.node, visit: id.visit, item: 0, reason });
-        if let Some(executor) = held {
-            self.effects.push(Effect::Stop { attempt: key, executor });
-        } else if own {
-            self.end_attempt(key, AttemptResult::cancelled());
-        } else {
-            self.settle_step(id.node, id.visit, reason.outcome(), Some(Value::Null), None);
-        }
-    }
-
-    /// Takes what is due by time.
-    fn watch_the_clock(&mut self) {
-        while let Some((_, timer)) = self.run.timers.first().copied().filter(|(at, _)| *at <= self.now) {
-            match timer {
-                Timer::RunTimeout => {
-                    self.emit(Event::DeadlinePassed { which: RunDeadline::Timeout });
-                    self.stop_all(StopReason::RunTimeout);
-                }
-                Timer::Kill => {
-                    self.emit(Event::DeadlinePassed { which: RunDeadline::Kill });
-                    if self.run.halted == Some(Halt::Killed) {
-                        self.stop_all(StopReason::Killed);
-                    }
-                }
-                Timer::Deadline(step) => self.stop_step(step, StopReason::Deadline),
-                Timer::Backoff { step, item } => self.run.promote(step, item),
-                Timer::Asleep { step, item } => {
-                    let key = self.key(step, item);
-                    let node = self.run.plan.0.clone();
-                    let slept = crate::sleep::duration(node.workflow.node(key.step.node), key.of(self.run.id));
-                    let output = json!({"result": gorch_schema::time::format_duration(slept)});
-                    self.end_attempt(key, AttemptResult::succeeded(output));
-                }
-                Timer::AttemptTimeout { step, item } => {
-                    let failure =
-                        Failure::new(failure_code::TIMEOUT, "the sleep took longer than the node's `timeout`");
-                    self.end_attempt(self.key(step, item), AttemptResult::failed(failure));
-                }
-            }
-        }
-    }
-
-    fn key(&self, step: u32, item: u32) -> AttemptKey {
-        let facts = &self.run.steps[step as usize];
-        AttemptKey { step: facts.id, item, attempt: facts.items[item as usize].attempt }
-    }
-
-    /// Skips what can no longer run, stops what a failure dooms, activates what is owed.
-    fn unfold(&mut self) {
-        self.skip_cascade();
-        self.stop_the_doomed();
-        while let Some(owed) = self.run.owed.front() {
-            if self.events.len() >= EVENTS_PER_CALL {
-                return;
-            }
-            let (node, because) = (owed.node, owed.because.clone());
-            let visit = self.run.visits(node);
-            if visit > 0 && self.run.revisits.len() >= self.run.plan.0.visit_cap() {
-                self.emit(Event::CapReached);
-                self.stop_all(StopReason::Killed);
-                self.skip_cascade();
-                return;
-            }
-            self.activate(node, visit, because);
-        }
-    }
-
-    fn activate(&mut self, node: NodeId, visit: u32, because: Vec<Cause>) {
-        self.emit(Event::StepActivated { node, visit, because, items: None });
-        if !self.run.plan.0.refers(node) {
-            return;
-        }
-        let plan = self.run.plan.0.clone();
-        let unresolved = self.run.latest(node).and_then(|step| self.run.resolve(step, plan.workflow.node(node)).err());
-        if let Some(failure) = unresolved {
-            self.settle_step(node, visit, Outcome::Failed(failure), Some(Value::Null), None);
-            self.skip_cascade();
-            self.stop_the_doomed();
-        }
-    }
-
-    /// Nodes that close unvisited are skipped, wave by wave, and journaled as one event.
-    fn skip_cascade(&mut self) {
-        let plan = self.run.plan.0.clone();
-        let (mut nodes, mut fired) = (Vec::new(), Vec::new());
-        if self.run.to_skip.is_empty() {
-            return;
-        }
-        self.run.seq += 1;
-        while !self.run.to_skip.is_empty() {
-            let mut wave = Vec::new();
-            let mut edges = Vec::new();
-            for component in &self.run.to_skip {
-                let untouched = |node: &&NodeId| {
-                    let facts = &self.run.nodes[node.index()];
-                    facts.visits == 0 && !facts.skipped
-                };
-                for node in plan.members(*component).iter().filter(untouched) {
-                    wave.push(*node);
-                    let leaves = |edge: &EdgeId| plan.component(plan.workflow.edge(*edge).to) != *component;
-                    edges.extend(self.fired(*node, &Outcome::Skipped, None).into_iter().filter(leaves));
-                }
-            }
-            self.run.skip(&wave, &edges);
-            nodes.append(&mut wave);
-            fired.append(&mut edges);
-        }
-        self.events.push(Event::NodesSkipped { nodes, fired });
-    }
-
-    /// `on_failure: stop`: what was open when a failure could no longer be answered is stopped; what starts after that
-    /// by a `finished` edge runs.
-    fn stop_the_doomed(&mut self) {
-        let Some(doomed) = self.run.doomed.filter(|_| !self.doom_served) else { return };
-        self.doom_served = true;
-        let open: Vec<u32> = self.run.open.iter().copied().collect();
-        for step in open {
-            if self.run.steps[step as usize].activation <= doomed {
-                self.stop_step(step, StopReason::FailFast);
-            }
-        }
-        self.skip_cascade();
-    }
-
-    /// Starts what waits: first what gorch runs itself, then whatever an executor takes, the most urgent first.
-    fn place(&mut self) {
-        if self.run.paused || self.run.halted.is_some() {
-            return;
-        }
-        while let Some(turn) = self.run.ready[0].first().copied() {
-            if self.events.len() >= EVENTS_PER_CALL {
-                return;
-            }
-            self.run_own(turn.step, turn.item);
-            self.unfold();
-            if self.run.paused || self.run.halted.is_some() {
-                return;
-            }
-        }
-        let plan = self.run.plan.0.clone();
-        let most = plan.workflow.options.max_parallel.unwrap_or(u32::MAX);
-        let mut queues: Vec<u32> = self.run.waiting.iter().copied().collect();
-        while self.run.running < most && self.events.len() < EVENTS_PER_CALL {
-            let heads = queues.iter().filter_map(|queue| Some((*self.run.ready[*queue as usize].first()?, *queue)));
-            let Some((turn, queue)) = heads.min() else { return };
-            match self.offers.take(&plan.demands()[queue as usize]) {
-                Some(executor) => self.start(turn.step, turn.item, Some(executor)),
-                None => queues.retain(|other| *other != queue),
-            }
-        }
-    }
-
-    fn start(&mut self, step: u32, item: u32, executor: Option<ExecutorName>) {
-        let before = self.key(step, item);
-        let key = AttemptKey { attempt: before.attempt + 1, ..before };
-        self.emit(Event::AttemptStarted {
-            node: key.step.node,
-            visit: key.step.visit,
-            item,
-            attempt: key.attempt,
-            executor: executor.clone(),
-            epoch: self.run.epoch,
-        });
-        if let Some(executor) = executor {
-            self.effects.push(Effect::Dispatch { attempt: key, executor });
-        }
-    }
-
-    /// Runs a step of gorch's own engines.
-    fn run_own(&mut self, step: u32, item: u32) {
-        let plan = self.run.plan.0.clone();
-        let id = self.run.steps[step as usize].id;
-        let node = plan.workflow.node(id.node);
-        match &node.engine {
-            Engine::Nil => {
-                let input = self.run.resolve(&self.run.steps[step as usize], node).map(|resolved| resolved.input);
-                let (outcome, output) = match input {
-                    Ok(input) => (Outcome::Succeeded, input),
-                    Err(failure) => (Outcome::Failed(failure), Value::Null),
-                };
-                let label = label_of(&outcome, &output);
-                self.settle_step(id.node, id.visit, outcome, Some(output), label);
-            }
-            Engine::Fail => {
-                self.start(step, item, None);
-                let code = node.args.first().map_or(failure_code::FAILED, String::as_str);
-                let message = node.args.get(1).map_or("the node's engine is `fail`", String::as_str);
-                self.end_attempt(self.key(step, item), AttemptResult::failed(Failure::new(code, message)));
-            }
-            Engine::Sleep => self.start(step, item, None),
-            Engine::Driver(_) => {
-                debug_assert_eq!(plan.demands()[0], Demand::Own, "drivers wait in queues of their own")
-            }
-        }
-    }
-}
-
-enum Late {
-    Yes,
-    No,
-}
-
-fn attempt_ended(key: AttemptKey, result: AttemptResult, retry_at: Option<Timestamp>, late: Late) -> Event {
-    Event::AttemptEnded {
-        node: key.step.node,
-        visit: key.step.visit,
-        item: key.item,
-        attempt: key.attempt,
-        result,
-        retry_at,
-        late: matches!(late, Late::Yes),
-    }
-}
-
-/// The label is the output `choice` of a success.
-fn label_of(outcome: &Outcome, output: &Value) -> Option<String> {
-    match outcome {
-        Outcome::Succeeded => output.get("choice").and_then(Value::as_str).map(str::to_owned),
-        Outcome::Failed(_) | Outcome::Cancelled | Outcome::Skipped => None,
     }
 }

@@ -6,15 +6,16 @@
 //! activations are owed); whatever is decided is an event of its own.
 
 use gorch_schema::view::State;
+use gorch_schema::workflow::Losers;
 use gorch_schema::{
     AttemptKey, AttemptResult, Cause, EdgeId, Engine, Event, ExecutorName, Join, NodeId, OnFailure, Outcome,
-    RunDeadline, StepId, Timestamp, failure_code,
+    RunDeadline, StepId, StopReason, Timestamp, failure_code,
 };
 use serde_json::Value;
 use smallvec::smallvec;
 
 use crate::sleep;
-use crate::state::{Ended, Firing, Halt, Item, ItemStatus, Owed, Run, Step, Timer, Turn};
+use crate::state::{EachFacts, Firing, Halt, Item, ItemStatus, Owed, Run, Step, Timer, Turn};
 
 impl Run {
     /// Takes one event, which happened at `at`, into the state. The event must be one that this run's journal holds
@@ -24,10 +25,12 @@ impl Run {
         match event {
             Event::RunAccepted { .. } => self.begin(at),
             Event::RunClaimed { .. } => self.epoch = self.seq,
-            Event::StepActivated { node, visit, because, items: _ } => self.activate(at, *node, *visit, because),
-            Event::AttemptStarted { node, visit, item, attempt, executor, epoch: _ } => {
+            Event::StepActivated { node, visit, because, items } => {
+                self.activate(at, StepId { node: *node, visit: *visit }, because, items.as_deref());
+            }
+            Event::AttemptStarted { node, visit, item, attempt, executor, epoch: _, until } => {
                 let key = AttemptKey { step: StepId { node: *node, visit: *visit }, item: *item, attempt: *attempt };
-                self.start(at, key, executor.as_ref());
+                self.start(at, key, executor.as_ref(), *until);
             }
             Event::AttemptEnded { node, visit, item, attempt, result, retry_at, late } => {
                 let key = AttemptKey { step: StepId { node: *node, visit: *visit }, item: *item, attempt: *attempt };
@@ -37,12 +40,9 @@ impl Run {
                     self.end_attempt(key, result, *retry_at);
                 }
             }
-            Event::StepStopping { node, visit, item, reason } => {
+            Event::StepStopping { node, visit, item, reason, by: _ } => {
                 if let Some(step) = self.find(StepId { node: *node, visit: *visit }) {
-                    self.leave_queue(step, *item);
-                    self.drop_timers(step, *item);
-                    self.drop_deadline(step);
-                    self.steps[step as usize].items[*item as usize].stopping = Some(*reason);
+                    self.stop(step, *item, *reason);
                 }
             }
             Event::StepEnded { node, visit, outcome, output, label, fired, reused_from: _ } => {
@@ -50,7 +50,10 @@ impl Run {
                 self.end_step(at, step, outcome, output.as_ref(), label.as_deref(), fired);
             }
             Event::NodesSkipped { nodes, fired } => self.skip(nodes, fired),
-            Event::SignalReceived { .. } => {}
+            Event::SignalReceived { name, data, by: _, key } => {
+                self.signals.entry(name.clone()).or_default().push_back(data.clone());
+                self.signal_keys.extend(key.clone());
+            }
             Event::Paused => self.paused = true,
             Event::Resumed => self.paused = false,
             Event::CancelRequested { .. } => self.halt(Halt::Cancelled),
@@ -88,87 +91,199 @@ impl Run {
     }
 
     fn owe(&mut self, node: NodeId, because: Vec<Cause>) {
+        if self.nodes[node.index()].visits == 0 && self.is_useless(node) {
+            return;
+        }
         self.components[self.plan.0.component(node) as usize].live += 1;
         self.owed.push_back(Owed { node, because });
     }
 
-    fn activate(&mut self, at: Timestamp, node: NodeId, visit: u32, because: &[Cause]) {
+    fn activate(&mut self, at: Timestamp, id: StepId, because: &[Cause], values: Option<&[Value]>) {
         let paid = self.owed.pop_front();
         debug_assert_eq!(
             paid.map(|owed| owed.node),
-            Some(node),
+            Some(id.node),
             "activations are journaled in the order they are owed"
         );
         let index = self.steps.len() as u32;
-        let id = StepId { node, visit };
-        let facts = &mut self.nodes[node.index()];
+        let facts = &mut self.nodes[id.node.index()];
         facts.visits += 1;
         facts.latest = index;
-        if visit == 0 {
+        if id.visit == 0 {
             facts.first = index;
-            self.components[self.plan.0.component(node) as usize].untouched -= 1;
+            self.components[self.plan.0.component(id.node) as usize].untouched -= 1;
+            self.maybe_moot(id.node);
         } else {
             self.revisits.insert(id, index);
         }
         let item = Item { attempt: 0, lost: 0, executor: None, stopping: None, status: ItemStatus::Ready };
+        let count = values.map_or(1, <[Value]>::len);
         self.steps.push(Step {
             id,
             because: because.into(),
             activated: at,
             activation: self.seq,
-            items: smallvec![item],
+            items: smallvec![item; count],
+            each: values.map(|values| Box::new(EachFacts::over(values))),
             ended: None,
         });
         self.open.insert(index);
-        self.enter_queue(index, 0);
-        if let Some(deadline) = self.plan.0.workflow.node(node).deadline {
+        for item in 0..count as u32 {
+            self.enter_queue(index, item);
+        }
+        if let Some(deadline) = self.plan.0.workflow.node(id.node).deadline {
             self.timers.insert((at.after(deadline), Timer::Deadline(index)));
+        }
+        if self.plan.0.loses()
+            && matches!(self.plan.0.workflow.node(id.node).join, Join::Need { losers: Losers::Cancelled, .. })
+        {
+            self.seek_losers(id.node);
         }
         self.show(id, State::ToRun);
     }
 
-    fn start(&mut self, at: Timestamp, key: AttemptKey, executor: Option<&ExecutorName>) {
+    fn start(&mut self, at: Timestamp, key: AttemptKey, executor: Option<&ExecutorName>, until: Option<Timestamp>) {
         let Some(step) = self.find(key.step) else { return };
+        let place = (step, key.item);
         self.leave_queue(step, key.item);
         self.drop_timers(step, key.item);
         let item = &mut self.steps[step as usize].items[key.item as usize];
         item.attempt = key.attempt;
         item.executor = executor.cloned();
-        item.status = ItemStatus::Started { since: at };
+        item.status = ItemStatus::Started { since: at, until };
+        if let Some(each) = self.steps[step as usize].each.as_deref_mut() {
+            each.under_way.insert(key.item);
+        }
         let plan = self.plan.0.clone();
         let node = plan.workflow.node(key.step.node);
-        match (&node.engine, executor) {
-            (_, Some(_)) => self.running += 1,
-            (Engine::Sleep, None) => {
-                let asleep = at.after(sleep::duration(node, key.of(self.id)));
-                self.timers.insert((asleep, Timer::Asleep { step, item: key.item }));
-                if let Some(timeout) = node.timeout {
-                    self.timers.insert((at.after(timeout), Timer::AttemptTimeout { step, item: key.item }));
+        if let Some(lock) = &plan.queue(key.step.node).lock {
+            self.locks.insert(lock.name.clone(), place);
+        }
+        if executor.is_some() {
+            self.out.insert(place);
+        } else {
+            match &node.engine {
+                Engine::Gorch => drop(self.children.insert(place)),
+                Engine::Signal => {
+                    for name in self.signal_names(step, key.item) {
+                        self.listening.entry(name).or_default().insert(place);
+                    }
                 }
+                Engine::Nil | Engine::Fail | Engine::Sleep | Engine::Approval | Engine::Driver(_) => {}
             }
-            (Engine::Nil | Engine::Fail | Engine::Driver(_), None) => {}
+            self.timers.extend(self.own_timers(step, key.item));
         }
         self.show(key.step, State::Running);
     }
 
+    /// What an attempt that gorch runs itself waits for by time.
+    fn own_timers(&self, step: u32, item: u32) -> Vec<(Timestamp, Timer)> {
+        let facts = &self.steps[step as usize];
+        let ItemStatus::Started { since, until } = facts.items[item as usize].status else { return Vec::new() };
+        let node = self.plan.0.workflow.node(facts.id.node);
+        let mut timers = Vec::new();
+        match node.engine {
+            Engine::Sleep => {
+                let over =
+                    until.unwrap_or_else(|| since.after(sleep::duration(node, self.key(step, item).of(self.id))));
+                timers.push((over, Timer::Asleep { step, item }));
+            }
+            Engine::Approval | Engine::Signal => {}
+            // The time of a run is its own to keep.
+            Engine::Nil | Engine::Fail | Engine::Gorch | Engine::Driver(_) => return timers,
+        }
+        timers.extend(node.timeout.map(|timeout| (since.after(timeout), Timer::AttemptTimeout { step, item })));
+        timers
+    }
+
     fn end_attempt(&mut self, key: AttemptKey, result: &AttemptResult, retry_at: Option<Timestamp>) {
         let Some(step) = self.find(key.step) else { return };
+        let place = (step, key.item);
         self.drop_timers(step, key.item);
+        self.out.remove(&place);
+        self.children.remove(&place);
+        let plan = self.plan.0.clone();
+        if let Some(lock) = &plan.queue(key.step.node).lock {
+            self.locks.remove(&lock.name);
+        }
+        if plan.workflow.node(key.step.node).engine == Engine::Signal {
+            self.stop_listening(step, key.item, result);
+        }
         let item = &mut self.steps[step as usize].items[key.item as usize];
-        if item.executor.is_some() {
-            self.running -= 1;
-            if result.outcome.failure().is_some_and(|failure| failure.code == failure_code::EXECUTOR_LOST) {
-                self.lost.insert(key);
-                item.lost += 1;
-            }
+        let lost = result.outcome.failure().is_some_and(|failure| failure.code == failure_code::EXECUTOR_LOST);
+        if item.executor.is_some() && lost {
+            self.lost.insert(key);
+            item.lost += 1;
         }
         match retry_at {
             Some(due) => {
                 item.status = ItemStatus::Backoff { due };
                 self.timers.insert((due, Timer::Backoff { step, item: key.item }));
+                self.step_out(step, key.item);
                 self.show(key.step, State::ToRun);
             }
-            None => item.status = ItemStatus::Done(result.clone()),
+            None => self.finish_item(step, key.item, result.clone()),
+        }
+    }
+
+    /// An item that waits is stopped at once; one that is under way is when its attempt has ended.
+    fn stop(&mut self, step: u32, item: u32, reason: StopReason) {
+        self.leave_queue(step, item);
+        if !matches!(self.steps[step as usize].items[item as usize].status, ItemStatus::Started { .. }) {
+            self.drop_timers(step, item);
+            self.finish_item(step, item, AttemptResult::of(reason.outcome()));
+        }
+        let facts = &mut self.steps[step as usize];
+        facts.items[item as usize].stopping = Some(reason);
+        let undecided = facts.each.as_deref_mut().is_some_and(|each| {
+            each.undecided.remove(&item);
+            !each.undecided.is_empty()
+        });
+        if !undecided {
+            self.drop_deadline(step);
+        }
+    }
+
+    /// There will be no other attempt of this item.
+    fn finish_item(&mut self, step: u32, item: u32, result: AttemptResult) {
+        if let Some(each) = self.steps[step as usize].each.as_deref_mut() {
+            each.undecided.remove(&item);
+            each.done += 1;
+            each.succeeded += u32::from(result.outcome == Outcome::Succeeded);
+        }
+        self.steps[step as usize].items[item as usize].status = ItemStatus::Done(result);
+        self.step_out(step, item);
+    }
+
+    /// The names that an item of a `signal` node listens to: its arguments, or else the item itself.
+    pub(crate) fn signal_names(&self, step: u32, item: u32) -> Vec<String> {
+        let facts = &self.steps[step as usize];
+        let node = self.plan.0.workflow.node(facts.id.node);
+        if !node.args.is_empty() {
+            return node.args.clone();
+        }
+        let value = facts.each.as_deref().and_then(|each| each.values.get(item as usize));
+        vec![value.map_or_else(String::new, |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))]
+    }
+
+    fn stop_listening(&mut self, step: u32, item: u32, result: &AttemptResult) {
+        for name in self.signal_names(step, item) {
+            if let Some(listeners) = self.listening.get_mut(&name) {
+                listeners.remove(&(step, item));
+                if listeners.is_empty() {
+                    self.listening.remove(&name);
+                }
+            }
+        }
+        let taken =
+            result.output.get("choice").and_then(Value::as_str).filter(|_| result.outcome == Outcome::Succeeded);
+        if let Some(taken) = taken
+            && let Some(sent) = self.signals.get_mut(taken)
+        {
+            sent.pop_front();
+            if sent.is_empty() {
+                self.signals.remove(taken);
+            }
         }
     }
 
@@ -187,25 +302,8 @@ impl Run {
             self.drop_timers(index, item);
         }
         self.drop_deadline(index);
-        let step = &mut self.steps[index as usize];
-        let mut last = match step.items.last_mut().map(|item| &mut item.status) {
-            Some(ItemStatus::Done(result)) => std::mem::replace(result, AttemptResult::cancelled()),
-            Some(ItemStatus::Ready | ItemStatus::Started { .. } | ItemStatus::Backoff { .. }) | None => {
-                AttemptResult::cancelled()
-            }
-        };
-        step.ended = Some(Box::new(Ended {
-            at,
-            number: self.seq,
-            outcome: outcome.clone(),
-            output: output.cloned().unwrap_or_else(|| last.output.take()),
-            dropped: last.dropped,
-            unconfirmed: last.unconfirmed,
-            artifacts: last.artifacts,
-            confinement: last.confinement,
-            label: label.map(str::to_owned),
-            fired: fired.into(),
-        }));
+        let ended = self.steps[index as usize].close(at, self.seq, outcome, output, label, fired);
+        self.steps[index as usize].ended = Some(Box::new(ended));
         self.open.remove(&index);
         self.show(id, State::of(outcome));
         for edge in fired {
@@ -231,6 +329,7 @@ impl Run {
             *self.counts.of(facts.shown) -= 1;
             facts.shown = State::NotRunnable;
             *self.counts.of(State::NotRunnable) += 1;
+            self.maybe_moot(*node);
             while let Some(edge) = fired.next_if(|edge| plan.workflow.edge(*edge).from == *node) {
                 self.arrive(edge, None);
             }
@@ -254,25 +353,26 @@ impl Run {
             self.fired[id.index()] = visit.map_or(Firing::BySkip, Firing::ByVisit);
             self.nodes[target.index()].arrived += 1;
         }
-        match plan.workflow.node(target).join {
-            Join::Any => self.owe(target, vec![Cause { edge: id, visit }]),
-            Join::All if first && self.nodes[target.index()].arrived as usize == plan.in_edges(target).len() => {
-                let because = plan.in_edges(target).iter().map(|edge| self.cause(*edge)).collect();
+        match plan.need(target) {
+            None => self.owe(target, vec![Cause { edge: id, visit }]),
+            Some(need) if first && self.nodes[target.index()].arrived == need => {
+                let because = plan.in_edges(target).iter().filter_map(|edge| self.cause(*edge)).collect();
                 self.owe(target, because);
             }
-            Join::All => {}
+            Some(_) => {}
         }
     }
 
-    fn cause(&self, edge: EdgeId) -> Cause {
+    fn cause(&self, edge: EdgeId) -> Option<Cause> {
         match self.fired[edge.index()] {
-            Firing::ByVisit(visit) => Cause { edge, visit: Some(visit) },
-            Firing::BySkip | Firing::Never => Cause { edge, visit: None },
+            Firing::ByVisit(visit) => Some(Cause { edge, visit: Some(visit) }),
+            Firing::BySkip => Some(Cause { edge, visit: None }),
+            Firing::Never => None,
         }
     }
 
     /// One thing less keeps a component open.
-    fn release(&mut self, component: u32) {
+    pub(crate) fn release(&mut self, component: u32) {
         let facts = &mut self.components[component as usize];
         facts.live = facts.live.saturating_sub(1);
         if facts.live == 0 && !facts.closed {
@@ -296,6 +396,7 @@ impl Run {
                     if target == component {
                         continue;
                     }
+                    self.maybe_dead(EdgeId(edge));
                     let facts = &mut self.components[target as usize];
                     facts.live = facts.live.saturating_sub(1);
                     if facts.live == 0 && !facts.closed {
@@ -332,20 +433,27 @@ impl Run {
         let facts = &self.steps[step as usize];
         let node = facts.id.node;
         let rank = 5 - self.plan.0.workflow.node(node).priority.min(5);
-        (self.plan.0.demand_of(node), Turn { rank, activation: facts.activation, step, item })
+        (self.plan.0.queue_of(node), Turn { rank, activation: facts.activation, step, item })
     }
 
     pub(crate) fn enter_queue(&mut self, step: u32, item: u32) {
-        let (demand, turn) = self.turn(step, item);
-        self.ready[demand as usize].insert(turn);
-        self.waiting.insert(demand);
+        let (queue, turn) = self.turn(step, item);
+        self.ready[queue as usize].insert(turn);
+        self.waiting.insert(queue);
     }
 
     fn leave_queue(&mut self, step: u32, item: u32) {
-        let (demand, turn) = self.turn(step, item);
-        self.ready[demand as usize].remove(&turn);
-        if self.ready[demand as usize].is_empty() {
-            self.waiting.remove(&demand);
+        let (queue, turn) = self.turn(step, item);
+        self.ready[queue as usize].remove(&turn);
+        if self.ready[queue as usize].is_empty() {
+            self.waiting.remove(&queue);
+        }
+    }
+
+    /// An item is no longer under way.
+    fn step_out(&mut self, step: u32, item: u32) {
+        if let Some(each) = self.steps[step as usize].each.as_deref_mut() {
+            each.under_way.remove(&item);
         }
     }
 
@@ -364,15 +472,9 @@ impl Run {
             ItemStatus::Backoff { due } => {
                 self.timers.remove(&(due, Timer::Backoff { step, item }));
             }
-            ItemStatus::Started { since } if of_item.executor.is_none() => {
-                let node = self.plan.0.workflow.node(facts.id.node);
-                if node.engine == Engine::Sleep {
-                    let key = AttemptKey { step: facts.id, item, attempt: of_item.attempt };
-                    let asleep = since.after(sleep::duration(node, key.of(self.id)));
-                    self.timers.remove(&(asleep, Timer::Asleep { step, item }));
-                    if let Some(timeout) = node.timeout {
-                        self.timers.remove(&(since.after(timeout), Timer::AttemptTimeout { step, item }));
-                    }
+            ItemStatus::Started { .. } if of_item.executor.is_none() => {
+                for timer in self.own_timers(step, item) {
+                    self.timers.remove(&timer);
                 }
             }
             ItemStatus::Ready | ItemStatus::Started { .. } | ItemStatus::Done(_) => {}

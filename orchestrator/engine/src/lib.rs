@@ -1,19 +1,26 @@
 //! What happens next: the pure engine of a run. No await, no clock, no randomness, no I/O.
 
+mod call;
 mod decide;
+mod ending;
 mod fold;
+mod items;
+mod lock;
 mod look;
+mod losers;
 mod offer;
 mod plan;
 mod recover;
 mod resolve;
 mod sleep;
+mod starting;
 mod state;
 mod verdict;
 
-pub use decide::{Began, Decision, Effect, Input, Refusal};
+pub use decide::{Answer, Began, Decision, Effect, Input, Refusal};
+pub use lock::{Holder, Locks, Waiter};
 pub use look::{Halted, Standing};
 pub use offer::{Offer, Offers};
-pub use plan::{Demand, Plan, VISIT_CAP};
+pub use plan::{Demand, Plan, Queue, VISIT_CAP};
 pub use recover::Unfit;
 pub use state::{Ended, Run, Step};

@@ -5,7 +5,7 @@
 
 use gorch_schema::{EdgeId, ExecutorName, NodeId, StopReason, Timestamp};
 
-use crate::plan::{Demand, Plan};
+use crate::plan::{Demand, Plan, Queue};
 use crate::state::{Halt, ItemStatus, Run, Step};
 
 /// Where a visit stands.
@@ -48,7 +48,7 @@ impl Step {
         }
         let of_item = |item| match item {
             &ItemStatus::Ready => Some(Standing::Queued),
-            &ItemStatus::Started { since } => Some(Standing::Started { since, executor: None }),
+            &ItemStatus::Started { since, .. } => Some(Standing::Started { since, executor: None }),
             &ItemStatus::Backoff { due } => Some(Standing::BackingOff { due }),
             ItemStatus::Done(_) => None,
         };
@@ -80,7 +80,7 @@ impl Run {
 
     /// How many attempts executors hold for it.
     pub fn running(&self) -> u32 {
-        self.running
+        self.out.len() as u32
     }
 
     /// Can this node have no further visit, and its edges no further firing?
@@ -100,8 +100,13 @@ impl Plan {
         self.in_edges(node)
     }
 
+    /// The queue that a node's attempts wait in.
+    pub fn queue(&self, node: NodeId) -> &Queue {
+        &self.queues()[self.queue_of(node) as usize]
+    }
+
     /// What a node asks of whoever runs it.
     pub fn demand(&self, node: NodeId) -> &Demand {
-        &self.demands()[self.demand_of(node) as usize]
+        &self.queue(node).demand
     }
 }

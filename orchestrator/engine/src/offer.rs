@@ -1,4 +1,4 @@
-//! Offers: which executors could take work right now.
+//! Offers: which executors could take work right now, and which locks are free.
 //!
 //! Owns how a demand meets an executor. Free slots come in with every input, so that placing stays pure and the
 //! chosen executor stands in the same append as the step. Never counts what is running: whoever makes the offers
@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gorch_schema::ExecutorName;
 
-use crate::plan::Demand;
+use crate::lock::{Locks, Waiter};
+use crate::plan::{Demand, Queue};
 
 /// One executor that takes work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,20 +44,25 @@ impl Offer {
     }
 }
 
-/// Everybody who takes work. Placing an attempt adds to what its executor holds.
+/// Everybody who takes work, and the locks. Placing an attempt adds to what its executor holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Offers(pub Vec<Offer>);
+pub struct Offers {
+    /// Those who take work.
+    pub executors: Vec<Offer>,
+    /// Who holds which lock.
+    pub locks: Locks,
+}
 
 impl Offers {
     /// Nobody takes anything.
     pub fn none() -> Self {
-        Offers(Vec::new())
+        Offers::default()
     }
 
     /// Takes a place at the suitable executor that has the least to do for its slots (the first of equals).
     pub(crate) fn take(&mut self, demand: &Demand) -> Option<ExecutorName> {
         let mut best: Option<&mut Offer> = None;
-        for offer in self.0.iter_mut().filter(|offer| offer.held < offer.most && offer.suits(demand)) {
+        for offer in self.executors.iter_mut().filter(|offer| offer.held < offer.most && offer.suits(demand)) {
             let load = |held: u32, slots: u32| u64::from(held) * u64::from(slots);
             if best.as_ref().is_none_or(|best| load(offer.held, best.slots) < load(best.held, offer.slots)) {
                 best = Some(offer);
@@ -68,7 +74,12 @@ impl Offers {
     }
 
     /// Could somebody take such work right now?
-    pub fn meet(&self, demand: &Demand) -> bool {
-        self.0.iter().any(|offer| offer.held < offer.most && offer.suits(demand))
+    pub(crate) fn has_room(&self, demand: &Demand) -> bool {
+        *demand == Demand::Own || self.executors.iter().any(|offer| offer.held < offer.most && offer.suits(demand))
+    }
+
+    /// Could the first in this queue start right now? `waiter` is its place in line for the queue's lock.
+    pub fn meet(&self, queue: &Queue, waiter: &Waiter) -> bool {
+        self.has_room(&queue.demand) && queue.lock.as_ref().is_none_or(|lock| self.locks.is_free(&lock.name, waiter))
     }
 }

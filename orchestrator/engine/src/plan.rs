@@ -1,14 +1,15 @@
 //! What is known about a workflow before anything runs: components, in-edges, demands.
 //!
 //! Owns the indices that make every decision cost O(out-degree): which nodes close together (strongly connected
-//! components), how many edges enter a component from outside, which nodes ask for the same kind of executor.
+//! components), how many edges enter a component from outside, which nodes wait for the same things.
 //! Computed once per workflow, shared by everything that holds the run. Never changes, never decides.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use gorch_schema::graph::{Components, Incoming};
-use gorch_schema::{EdgeId, Engine, NodeId, Workflow};
+use gorch_schema::workflow::{Lock, Losers};
+use gorch_schema::{EdgeId, Engine, Join, Node, NodeId, Workflow};
 
 use crate::resolve;
 
@@ -20,8 +21,11 @@ pub struct Plan {
     incoming: Incoming,
     components: Components,
     entering: Vec<u32>,
-    demands: Vec<Demand>,
-    demand_of: Vec<u32>,
+    leaving: Vec<u32>,
+    queues: Vec<Queue>,
+    queue_of: Vec<u32>,
+    /// Some join of it cancels its losers.
+    loses: bool,
     names: OnceLock<HashMap<String, NodeId>>,
     refers: Vec<bool>,
     visit_cap: usize,
@@ -30,7 +34,16 @@ pub struct Plan {
 /// Second and later visits that a run may have (R9).
 pub const VISIT_CAP: usize = 10_000;
 
-/// What a node asks of whoever runs it. Nodes with equal demands wait in one queue.
+/// Nodes that wait for the same things wait in one queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Queue {
+    /// Who could run them.
+    pub demand: Demand,
+    /// What each of their attempts must hold: its name in all namespaces.
+    pub lock: Option<Lock>,
+}
+
+/// What a node asks of whoever runs it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Demand {
     /// gorch runs it itself: no executor, no slot.
@@ -56,41 +69,51 @@ impl Plan {
     pub fn with_visit_cap(workflow: Arc<Workflow>, visit_cap: usize) -> Arc<Self> {
         let components = Components::of(&workflow);
         let mut entering = vec![0u32; components.count()];
+        let mut leaving = vec![0u32; components.count()];
         for edge in &workflow.edges {
-            let into = components.component(edge.to);
-            if components.component(edge.from) != into {
+            let (from, into) = (components.component(edge.from), components.component(edge.to));
+            if from != into {
                 entering[into as usize] += 1;
+                leaving[from as usize] += 1;
             }
         }
 
-        let mut demands = vec![Demand::Own];
-        let mut known = BTreeMap::from([(Demand::Own, 0u32)]);
-        let demand_of = workflow
+        let first = Queue { demand: Demand::Own, lock: None };
+        let mut queues = vec![first.clone()];
+        let mut known = BTreeMap::from([(first, 0u32)]);
+        let queue_of = workflow
             .nodes
             .iter()
             .map(|node| {
                 let demand = match &node.engine {
-                    Engine::Nil | Engine::Fail | Engine::Sleep => return 0,
                     Engine::Driver(engine) => Demand::Executor {
                         engine: engine.clone(),
                         target: node.target.clone(),
                         requires: node.requires.clone(),
                     },
+                    Engine::Nil | Engine::Fail | Engine::Sleep | Engine::Approval | Engine::Signal | Engine::Gorch => {
+                        Demand::Own
+                    }
                 };
-                *known.entry(demand).or_insert_with_key(|demand| {
-                    demands.push(demand.clone());
-                    demands.len() as u32 - 1
+                let lock = node.lock.as_deref().map(|lock| in_namespace(&workflow, lock));
+                *known.entry(Queue { demand, lock }).or_insert_with_key(|queue| {
+                    queues.push(queue.clone());
+                    queues.len() as u32 - 1
                 })
             })
             .collect();
+        let cancels = |node: &Node| matches!(node.join, Join::Need { losers: Losers::Cancelled, .. });
+        let loses = workflow.nodes.iter().any(cancels);
         let refers = workflow.nodes.iter().map(resolve::refers).collect();
         let names = OnceLock::new();
         Arc::new(Plan {
             incoming: Incoming::of(&workflow),
             components,
             entering,
-            demands,
-            demand_of,
+            leaving,
+            queues,
+            queue_of,
+            loses,
             names,
             refers,
             visit_cap,
@@ -123,14 +146,43 @@ impl Plan {
         self.entering[component as usize]
     }
 
-    /// Which demand a node has, as an index into [`Plan::demands`].
-    pub(crate) fn demand_of(&self, node: NodeId) -> u32 {
-        self.demand_of[node.index()]
+    /// How many edges leave a component.
+    pub(crate) fn leaving(&self, component: u32) -> u32 {
+        self.leaving[component as usize]
     }
 
-    /// Every demand; the first is [`Demand::Own`].
-    pub fn demands(&self) -> &[Demand] {
-        &self.demands
+    /// Which queue a node's attempts wait in, as an index into [`Plan::queues`].
+    pub(crate) fn queue_of(&self, node: NodeId) -> u32 {
+        self.queue_of[node.index()]
+    }
+
+    /// Every queue; the first is for what gorch runs itself and no lock holds up.
+    pub fn queues(&self) -> &[Queue] {
+        &self.queues
+    }
+
+    /// The lock that the whole run must hold, by its name in all namespaces.
+    pub fn lock(&self) -> Option<Lock> {
+        self.workflow.options.lock.as_ref().map(|lock| in_namespace(&self.workflow, lock))
+    }
+
+    /// Does any run of it hold or want a lock?
+    pub fn locks(&self) -> bool {
+        self.workflow.options.lock.is_some() || self.queues.iter().any(|queue| queue.lock.is_some())
+    }
+
+    /// Does a join of it cancel its losers?
+    pub(crate) fn loses(&self) -> bool {
+        self.loses
+    }
+
+    /// How many in-edges of a node must have fired for it to start once; `None`: each firing starts a visit.
+    pub(crate) fn need(&self, node: NodeId) -> Option<u32> {
+        match self.workflow.node(node).join {
+            Join::All => Some(self.in_edges(node).len() as u32),
+            Join::Need { need, .. } => Some(need),
+            Join::Any => None,
+        }
     }
 
     /// Does the node read outputs or inputs?
@@ -150,4 +202,9 @@ impl Plan {
         });
         names.get(name).copied()
     }
+}
+
+/// Locks of different namespaces never meet.
+fn in_namespace(workflow: &Workflow, lock: &Lock) -> Lock {
+    Lock { name: format!("{}/{}", workflow.options.namespace, lock.name), if_busy: lock.if_busy }
 }

@@ -96,10 +96,11 @@ impl Run {
                 }
             }
             Event::StepStopping { node, visit, item, .. } => {
-                if open(node, visit) && *item == 0 {
-                    Ok(())
-                } else {
-                    unfit("the step is not open")
+                match known(node).then(|| self.item(key(node, visit, item, &0))).flatten() {
+                    Some((_, facts)) if open(node, visit) && facts.result().is_none() && facts.stopping.is_none() => {
+                        Ok(())
+                    }
+                    Some(_) | None => unfit("the item is not open"),
                 }
             }
             Event::StepEnded { node, visit, fired, .. } => {

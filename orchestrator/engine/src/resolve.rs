@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use gorch_schema::reference::{self, Reference};
 use gorch_schema::work::Work;
-use gorch_schema::{AttemptKey, Failure, Node, NodeId, Settings, failure_code};
+use gorch_schema::{AttemptKey, Cause, Failure, Node, NodeId, Settings, StepId, failure_code};
 use serde_json::Value;
 
 use crate::state::{Run, Step};
@@ -60,13 +60,18 @@ fn attribute<'a>(step: &'a Step, attr: &str) -> Option<&'a Value> {
     }
 }
 
+/// What an `each` found instead of what it can run over.
+fn no_array(found: &str) -> Failure {
+    Failure::new(failure_code::BAD_ITEMS, format!("`each/items` is {found} (expected an array, or its JSON as text)"))
+}
+
 impl Run {
     /// The work of an attempt that is handed out; `None` if there is no such step or its references cannot be resolved
     /// (which was found when it was activated).
     pub fn work(&self, key: AttemptKey) -> Option<Work> {
         let step = self.step_of(key.step)?;
         let node = self.plan().workflow.node(key.step.node);
-        let resolved = self.resolve(step, node).ok()?;
+        let resolved = self.resolve(step, node, key.item).ok()?;
         Some(Work {
             attempt: key.of(self.id()),
             epoch: self.epoch(),
@@ -85,7 +90,7 @@ impl Run {
     }
 
     /// Everything that the step's node refers to, or the failure `missing_output`.
-    pub(crate) fn resolve(&self, step: &Step, node: &Node) -> Result<Resolved, Failure> {
+    pub(crate) fn resolve(&self, step: &Step, node: &Node, _item: u32) -> Result<Resolved, Failure> {
         let mut settings = node.settings.as_deref().cloned().unwrap_or_default();
         if !self.plan().refers(step.id.node) {
             return Ok(Resolved {
@@ -107,6 +112,22 @@ impl Run {
             input: self.fill(step, &node.input)?,
             settings,
         })
+    }
+
+    /// What a step that is caused so runs over.
+    pub(crate) fn items_of(&self, id: StepId, because: &[Cause], items: &Value) -> Result<Vec<Value>, Failure> {
+        let step = Step::caused(id, because, self.seq() + 1);
+        match self.fill(&step, items)? {
+            Value::Array(items) => Ok(items),
+            Value::String(text) => match serde_json::from_str(&text) {
+                Ok(Value::Array(items)) => Ok(items),
+                Ok(_) | Err(_) => Err(no_array("a text")),
+            },
+            Value::Null => Err(no_array("null")),
+            Value::Bool(_) => Err(no_array("a flag")),
+            Value::Number(_) => Err(no_array("a number")),
+            Value::Object(_) => Err(no_array("an object")),
+        }
     }
 
     fn texts(&self, step: &Step, texts: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Failure> {

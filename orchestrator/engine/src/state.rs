@@ -4,6 +4,7 @@
 //! follows from the events (and, for what is due, from the time). Never decides anything.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use gorch_schema::outcome::{Confinement, Left};
@@ -15,7 +16,8 @@ use gorch_schema::{
 use serde_json::Value;
 use smallvec::SmallVec;
 
-use crate::plan::{Demand, Plan};
+use crate::lock::{Holder, Waiter};
+use crate::plan::{Demand, Plan, Queue};
 
 /// A run: the fold over its events.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,12 +44,24 @@ pub struct Run {
     /// Components that may close but hold nodes that were never visited: those are to be skipped.
     pub(crate) to_skip: Vec<u32>,
     pub(crate) timers: BTreeSet<(Timestamp, Timer)>,
-    /// By demand: what waits for a slot.
+    /// By queue: what waits for its turn.
     pub(crate) ready: Vec<BTreeSet<Turn>>,
-    /// Demands whose queue is not empty.
+    /// Queues that are not empty.
     pub(crate) waiting: BTreeSet<u32>,
-    /// Attempts that executors hold.
-    pub(crate) running: u32,
+    /// Attempts that executors hold: step and item.
+    pub(crate) out: BTreeSet<(u32, u32)>,
+    /// Runs that attempts of this run started and that have not ended: step and item.
+    pub(crate) children: BTreeSet<(u32, u32)>,
+    /// What holds which lock: step and item, by the lock's name in all namespaces.
+    pub(crate) locks: BTreeMap<String, (u32, u32)>,
+    /// Signals that nobody has taken yet, by name.
+    pub(crate) signals: BTreeMap<String, VecDeque<Value>>,
+    /// Keys of signals that came with one.
+    pub(crate) signal_keys: BTreeSet<String>,
+    /// Who waits for which signal: step and item, by name.
+    pub(crate) listening: BTreeMap<String, BTreeSet<(u32, u32)>>,
+    /// Components whose work no join needs any more; only where some join cancels its losers.
+    pub(crate) useless: BTreeSet<u32>,
     /// Attempts that were declared lost and may still report.
     pub(crate) lost: HashSet<AttemptKey>,
     /// Failed steps in journal order.
@@ -98,6 +112,10 @@ pub(crate) struct NodeFacts {
     pub(crate) latest: u32,
     pub(crate) skipped: bool,
     pub(crate) shown: State,
+    /// In-edges that can fire no more and never have; counted only where some join cancels its losers.
+    pub(crate) dead: u32,
+    /// It is a join that has started or can start no more; kept only where some join cancels its losers.
+    pub(crate) moot: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +125,10 @@ pub(crate) struct ComponentFacts {
     /// Members neither visited nor skipped.
     pub(crate) untouched: u32,
     pub(crate) closed: bool,
+    /// Edges that leave it for something that still can use them; counted only where some join cancels its losers.
+    pub(crate) useful: u32,
+    /// It works for a join that cancels its losers and has started.
+    pub(crate) loses: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +170,8 @@ pub struct Step {
     pub activation: u64,
     /// Its items; one where the node has no `each`.
     pub(crate) items: SmallVec<[Item; 1]>,
+    /// What is known of its items together, where the node has an `each`.
+    pub(crate) each: Option<Box<EachFacts>>,
     /// How it ended, if it has.
     pub ended: Option<Box<Ended>>,
 }
@@ -162,6 +186,21 @@ impl Step {
     pub fn executor(&self) -> Option<&ExecutorName> {
         self.items.iter().rev().find_map(|item| item.executor.as_ref())
     }
+}
+
+/// The items of a visit together.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct EachFacts {
+    /// What it runs over.
+    pub(crate) values: Box<[Value]>,
+    /// Items that are under way.
+    pub(crate) under_way: BTreeSet<u32>,
+    /// Items that have not ended and are not being stopped.
+    pub(crate) undecided: BTreeSet<u32>,
+    /// Items that have ended.
+    pub(crate) done: u32,
+    /// Those of them that succeeded.
+    pub(crate) succeeded: u32,
 }
 
 /// How a step ended.
@@ -204,8 +243,8 @@ pub(crate) struct Item {
 pub(crate) enum ItemStatus {
     /// Waits for a slot.
     Ready,
-    /// Handed out (or run by gorch itself) since then.
-    Started { since: Timestamp },
+    /// Handed out (or run by gorch itself) since then; a `sleep` that names an instant is over then.
+    Started { since: Timestamp, until: Option<Timestamp> },
     /// Waits until then for its next attempt.
     Backoff { due: Timestamp },
     /// Its last attempt came to this.
@@ -217,9 +256,24 @@ impl Run {
     pub fn new(id: RunId, plan: Arc<Plan>) -> Self {
         let n = plan.workflow.nodes.len();
         let components = (0..plan.component_count() as u32)
-            .map(|c| ComponentFacts { live: plan.entering(c), untouched: plan.members(c).len() as u32, closed: false })
+            .map(|c| ComponentFacts {
+                live: plan.entering(c),
+                untouched: plan.members(c).len() as u32,
+                closed: false,
+                useful: if plan.loses() { plan.leaving(c) } else { 0 },
+                loses: false,
+            })
             .collect();
-        let node = NodeFacts { visits: 0, arrived: 0, first: 0, latest: 0, skipped: false, shown: State::Initial };
+        let node = NodeFacts {
+            visits: 0,
+            arrived: 0,
+            first: 0,
+            latest: 0,
+            skipped: false,
+            shown: State::Initial,
+            dead: 0,
+            moot: false,
+        };
         Run {
             id,
             seq: 0,
@@ -235,9 +289,15 @@ impl Run {
             owed: VecDeque::new(),
             to_skip: Vec::new(),
             timers: BTreeSet::new(),
-            ready: vec![BTreeSet::new(); plan.demands().len()],
+            ready: vec![BTreeSet::new(); plan.queues().len()],
             waiting: BTreeSet::new(),
-            running: 0,
+            out: BTreeSet::new(),
+            children: BTreeSet::new(),
+            locks: BTreeMap::new(),
+            signals: BTreeMap::new(),
+            signal_keys: BTreeSet::new(),
+            listening: BTreeMap::new(),
+            useless: BTreeSet::new(),
             lost: HashSet::new(),
             failures: Vec::new(),
             undecided: Vec::new(),
@@ -340,42 +400,102 @@ impl Run {
         if self.ended.is_some() {
             return None;
         }
-        let own = !self.paused && !self.ready[0].is_empty();
-        if own || !self.owed.is_empty() || !self.to_skip.is_empty() {
+        let own = !self.paused && self.first(0).is_some();
+        if own || !self.owed.is_empty() && !self.waits_for_its_lock() || !self.to_skip.is_empty() {
             return Some(Timestamp::default());
         }
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// The demands of steps that wait for a slot, unless nothing may start anyway.
-    pub fn demands(&self) -> impl Iterator<Item = &Demand> {
-        let most = self.plan().workflow.options.max_parallel.unwrap_or(u32::MAX);
-        let blocked = self.paused || self.halted.is_some() || self.ended.is_some() || self.running >= most;
-        self.waiting
-            .iter()
-            .filter(move |demand| !blocked && **demand != 0)
-            .map(|demand| &self.plan.0.demands()[*demand as usize])
+    /// The queues whose first could start if there were room and no other run held its lock; each with its first one's
+    /// place in line.
+    pub fn queues(&self) -> impl Iterator<Item = (&Queue, Waiter)> {
+        let own = |queue: &Queue| queue.lock.as_ref().is_some_and(|lock| self.locks.contains_key(&lock.name));
+        self.heads().filter(move |(queue, _)| !own(queue))
+    }
+
+    fn heads(&self) -> impl Iterator<Item = (&Queue, Waiter)> {
+        let full = self.running() >= self.plan().workflow.options.max_parallel.unwrap_or(u32::MAX);
+        let blocked = self.paused || self.halted.is_some() || self.ended.is_some();
+        let waiting = self.waiting.iter().filter(move |queue| !blocked && **queue != 0);
+        waiting.filter_map(move |queue| {
+            let waits = &self.plan.0.queues()[*queue as usize];
+            let first = self.first(*queue)?;
+            (!full || waits.demand == Demand::Own).then(|| (waits, self.waiter(first)))
+        })
+    }
+
+    /// The first turn of a queue but for those whose `each` has as many items under way as it may.
+    pub(crate) fn first(&self, queue: u32) -> Option<Turn> {
+        let queue = &self.ready[queue as usize];
+        let mut first = *queue.first()?;
+        while self.is_crowded(first.step) {
+            let last_of_step = Turn { item: u32::MAX, ..first };
+            first = *queue.range((Bound::Excluded(last_of_step), Bound::Unbounded)).next()?;
+        }
+        Some(first)
+    }
+
+    /// Has the step as many items under way as it may have?
+    fn is_crowded(&self, step: u32) -> bool {
+        let facts = &self.steps[step as usize];
+        let Some(each) = &facts.each else { return false };
+        let most = self.plan().workflow.node(facts.id.node).each.as_deref().and_then(|each| each.max_parallel);
+        most.is_some_and(|most| each.under_way.len() >= most as usize)
+    }
+
+    /// A turn's place in line for a lock.
+    pub(crate) fn waiter(&self, turn: Turn) -> Waiter {
+        Waiter { rank: turn.rank, since: self.steps[turn.step as usize].activated, run: self.id }
+    }
+
+    /// The whole run's place in line for its lock.
+    pub(crate) fn own_waiter(&self) -> Waiter {
+        Waiter { rank: 2, since: self.accepted, run: self.id }
+    }
+
+    /// Does nothing of it start because another run holds its lock?
+    pub fn waits_for_its_lock(&self) -> bool {
+        let wants = self.plan().workflow.options.lock.is_some() && self.steps.is_empty();
+        wants && self.halted.is_none() && self.ended.is_none() && self.seq > 0
+    }
+
+    /// The locks that it holds.
+    pub fn locks_held(&self) -> impl Iterator<Item = (String, Holder)> {
+        let whole = self.plan().lock().filter(|_| !self.steps.is_empty() && self.ended.is_none());
+        let whole = whole.map(|lock| (lock.name, Holder { run: self.id, node: None }));
+        let of_nodes = self.locks.iter().map(|(lock, (step, _))| {
+            let node = self.plan().workflow.node(self.steps[*step as usize].id.node).name.clone();
+            (lock.clone(), Holder { run: self.id, node: Some(node) })
+        });
+        whole.into_iter().chain(of_nodes)
+    }
+
+    /// The locks that it would take at once, with its place in line.
+    pub fn locks_wanted(&self) -> impl Iterator<Item = (String, Waiter)> {
+        let whole = self.plan().lock().filter(|_| self.waits_for_its_lock() && !self.paused);
+        let whole = whole.map(|lock| (lock.name, self.own_waiter()));
+        let of_nodes = self.heads().filter_map(|(queue, waiter)| Some((queue.lock.as_ref()?.name.clone(), waiter)));
+        whole.into_iter().chain(of_nodes)
     }
 
     /// Attempts that executors hold, with their executor.
     pub fn handed_out(&self) -> impl Iterator<Item = (AttemptKey, &ExecutorName)> {
-        self.open.iter().flat_map(|index| {
-            let step = &self.steps[*index as usize];
-            (0u32..).zip(&step.items).filter_map(|(item, facts)| match (&facts.status, &facts.executor) {
-                (ItemStatus::Started { .. }, Some(executor)) => {
-                    Some((AttemptKey { step: step.id, item, attempt: facts.attempt }, executor))
-                }
-                (
-                    ItemStatus::Started { .. } | ItemStatus::Ready | ItemStatus::Backoff { .. } | ItemStatus::Done(_),
-                    _,
-                ) => None,
-            })
+        self.out.iter().filter_map(|(step, item)| {
+            let facts = &self.steps[*step as usize].items[*item as usize];
+            Some((self.key(*step, *item), facts.executor.as_ref()?))
         })
+    }
+
+    /// The latest attempt of an item.
+    pub(crate) fn key(&self, step: u32, item: u32) -> AttemptKey {
+        let facts = &self.steps[step as usize];
+        AttemptKey { step: facts.id, item, attempt: facts.items[item as usize].attempt }
     }
 
     /// Does any executor hold an attempt?
     pub fn is_out(&self) -> bool {
-        self.running > 0
+        !self.out.is_empty()
     }
 
     pub(crate) fn find(&self, step: StepId) -> Option<u32> {

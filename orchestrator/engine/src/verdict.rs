@@ -3,7 +3,7 @@
 //! Owns the verdict. Promises: once shown it is never withdrawn, because it is drawn only when no step is open and
 //! nothing is owed. Never looks at attempts: only last results count.
 
-use gorch_schema::{EdgeId, Failure, OnFailure, Outcome, failure_code};
+use gorch_schema::{EdgeId, Failure, Join, OnFailure, Outcome, failure_code};
 
 use crate::state::{Halt, Run};
 
@@ -25,7 +25,9 @@ impl Run {
         for edge in self.plan.0.workflow.out_edges(facts.id.node) {
             let id = EdgeId(edge);
             let edge = self.plan.0.workflow.edge(id);
-            if !edge.when.answers() || ended.fired.binary_search(&id).is_err() {
+            let fired = ended.fired.binary_search(&id).is_ok();
+            let spared = !fired && matches!(self.plan.0.workflow.node(edge.to).join, Join::Need { .. });
+            if !(fired && edge.when.answers() || spared) {
                 continue;
             }
             if self.visits(edge.to) > 0 {

@@ -27,7 +27,11 @@ pub(crate) fn read(
     let into = |node: u32| ids.iter().filter(move |edge| workflow.edge(**edge).to.0 == node);
     let out = |node: u32| ids.iter().filter(move |edge| workflow.edge(**edge).from.0 == node);
     let component = components(workflow);
-    let joins_all = |node: u32| workflow.node(NodeId(node)).join == Join::All;
+    let need = |node: u32| match workflow.node(NodeId(node)).join {
+        Join::All => Some(into(node).count()),
+        Join::Need { need, .. } => Some(need as usize),
+        Join::Any => None,
+    };
 
     let mut open: Vec<(u32, Path)> = Vec::new();
     let mut visits = vec![0u32; n as usize];
@@ -61,7 +65,7 @@ pub(crate) fn read(
                     let target = workflow.edge(*edge).to.0;
                     let leaves = component[target as usize] != component[node as usize];
                     if leaves && workflow.edge(*edge).when == Condition::Finished {
-                        fire(*edge, target, vec![node], &mut fired, &mut visits, &mut open, &joins_all, &into);
+                        fire(*edge, target, vec![node], &mut fired, &mut visits, &mut open, &need, &into);
                     }
                 }
             }
@@ -82,13 +86,17 @@ pub(crate) fn read(
         }
         for edge in matching {
             let target = workflow.edge(edge).to.0;
-            fire(edge, target, path.clone(), &mut fired, &mut visits, &mut open, &joins_all, &into);
+            fire(edge, target, path.clone(), &mut fired, &mut visits, &mut open, &need, &into);
         }
     }
-    let answered = |edges: &[EdgeId]| {
-        edges.iter().any(|edge| workflow.edge(*edge).when.answers() && visits[workflow.edge(*edge).to.index()] > 0)
+    let ran = |edge: &EdgeId| visits[workflow.edge(*edge).to.index()] > 0;
+    let by_count = |edge: &EdgeId| matches!(workflow.node(workflow.edge(*edge).to).join, Join::Need { .. });
+    let answered = |node: u32, fired: &[EdgeId]| {
+        let caught = |edge: &EdgeId| workflow.edge(*edge).when.answers() && fired.contains(edge);
+        let spared = |edge: &EdgeId| by_count(edge) && !fired.contains(edge);
+        out(node).any(|edge| (caught(edge) || spared(edge)) && ran(edge))
     };
-    let failed = failures.iter().any(|(_, edges, _)| !answered(edges));
+    let failed = failures.iter().any(|(node, edges, _)| !answered(*node, edges));
     Some((visits, skipped, if failed { "failed".into() } else { word(&Outcome::Succeeded) }))
 }
 
@@ -100,12 +108,12 @@ fn fire<'a, I: Iterator<Item = &'a EdgeId>>(
     fired: &mut BTreeSet<EdgeId>,
     visits: &mut [u32],
     open: &mut Vec<(u32, Path)>,
-    joins_all: &impl Fn(u32) -> bool,
+    need: &impl Fn(u32) -> Option<usize>,
     into: &impl Fn(u32) -> I,
 ) {
     let first = fired.insert(edge);
-    if joins_all(target) {
-        if first && into(target).all(|edge| fired.contains(edge)) {
+    if let Some(need) = need(target) {
+        if first && into(target).filter(|edge| fired.contains(edge)).count() == need {
             visits[target as usize] += 1;
             open.push((target, vec![target]));
         }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gorch_engine::{Decision, Effect, Input, Offer, Offers, Plan, Refusal, Run};
-use gorch_schema::workflow::CodeGlob;
+use gorch_engine::{Decision, Effect, Input, Locks, Offer, Offers, Plan, Refusal, Run};
+use gorch_schema::workflow::{CodeGlob, Losers};
 use gorch_schema::{
     AttemptKey, AttemptResult, Condition, Edge, Engine, Event, Failure, Join, Node, NodeId, Outcome, RunId, RunOptions,
     Timestamp, Workflow,
@@ -39,12 +39,13 @@ pub(crate) fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// `a->b a->c:failed b->d:finished`, and nodes named alone; `~x` makes x an any-join.
+/// `a->b a->c:failed b->d:finished`, and nodes named alone; `~x` makes x an any-join, `2x` one that needs two edges and
+/// `2!x` one that cancels its losers then.
 pub(crate) fn graph(text: &str) -> (Vec<Node>, Vec<Edge>) {
     let mut nodes: Vec<Node> = Vec::new();
     let mut edges = Vec::new();
     let id = |name: &str, nodes: &mut Vec<Node>| -> NodeId {
-        let (name, join) = name.strip_prefix('~').map_or((name, None), |name| (name, Some(Join::Any)));
+        let (name, join) = joined(name);
         let at = nodes.iter().position(|node| node.name == name).unwrap_or_else(|| {
             nodes.push(Node { engine: Engine::Driver("shell".into()), ..Node::nil(name) });
             nodes.len() - 1
@@ -64,6 +65,17 @@ pub(crate) fn graph(text: &str) -> (Vec<Node>, Vec<Edge>) {
         edges.push(Edge { from, to, when: condition(when) });
     }
     (nodes, edges)
+}
+
+fn joined(name: &str) -> (&str, Option<Join>) {
+    if let Some(name) = name.strip_prefix('~') {
+        return (name, Some(Join::Any));
+    }
+    let Some(need) = name.chars().next().and_then(|first| first.to_digit(10)) else { return (name, None) };
+    match name[1..].strip_prefix('!') {
+        Some(name) => (name, Some(Join::Need { need, losers: Losers::Cancelled })),
+        None => (&name[1..], Some(Join::Need { need, losers: Losers::GoOn })),
+    }
 }
 
 pub(crate) fn condition(text: &str) -> Condition {
@@ -114,6 +126,7 @@ pub(crate) struct World {
     /// Sends every report twice and keeps old ones to send again.
     pub(crate) echo: bool,
     pub(crate) most_running: usize,
+    locks: Locks,
     reported: Vec<(AttemptKey, AttemptResult)>,
     ticked: (usize, u64),
     job: Job,
@@ -141,6 +154,7 @@ impl World {
             seed: 0,
             echo: false,
             most_running: 0,
+            locks: Locks::default(),
             reported: Vec::new(),
             ticked: (0, 0),
             job,
@@ -162,7 +176,7 @@ impl World {
             held: held(name),
             most: self.slots,
         };
-        Offers(vec![offer("e1"), offer("e2")])
+        Offers { executors: vec![offer("e1"), offer("e2")], locks: self.locks.clone() }
     }
 
     pub(crate) fn accept(&mut self) {
@@ -188,7 +202,10 @@ impl World {
         }
         for effect in decision.effects {
             match effect {
-                Effect::Dispatch { attempt, .. } | Effect::Stop { attempt, .. } => {
+                Effect::Dispatch { attempt, .. }
+                | Effect::Stop { attempt, .. }
+                | Effect::StartChild { attempt }
+                | Effect::StopChild { attempt } => {
                     self.owed.insert(attempt, effect);
                 }
                 Effect::WakeAt(_) | Effect::Settle => {}
@@ -198,6 +215,7 @@ impl World {
             return;
         }
         self.journal.push((self.time(), decision.events));
+        self.locks.say(RUN, self.run.locks_held(), self.run.locks_wanted());
         self.most_running = self.most_running.max(self.run.handed_out().count());
         if self.run.ended().is_none() {
             let pending: Vec<Effect> =
@@ -255,7 +273,7 @@ impl World {
         }
         // Executors take what they were sent before anything else happens.
         for (key, effect) in &self.owed {
-            if matches!(effect, Effect::Dispatch { .. }) && !self.ledger.contains_key(key) {
+            if matches!(effect, Effect::Dispatch { .. } | Effect::StartChild { .. }) && !self.ledger.contains_key(key) {
                 *self.executed.entry(*key).or_default() += 1;
                 let (result, takes) = (self.job)(&self.run, *key);
                 self.ledger.insert(*key, (result, self.now + takes));
@@ -264,15 +282,17 @@ impl World {
         let mut acts: Vec<(u64, Act)> = Vec::new();
         for (key, effect) in &self.owed {
             match effect {
-                Effect::Stop { .. } => acts.push((self.now, Act::Stopped(*key))),
-                Effect::Dispatch { .. } => acts.push((self.ledger[key].1, Act::Report(*key))),
+                Effect::Stop { .. } | Effect::StopChild { .. } => acts.push((self.now, Act::Stopped(*key))),
+                Effect::Dispatch { .. } | Effect::StartChild { .. } => {
+                    acts.push((self.ledger[key].1, Act::Report(*key)))
+                }
                 Effect::WakeAt(_) | Effect::Settle => {}
             }
         }
         acts.extend(self.inputs.iter().enumerate().map(|(at, (time, _))| (*time, Act::Input(at))));
         // A conductor ticks a run that is due, and one that waits for a slot when there is one.
         let offers = self.offers();
-        let fed = self.run.demands().any(|demand| offers.meet(demand)).then_some(self.now);
+        let fed = self.run.queues().any(|(queue, waiter)| offers.meet(queue, &waiter)).then_some(self.now);
         if let Some(at) = fed.or_else(|| self.run.wake().map(|at| at.as_millis() as u64)) {
             acts.push((at, Act::Tick));
         }
@@ -342,6 +362,8 @@ impl World {
     pub(crate) fn story(&self) -> String {
         let workflow = &self.plan.workflow;
         let name = |node: &NodeId| workflow.node(*node).name.clone();
+        let each = |node: NodeId| workflow.node(node).each.is_some();
+        let of_item = |node: NodeId, item: u32| if each(node) { format!("[{item}]") } else { String::new() };
         let mut lines = Vec::new();
         for (at, events) in &self.journal {
             for event in events {
@@ -356,16 +378,21 @@ impl World {
                             .collect();
                         format!("{}#{visit} activated because [{}]", name(node), causes.join(" "))
                     }
-                    Event::AttemptStarted { node, visit, attempt, .. } => {
-                        format!("{}#{visit} attempt {attempt} started", name(node))
+                    Event::AttemptStarted { node, visit, item, attempt, .. } => {
+                        format!("{}#{visit}{} attempt {attempt} started", name(node), of_item(*node, *item))
                     }
-                    Event::AttemptEnded { node, visit, attempt, result, retry_at, late, .. } => {
+                    Event::AttemptEnded { node, visit, item, attempt, result, retry_at, late } => {
                         let retry = retry_at.map_or(String::new(), |at| format!(", again at {}", at.as_millis()));
                         let late = if *late { " late" } else { "" };
-                        format!("{}#{visit} attempt {attempt} ended{late} {}{retry}", name(node), word(&result.outcome))
+                        let item = of_item(*node, *item);
+                        format!(
+                            "{}#{visit}{item} attempt {attempt} ended{late} {}{retry}",
+                            name(node),
+                            word(&result.outcome)
+                        )
                     }
-                    Event::StepStopping { node, visit, reason, .. } => {
-                        format!("{}#{visit} stopping: {reason:?}", name(node))
+                    Event::StepStopping { node, visit, item, reason, .. } => {
+                        format!("{}#{visit}{} stopping: {reason:?}", name(node), of_item(*node, *item))
                     }
                     Event::StepEnded { node, visit, outcome, fired, .. } => {
                         let fired: Vec<String> = fired.iter().map(|edge| name(&workflow.edge(*edge).to)).collect();

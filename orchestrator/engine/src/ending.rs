@@ -1,0 +1,139 @@
+//! How attempts, items and steps end, and how they are stopped.
+//!
+//! Owns the way from a result to the edges that fire. Promises: what was journaled first wins, so that a late result
+//! overturns nothing (R8); a step ends once, when all its items have; whoever holds a process is stopped only through
+//! its executor. Never starts anything.
+
+use gorch_schema::{AttemptKey, AttemptResult, EdgeId, Event, NodeId, OnLost, Outcome, StopReason, failure_code};
+use serde_json::Value;
+
+use crate::call::{Call, Late, attempt_ended};
+use crate::decide::Effect;
+use crate::items::Together;
+use crate::state::ItemStatus;
+
+impl Call<'_> {
+    /// An attempt came to `result`: another one, or the end of its item.
+    pub(crate) fn end_attempt(&mut self, key: AttemptKey, mut result: AttemptResult) {
+        let plan = self.run.plan.0.clone();
+        let node = plan.workflow.node(key.step.node);
+        let stopping = self.run.item(key).and_then(|(_, item)| item.stopping);
+        let mut retry_at = None;
+        if let Some(reason) = stopping {
+            // What was journaled first wins.
+            result.outcome = reason.outcome();
+        } else if let Outcome::Failed(failure) = &mut result.outcome {
+            if failure.code == failure_code::EXECUTOR_LOST {
+                retry_at = (node.on_lost == OnLost::Retry).then_some(self.now);
+            } else if let Some(retry) = node.retry.as_ref().filter(|retry| retry.covers(&failure.code)) {
+                let lost = self.run.item(key).map_or(0, |(_, item)| item.lost);
+                let tries = key.attempt - lost.min(key.attempt);
+                if tries < retry.max_attempts {
+                    let chance = key.of(self.run.id).chance();
+                    retry_at = Some(self.now.after(retry.backoff(tries, chance)));
+                } else {
+                    failure.exhausted = true;
+                }
+            }
+        }
+        self.emit(attempt_ended(key, result, retry_at, Late::No));
+        if retry_at.is_none()
+            && let Some(step) = self.run.find(key.step)
+        {
+            self.join_items(step);
+        }
+    }
+
+    /// An item has ended: perhaps the step has, or needs no more of them.
+    pub(crate) fn join_items(&mut self, step: u32) {
+        loop {
+            let facts = &self.run.steps[step as usize];
+            if facts.ended.is_some() {
+                return;
+            }
+            let plan = self.run.plan.0.clone();
+            match facts.together(plan.workflow.node(facts.id.node)) {
+                Together::Open => return,
+                Together::Decided(rest) => {
+                    for item in rest {
+                        self.stop_item(step, item, StopReason::Decided, None);
+                    }
+                }
+                Together::Ended { outcome, output } => {
+                    let only = facts.items.first().filter(|_| facts.each.is_none()).and_then(|item| item.result());
+                    let label = only.and_then(|result| label_of(&outcome, &result.output));
+                    let id = facts.id;
+                    return self.settle_step(id.node, id.visit, outcome, output, label);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn settle_step(
+        &mut self,
+        node: NodeId,
+        visit: u32,
+        outcome: Outcome,
+        output: Option<Value>,
+        label: Option<String>,
+    ) {
+        let fired = self.fired(node, &outcome, label.as_deref());
+        self.emit(Event::StepEnded { node, visit, outcome, output, label, fired, reused_from: None });
+    }
+
+    pub(crate) fn fired(&self, node: NodeId, outcome: &Outcome, label: Option<&str>) -> Vec<EdgeId> {
+        if self.run.halted.is_some() {
+            return Vec::new();
+        }
+        let workflow = &self.run.plan.0.workflow;
+        let edges = workflow.out_edges(node).map(EdgeId);
+        edges.filter(|edge| workflow.edge(*edge).when.matches(outcome, label)).collect()
+    }
+
+    pub(crate) fn stop_all(&mut self, reason: StopReason) {
+        for step in self.run.open.iter().copied().collect::<Vec<_>>() {
+            self.stop_step(step, reason);
+        }
+    }
+
+    pub(crate) fn stop_step(&mut self, step: u32, reason: StopReason) {
+        self.stop_step_for(step, reason, None);
+    }
+
+    /// Stops a step: at once where nothing runs, else when its executors have confirmed it.
+    pub(crate) fn stop_step_for(&mut self, step: u32, reason: StopReason, by: Option<&str>) {
+        for item in 0..self.run.steps[step as usize].items.len() as u32 {
+            self.stop_item(step, item, reason, by);
+        }
+        self.join_items(step);
+    }
+
+    /// Stops one item of a step. Whether that ends the step is asked afterwards.
+    pub(crate) fn stop_item(&mut self, step: u32, item: u32, reason: StopReason, by: Option<&str>) {
+        let facts = &self.run.steps[step as usize];
+        let of_item = &facts.items[item as usize];
+        if facts.ended.is_some() || of_item.stopping.is_some() || of_item.result().is_some() {
+            return;
+        }
+        let key = self.run.key(step, item);
+        let (under_way, executor) = (matches!(of_item.status, ItemStatus::Started { .. }), of_item.executor.clone());
+        let by = by.map(str::to_owned);
+        self.emit(Event::StepStopping { node: key.step.node, visit: key.step.visit, item, reason, by });
+        match (under_way, executor) {
+            (false, _) => {}
+            (true, Some(executor)) => self.effects.push(Effect::Stop { attempt: key, executor }),
+            (true, None) if self.run.children.contains(&(step, item)) => {
+                self.effects.push(Effect::StopChild { attempt: key });
+            }
+            (true, None) => self.end_attempt(key, AttemptResult::cancelled()),
+        }
+    }
+}
+
+/// The label is the output `choice` of a success.
+pub(crate) fn label_of(outcome: &Outcome, output: &Value) -> Option<String> {
+    match outcome {
+        Outcome::Succeeded => output.get("choice").and_then(Value::as_str).map(str::to_owned),
+        Outcome::Failed(_) | Outcome::Cancelled | Outcome::Skipped => None,
+    }
+}

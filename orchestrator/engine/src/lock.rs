@@ -1,0 +1,137 @@
+//! Locks: who holds which name, and who waits for it, across runs.
+//!
+//! Owns the order in which those who wait are served: the more urgent first, then whoever was activated first. Promises
+//! that a lock has one holder; everything here is derived from live runs, which say anew after each decision what they
+//! hold and want. Never makes anything durable: the journal refuses a claim that this table got wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gorch_schema::{RunId, Timestamp};
+
+/// The table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Locks {
+    facts: BTreeMap<String, Facts>,
+    /// In which of them a run stands.
+    of: BTreeMap<RunId, BTreeSet<String>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Facts {
+    holder: Option<Holder>,
+    waiting: BTreeSet<Waiter>,
+}
+
+/// Who holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The run.
+    pub run: RunId,
+    /// The name of the node whose attempt holds it; none: the run as a whole does.
+    pub node: Option<String>,
+}
+
+/// A place in the line: the order of its fields is that of the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Waiter {
+    /// 5 minus the priority.
+    pub rank: u8,
+    /// Since when it waits.
+    pub since: Timestamp,
+    /// The run.
+    pub run: RunId,
+}
+
+impl Locks {
+    /// Who holds this lock.
+    pub fn holder(&self, lock: &str) -> Option<&Holder> {
+        self.facts.get(lock)?.holder.as_ref()
+    }
+
+    /// Could this run have the lock now, with this place in the line? Asks nobody of its own run: a run knows itself
+    /// which of its attempts holds what.
+    pub fn is_free(&self, lock: &str, waiter: &Waiter) -> bool {
+        let Some(facts) = self.facts.get(lock) else { return true };
+        let others = |holder: &Holder| holder.run != waiter.run;
+        let ahead = facts.waiting.iter().take_while(|other| *other < waiter).any(|other| other.run != waiter.run);
+        !facts.holder.as_ref().is_some_and(others) && !ahead
+    }
+
+    /// Gives the lock to somebody for whom it is free.
+    pub(crate) fn give(&mut self, lock: &str, holder: Holder) {
+        self.of.entry(holder.run).or_default().insert(lock.to_owned());
+        self.facts.entry(lock.to_owned()).or_default().holder = Some(holder);
+    }
+
+    /// A run says all that it holds and wants. Tells which other runs can now have what they wait for.
+    pub fn say(
+        &mut self,
+        run: RunId,
+        held: impl IntoIterator<Item = (String, Holder)>,
+        wanted: impl IntoIterator<Item = (String, Waiter)>,
+    ) -> BTreeSet<RunId> {
+        let before = self.of.remove(&run).unwrap_or_default();
+        for lock in &before {
+            let Some(facts) = self.facts.get_mut(lock) else { continue };
+            facts.holder.take_if(|holder| holder.run == run);
+            facts.waiting.retain(|waiter| waiter.run != run);
+        }
+        for (lock, holder) in held {
+            self.give(&lock, holder);
+        }
+        for (lock, waiter) in wanted {
+            self.of.entry(run).or_default().insert(lock.clone());
+            self.facts.entry(lock).or_default().waiting.insert(waiter);
+        }
+        let mut next = BTreeSet::new();
+        for lock in before {
+            let Some(facts) = self.facts.get(&lock) else { continue };
+            match (&facts.holder, facts.waiting.first()) {
+                (None, Some(first)) => drop(next.insert(first.run)),
+                (None, None) => drop(self.facts.remove(&lock)),
+                (Some(_), _) => {}
+            }
+        }
+        next.remove(&run);
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiter(rank: u8, since: i64, run: u128) -> Waiter {
+        Waiter { rank, since: Timestamp::from_millis(since), run: RunId::from_bits(run) }
+    }
+
+    fn holder(run: u128) -> Holder {
+        Holder { run: RunId::from_bits(run), node: Some("n".into()) }
+    }
+
+    fn run(run: u128) -> RunId {
+        RunId::from_bits(run)
+    }
+
+    #[test]
+    fn the_more_urgent_comes_first_and_then_whoever_waits_longest() {
+        let mut locks = Locks::default();
+        locks.say(run(1), [("l".to_owned(), holder(1))], []);
+        for (rank, since, id) in [(2, 5, 2), (2, 4, 3), (0, 9, 4)] {
+            let told = locks.say(run(id), [], [("l".to_owned(), waiter(rank, since, id))]);
+            assert!(told.is_empty(), "it is held");
+        }
+        assert!(!locks.is_free("l", &waiter(0, 0, 5)), "another run holds it");
+        assert!(locks.is_free("l", &waiter(0, 0, 1)), "its own run may have it again if it is first in line");
+        assert!(!locks.is_free("l", &waiter(2, 9, 1)), "but not before those who wait");
+        assert_eq!(locks.say(run(1), [], []), [run(4)].into());
+        assert!(!locks.is_free("l", &waiter(2, 5, 2)));
+        assert!(locks.is_free("l", &waiter(0, 9, 4)));
+        locks.give("l", holder(4));
+        assert_eq!(locks.holder("l"), Some(&holder(4)));
+        assert_eq!(locks.say(run(4), [], []), [run(3)].into());
+        assert_eq!(locks.say(run(3), [], []), [run(2)].into(), "who gives up makes place");
+        locks.say(run(2), [], []);
+        assert_eq!(locks, Locks::default(), "nothing is left behind");
+    }
+}
