@@ -4,13 +4,14 @@
 //! per event, stable once released (the store's schema version guards it). Time and number stand beside the event,
 //! not in it: all events of one append happened at the same instant. Never holds a secret.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::id::{EdgeId, ExecutorName, NodeId, RunId};
-use crate::outcome::{AttemptResult, Failure, Outcome};
+use crate::id::{AttemptId, EdgeId, ExecutorName, NodeId, RunId};
+use crate::outcome::{AttemptResult, Failure, Left, Outcome};
 use crate::time::Timestamp;
 
 /// Why a step started: an edge that fired, and which visit of its source fired it (none: the source was skipped).
@@ -59,6 +60,43 @@ pub enum RunDeadline {
     Kill,
 }
 
+/// The attempt of the engine `gorch` that a run is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Which attempt of which run.
+    pub attempt: AttemptId,
+    /// How many runs are above: 1 for the child of a run that somebody submitted.
+    pub depth: u32,
+    /// The locks that are held above while this run goes on, by their names in all namespaces.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub locks: BTreeSet<String>,
+}
+
+/// What a run repeats of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rerun {
+    /// The run that is repeated.
+    pub run: RunId,
+    /// From where on.
+    pub from: RerunFrom,
+}
+
+/// Which steps of a run are run again; what they caused is, too, and what reads an input that has changed, or belongs
+/// to a node that has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RerunFrom {
+    /// Those that failed without an answer, and those that were cancelled.
+    #[default]
+    Failed,
+    /// All.
+    All,
+    /// Those of these nodes, by name.
+    Nodes(BTreeSet<String>),
+    /// None but those whose node or input has changed.
+    Changed,
+}
+
 /// One fact of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -67,12 +105,15 @@ pub enum Event {
     RunAccepted {
         /// The workflow as JSON text: as submitted up to 1 MiB, beyond that the equivalent `edges` document.
         document: Arc<str>,
-        /// The run whose node this run is.
+        /// The attempt that this run is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        parent: Option<RunId>,
+        parent: Option<Parent>,
         /// The run that this one repeats.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        rerun_of: Option<RunId>,
+        rerun_of: Option<Rerun>,
+        /// The run that this one takes back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo_of: Option<RunId>,
     },
     /// A conductor took the run. The number of this event in the run is the fencing epoch of what it hands out.
     RunClaimed {
@@ -91,6 +132,9 @@ pub enum Event {
         /// The items of an `each`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         items: Option<Vec<Value>>,
+        /// Results of items that are taken from the run that this one repeats.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        reused: BTreeMap<u32, AttemptResult>,
     },
     /// An attempt is handed to an executor (none: gorch runs it itself).
     AttemptStarted {
@@ -164,6 +208,9 @@ pub enum Event {
         /// The run whose step this result was copied from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reused_from: Option<RunId>,
+        /// The files of a step that was copied; else they stand with its attempts.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        artifacts: BTreeMap<String, Vec<Left>>,
     },
     /// Nodes closed without a visit: one event for a whole cascade, in the order of the cascade.
     NodesSkipped {
@@ -206,6 +253,12 @@ pub enum Event {
     RunEnded {
         /// How the run ended.
         outcome: Outcome,
+        /// What it put out, where its document says so.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        outputs: BTreeMap<String, Value>,
+        /// The run that takes back what it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo: Option<RunId>,
     },
 }
 

@@ -23,7 +23,7 @@ pub mod workflow;
 
 pub use digest::Digest;
 pub use document::{Engines, Limits, Reader, Refused, Submission};
-pub use event::{Cause, Event, RunDeadline, StopReason};
+pub use event::{Cause, Event, Parent, Rerun, RerunFrom, RunDeadline, StopReason};
 pub use id::{AttemptId, AttemptKey, EdgeId, ExecutorName, NodeId, RunId, StepId};
 pub use outcome::{AttemptResult, Failure, Outcome, failure_code};
 pub use problem::{Complaint, Problem};

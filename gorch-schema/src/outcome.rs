@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::digest::Digest;
+use crate::id::RunId;
 use crate::progress::Item;
 
 /// Why something failed: a stable code to match on, a sentence for people, and what else is known.
@@ -91,6 +92,10 @@ pub struct AttemptResult {
     /// What it worked on, and how each of that ended: for `ansible` its hosts, 1,000 at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<Item>,
+    /// The run whose attempt this result was copied from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub reused_from: Option<RunId>,
 }
 
 /// What a job was held by: each measure with how it was carried out, in words.
@@ -127,6 +132,7 @@ impl AttemptResult {
             artifacts: BTreeMap::new(),
             confinement: None,
             items: Vec::new(),
+            reused_from: None,
         }
     }
 

@@ -3,6 +3,8 @@
 //! Owns the order within a call: the input, then the clock, what was skipped, doomed or lost, what is owed, what can be
 //! placed, and the verdict when nothing is left. Promises bounded work: what is left over wakes the run again at once.
 
+use std::collections::BTreeMap;
+
 use gorch_schema::{
     AttemptKey, AttemptResult, Engine, Event, Failure, NodeId, Outcome, RunDeadline, StopReason, Timestamp,
     failure_code,
@@ -64,7 +66,7 @@ impl<'a> Call<'a> {
             && self.run.to_skip.is_empty()
         {
             let outcome = self.run.verdict();
-            self.emit(Event::RunEnded { outcome });
+            self.emit(Event::RunEnded { outcome, outputs: BTreeMap::new(), undo: None });
         }
         if self.run.ended.is_some() {
             self.effects.push(Effect::Settle);

@@ -177,7 +177,7 @@ impl Run {
     ) -> (Run, Decision) {
         let mut run = Run::new(id, plan);
         let mut call = Call::new(&mut run, now, offers);
-        call.emit(Event::RunAccepted { document, parent: None, rerun_of: None });
+        call.emit(Event::RunAccepted { document, parent: None, rerun_of: None, undo_of: None });
         call.emit(Event::RunClaimed { owner: owner.to_owned() });
         let decision = call.finish(None);
         (run, decision)

@@ -4,6 +4,8 @@
 //! overturns nothing (R8); a step ends once, when all its items have; whoever holds a process is stopped only through
 //! its executor. Never starts anything.
 
+use std::collections::BTreeMap;
+
 use gorch_schema::{AttemptKey, AttemptResult, EdgeId, Event, NodeId, OnLost, Outcome, StopReason, failure_code};
 use serde_json::Value;
 
@@ -78,7 +80,39 @@ impl Call<'_> {
         label: Option<String>,
     ) {
         let fired = self.fired(node, &outcome, label.as_deref());
-        self.emit(Event::StepEnded { node, visit, outcome, output, label, fired, reused_from: None });
+        self.emit(Event::StepEnded {
+            node,
+            visit,
+            outcome,
+            output,
+            label,
+            fired,
+            reused_from: None,
+            artifacts: BTreeMap::new(),
+        });
+    }
+
+    /// The next step that is copied from the run that is repeated ends as it did there. Tells whether there was one.
+    pub(crate) fn end_copy(&mut self) -> bool {
+        let (Some((_, step)), Some(reuse)) = (self.run.replay.first().copied(), self.run.reuse.clone()) else {
+            return false;
+        };
+        let id = self.run.steps[step as usize].id;
+        let old = self.run.same.get(&id).and_then(|old| reuse.run().step_of(*old));
+        let Some(ended) = old.and_then(|old| old.ended.as_deref()) else { return false };
+        let from = ended.reused_from.unwrap_or(reuse.run().id());
+        let (outcome, label) = (ended.outcome.clone(), ended.label.clone());
+        self.emit(Event::StepEnded {
+            node: id.node,
+            visit: id.visit,
+            fired: self.fired(id.node, &outcome, label.as_deref()),
+            outcome,
+            output: Some(ended.output.clone()),
+            label,
+            reused_from: Some(from),
+            artifacts: ended.artifacts.clone(),
+        });
+        true
     }
 
     pub(crate) fn fired(&self, node: NodeId, outcome: &Outcome, label: Option<&str>) -> Vec<EdgeId> {

@@ -5,11 +5,14 @@
 //! join that starts. Follows consequences that need no decision (which edges arrived, which components closed, which
 //! activations are owed); whatever is decided is an event of its own.
 
+use std::collections::BTreeMap;
+
+use gorch_schema::outcome::Left;
 use gorch_schema::view::State;
 use gorch_schema::workflow::Losers;
 use gorch_schema::{
     AttemptKey, AttemptResult, Cause, EdgeId, Engine, Event, ExecutorName, Join, NodeId, OnFailure, Outcome,
-    RunDeadline, StepId, StopReason, Timestamp, failure_code,
+    RunDeadline, RunId, StepId, StopReason, Timestamp, failure_code,
 };
 use serde_json::Value;
 use smallvec::smallvec;
@@ -25,8 +28,8 @@ impl Run {
         match event {
             Event::RunAccepted { .. } => self.begin(at),
             Event::RunClaimed { .. } => self.epoch = self.seq,
-            Event::StepActivated { node, visit, because, items } => {
-                self.activate(at, StepId { node: *node, visit: *visit }, because, items.as_deref());
+            Event::StepActivated { node, visit, because, items, reused } => {
+                self.activate(at, StepId { node: *node, visit: *visit }, because, items.as_deref(), reused);
             }
             Event::AttemptStarted { node, visit, item, attempt, executor, epoch: _, until } => {
                 let key = AttemptKey { step: StepId { node: *node, visit: *visit }, item: *item, attempt: *attempt };
@@ -45,9 +48,12 @@ impl Run {
                     self.stop(step, *item, *reason);
                 }
             }
-            Event::StepEnded { node, visit, outcome, output, label, fired, reused_from: _ } => {
+            Event::StepEnded { node, visit, outcome, output, label, fired, reused_from, artifacts } => {
                 let step = StepId { node: *node, visit: *visit };
                 self.end_step(at, step, outcome, output.as_ref(), label.as_deref(), fired);
+                if let Some(from) = reused_from {
+                    self.copied(step, *from, artifacts);
+                }
             }
             Event::NodesSkipped { nodes, fired } => self.skip(nodes, fired),
             Event::SignalReceived { name, data, by: _, key } => {
@@ -66,7 +72,7 @@ impl Run {
                 self.timers.retain(|(_, timer)| *timer != Timer::Kill);
                 self.halt(Halt::Killed);
             }
-            Event::RunEnded { outcome } => {
+            Event::RunEnded { outcome, .. } => {
                 self.ended = Some((at, outcome.clone()));
                 self.timers.clear();
                 self.lost.clear();
@@ -98,7 +104,14 @@ impl Run {
         self.owed.push_back(Owed { node, because });
     }
 
-    fn activate(&mut self, at: Timestamp, id: StepId, because: &[Cause], values: Option<&[Value]>) {
+    fn activate(
+        &mut self,
+        at: Timestamp,
+        id: StepId,
+        because: &[Cause],
+        values: Option<&[Value]>,
+        reused: &BTreeMap<u32, AttemptResult>,
+    ) {
         let paid = self.owed.pop_front();
         debug_assert_eq!(
             paid.map(|owed| owed.node),
@@ -128,8 +141,13 @@ impl Run {
             ended: None,
         });
         self.open.insert(index);
+        let copied = self.recognise(index);
         for item in 0..count as u32 {
-            self.enter_queue(index, item);
+            match reused.get(&item) {
+                Some(result) => self.finish_item(index, item, result.clone()),
+                None if copied => {}
+                None => self.enter_queue(index, item),
+            }
         }
         if let Some(deadline) = self.plan.0.workflow.node(id.node).deadline {
             self.timers.insert((at.after(deadline), Timer::Deadline(index)));
@@ -304,6 +322,9 @@ impl Run {
         self.drop_deadline(index);
         let ended = self.steps[index as usize].close(at, self.seq, outcome, output, label, fired);
         self.steps[index as usize].ended = Some(Box::new(ended));
+        if let Some(place) = self.to_be_copied(index) {
+            self.replay.remove(&place);
+        }
         self.open.remove(&index);
         self.show(id, State::of(outcome));
         for edge in fired {
@@ -317,6 +338,36 @@ impl Run {
             }
         }
         self.weigh_failures();
+    }
+
+    /// Which step of the run that is repeated is this one? Tells whether it will be copied.
+    fn recognise(&mut self, index: u32) -> bool {
+        let Some(reuse) = self.reuse.clone() else { return false };
+        let step = &self.steps[index as usize];
+        let Some(old) = reuse.find(&self.plan.0, step.id.node, &step.because, &self.same) else { return false };
+        self.same.insert(step.id, reuse.step(old).id);
+        let Some(ended) = reuse.step(old).ended.as_ref().filter(|_| reuse.is_clean(old)) else { return false };
+        self.replay.insert((ended.number, index));
+        true
+    }
+
+    /// A step has ended as a copy.
+    fn copied(&mut self, id: StepId, from: RunId, artifacts: &BTreeMap<String, Vec<Left>>) {
+        let Some(index) = self.find(id) else { return };
+        let reuse = self.reuse.clone();
+        let old = reuse.as_ref().and_then(|reuse| {
+            let old = self.same.get(&id)?;
+            reuse.run().step_of(*old)
+        });
+        let step = &mut self.steps[index as usize];
+        // A later rerun may want the items, too.
+        if let (Some(old), true) = (old, step.each.is_some()) {
+            step.items = old.items.clone();
+        }
+        if let Some(ended) = step.ended.as_deref_mut() {
+            ended.reused_from = Some(from);
+            ended.artifacts = artifacts.clone();
+        }
     }
 
     /// Nodes that close unvisited, in the order of the cascade; `fired` holds their edges in the same order.

@@ -153,6 +153,7 @@ impl Step {
             confinement: kept.confinement,
             label: label.map(str::to_owned),
             fired: fired.into(),
+            reused_from: None,
         }
     }
 

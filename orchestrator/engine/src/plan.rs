@@ -4,7 +4,7 @@
 //! components), how many edges enter a component from outside, which nodes wait for the same things.
 //! Computed once per workflow, shared by everything that holds the run. Never changes, never decides.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use gorch_schema::graph::{Components, Incoming};
@@ -188,6 +188,11 @@ impl Plan {
     /// Does the node read outputs or inputs?
     pub(crate) fn refers(&self, node: NodeId) -> bool {
         self.refers[node.index()]
+    }
+
+    /// Does the node read one of these inputs?
+    pub(crate) fn reads_input_of(&self, node: NodeId, names: &BTreeSet<String>) -> bool {
+        !names.is_empty() && resolve::reads_input_of(self.workflow.node(node), names)
     }
 
     /// How many second and later visits a run may have.

@@ -4,7 +4,7 @@
 //! only if there is none the last visit that ended before the step was activated. Promises: the answer is fixed at
 //! activation, so that a second attempt and a recovered dispatch say the same. Never changes the run.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use gorch_schema::reference::{self, Reference};
 use gorch_schema::work::Work;
@@ -35,6 +35,26 @@ pub(crate) fn refers(node: &Node) -> bool {
     node.args.iter().any(|arg| !matches!(reference::parse_arg(arg), Ok(None)))
         || texts(node).any(|text| !matches!(reference::parse(text), Ok(None)))
         || within(&node.input)
+}
+
+/// Does any text of the node read one of these inputs?
+pub(crate) fn reads_input_of(node: &Node, names: &BTreeSet<String>) -> bool {
+    fn within(value: &Value, one: &dyn Fn(&str) -> bool) -> bool {
+        match value {
+            Value::String(text) => one(text),
+            Value::Array(items) => items.iter().any(|item| within(item, one)),
+            Value::Object(fields) => fields.values().any(|field| within(field, one)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    let reads = |reference: Reference<'_>| match reference {
+        Reference::Input { key } => names.contains(key),
+        Reference::Attribute { .. } => false,
+    };
+    let one = |text: &str| reference::parse(text).ok().flatten().is_some_and(reads);
+    let arg = |arg: &String| reference::parse_arg(arg).ok().flatten().is_some_and(|(_, reference)| reads(reference));
+    let each = node.each.as_deref().is_some_and(|each| within(&each.items, &one));
+    node.args.iter().any(arg) || texts(node).any(|text| one(text)) || within(&node.input, &one) || each
 }
 
 /// The texts of the node that may be references as a whole.

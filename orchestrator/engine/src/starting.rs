@@ -4,6 +4,8 @@
 //! a lock is given in the same decision as the attempt that holds it, and that whatever holds back one attempt holds
 //! back only its own queue. Never ends an attempt that somebody else runs.
 
+use std::collections::BTreeMap;
+
 use gorch_schema::workflow::{IfBusy, Lock};
 use gorch_schema::{
     AttemptKey, AttemptResult, Cause, EdgeId, Engine, Event, ExecutorName, Failure, NodeId, Outcome, StepId,
@@ -34,10 +36,18 @@ impl Call<'_> {
         if self.run.waits_for_its_lock() && !self.take_own_lock() {
             return;
         }
-        while let Some(owed) = self.run.owed.front() {
+        loop {
             if self.is_full() {
                 return;
             }
+            let Some(owed) = self.run.owed.front() else {
+                // What a rerun copies ends in its old order, each when all before it have had their effect.
+                if !self.end_copy() {
+                    return;
+                }
+                self.follow();
+                continue;
+            };
             let (node, because) = (owed.node, owed.because.clone());
             let visit = self.run.visits(node);
             if visit > 0 && self.run.revisits.len() >= self.run.plan.0.visit_cap() {
@@ -71,10 +81,14 @@ impl Call<'_> {
                 Err(failure) => (Some(Vec::new()), Some(failure)),
             },
         };
-        self.emit(Event::StepActivated { node, visit, because, items });
+        let reused = self.run.kept_items(node, &because, items.as_deref());
+        self.emit(Event::StepActivated { node, visit, because, items, reused });
         let Some(step) = self.run.find(StepId { node, visit }) else { return };
         if self.run.is_useless(node) {
             self.stop_step(step, StopReason::Loser);
+        }
+        if self.run.to_be_copied(step).is_some() {
+            return;
         }
         let unresolved = || {
             let step = self.run.latest(node).filter(|_| facts.each.is_none() && plan.refers(node))?;
@@ -160,7 +174,7 @@ impl Call<'_> {
             IfBusy::Fail => StopReason::BusyFail.outcome(),
         };
         if !self.run.paused {
-            self.emit(Event::RunEnded { outcome });
+            self.emit(Event::RunEnded { outcome, outputs: BTreeMap::new(), undo: None });
         }
         false
     }

@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 
 use crate::lock::{Holder, Waiter};
 use crate::plan::{Demand, Plan, Queue};
+use crate::reuse::Reuse;
 
 /// A run: the fold over its events.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +75,12 @@ pub struct Run {
     pub(crate) timed_out: bool,
     pub(crate) halted: Option<Halt>,
     pub(crate) counts: Counts,
+    /// What it takes from the run that it repeats.
+    pub(crate) reuse: Option<Arc<Reuse>>,
+    /// The old step that a step is.
+    pub(crate) same: HashMap<StepId, StepId>,
+    /// Steps that will be copied, by when they ended before: number there, step here.
+    pub(crate) replay: BTreeSet<(u64, u32)>,
 }
 
 /// Compared by identity: the same workflow is the same plan.
@@ -226,6 +233,8 @@ pub struct Ended {
     pub label: Option<String>,
     /// The edges it fired.
     pub fired: Box<[EdgeId]>,
+    /// The run whose step it is a copy of.
+    pub reused_from: Option<RunId>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -306,8 +315,16 @@ impl Run {
             timed_out: false,
             halted: None,
             counts: Counts { initial: n as u32, ..Counts::default() },
+            reuse: None,
+            same: HashMap::new(),
+            replay: BTreeSet::new(),
             plan: Shared(plan),
         }
+    }
+
+    /// The empty run that repeats another, before its first event.
+    pub fn repeating(id: RunId, plan: Arc<Plan>, reuse: Arc<Reuse>) -> Self {
+        Run { reuse: Some(reuse), ..Run::new(id, plan) }
     }
 
     /// Which run this is.
@@ -401,7 +418,11 @@ impl Run {
             return None;
         }
         let own = !self.paused && self.first(0).is_some();
-        if own || !self.owed.is_empty() && !self.waits_for_its_lock() || !self.to_skip.is_empty() {
+        if own
+            || !self.owed.is_empty() && !self.waits_for_its_lock()
+            || !self.to_skip.is_empty()
+            || !self.replay.is_empty()
+        {
             return Some(Timestamp::default());
         }
         self.timers.first().map(|(at, _)| *at)
