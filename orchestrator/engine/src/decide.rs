@@ -4,14 +4,11 @@
 //! events, and applying the same events gives the same state; bounded work per call (what is left over wakes the run
 //! again at once); after an error nothing has changed. Never acts: effects are for whoever has made the events durable.
 
-use std::sync::Arc;
-
-use gorch_schema::{AttemptKey, AttemptResult, Event, ExecutorName, NodeId, RunId, Timestamp};
+use gorch_schema::{Accepted, AttemptKey, AttemptResult, Event, ExecutorName, NodeId, Timestamp};
 use serde_json::Value;
 
 use crate::call::Call;
 use crate::offer::Offers;
-use crate::plan::Plan;
 use crate::state::Run;
 
 /// What a run can be told.
@@ -166,18 +163,14 @@ pub struct Decision {
 }
 
 impl Run {
-    /// A new run: accepted, claimed, its roots activated and what can start started.
-    pub fn accept(
-        id: RunId,
-        plan: Arc<Plan>,
-        document: Arc<str>,
-        owner: &str,
-        now: Timestamp,
-        offers: &mut Offers,
-    ) -> (Run, Decision) {
-        let mut run = Run::new(id, plan);
+    /// A new run: accepted, claimed, its roots activated and what can start started. The plan is of the accepted
+    /// document, with what was said at the start [put over it](Accepted::apply_to).
+    ///
+    /// `empty` is [`Run::new`], or [`Run::repeating`] another.
+    pub fn accept(empty: Run, accepted: Accepted, owner: &str, now: Timestamp, offers: &mut Offers) -> (Run, Decision) {
+        let mut run = empty;
         let mut call = Call::new(&mut run, now, offers);
-        call.emit(Event::RunAccepted { document, parent: None, rerun_of: None, undo_of: None });
+        call.emit(Event::RunAccepted(accepted));
         call.emit(Event::RunClaimed { owner: owner.to_owned() });
         let decision = call.finish(None);
         (run, decision)

@@ -26,7 +26,7 @@ impl Run {
     pub fn apply(&mut self, at: Timestamp, event: &Event) {
         self.seq += 1;
         match event {
-            Event::RunAccepted { .. } => self.begin(at),
+            Event::RunAccepted(_) => self.begin(at),
             Event::RunClaimed { .. } => self.epoch = self.seq,
             Event::StepActivated { node, visit, because, items, reused } => {
                 self.activate(at, StepId { node: *node, visit: *visit }, because, items.as_deref(), reused);

@@ -201,20 +201,20 @@ impl Tainted<'_> {
         }
     }
 
-    /// A node is skipped for whatever ended, or was skipped, before it. Once it is known to be so it stays so: what is
-    /// asked later has more dirty steps before it, not fewer, and a skip lies after all that it was for.
+    /// A node is skipped for all that could have led to it. What could had ended before it was, so that the answer stays
+    /// the same whenever it is asked.
     fn skipped_for(&mut self, node: NodeId, dirty: &HashSet<u32>) -> bool {
         if let Some(known) = self.skips.get(&node) {
             return *known;
         }
         let plan = self.run.plan().clone();
         let (mut todo, mut seen, mut found) = (vec![node], BTreeSet::from([node]), false);
-        while let Some(skipped) = todo.pop() {
-            for edge in plan.edges_into(skipped) {
+        while let Some(after) = todo.pop() {
+            for edge in plan.edges_into(after) {
                 let from = plan.workflow.edge(*edge).from;
                 let visits = (0..self.run.visits(from)).filter_map(|visit| self.run.find(StepId { node: from, visit }));
                 found |= visits.into_iter().any(|step| dirty.contains(&step));
-                if self.run.visits(from) == 0 && seen.insert(from) {
+                if seen.insert(from) {
                     todo.push(from);
                 }
             }

@@ -4,5 +4,6 @@
 
 mod naive;
 mod random;
+mod rerun;
 mod rules;
 mod world;

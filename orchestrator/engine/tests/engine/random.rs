@@ -12,16 +12,17 @@ use gorch_schema::{
     Workflow,
 };
 
-use crate::naive::{self, Path};
+use crate::naive;
+pub(crate) use crate::naive::Path;
 use crate::world::*;
 
-fn seeds(base: u64) -> std::ops::Range<u64> {
+pub(crate) fn seeds(base: u64) -> std::ops::Range<u64> {
     let times = std::env::var("GORCH_SEEDS").ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(1);
     0..base * times
 }
 
 /// A graph of up to `most` nodes; back edges only where `loops`. Every node that lands on a cycle joins `any`.
-fn random_graph(dice: &mut Dice, most: u64, loops: bool) -> (Vec<Node>, Vec<Edge>) {
+pub(crate) fn random_graph(dice: &mut Dice, most: u64, loops: bool) -> (Vec<Node>, Vec<Edge>) {
     let n = 1 + dice.below(most) as u32;
     let mut nodes: Vec<Node> = (0..=n).map(|id| shell(&format!("n{id}"))).collect();
     let mut edges = Vec::new();
@@ -57,7 +58,7 @@ fn random_graph(dice: &mut Dice, most: u64, loops: bool) -> (Vec<Node>, Vec<Edge
     (nodes, edges)
 }
 
-fn outcome_of(path: &Path, seed: u64) -> (Outcome, Option<String>) {
+pub(crate) fn outcome_of(path: &Path, seed: u64) -> (Outcome, Option<String>) {
     if path == &[0] {
         return (Outcome::Succeeded, None);
     }
@@ -68,7 +69,7 @@ fn outcome_of(path: &Path, seed: u64) -> (Outcome, Option<String>) {
 }
 
 /// The same name for a step as the naive reading gives it.
-fn path_of(run: &Run, step: StepId) -> Path {
+pub(crate) fn path_of(run: &Run, step: StepId) -> Path {
     let node = run.plan().workflow.node(step.node);
     let facts = run.step_of(step).unwrap();
     match (node.join, facts.because.first()) {

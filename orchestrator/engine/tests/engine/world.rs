@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gorch_engine::{Decision, Effect, Input, Locks, Offer, Offers, Plan, Refusal, Run};
+use gorch_engine::{Decision, Effect, Input, Locks, Offer, Offers, Plan, Refusal, Reuse, Run};
 use gorch_schema::workflow::{CodeGlob, Losers};
 use gorch_schema::{
-    AttemptKey, AttemptResult, Condition, Edge, Engine, Event, Failure, Join, Node, NodeId, Outcome, RunId, RunOptions,
-    Timestamp, Workflow,
+    Accepted, AttemptKey, AttemptResult, Condition, Edge, Engine, Event, Failure, Join, Node, NodeId, Outcome, RunId,
+    RunOptions, Timestamp, Workflow,
 };
 use serde_json::json;
 
@@ -126,6 +126,8 @@ pub(crate) struct World {
     /// Sends every report twice and keeps old ones to send again.
     pub(crate) echo: bool,
     pub(crate) most_running: usize,
+    /// What it takes from the run that it repeats.
+    pub(crate) reuse: Option<Arc<Reuse>>,
     locks: Locks,
     reported: Vec<(AttemptKey, AttemptResult)>,
     ticked: (usize, u64),
@@ -154,6 +156,7 @@ impl World {
             seed: 0,
             echo: false,
             most_running: 0,
+            reuse: None,
             locks: Locks::default(),
             reported: Vec::new(),
             ticked: (0, 0),
@@ -179,9 +182,16 @@ impl World {
         Offers { executors: vec![offer("e1"), offer("e2")], locks: self.locks.clone() }
     }
 
+    fn empty(&self) -> Run {
+        match &self.reuse {
+            Some(reuse) => Run::repeating(RUN, self.plan.clone(), reuse.clone()),
+            None => Run::new(RUN, self.plan.clone()),
+        }
+    }
+
     pub(crate) fn accept(&mut self) {
         let mut offers = self.offers();
-        let (run, decision) = Run::accept(RUN, self.plan.clone(), "{}".into(), "world", self.time(), &mut offers);
+        let (run, decision) = Run::accept(self.empty(), Accepted::new("{}"), "world", self.time(), &mut offers);
         self.run = run;
         self.commit(decision);
     }
@@ -234,7 +244,7 @@ impl World {
 
     fn crash(&mut self) {
         let rows = self.journal.iter().map(|(at, events)| (*at, events.as_slice()));
-        let mut recovered = Run::recover(RUN, self.plan.clone(), rows).expect("the engine's own journal folds");
+        let mut recovered = self.empty().follow_journal(rows).expect("the engine's own journal folds");
         let but_wakes = |run: &Run| -> Vec<Effect> {
             run.pending().into_iter().filter(|effect| !matches!(effect, Effect::WakeAt(_))).collect()
         };
@@ -394,16 +404,17 @@ impl World {
                     Event::StepStopping { node, visit, item, reason, .. } => {
                         format!("{}#{visit}{} stopping: {reason:?}", name(node), of_item(*node, *item))
                     }
-                    Event::StepEnded { node, visit, outcome, fired, .. } => {
+                    Event::StepEnded { node, visit, outcome, fired, reused_from, .. } => {
                         let fired: Vec<String> = fired.iter().map(|edge| name(&workflow.edge(*edge).to)).collect();
-                        format!("{}#{visit} {} -> [{}]", name(node), word(outcome), fired.join(" "))
+                        let copied = if reused_from.is_some() { " copied" } else { "" };
+                        format!("{}#{visit}{copied} {} -> [{}]", name(node), word(outcome), fired.join(" "))
                     }
                     Event::NodesSkipped { nodes, .. } => {
                         format!("skipped [{}]", nodes.iter().map(name).collect::<Vec<_>>().join(" "))
                     }
-                    Event::RunEnded { outcome } => format!("run {}", word(outcome)),
+                    Event::RunEnded { outcome, .. } => format!("run {}", word(outcome)),
                     Event::DeadlinePassed { which } => format!("{which:?} of the run passed"),
-                    Event::RunAccepted { .. }
+                    Event::RunAccepted(_)
                     | Event::RunClaimed { .. }
                     | Event::SignalReceived { .. }
                     | Event::Paused
