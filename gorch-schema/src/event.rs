@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,6 +73,9 @@ pub struct Parent {
     /// The locks that are held above while this run goes on, by their names in all namespaces.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub locks: BTreeSet<String>,
+    /// The time that the attempt may take, in milliseconds: the run is killed then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u64>,
 }
 
 /// What a run repeats of another.
@@ -122,6 +126,9 @@ pub struct Accepted {
     /// The name that was given at the start, instead of the document's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The namespace that it has, whatever its document says: that of the run which started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Labels that were given at the start: they stand over those of the document.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -138,6 +145,7 @@ impl Accepted {
             definition: None,
             inputs: BTreeMap::new(),
             name: None,
+            namespace: None,
             labels: BTreeMap::new(),
         }
     }
@@ -153,6 +161,14 @@ impl Accepted {
         }
         if let Some(name) = &self.name {
             workflow.name.clone_from(name);
+        }
+        if let Some(namespace) = &self.namespace {
+            workflow.options.namespace.clone_from(namespace);
+        }
+        if let Some(timeout) = self.parent.as_ref().and_then(|parent| parent.timeout) {
+            let timeout = Duration::from_millis(timeout);
+            let options = &mut workflow.options;
+            options.kill_after = Some(options.kill_after.map_or(timeout, |own| own.min(timeout)));
         }
     }
 }
@@ -374,9 +390,8 @@ mod tests {
 
     #[test]
     fn what_was_said_at_the_start_stands_in_the_first_event_and_an_older_one_says_nothing() {
-        let older = reads_back(r#"{"run_accepted":{"document":"{}","parent":"00000000000000000000000000000001"}}"#);
-        let parent = Some(RunId::from_bits(1));
-        assert_eq!(older, Event::RunAccepted(Accepted { parent, ..Accepted::new("{}") }));
+        let older = reads_back(r#"{"run_accepted":{"document":"{}"}}"#);
+        assert_eq!(older, Event::RunAccepted(Accepted::new("{}")));
         let revision = "ab".repeat(32);
         reads_back(&format!(
             r#"{{"run_accepted":{{"document":"{{}}","definition":{{"namespace":"web","name":"ship","revision":"{revision}"}},"inputs":{{"size":1}},"name":"n","labels":{{"a":"b"}}}}}}"#

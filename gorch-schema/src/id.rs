@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::Digest;
 
 /// A text that should have been an id, with what was expected instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -134,6 +135,14 @@ pub struct AttemptId {
 }
 
 impl AttemptId {
+    /// The run that this attempt is, where its engine is `gorch`: the first 128 bits of the SHA-256 of the attempt's
+    /// text. Derived, so that starting it twice starts it once.
+    pub fn child(&self) -> RunId {
+        let hash = sha2::Sha256::digest(self.to_string());
+        let first = hash.iter().take(16).fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
+        RunId(first)
+    }
+
     /// A number that is the same for the same attempt for ever, spread evenly over 64 bits: the source of all chance
     /// (jitter, random sleeps). FNV-1a over the id's text, finished with the splitmix64 mixer.
     pub fn chance(&self) -> u64 {

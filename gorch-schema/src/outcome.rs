@@ -208,6 +208,10 @@ pub mod failure_code {
     pub const BAD_ITEMS: &str = "bad_items";
     /// Somebody was asked to approve and refused.
     pub const NOT_APPROVED: &str = "not_approved";
+    /// The run that a node is could not be started.
+    pub const CHILD_REFUSED: &str = "child_refused";
+    /// Too many runs would have started each other in a row.
+    pub const TOO_DEEP: &str = "too_deep";
     /// The executor refused the work (its policy, an unknown engine, work that it cannot read).
     pub const REFUSED: &str = "refused";
 
@@ -240,6 +244,8 @@ pub mod failure_code {
         NEED_NOT_MET,
         BAD_ITEMS,
         NOT_APPROVED,
+        CHILD_REFUSED,
+        TOO_DEEP,
         REFUSED,
     ];
 }

@@ -125,6 +125,11 @@ codes! {
     "not_found" 404 "there is nothing of this name";
     "method_not_allowed" 405 "the route exists, but not with this method";
     "run_ended" 409 "the run has ended already";
+    "still_runs" 409 "the run must have ended for this";
+    "referred_to" 409 "a run that has not ended repeats this one";
+    "nothing_open" 409 "nothing of the node is open";
+    "not_asked" 409 "nothing of the node waits for an approval";
+    "nothing_to_undo" 409 "no step that succeeded says how it is taken back";
     "idempotency_conflict" 409 "the idempotency key was used for another body";
     "attempt_conflict" 409 "the attempt id was used for other work";
     "forgotten" 410 "the run was forgotten";
@@ -160,6 +165,7 @@ codes! {
     "digest_mismatch" 422 "the content is not what its name says";
     "unknown_artifact" 422 "an artifact that is not here";
     "bad_registration" 422 "an executor's registration that cannot be used";
+    "too_many_signals" 429 "too many signals of the run wait to be taken";
     "too_many_requests" 429 "a limit on concurrent work was passed";
     "internal" 500 "gorch failed; the log has the cause";
     "run_quarantined" 500 "the run's journal cannot be read";

@@ -174,6 +174,26 @@ pub struct RunSummary {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// The run whose node it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub parent: Option<RunId>,
+    /// The run that it repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub rerun_of: Option<RunId>,
+    /// The run that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub undo_of: Option<RunId>,
+    /// The run that takes it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub undone_by: Option<RunId>,
+    /// What it put out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    pub outputs: BTreeMap<String, Value>,
 }
 
 /// `GET /v1/tasks`.
@@ -192,6 +212,15 @@ pub struct Accepted {
     /// The run: 32 hex digits.
     #[schema(value_type = String)]
     pub id: RunId,
+}
+
+/// `POST /v1/tasks/{id}/rerun` with `dry_run`: what would happen. A visit after the first is `NODE.VISIT`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RerunPlan {
+    /// Steps that would be run again, in the order in which they were.
+    pub again: Vec<String>,
+    /// Steps that would be copied.
+    pub reused: Vec<String>,
 }
 
 /// `PUT /v1/artifacts/{sha256}`: 201 or 200.
@@ -240,6 +269,17 @@ pub struct LiveNode {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// The run that the latest attempt is, where the engine is `gorch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub child: Option<RunId>,
+    /// The run from which the latest visit was copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub reused_from: Option<RunId>,
+    /// How many items of the latest visit have ended, of how many, where it has an `each`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<ItemCount>,
     /// How many visits it had.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub visits: u32,
@@ -271,6 +311,15 @@ pub struct LiveNode {
     /// What the latest visit was held by, where its executor holds jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confinement: Option<Box<Confinement>>,
+}
+
+/// How far the items of an `each` are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ItemCount {
+    /// Items that have ended.
+    pub ended: u32,
+    /// Items in all.
+    pub of: u32,
 }
 
 fn is_zero(n: &u32) -> bool {

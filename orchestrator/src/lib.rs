@@ -7,6 +7,7 @@ mod collector;
 pub mod conductor;
 pub mod config;
 pub mod dispatch;
+mod documents;
 pub mod journal;
 pub mod logging;
 mod service;

@@ -111,8 +111,15 @@ impl Orchestrator {
 
         let owner = format!("{}/{}", watch.identity().name(), clock::now().as_millis());
         let links = Links::new(watch.clone(), log.clone());
-        let (handle, conductor) =
-            Conductor::start_on_its_thread(Settings::new(owner), journal, links, stopping.clone(), log.clone()).await?;
+        let (handle, conductor) = Conductor::start_on_its_thread(
+            Settings::new(owner),
+            journal,
+            artifacts.clone(),
+            links,
+            stopping.clone(),
+            log.clone(),
+        )
+        .await?;
 
         let collecting = collector::collect(artifacts.clone(), handle.journal().clone(), closing.clone(), log.clone());
         let settings = api::Settings::new(config.limits).closing(closing.clone());

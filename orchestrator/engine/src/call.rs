@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use gorch_schema::{
-    AttemptKey, AttemptResult, Engine, Event, Failure, NodeId, Outcome, RunDeadline, StopReason, Timestamp,
+    AttemptKey, AttemptResult, Engine, Event, Failure, NodeId, Outcome, RunDeadline, RunId, StopReason, Timestamp,
     failure_code,
 };
 use serde_json::{Value, json};
@@ -60,13 +60,10 @@ impl<'a> Call<'a> {
                 break;
             }
         }
-        if self.run.ended.is_none()
-            && self.run.open.is_empty()
-            && self.run.owed.is_empty()
-            && self.run.to_skip.is_empty()
-        {
-            let outcome = self.run.verdict();
-            self.emit(Event::RunEnded { outcome, outputs: BTreeMap::new(), undo: None });
+        if self.run.wants_undo() {
+            self.effects.push(Effect::Undo);
+        } else {
+            self.end(None);
         }
         if self.run.ended.is_some() {
             self.effects.push(Effect::Settle);
@@ -74,6 +71,14 @@ impl<'a> Call<'a> {
             self.effects.push(Effect::WakeAt(self.run.wake()));
         }
         Decision { events: self.events, effects: self.effects }
+    }
+
+    /// The verdict, if nothing is left; `undo` is the run that takes back what this one did.
+    pub(crate) fn end(&mut self, undo: Option<RunId>) {
+        if self.run.is_over() {
+            let outcome = self.run.verdict();
+            self.emit(Event::RunEnded { outcome, outputs: BTreeMap::new(), undo });
+        }
     }
 
     pub(crate) fn report(&mut self, key: AttemptKey, result: AttemptResult) -> Result<(), Refusal> {

@@ -4,7 +4,7 @@
 //! events, and applying the same events gives the same state; bounded work per call (what is left over wakes the run
 //! again at once); after an error nothing has changed. Never acts: effects are for whoever has made the events durable.
 
-use gorch_schema::{Accepted, AttemptKey, AttemptResult, Event, ExecutorName, NodeId, Timestamp};
+use gorch_schema::{Accepted, AttemptKey, AttemptResult, Event, ExecutorName, NodeId, RunId, Timestamp};
 use serde_json::Value;
 
 use crate::call::Call;
@@ -63,6 +63,11 @@ pub enum Input {
         by: String,
         /// The same key again is the same signal.
         key: Option<String>,
+    },
+    /// The run that takes back what this one did is durable; none: it cannot be made.
+    Undoing {
+        /// Which.
+        run: Option<RunId>,
     },
     /// Somebody answers an `approval` node: its oldest visit that waits.
     Answer {
@@ -124,6 +129,8 @@ pub enum Effect {
         /// Which attempt.
         attempt: AttemptKey,
     },
+    /// Start the run that takes back what this one did, unless it is there already.
+    Undo,
     /// Send a tick at this instant (in the past: at once); it replaces the one asked for before. `None`: none.
     WakeAt(Option<Timestamp>),
     /// The run is over: tell whoever waits.
@@ -188,6 +195,7 @@ impl Run {
             Input::Report { attempt, result } => call.report(attempt, result)?,
             Input::Lost { attempt, began } => call.lost(attempt, began)?,
             Input::Tick => {}
+            Input::Undoing { run } => call.end(run),
             Input::Cancel { by } => call.cancel(by),
             Input::CancelNode { node, item, by } => call.cancel_node(node, item, &by)?,
             Input::Signal { name, data, by, key } => call.signal(name, data, by, key)?,
@@ -218,6 +226,9 @@ impl Run {
                 None => Effect::StartChild { attempt },
             }
         }));
+        if self.wants_undo() {
+            effects.push(Effect::Undo);
+        }
         if let Some(at) = self.wake() {
             effects.push(Effect::WakeAt(Some(at)));
         }

@@ -26,7 +26,12 @@ impl Run {
     pub fn apply(&mut self, at: Timestamp, event: &Event) {
         self.seq += 1;
         match event {
-            Event::RunAccepted(_) => self.begin(at),
+            Event::RunAccepted(accepted) => {
+                self.parent = accepted.parent.clone().map(Box::new);
+                self.rerun_of = accepted.rerun_of.as_ref().map(|rerun| rerun.run);
+                self.undo_of = accepted.undo_of;
+                self.begin(at);
+            }
             Event::RunClaimed { .. } => self.epoch = self.seq,
             Event::StepActivated { node, visit, because, items, reused } => {
                 self.activate(at, StepId { node: *node, visit: *visit }, because, items.as_deref(), reused);
@@ -72,7 +77,9 @@ impl Run {
                 self.timers.retain(|(_, timer)| *timer != Timer::Kill);
                 self.halt(Halt::Killed);
             }
-            Event::RunEnded { outcome, .. } => {
+            Event::RunEnded { outcome, outputs, undo } => {
+                self.outputs.clone_from(outputs);
+                self.undone_by = *undo;
                 self.ended = Some((at, outcome.clone()));
                 self.timers.clear();
                 self.lost.clear();
@@ -354,17 +361,7 @@ impl Run {
     /// A step has ended as a copy.
     fn copied(&mut self, id: StepId, from: RunId, artifacts: &BTreeMap<String, Vec<Left>>) {
         let Some(index) = self.find(id) else { return };
-        let reuse = self.reuse.clone();
-        let old = reuse.as_ref().and_then(|reuse| {
-            let old = self.same.get(&id)?;
-            reuse.run().step_of(*old)
-        });
-        let step = &mut self.steps[index as usize];
-        // A later rerun may want the items, too.
-        if let (Some(old), true) = (old, step.each.is_some()) {
-            step.items = old.items.clone();
-        }
-        if let Some(ended) = step.ended.as_deref_mut() {
+        if let Some(ended) = self.steps[index as usize].ended.as_deref_mut() {
             ended.reused_from = Some(from);
             ended.artifacts = artifacts.clone();
         }

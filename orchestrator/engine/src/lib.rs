@@ -20,7 +20,7 @@ mod verdict;
 
 pub use decide::{Answer, Began, Decision, Effect, Input, Refusal};
 pub use lock::{Holder, Locks, Waiter};
-pub use look::{Halted, Standing};
+pub use look::{EndedStep, Halted, Standing};
 pub use offer::{Offer, Offers};
 pub use plan::{Demand, Plan, Queue, VISIT_CAP};
 pub use recover::Unfit;

@@ -3,10 +3,12 @@
 //! Owns questions that no decision needs. Promises: reads only; each answer costs O(1), except where it says otherwise.
 //! Never words an answer: sentences are the API's.
 
-use gorch_schema::{EdgeId, ExecutorName, NodeId, StopReason, Timestamp};
+use std::collections::BTreeSet;
+
+use gorch_schema::{AttemptKey, EdgeId, Engine, ExecutorName, NodeId, RunId, StepId, StopReason, Timestamp};
 
 use crate::plan::{Demand, Plan, Queue};
-use crate::state::{Halt, ItemStatus, Run, Step};
+use crate::state::{Ended, Halt, ItemStatus, Run, Step};
 
 /// Where a visit stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,24 @@ impl Step {
         }
     }
 
+    /// Does it run over items?
+    pub fn is_each(&self) -> bool {
+        self.each.is_some()
+    }
+
+    /// How many of its items have ended, of how many; none: it has no `each`.
+    pub fn progress(&self) -> Option<(u32, u32)> {
+        self.each.as_deref().map(|each| (each.done, self.items.len() as u32))
+    }
+
+    /// When what it sleeps until comes, where it names an instant.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.items.iter().find_map(|item| match &item.status {
+            ItemStatus::Started { until, .. } => *until,
+            ItemStatus::Ready | ItemStatus::Backoff { .. } | ItemStatus::Done(_) => None,
+        })
+    }
+
     /// Why it is being stopped, or was.
     pub fn stopping(&self) -> Option<StopReason> {
         self.items.iter().find_map(|item| item.stopping)
@@ -78,6 +98,21 @@ impl Run {
         })
     }
 
+    /// The signals that a step waits for.
+    pub fn waits_for_signals(&self, step: StepId) -> Vec<String> {
+        let Some(index) = self.find(step) else { return Vec::new() };
+        let listens = |places: &BTreeSet<(u32, u32)>| places.iter().any(|(step, _)| *step == index);
+        self.listening.iter().filter(|(_, places)| listens(places)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The run that the latest attempt of a `gorch` node is; of the first item that has one.
+    pub fn child(&self, node: NodeId) -> Option<RunId> {
+        let step = self.latest(node)?;
+        let is_child = self.plan().workflow.node(node).engine == Engine::Gorch;
+        let item = step.items.iter().position(|item| item.attempt > 0).filter(|_| is_child)?;
+        Some(self.key(self.nodes[node.index()].latest, item as u32).of(self.id()).child())
+    }
+
     /// How many attempts executors hold for it.
     pub fn running(&self) -> u32 {
         self.out.len() as u32
@@ -91,6 +126,28 @@ impl Run {
     /// Has this node earned a visit that is not journaled yet? Costs as much as there are such visits.
     pub fn is_due(&self, node: NodeId) -> bool {
         self.owed.iter().any(|owed| owed.node == node)
+    }
+}
+
+/// A step that ended, for whoever takes it back.
+#[derive(Debug, Clone, Copy)]
+pub struct EndedStep<'a> {
+    /// The step.
+    pub step: &'a Step,
+    /// How it ended.
+    pub ended: &'a Ended,
+    /// Its latest attempt, where it had any.
+    pub attempt: Option<AttemptKey>,
+}
+
+impl Run {
+    /// Every step that has ended, in the order of activation.
+    pub fn ended_steps(&self) -> impl Iterator<Item = EndedStep<'_>> {
+        (0u32..).zip(&self.steps).filter_map(|(index, step)| {
+            let attempt = (!step.items.is_empty()).then(|| self.key(index, step.items.len() as u32 - 1));
+            let attempt = attempt.filter(|key| key.attempt > 0);
+            step.ended.as_deref().map(|ended| EndedStep { step, ended, attempt })
+        })
     }
 }
 

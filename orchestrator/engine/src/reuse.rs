@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use gorch_schema::{AttemptResult, Cause, EdgeId, NodeId, Outcome, RerunFrom, StepId, StopReason};
+use gorch_schema::{
+    AttemptKey, AttemptResult, Cause, EdgeId, Engine, NodeId, Outcome, RerunFrom, RunId, StepId, StopReason,
+};
 use serde_json::Value;
 
 use crate::plan::Plan;
@@ -164,6 +166,18 @@ impl Run {
         let (Some(reuse), Some(values)) = (&self.reuse, values) else { return BTreeMap::new() };
         let old = reuse.find(self.plan(), node, because, &self.same);
         old.map(|old| reuse.kept_items(old, values)).unwrap_or_default()
+    }
+
+    /// The run that this attempt's counterpart was in the run that is repeated, where it has to be repeated itself: a
+    /// run that failed need not begin anew.
+    pub fn old_child(&self, key: AttemptKey) -> Option<RunId> {
+        let reuse = self.reuse.as_ref()?;
+        let id = *self.same.get(&key.step)?;
+        let old = reuse.run().find(id).filter(|old| reuse.failed.contains(old))?;
+        let attempt = reuse.step(old).items.get(key.item as usize)?.attempt;
+        let key = AttemptKey { step: id, item: key.item, attempt };
+        let is_child = attempt > 0 && self.plan().workflow.node(key.step.node).engine == Engine::Gorch;
+        is_child.then(|| key.of(reuse.run().id()).child())
     }
 
     /// A step's place among those that will be copied.

@@ -27,6 +27,8 @@ const ITEMS: usize = 100_000;
 enum Lockable {
     Free,
     Busy(IfBusy),
+    /// What started this run holds it.
+    HeldAbove,
 }
 
 impl Call<'_> {
@@ -164,11 +166,13 @@ impl Call<'_> {
         let plan = self.run.plan.0.clone();
         let Some(lock) = plan.lock() else { return true };
         let waiter = self.run.own_waiter();
-        if self.offers.locks.is_free(&lock.name, &waiter) && !self.run.paused {
+        let free = self.offers.locks.is_free(&lock.name, &waiter) && !self.is_held_above(&lock.name);
+        if free && !self.run.paused {
             self.offers.locks.give(&lock.name, Holder { run: self.run.id, node: None });
             return true;
         }
         let outcome = match lock.if_busy {
+            _ if self.is_held_above(&lock.name) => StopReason::HeldAbove.outcome(),
             IfBusy::Wait => return false,
             IfBusy::Skip => StopReason::BusySkip.outcome(),
             IfBusy::Fail => StopReason::BusyFail.outcome(),
@@ -217,6 +221,7 @@ impl Call<'_> {
                 Lockable::Busy(IfBusy::Wait) => return false,
                 Lockable::Busy(IfBusy::Skip) => return self.give_up(turn, StopReason::BusySkip),
                 Lockable::Busy(IfBusy::Fail) => return self.give_up(turn, StopReason::BusyFail),
+                Lockable::HeldAbove => return self.give_up(turn, StopReason::HeldAbove),
             }
         }
         let executor = match &waits.demand {
@@ -257,12 +262,19 @@ impl Call<'_> {
     }
 
     fn lockable(&self, lock: &Lock, turn: Turn) -> Lockable {
+        if self.is_held_above(&lock.name) {
+            return Lockable::HeldAbove;
+        }
         let taken = self.run.locks.contains_key(&lock.name);
         if !taken && self.offers.locks.is_free(&lock.name, &self.run.waiter(turn)) {
             Lockable::Free
         } else {
             Lockable::Busy(lock.if_busy)
         }
+    }
+
+    fn is_held_above(&self, lock: &str) -> bool {
+        self.run.parent.as_ref().is_some_and(|parent| parent.locks.contains(lock))
     }
 
     fn give_up(&mut self, turn: Turn, reason: StopReason) -> bool {

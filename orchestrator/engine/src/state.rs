@@ -10,8 +10,8 @@ use std::sync::Arc;
 use gorch_schema::outcome::{Confinement, Left};
 use gorch_schema::view::{Counts, State};
 use gorch_schema::{
-    AttemptKey, AttemptResult, Cause, EdgeId, ExecutorName, Failure, NodeId, Outcome, RunId, StepId, StopReason,
-    Timestamp,
+    AttemptKey, AttemptResult, Cause, EdgeId, ExecutorName, Failure, NodeId, Outcome, Parent, RunId, StepId,
+    StopReason, Timestamp,
 };
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -75,6 +75,16 @@ pub struct Run {
     pub(crate) timed_out: bool,
     pub(crate) halted: Option<Halt>,
     pub(crate) counts: Counts,
+    /// What it puts out.
+    pub(crate) outputs: BTreeMap<String, Value>,
+    /// The run that takes it back.
+    pub(crate) undone_by: Option<RunId>,
+    /// The attempt that it is.
+    pub(crate) parent: Option<Box<Parent>>,
+    /// The run that it repeats.
+    pub(crate) rerun_of: Option<RunId>,
+    /// The run that it takes back.
+    pub(crate) undo_of: Option<RunId>,
     /// What it takes from the run that it repeats.
     pub(crate) reuse: Option<Arc<Reuse>>,
     /// The old step that a step is.
@@ -315,6 +325,11 @@ impl Run {
             timed_out: false,
             halted: None,
             counts: Counts { initial: n as u32, ..Counts::default() },
+            outputs: BTreeMap::new(),
+            undone_by: None,
+            parent: None,
+            rerun_of: None,
+            undo_of: None,
             reuse: None,
             same: HashMap::new(),
             replay: BTreeSet::new(),
@@ -335,6 +350,50 @@ impl Run {
     /// Its workflow with the indices.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan.0
+    }
+
+    /// What it put out.
+    pub fn outputs(&self) -> &BTreeMap<String, Value> {
+        &self.outputs
+    }
+
+    /// The run that takes back what it did.
+    pub fn undone_by(&self) -> Option<RunId> {
+        self.undone_by
+    }
+
+    /// The attempt of another run that it is.
+    pub fn parent(&self) -> Option<&Parent> {
+        self.parent.as_deref()
+    }
+
+    /// What it takes from the run that it repeats, while that is known.
+    pub fn reuse(&self) -> Option<&Reuse> {
+        self.reuse.as_deref()
+    }
+
+    /// The run that it repeats.
+    pub fn rerun_of(&self) -> Option<RunId> {
+        self.rerun_of
+    }
+
+    /// The run that it takes back.
+    pub fn undo_of(&self) -> Option<RunId> {
+        self.undo_of
+    }
+
+    /// The locks that are held, here or above, while an attempt of this run goes on.
+    pub fn locks_above(&self, key: AttemptKey) -> BTreeSet<String> {
+        let mut locks = self.parent.as_ref().map(|parent| parent.locks.clone()).unwrap_or_default();
+        locks.extend(self.plan().lock().map(|lock| lock.name));
+        locks.extend(self.plan().queue(key.step.node).lock.as_ref().map(|lock| lock.name.clone()));
+        locks
+    }
+
+    /// Is this the attempt that is under way, and wanted?
+    pub fn wants(&self, key: AttemptKey) -> bool {
+        let started = |item: &Item| matches!(item.status, ItemStatus::Started { .. }) && item.stopping.is_none();
+        self.item(key).is_some_and(|(_, item)| item.attempt == key.attempt && started(item))
     }
 
     /// The number of its last event; 0 before the first.

@@ -56,6 +56,18 @@ impl Run {
         self.undecided = undecided;
     }
 
+    /// Is nothing left that could happen?
+    pub(crate) fn is_over(&self) -> bool {
+        let left = !self.open.is_empty() || !self.owed.is_empty() || !self.to_skip.is_empty();
+        self.ended.is_none() && self.seq > 0 && !left
+    }
+
+    /// Has it failed, and does it want taken back what it did before it says so?
+    pub(crate) fn wants_undo(&self) -> bool {
+        let wanted = self.plan.0.workflow.options.on_failure == OnFailure::Undo && self.is_over();
+        wanted && self.verdict().failure().is_some()
+    }
+
     /// How the run ends, asked when no step is open.
     pub(crate) fn verdict(&self) -> Outcome {
         match self.halted {

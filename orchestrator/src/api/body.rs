@@ -65,20 +65,42 @@ impl Body {
 
     /// A small body as JSON.
     pub(super) async fn json<T: DeserializeOwned>(&mut self, expected: &str) -> Result<T, Trouble> {
+        let whole = self.whole(LARGEST).await?;
+        read(&whole, "bad_registration", expected)
+    }
+
+    /// A small body as JSON, or what an empty one means.
+    pub(super) async fn json_or<T: DeserializeOwned>(&mut self, expected: &str, empty: T) -> Result<T, Trouble> {
+        let whole = self.whole(LARGEST).await?;
+        if whole.is_empty() { Ok(empty) } else { read(&whole, "bad_value", expected) }
+    }
+
+    /// A body of at most so many bytes as JSON; an empty one is an empty object.
+    pub(super) async fn json_within<T: DeserializeOwned>(&mut self, most: usize, expected: &str) -> Result<T, Trouble> {
+        let whole = self.whole(most).await?;
+        let whole = if whole.is_empty() { BytesMut::from("{}") } else { whole };
+        read(&whole, "bad_value", expected)
+    }
+
+    async fn whole(&mut self, most: usize) -> Result<BytesMut, Trouble> {
         let mut whole = BytesMut::new();
         while let Some(chunk) = self.next().await? {
-            if whole.len() + chunk.len() > LARGEST {
+            if whole.len() + chunk.len() > most {
                 self.drain().await;
-                return Err(Trouble::new("too_large", format!("the body is larger than {LARGEST} bytes")));
+                return Err(Trouble::new("too_large", format!("the body is larger than {most} bytes")));
             }
             whole.extend_from_slice(&chunk);
         }
-        serde_json::from_slice(&whole).map_err(|error| {
-            if error.is_data() {
-                Trouble::new("bad_registration", format!("the body is not {expected}: {error}"))
-            } else {
-                Trouble::new("bad_json", format!("the body is not JSON: {error}"))
-            }
-        })
+        Ok(whole)
     }
+}
+
+fn read<T: DeserializeOwned>(whole: &[u8], code: &'static str, expected: &str) -> Result<T, Trouble> {
+    serde_json::from_slice(whole).map_err(|error| {
+        if error.is_data() {
+            Trouble::new(code, format!("the body is not {expected}: {error}"))
+        } else {
+            Trouble::new("bad_json", format!("the body is not JSON: {error}"))
+        }
+    })
 }

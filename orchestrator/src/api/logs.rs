@@ -11,7 +11,7 @@ use futures::future::join_all;
 use gorch_engine::{Run, Standing};
 use gorch_schema::view::{LogView, State};
 use gorch_schema::work::{Excerpt, Logs};
-use gorch_schema::{AttemptKey, ExecutorName, NodeId, Problem, RunId};
+use gorch_schema::{AttemptKey, Engine, ExecutorName, NodeId, Problem, RunId};
 use http::StatusCode;
 use tokio::sync::watch;
 
@@ -152,13 +152,11 @@ fn nothing(plan: &gorch_engine::Plan, wanted: &Wanted, whereabouts: Whereabouts)
     let node = plan.workflow.node(wanted.node);
     let which = wanted.attempt.map_or_else(|| "no attempt".to_owned(), |attempt| format!("no attempt {attempt}"));
     let why = match (&node.engine, whereabouts) {
-        (gorch_schema::Engine::Nil | gorch_schema::Engine::Fail | gorch_schema::Engine::Sleep, _) => {
+        (Engine::Nil | Engine::Fail | Engine::Sleep | Engine::Approval | Engine::Signal | Engine::Gorch, _) => {
             format!("gorch runs the engine `{}` itself, and nothing is written", node.engine.name())
         }
-        (gorch_schema::Engine::Driver(_), Whereabouts::NotYet) => {
-            "it has not started yet (`follow=true` waits for it)".to_owned()
-        }
-        (gorch_schema::Engine::Driver(_), Whereabouts::Never | Whereabouts::Out { .. } | Whereabouts::Ended { .. }) => {
+        (Engine::Driver(_), Whereabouts::NotYet) => "it has not started yet (`follow=true` waits for it)".to_owned(),
+        (Engine::Driver(_), Whereabouts::Never | Whereabouts::Out { .. } | Whereabouts::Ended { .. }) => {
             "and there will be none".to_owned()
         }
     };

@@ -3,6 +3,7 @@
 //! Every route stands in [`table`], with the role that it needs; [`route`] makes warp filters of it; [`problem`] is the
 //! only place that knows HTTP status codes.
 
+mod again;
 mod apidocs;
 mod artifacts;
 mod body;
@@ -22,6 +23,7 @@ mod tasks;
 mod text;
 mod validate;
 mod why;
+mod wishes;
 
 #[cfg(test)]
 mod tests;

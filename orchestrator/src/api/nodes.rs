@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use gorch_engine::{Plan, Run, Standing, Step};
 use gorch_schema::nearest::nearest;
-use gorch_schema::view::{AttemptView, LiveNode, NodeView, State, StepView};
+use gorch_schema::view::{AttemptView, ItemCount, LiveNode, NodeView, State, StepView};
 use gorch_schema::{AttemptKey, Event, NodeId, Problem, RunId, StepId};
 use serde_json::Value;
 
@@ -90,6 +90,9 @@ pub(super) fn live_node(run: &Run, id: NodeId) -> LiveNode {
             (None, _) => None,
         },
         failure: ended.and_then(|ended| ended.outcome.failure()).cloned(),
+        child: run.child(id),
+        reused_from: ended.and_then(|ended| ended.reused_from),
+        items: latest.and_then(Step::progress).map(|(ended, of)| ItemCount { ended, of }),
         visits: run.visits(id),
         attempts: latest.map_or(0, Step::attempts),
         executor: latest.and_then(Step::executor).cloned(),

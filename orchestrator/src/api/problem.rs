@@ -105,6 +105,12 @@ impl From<conductor::Error> for Trouble {
             Error::NotEnded(run) => {
                 Trouble::new("unavailable", format!("run {run} has not ended yet; cancel it, wait, and ask again"))
             }
+            Error::StillRuns(_) => Trouble::new("still_runs", text),
+            Error::ReferredTo(_) => Trouble::new("referred_to", text),
+            Error::NotNow(_, gorch_engine::Refusal::NotOpen) => Trouble::new("nothing_open", text),
+            Error::NotNow(_, gorch_engine::Refusal::NotAsked) => Trouble::new("not_asked", text),
+            Error::NotNow(_, gorch_engine::Refusal::TooManySignals(_)) => Trouble::new("too_many_signals", text),
+            Error::NotNow(_, _) => Trouble::new("run_ended", text),
             Error::KeyConflict { .. } => Trouble::new("idempotency_conflict", text),
             Error::Quarantined { run, .. } => {
                 let detail = format!("run {run} is put aside: its journal cannot be read; the log has the cause");

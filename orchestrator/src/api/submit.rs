@@ -77,7 +77,7 @@ async fn accept(call: &mut Call) -> Result<RunId, Trouble> {
     Ok(call.house.handle.submit(workflow, Accepted::new(text), key).await?)
 }
 
-fn accepted(run: RunId) -> Response {
+pub(super) fn accepted(run: RunId) -> Response {
     let mut response = reply::typed(StatusCode::ACCEPTED, reply::JSON, &view::Accepted { id: run });
     let location = HeaderValue::from_str(&format!("/v1/tasks/{run}")).expect("hex digits make a header");
     response.headers_mut().insert(LOCATION, location);
@@ -137,7 +137,7 @@ fn check_kind(headers: &HeaderMap) -> Result<(), Trouble> {
     Err(Trouble::new("bad_request", detail))
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Trouble> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Trouble> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
     let wrong = || {

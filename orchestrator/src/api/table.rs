@@ -7,11 +7,13 @@ use gorch_certs::Role;
 use http::Method;
 
 use super::route::{Needs, Route};
-use super::{apidocs, artifacts, events, executors, logs, nodes, submit, system, tasks, validate, why};
+use super::{again, apidocs, artifacts, events, executors, logs, nodes, submit, system, tasks, validate, why, wishes};
 
 const READ: Needs = Needs::Role(Role::Read);
 const SUBMIT: Needs = Needs::Role(Role::Submit);
 const CANCEL: Needs = Needs::Role(Role::Cancel);
+/// To approve is more than to submit: who wants something done does not say himself that it may be.
+const OPERATE: Needs = Needs::Role(Role::Operate);
 const EXECUTOR: Needs = Needs::Role(Role::Executor);
 /// People bring files, and executors bring what jobs left.
 const BRING: Needs = Needs::OneOf(&[Role::Submit, Role::Executor]);
@@ -30,6 +32,12 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(M::POST, "/v1/tasks/{id}/cancel", CANCEL, &[], tasks::cancel),
         Route::new(M::POST, "/v1/tasks/{id}/pause", CANCEL, &[], tasks::pause),
         Route::new(M::POST, "/v1/tasks/{id}/resume", CANCEL, &[], tasks::resume),
+        Route::new(M::POST, "/v1/tasks/{id}/rerun", SUBMIT, &[], again::rerun),
+        Route::new(M::POST, "/v1/tasks/{id}/undo", SUBMIT, &[], again::undo),
+        Route::new(M::POST, "/v1/tasks/{id}/signals/{name}", SUBMIT, &[], wishes::signal),
+        Route::new(M::POST, "/v1/tasks/{id}/nodes/{node}/cancel", CANCEL, &["item"], wishes::cancel_node),
+        Route::new(M::POST, "/v1/tasks/{id}/nodes/{node}/approve", OPERATE, &[], wishes::approve),
+        Route::new(M::POST, "/v1/tasks/{id}/nodes/{node}/refuse", OPERATE, &[], wishes::refuse),
         Route::new(M::GET, "/v1/tasks/{id}/gorch", READ, &[], tasks::document),
         Route::new(M::GET, "/v1/tasks/{id}/events", READ, &["after"], events::of_run),
         Route::new(M::GET, "/v1/tasks/{id}/nodes/{node}", READ, &[], nodes::show),

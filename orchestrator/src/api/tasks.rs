@@ -269,14 +269,14 @@ fn cancel_by(call: &Call) -> Wish {
 }
 
 /// What was done, in a word.
-fn done(granted: Granted, did: &'static str) -> &'static str {
+pub(super) fn done(granted: Granted, did: &'static str) -> &'static str {
     match granted {
         Granted::Granted => did,
         Granted::EndedBefore => "nothing",
     }
 }
 
-fn did_reply(did: &str) -> warp::reply::Response {
+pub(super) fn did_reply(did: &str) -> warp::reply::Response {
     reply::json(&Did { did: did.to_owned() })
 }
 

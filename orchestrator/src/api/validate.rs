@@ -2,13 +2,14 @@
 //!
 //! Owns the plan that is shown. Promises: the same checks as a submit; what it says about executors is true of now.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gorch_engine::{Demand, Offers};
 use gorch_schema::document::Submission;
 use gorch_schema::graph::plan_levels;
 use gorch_schema::view::{Placement, Plan};
-use gorch_schema::{NodeId, Problem};
+use gorch_schema::{ExecutorName, NodeId, Problem};
 
 use super::problem::{Answer, Trouble};
 use super::reply;
@@ -51,14 +52,14 @@ fn plan(submission: Submission, offers: &Offers) -> Plan {
     let levels = plan_levels(workflow);
     let who = |demand: &Demand| {
         let mut names: Vec<_> =
-            offers.0.iter().filter(|offer| offer.suits(demand)).map(|offer| offer.executor.clone()).collect();
+            offers.executors.iter().filter(|offer| offer.suits(demand)).map(|offer| offer.executor.clone()).collect();
         names.sort();
         names
     };
-    let suitable: Vec<_> = plan.demands().iter().map(who).collect();
+    let mut suitable: BTreeMap<&Demand, Vec<ExecutorName>> = BTreeMap::new();
     let placement = workflow.node_ids().filter(|node| *plan.demand(*node) != Demand::Own).map(|node| {
-        let executors = plan.demands().iter().position(|demand| demand == plan.demand(node));
-        let executors = executors.map(|at| suitable[at].clone()).unwrap_or_default();
+        let demand = plan.demand(node);
+        let executors = suitable.entry(demand).or_insert_with(|| who(demand)).clone();
         Placement { node: workflow.node(node).name.clone(), executors }
     });
     Plan {

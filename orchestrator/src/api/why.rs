@@ -3,9 +3,9 @@
 //! Owns the wording. Promises: the sentence speaks of the run as it stands and of the executors as they are known now;
 //! it names what is waited for. Never decides, never guesses: where the reason lies in the journal, it is read there.
 
-use gorch_engine::{Demand, Halted, Offer, Offers, Plan, Run, Standing, Step};
+use gorch_engine::{Demand, Halted, Holder, Offer, Offers, Plan, Run, Standing, Step};
 use gorch_schema::view::{ExecutorView, State, Why};
-use gorch_schema::{Condition, EdgeId, Event, Join, NodeId, Outcome, Problem, RunId, StopReason};
+use gorch_schema::{Condition, EdgeId, Engine, Event, Join, NodeId, Outcome, Problem, RunId, StopReason, Timestamp};
 
 use super::nodes::find;
 use super::problem::{Answer, Trouble};
@@ -147,19 +147,29 @@ impl Looking<'_> {
                 Some(reason) => format!("was cancelled{tries}: {}; it ended", self.reason(reason)),
                 None => format!("was cancelled{tries}"),
             },
-            Outcome::Skipped => "was skipped".to_owned(),
+            Outcome::Skipped => match stopping {
+                Some(reason) => format!("was skipped: {}; it ended", self.reason(reason)),
+                None => "was skipped".to_owned(),
+            },
         }
     }
 
     fn reason(&self, reason: StopReason) -> String {
         match reason {
-            StopReason::Cancelled => self.halt(Halted::Cancelled),
+            StopReason::Cancelled => match self.run.halted() {
+                Some(halted) => self.halt(halted),
+                None => "somebody cancelled this node".to_owned(),
+            },
             StopReason::Deadline => "its `deadline` passed".to_owned(),
             StopReason::RunTimeout => "the run's `timeout` passed".to_owned(),
             StopReason::Killed => self.halt(self.run.halted().unwrap_or(Halted::Killed)),
             StopReason::FailFast => {
                 "the run stops at a failure (`on_failure: stop`) that nothing can answer".to_owned()
             }
+            StopReason::Loser => "no join needs its work any more (`cancel_losers`)".to_owned(),
+            StopReason::Decided => "enough items have ended (`each.need`)".to_owned(),
+            StopReason::BusySkip | StopReason::BusyFail => "another attempt held its lock".to_owned(),
+            StopReason::HeldAbove => "what started this run holds its lock".to_owned(),
         }
     }
 
@@ -173,9 +183,18 @@ impl Looking<'_> {
     }
 
     fn open(&self, step: &Step) -> String {
-        let nth = |attempts: u32| if attempts > 1 { format!(" (attempt {attempts})") } else { String::new() };
+        let nth = |attempts: u32| match attempts {
+            attempts if attempts > 1 && !step.is_each() => format!(" (attempt {attempts})"),
+            _ => String::new(),
+        };
+        let items = |step: &Step| match step.progress() {
+            Some((done, all)) => format!("; {done} of {all} items have ended"),
+            None => String::new(),
+        };
         match step.standing() {
-            Standing::Started { since, executor: None } => format!("sleeps since {since}{}", nth(step.attempts())),
+            Standing::Started { since, executor: None } => {
+                format!("{}{}{}", self.own(step, since), nth(step.attempts()), items(step))
+            }
             Standing::Started { since, executor: Some(executor) } => {
                 let view = self.world.executors.iter().find(|view| view.name == *executor);
                 let but = match view.map(|view| view.state.as_str()) {
@@ -183,7 +202,7 @@ impl Looking<'_> {
                     Some(other) => format!(", which is {other}"),
                     None => ", which has not registered since this orchestrator started".to_owned(),
                 };
-                format!("is with executor `{executor}` since {since}{}{but}", nth(step.attempts()))
+                format!("is with executor `{executor}` since {since}{}{but}{}", nth(step.attempts()), items(step))
             }
             Standing::BackingOff { due } => {
                 let most = self.plan.workflow.node(step.id.node).retry.as_ref().map_or(1, |retry| retry.max_attempts);
@@ -193,10 +212,59 @@ impl Looking<'_> {
         }
     }
 
+    /// What an engine of gorch's own waits for.
+    fn own(&self, step: &Step, since: Timestamp) -> String {
+        let node = self.plan.workflow.node(step.id.node);
+        match node.engine {
+            Engine::Sleep => match step.until() {
+                Some(until) => format!("sleeps since {since} until {until}"),
+                None => format!("sleeps since {since}"),
+            },
+            Engine::Approval => format!("waits since {since} for somebody to approve or refuse it"),
+            Engine::Signal => {
+                let names = self.run.waits_for_signals(step.id);
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                let word = if names.len() == 1 { "the signal" } else { "one of the signals" };
+                format!("waits since {since} for {word} {}", listed(&names, ", "))
+            }
+            Engine::Gorch => match self.run.child(step.id.node) {
+                Some(child) => format!("is run {child} since {since}"),
+                None => format!("is another run since {since}"),
+            },
+            Engine::Nil | Engine::Fail | Engine::Driver(_) => format!("runs since {since}"),
+        }
+    }
+
+    /// Who holds a lock that somebody waits for.
+    fn held(&self, lock: &str) -> String {
+        let name = lock.split_once('/').map_or(lock, |(_, name)| name);
+        match self.world.offers.locks.holder(lock) {
+            Some(Holder { run, node: Some(node) }) if *run == self.run.id() => {
+                format!("waits for the lock `{name}`: node `{node}` of this run holds it")
+            }
+            Some(Holder { run, node: Some(node) }) => {
+                format!("waits for the lock `{name}`: node `{node}` of run {run} holds it")
+            }
+            Some(Holder { run, node: None }) => format!("waits for the lock `{name}`: run {run} holds it"),
+            None => format!("waits for the lock `{name}`: it is free, and others are first in line"),
+        }
+    }
+
     /// It could start, but for a slot.
     fn queued(&self, node: NodeId) -> String {
         if self.run.is_paused() {
             return "waits: the run is paused".to_owned();
+        }
+        let queue = self.plan.queue(node);
+        if let Some(lock) = &queue.lock {
+            let held = self.world.offers.locks.holder(&lock.name).is_some();
+            let first = self
+                .run
+                .queues()
+                .any(|(other, waiter)| other == queue && self.world.offers.locks.is_free(&lock.name, &waiter));
+            if held || !first {
+                return self.held(&lock.name);
+            }
         }
         let demand = self.plan.demand(node);
         let Demand::Executor { engine, target, requires } = demand else {
@@ -211,7 +279,7 @@ impl Looking<'_> {
             }
             Some(_) | None => {}
         }
-        let suitable: Vec<&Offer> = self.world.offers.0.iter().filter(|offer| offer.suits(demand)).collect();
+        let suitable: Vec<&Offer> = self.world.offers.executors.iter().filter(|offer| offer.suits(demand)).collect();
         if suitable.is_empty() {
             let target = target.as_ref().map(|target| format!("that is or knows `{target}` ")).unwrap_or_default();
             let mut wanted = format!("{target}with engine `{engine}`");
@@ -249,6 +317,9 @@ impl Looking<'_> {
         if let Some(halted) = self.run.halted() {
             return format!("will not run: {}", self.halt(halted));
         }
+        if let Some(lock) = self.plan.lock().filter(|_| self.run.waits_for_its_lock()) {
+            return format!("the run {}", self.held(&lock.name));
+        }
         if self.run.is_due(node) {
             return "starts at once".to_owned();
         }
@@ -268,6 +339,18 @@ impl Looking<'_> {
                 format!("will be skipped once {} ended: {}", listed_have(&sources), listed(&missed, "; "))
             }
             Join::All if fired.is_empty() => format!("waits for {}", listed(&waits, " and for ")),
+            Join::Need { need, .. } if (fired.len() + hoped.len()) < need as usize => {
+                let missed: Vec<String> = dead.iter().map(|edge| self.missed(*edge)).collect();
+                let sources = hoped.iter().map(|edge| format!("`{}`", self.name(self.plan.workflow.edge(*edge).from)));
+                let sources: Vec<String> = sources.collect();
+                let ended = listed_have(&sources);
+                format!("will be skipped once {ended} ended: it needs {need} edges; {}", listed(&missed, "; "))
+            }
+            Join::Need { need, .. } => {
+                let more = need as usize - fired.len();
+                let so_far = format!("{} of {need} edges that it needs have fired", fired.len());
+                format!("waits for {more} of: {} ({so_far})", listed(&waits, ", "))
+            }
             Join::All => {
                 let so_far = format!("{} of {} edges have fired", fired.len(), into.len());
                 format!("waits for {} ({so_far})", listed(&waits, " and for "))

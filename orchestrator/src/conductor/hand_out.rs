@@ -45,6 +45,9 @@ impl Conductor {
                 Some(out) => drop(out.wish.send(Wish::Stop)),
                 None => self.carry(run, attempt, executor, Wish::Stop),
             },
+            Effect::StartChild { attempt } => self.start_child(run, attempt),
+            Effect::StopChild { attempt } => self.stop_child(run, attempt),
+            Effect::Undo => self.take_back(run),
             Effect::WakeAt(_) => {}
             Effect::Settle => self.settle(run),
         }
@@ -183,7 +186,7 @@ impl Conductor {
                 slog::debug!(self.log, "attempt ended"; "attempt" => %key.of(run),
                     "outcome" => result.outcome.word(), "code" => code);
             }
-            Event::RunEnded { outcome } => {
+            Event::RunEnded { outcome, .. } => {
                 let code = outcome.failure().map_or("", |failure| failure.code.as_str());
                 info!(self.log, "run ended"; "run" => %run, "outcome" => outcome.word(), "code" => code);
             }
@@ -210,6 +213,11 @@ impl Conductor {
             self.timers.remove(&(at, run));
         }
         self.hungry.remove(&run);
+        self.refers.remove(&run);
+        for next in self.registry.offers().locks.say(run, [], []) {
+            self.tell(next, Turn::Input(Input::Tick));
+        }
+        self.tell_parent(&live.run);
         self.ended.keep(live.run.clone());
         for waiter in std::mem::take(&mut live.waiters) {
             let _ = waiter.send(());

@@ -11,7 +11,10 @@ use gorch_engine::{Input, Offers, Plan, Run};
 use gorch_schema::document::Engines;
 use gorch_schema::view::ExecutorView;
 use gorch_schema::work::{Registered, Registration, Report};
-use gorch_schema::{Accepted, AttemptId, AttemptKey, ExecutorName, Item, RunId, Timestamp, Workflow};
+use gorch_schema::{
+    Accepted, AttemptId, AttemptKey, AttemptResult, ExecutorName, Item, NodeId, RunId, Timestamp, Workflow,
+};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ended::EndedRuns;
@@ -37,6 +40,15 @@ pub enum Error {
     /// It must have ended for this, and has not.
     #[error("run {0} has not ended; cancel it first")]
     NotEnded(RunId),
+    /// It must have ended to be repeated or taken back, and has not.
+    #[error("run {0} has not ended; wait for its end, or cancel it first")]
+    StillRuns(RunId),
+    /// A live run repeats it.
+    #[error("run {0} is repeated by a run that has not ended")]
+    ReferredTo(RunId),
+    /// The run is not in the state that this needs.
+    #[error("{1} (run {0})")]
+    NotNow(RunId, gorch_engine::Refusal),
     /// The idempotency key was used with another body.
     #[error("the idempotency key made run {run} from another body; use a new key for a new request")]
     KeyConflict {
@@ -89,6 +101,39 @@ pub enum Wish {
     Pause,
     /// That it goes on.
     Resume,
+    /// That what is open of a node stops.
+    CancelNode {
+        /// The node.
+        node: NodeId,
+        /// Only this item.
+        item: Option<u32>,
+        /// Who: an identity.
+        by: String,
+    },
+    /// That it takes a signal.
+    Signal {
+        /// Its name.
+        name: String,
+        /// What comes with it.
+        data: Value,
+        /// Who: an identity.
+        by: String,
+        /// The same key again is the same signal.
+        key: Option<String>,
+    },
+    /// That a node which asks for approval takes this answer.
+    Answer {
+        /// The node.
+        node: NodeId,
+        /// Only this item.
+        item: Option<u32>,
+        /// Yes or no.
+        answer: gorch_engine::Answer,
+        /// Who: an identity.
+        by: String,
+        /// What they say to it.
+        message: String,
+    },
 }
 
 impl Wish {
@@ -98,6 +143,9 @@ impl Wish {
             Wish::Cancel { by } => Input::Cancel { by },
             Wish::Pause => Input::Pause,
             Wish::Resume => Input::Resume,
+            Wish::CancelNode { node, item, by } => Input::CancelNode { node, item, by },
+            Wish::Signal { name, data, by, key } => Input::Signal { name, data, by, key },
+            Wish::Answer { node, item, answer, by, message } => Input::Answer { node, item, answer, by, message },
         }
     }
 }
@@ -133,7 +181,11 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What the conductor's one inbox takes.
 pub(super) enum Message {
-    Submit { run: RunId, plan: Arc<Plan>, accepted: Accepted, key: Option<IdempotencyKey>, reply: Reply<RunId> },
+    Submit { empty: Box<Run>, accepted: Accepted, key: Option<IdempotencyKey>, reply: Reply<RunId> },
+    Child { attempt: AttemptId, empty: Box<Run>, accepted: Accepted },
+    ChildEnded { attempt: AttemptId, result: AttemptResult },
+    Undoing { run: RunId, undo: Option<RunId> },
+    IsReferredTo { run: RunId, reply: oneshot::Sender<bool> },
     Wish { run: RunId, wish: Wish, reply: Reply<Granted> },
     Ask { run: RunId, question: Question },
     AwaitEnd { run: RunId, reply: oneshot::Sender<()> },
@@ -167,7 +219,7 @@ pub(super) struct Seen {
 }
 
 /// The engines that documents may name, as the conductor last set them.
-pub(super) type SharedEngines = Arc<RwLock<Arc<Engines>>>;
+pub(crate) type SharedEngines = Arc<RwLock<Arc<Engines>>>;
 
 impl Handle {
     pub(super) fn new(
@@ -202,7 +254,8 @@ impl Handle {
             let plan = tokio::task::spawn_blocking(move || Plan::new(Arc::new(workflow))).await;
             plan.map_err(|_| Error::ShuttingDown)?
         };
-        self.request(|reply| Message::Submit { run, plan, accepted, key, reply }).await
+        let empty = Box::new(Run::new(run, plan));
+        self.request(|reply| Message::Submit { empty, accepted, key, reply }).await
     }
 
     /// Wishes something of a run. Resolves when the wish is durable; a cancelled run ends when its processes are gone.
@@ -212,6 +265,9 @@ impl Handle {
 
     /// Deletes a run that has ended.
     pub async fn forget(&self, run: RunId) -> Result<(), Error> {
+        if self.query(|reply| Message::IsReferredTo { run, reply }).await? {
+            return Err(Error::ReferredTo(run));
+        }
         self.journal.forget(run, crate::clock::now()).await.map_err(|error| Error::of(run, &error))?;
         self.ended.drop_run(run);
         Ok(())
@@ -316,7 +372,7 @@ impl Handle {
         self.inbox.send(message).map_err(|_| Error::ShuttingDown)
     }
 
-    async fn request<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, Error> {
+    pub(super) async fn request<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         self.send(message(reply))?;
         answer.await.map_err(|_| Error::ShuttingDown)?

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use gorch_engine::{Effect, Input, Offers, Run};
+use gorch_engine::{Effect, Input, Offers, Refusal, Run};
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::Logs;
 use gorch_schema::{AttemptKey, Event, Timestamp};
@@ -112,11 +112,12 @@ impl Live {
                     question(Ok(&self.run));
                 }
                 Turn::Input(input) => {
-                    self.tell(now, input, offers, &mut decided);
+                    // What comes too late changes nothing.
+                    let _ = self.tell(now, input, offers, &mut decided);
                 }
                 Turn::Report { input, logs, taken } => {
                     // A report that changes nothing has been taken before: its executor may forget it.
-                    if self.tell(now, input, offers, &mut decided) {
+                    if self.tell(now, input, offers, &mut decided).is_ok() {
                         decided.logs.extend(logs.map(|(attempt, logs)| AttemptLogs { attempt, logs }));
                     }
                     decided.told.push(Told::Taken(taken));
@@ -125,8 +126,10 @@ impl Live {
                     if self.run.ended().is_some() {
                         let _ = reply.send(Ok(Granted::EndedBefore));
                     } else {
-                        self.tell(now, wish.input(), offers, &mut decided);
-                        decided.told.push(Told::Granted(reply));
+                        match self.tell(now, wish.input(), offers, &mut decided) {
+                            Ok(()) => decided.told.push(Told::Granted(reply)),
+                            Err(refusal) => drop(reply.send(Err(Error::NotNow(self.run.id(), refusal)))),
+                        }
                     }
                 }
             }
@@ -134,16 +137,18 @@ impl Live {
         (!decided.events.is_empty() || !decided.told.is_empty()).then_some(decided)
     }
 
-    /// Tells whether the input counted.
-    fn tell(&mut self, now: Timestamp, input: Input, offers: &mut Offers, decided: &mut Decided) -> bool {
-        match self.run.step(now, input, offers) {
-            Ok(mut decision) => {
-                decided.events.append(&mut decision.events);
-                decided.effects.append(&mut decision.effects);
-                true
-            }
-            Err(_) => false,
-        }
+    /// Tells why the input did not count, if so.
+    fn tell(
+        &mut self,
+        now: Timestamp,
+        input: Input,
+        offers: &mut Offers,
+        decided: &mut Decided,
+    ) -> Result<(), Refusal> {
+        let mut decision = self.run.step(now, input, offers)?;
+        decided.events.append(&mut decision.events);
+        decided.effects.append(&mut decision.effects);
+        Ok(())
     }
 }
 
@@ -162,5 +167,10 @@ pub(crate) fn summary(run: &Run) -> RunSummary {
         namespace: workflow.options.namespace.clone(),
         labels: workflow.options.labels.clone(),
         failure: run.failure().cloned(),
+        parent: run.parent().map(|parent| parent.attempt.run),
+        rerun_of: run.rerun_of(),
+        undo_of: run.undo_of(),
+        undone_by: run.undone_by(),
+        outputs: run.outputs().clone(),
     }
 }

@@ -4,10 +4,13 @@
 //! and only then acts on it: the reply, the dispatch, the log line. Each attempt that is handed out gets a task of its
 //! own, registered before it may act, with a channel in each direction.
 
+mod again;
+mod children;
 mod ended;
 mod hand_out;
 mod handle;
 mod live;
+mod locking;
 mod pace;
 mod parking;
 mod progress;
@@ -17,6 +20,7 @@ mod registry;
 mod standing;
 mod thread;
 mod turns;
+mod undo;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -29,8 +33,10 @@ use slog::{Logger, info};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::artifacts::Artifacts;
 use crate::clock;
 use crate::dispatch::Links;
+use crate::documents::Documents;
 use crate::journal::{self, Journal};
 use ended::EndedRuns;
 use hand_out::Out;
@@ -40,7 +46,9 @@ use progress::Progress;
 use registry::Registry;
 use standing::Standings;
 
+pub use again::Again;
 pub(crate) use handle::SMALL;
+pub(crate) use handle::SharedEngines;
 pub use handle::{Census, Error, Granted, Handle, Wish};
 pub(crate) use live::summary;
 pub(crate) use thread::Ended;
@@ -114,12 +122,15 @@ type Appended = (Pending, Result<u64, journal::Error>);
 pub(crate) struct Conductor {
     settings: Settings,
     journal: Arc<dyn Journal>,
+    documents: Documents,
     handle: Handle,
     inbox: mpsc::UnboundedReceiver<handle::Message>,
     links: Links,
     registry: Registry,
     slots: HashMap<RunId, Slot>,
     quarantine: HashMap<RunId, String>,
+    /// Unfinished runs that repeat another one, and which.
+    refers: HashMap<RunId, RunId>,
     waiting_for_end: HashMap<RunId, Vec<tokio::sync::oneshot::Sender<()>>>,
     out: HashMap<AttemptId, Out>,
     /// Who is being compared with what it holds.
@@ -149,6 +160,7 @@ impl Conductor {
     pub(crate) async fn start(
         settings: Settings,
         journal: Arc<dyn Journal>,
+        artifacts: Artifacts,
         links: Links,
         shutdown: CancellationToken,
         log: Logger,
@@ -161,6 +173,7 @@ impl Conductor {
         let registry = Registry::new(clock::steady(), settings.lease);
         let mut conductor = Conductor {
             settings,
+            documents: Documents::new(artifacts, journal.clone(), engines.clone()),
             journal,
             handle: handle.clone(),
             inbox,
@@ -168,6 +181,7 @@ impl Conductor {
             registry,
             slots: HashMap::new(),
             quarantine: HashMap::new(),
+            refers: HashMap::new(),
             waiting_for_end: HashMap::new(),
             out: HashMap::new(),
             comparing: HashMap::new(),

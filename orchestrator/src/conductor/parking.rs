@@ -26,7 +26,7 @@ impl Live {
     /// Does nothing happen for so long, unless somebody comes?
     pub(super) fn rests(&self, now: Timestamp, idle: Duration) -> bool {
         let far = self.run.wake().is_none_or(|at| at > now.after(idle));
-        far && !self.recovering && !self.run.is_out() && self.run.demands().next().is_none()
+        far && !self.recovering && !self.run.is_out() && self.run.queues().next().is_none()
     }
 }
 

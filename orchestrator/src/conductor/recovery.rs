@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gorch_engine::{Began, Input, Plan, Run};
-use gorch_schema::{Event, RunId, document};
+use gorch_engine::{Began, Input, Plan, Reuse, Run};
+use gorch_schema::{Event, Rerun, RunId, document};
 use slog::{debug, error, info, warn};
 
 use super::handle::{Error, Message, Question};
@@ -59,6 +59,7 @@ impl Conductor {
                 return;
             }
         };
+        self.note_reference(&recovered);
         let mut live = Box::new(Live::new(*recovered));
         live.waiters = waiters;
         live.place.publish(&self.standings);
@@ -107,7 +108,7 @@ impl Conductor {
 }
 
 /// Folds a run from its journal.
-async fn fold(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> {
+pub(super) async fn fold(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> {
     let read = |after| journal.read(run, after, ROWS);
     let mut rows = read(0).await.map_err(|error| Error::of(run, &error))?;
     let unreadable = |cause: String| Error::Quarantined { run, cause };
@@ -118,6 +119,7 @@ async fn fold(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> {
         }
         None => return Err(unreadable("it has no events".to_owned())),
     };
+    let rerun = accepted.rerun_of.clone();
     let plan = tokio::task::spawn_blocking(move || {
         document::recover(&accepted.document).map(|mut workflow| {
             accepted.apply_to(&mut workflow);
@@ -126,7 +128,10 @@ async fn fold(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> {
     });
     let plan = plan.await.map_err(|_| unreadable("its document cannot be read".to_owned()))?;
     let plan = plan.map_err(|refused| unreadable(format!("its document cannot be read: {refused}")))?;
-    let mut folded = Run::new(run, plan);
+    let mut folded = match rerun {
+        Some(rerun) => repeating(journal, run, plan, &rerun).await?,
+        None => Run::new(run, plan),
+    };
     while !rows.is_empty() {
         for row in &rows {
             for event in &row.events {
@@ -143,4 +148,25 @@ async fn fold(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> {
         tokio::task::yield_now().await;
     }
     Ok(folded)
+}
+
+/// The empty run that repeats another. What is to be copied is asked only while something may be.
+async fn repeating(journal: &Arc<dyn Journal>, run: RunId, plan: Arc<Plan>, rerun: &Rerun) -> Result<Run, Error> {
+    let head = journal.head(run).await.map_err(|error| Error::of(run, &error))?;
+    if head.ended.is_some() {
+        return Ok(Run::new(run, plan));
+    }
+    match Box::pin(fold(journal, rerun.run)).await {
+        Ok(old) => {
+            let from = rerun.from.clone();
+            let compared = tokio::task::spawn_blocking(move || {
+                let reuse = Reuse::of(Arc::new(old), &plan, &from);
+                Run::repeating(run, plan, Arc::new(reuse))
+            });
+            compared.await.map_err(|_| Error::ShuttingDown)
+        }
+        // Nothing is left to copy from: what was not copied runs.
+        Err(Error::Unknown(_) | Error::Forgotten { .. }) => Ok(Run::new(run, plan)),
+        Err(error) => Err(error),
+    }
 }

@@ -191,7 +191,7 @@ impl Registry {
     /// Who takes work now, by what each of them holds.
     pub(crate) fn offers(&mut self) -> &mut Offers {
         for entry in self.executors.values() {
-            if let Some(offer) = entry.offer.and_then(|at| self.offers.0.get_mut(at)) {
+            if let Some(offer) = entry.offer.and_then(|at| self.offers.executors.get_mut(at)) {
                 offer.held = entry.held.len() as u32;
                 offer.most = entry.pace.most(offer.slots);
             }
@@ -200,13 +200,13 @@ impl Registry {
     }
 
     fn make_offers(&mut self) {
-        self.offers = Offers::none();
+        self.offers.executors.clear();
         for (name, entry) in &mut self.executors {
             let takes = matches!(entry.presence, Presence::Alive { .. }) && !entry.registration.draining;
-            entry.offer = takes.then_some(self.offers.0.len());
+            entry.offer = takes.then_some(self.offers.executors.len());
             if takes {
                 let registration = &entry.registration;
-                self.offers.0.push(Offer {
+                self.offers.executors.push(Offer {
                     executor: name.clone(),
                     engines: registration.engines.iter().cloned().collect(),
                     targets: registration.targets.iter().cloned().collect(),
@@ -291,9 +291,9 @@ mod tests {
         assert!(!registry.beat((at(9), at(6)), &name, registration("a")));
         assert!(registry.beat((at(9), at(7)), &name, registration("b")), "another boot is another process");
         registry.expire(at(60));
-        assert!(registry.offers().0.is_empty());
+        assert!(registry.offers().executors.is_empty());
         assert!(registry.beat((at(9), at(61)), &name, registration("b")));
-        assert_eq!(registry.offers().0[0].most, 4);
+        assert_eq!(registry.offers().executors[0].most, 4);
     }
 
     #[test]
@@ -304,8 +304,8 @@ mod tests {
         let attempt: AttemptId = "0000000000000000000000000000000a.0.0.0.1".parse().unwrap();
         registry.hold(&name, attempt);
         registry.hold(&name, attempt);
-        assert_eq!(registry.offers().0[0].held, 1, "the same attempt twice is one");
+        assert_eq!(registry.offers().executors[0].held, 1, "the same attempt twice is one");
         assert!(registry.release(attempt));
-        assert_eq!(registry.offers().0[0].held, 0);
+        assert_eq!(registry.offers().executors[0].held, 0);
     }
 }

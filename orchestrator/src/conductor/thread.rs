@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{Conductor, Handle, Settings};
+use crate::artifacts::Artifacts;
 use crate::dispatch::Links;
 use crate::journal::{self, Journal};
 
@@ -33,6 +34,7 @@ impl Conductor {
     pub(crate) async fn start_on_its_thread(
         settings: Settings,
         journal: Arc<dyn Journal>,
+        artifacts: Artifacts,
         links: Links,
         shutdown: CancellationToken,
         log: Logger,
@@ -42,7 +44,7 @@ impl Conductor {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
         let body = move || {
             runtime.block_on(async {
-                match Conductor::start(settings, journal, links, shutdown, log).await {
+                match Conductor::start(settings, journal, artifacts, links, shutdown, log).await {
                     Ok((handle, conducting)) => {
                         // Whoever starts it waits for this.
                         let _ = ready.send(Ok(handle));

@@ -7,13 +7,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use gorch_engine::{Input, Plan, Run};
+use gorch_engine::{Input, Run};
 use gorch_schema::document::Engines;
 use gorch_schema::{Accepted, Digest, Event, RunId};
 use slog::{debug, error, info, warn};
 
 use super::handle::{Error, Granted, Message, Reply};
 use super::live::{Decided, Live, Told, Turn, summary};
+use super::locking::claims;
 use super::registry::{Beat, HEARTBEAT};
 use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot};
 use crate::clock;
@@ -21,15 +22,23 @@ use crate::journal::{self, Append, IdempotencyKey, KeyBody};
 
 /// The contents that an event names.
 fn left(event: &Event) -> impl Iterator<Item = Digest> {
-    let result = if let Event::AttemptEnded { result, .. } = event { Some(result) } else { None };
-    result.into_iter().flat_map(|result| result.artifacts.values().flatten()).map(|left| left.sha256)
+    let result = if let Event::AttemptEnded { result, .. } = event { Some(&result.artifacts) } else { None };
+    let copied = if let Event::StepEnded { artifacts, .. } = event { Some(artifacts) } else { None };
+    let items = if let Event::StepActivated { reused, .. } = event { Some(reused) } else { None };
+    let items = items.into_iter().flat_map(|items| items.values().map(|result| &result.artifacts));
+    let all = result.into_iter().chain(copied).chain(items);
+    all.flat_map(|artifacts| artifacts.values().flatten()).map(|left| left.sha256)
 }
 
 impl Conductor {
     /// Takes one message.
     pub(super) fn take(&mut self, message: Message) {
         match message {
-            Message::Submit { run, plan, accepted, key, reply } => self.submit(run, plan, accepted, key, reply),
+            Message::Submit { empty, accepted, key, reply } => self.submit(*empty, accepted, key, reply),
+            Message::Child { attempt, empty, accepted } => self.accept_child(attempt, *empty, accepted),
+            Message::Undoing { run, undo } => self.undoing(run, undo),
+            Message::IsReferredTo { run, reply } => drop(reply.send(self.is_referred_to(run))),
+            Message::ChildEnded { attempt, result } => self.child_result(attempt, result),
             Message::Wish { run, wish, reply } => match self.slots.get(&run) {
                 Some(_) => self.tell(run, Turn::Wish { wish, reply }),
                 None => self.wish_elsewhere(run, reply),
@@ -84,15 +93,21 @@ impl Conductor {
     }
 
     fn feed(&mut self) {
-        let hungry: Vec<RunId> = self.hungry.iter().copied().collect();
-        for run in hungry {
+        // The most urgent first, then the oldest.
+        let urgency = |run: &RunId| match self.slots.get(run) {
+            Some(Slot::Live(live)) => live.run.queues().map(|(_, waiter)| waiter.rank).min(),
+            Some(Slot::Loading(_) | Slot::Parked(_)) | None => None,
+        };
+        let mut hungry: Vec<(Option<u8>, RunId)> = self.hungry.iter().map(|run| (urgency(run), *run)).collect();
+        hungry.sort_unstable();
+        for (_, run) in hungry {
             let offers = self.registry.offers();
-            if offers.0.iter().all(|offer| offer.held >= offer.most) {
+            if offers.executors.iter().all(|offer| offer.held >= offer.most) {
                 return;
             }
             match self.slots.get_mut(&run) {
                 Some(Slot::Live(live)) if live.appending => {}
-                Some(Slot::Live(live)) if live.run.demands().any(|demand| offers.meet(demand)) => {
+                Some(Slot::Live(live)) if live.run.queues().any(|(queue, waiter)| offers.meet(queue, &waiter)) => {
                     live.queue.push_back(Turn::Input(Input::Tick));
                     self.advance(run);
                 }
@@ -126,6 +141,7 @@ impl Conductor {
         let mut append = Append::new(run, decided.after, decided.at, decided.events.clone());
         append.logs = std::mem::take(&mut decided.logs);
         append.artifacts = decided.events.iter().flat_map(left).collect();
+        append.claims = claims(live.run.plan(), &decided.events);
         let milestone = |event: &Event| matches!(event, Event::RunEnded { .. } | Event::CancelRequested { .. });
         // A run that rests may be parked: then lists show what stands in the journal.
         if decided.events.iter().any(milestone) || live.rests(decided.at, self.settings.idle) {
@@ -200,6 +216,7 @@ impl Conductor {
 
     /// After a turn: the timer, the hunger, and whatever came in meanwhile.
     fn settle_down(&mut self, run: RunId) {
+        self.say_locks(run);
         let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
         let wake = live.run.wake();
         if wake != live.armed {
@@ -211,13 +228,13 @@ impl Conductor {
             }
             live.armed = wake;
         }
-        if live.run.demands().next().is_none() {
+        if live.run.queues().next().is_none() {
             self.hungry.remove(&run);
         } else {
             self.hungry.insert(run);
             // Room that came up while the append was under way was not offered to this run.
             let offers = self.registry.offers();
-            self.room |= live.run.demands().any(|demand| offers.meet(demand));
+            self.room |= live.run.queues().any(|(queue, waiter)| offers.meet(queue, &waiter));
         }
         if live.queue.is_empty() {
             self.park(run);
@@ -232,23 +249,22 @@ impl Conductor {
         *self.engines.write().unwrap_or_else(PoisonError::into_inner) = engines;
     }
 
-    fn submit(
-        &mut self,
-        run: RunId,
-        plan: Arc<Plan>,
-        accepted: Accepted,
-        key: Option<IdempotencyKey>,
-        reply: Reply<RunId>,
-    ) {
+    pub(super) fn submit(&mut self, empty: Run, accepted: Accepted, key: Option<IdempotencyKey>, reply: Reply<RunId>) {
         let now = clock::now();
-        let owner = &self.settings.owner;
-        let artifacts = plan.workflow.artifacts();
-        let (fresh, decision) = Run::accept(Run::new(run, plan), accepted, owner, now, self.registry.offers());
+        let (run, plan) = (empty.id(), empty.plan().clone());
+        // Twice the same derived id: the second finds what the first made.
+        if self.slots.contains_key(&run) {
+            let _ = reply.send(Ok(run));
+            return;
+        }
+        let (fresh, decision) = Run::accept(empty, accepted, &self.settings.owner, now, self.registry.offers());
         self.hold(run, &decision.events);
         let mut append = Append::new(run, 0, now, decision.events.clone());
         append.summary = Some(summary(&fresh));
         append.key = key;
-        append.artifacts = artifacts;
+        append.artifacts = plan.workflow.artifacts();
+        append.artifacts.extend(decision.events.iter().flat_map(left));
+        append.claims = claims(&plan, &decision.events);
         let decided = Decided {
             after: 0,
             at: now,
@@ -257,6 +273,7 @@ impl Conductor {
             logs: vec![],
             told: vec![],
         };
+        self.note_reference(&fresh);
         let mut live = Box::new(Live::new(fresh));
         live.appending = true;
         // What is told of it before it is durable waits: its executor may be lost meanwhile.

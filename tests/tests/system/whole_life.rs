@@ -44,7 +44,7 @@ async fn outputs_pass_between_nodes_and_every_route_tells_the_same_story() {
         last = Some(view.event);
     }
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "numbered from 1 without gaps");
-    assert_eq!(last, Some(Event::RunEnded { outcome: Outcome::Succeeded }));
+    assert_eq!(last, Some(Event::RunEnded { outcome: Outcome::Succeeded, outputs: Default::default(), undo: None }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

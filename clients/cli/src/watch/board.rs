@@ -136,7 +136,7 @@ impl Board {
                 }
             }
             Event::CancelRequested { .. } => self.phase = Phase::Cancelling,
-            Event::RunEnded { outcome } => self.phase = Phase::Ended { at, outcome: outcome.clone() },
+            Event::RunEnded { outcome, .. } => self.phase = Phase::Ended { at, outcome: outcome.clone() },
             Event::AttemptEnded { late: true, .. }
             | Event::RunClaimed { .. }
             | Event::SignalReceived { .. }

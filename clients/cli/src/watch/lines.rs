@@ -116,6 +116,10 @@ fn reason_word(reason: StopReason) -> &'static str {
         StopReason::RunTimeout => "run_timeout",
         StopReason::Killed => "killed",
         StopReason::FailFast => "fail_fast",
+        StopReason::Loser => "loser",
+        StopReason::Decided => "decided",
+        StopReason::BusySkip | StopReason::BusyFail => "lock_busy",
+        StopReason::HeldAbove => "lock_held_above",
     }
 }
 

@@ -12,7 +12,10 @@ use crate::id::NodeId;
 use crate::render;
 use crate::secret::Secret;
 use crate::settings::{self, Bytes, Settings};
-use crate::workflow::{CodeGlob, Condition, Edge, Engine, Join, Node, OnFailure, OnLost, Retry, RunOptions, Workflow};
+use crate::workflow::{
+    Cache, CodeGlob, Condition, Each, Edge, Engine, IfBusy, Join, Lock, Losers, Node, OnFailure, OnLost, Retry,
+    RunOptions, Undo, Workflow,
+};
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z]{1,8}", "[^\\p{Cc}0-9]{1,12}"]
@@ -110,8 +113,8 @@ fn node() -> impl Strategy<Value = Node> {
     let target = proptest::option::of("[a-z]{1,3}-[0-9]");
     let words = (any::<bool>(), any::<bool>(), any::<bool>(), 1_u8..=5);
     let words = (words, settings(), container(), playbook());
-    (work(), maps, times, target, value(), words).prop_map(
-        |(work, maps, times, target, input, (words, http, docker, ansible))| {
+    (work(), maps, times, target, value(), words, flow()).prop_map(
+        |(work, maps, times, target, input, (words, http, docker, ansible), (each, lock, cache, undo))| {
             let settings = match work.0.name() {
                 "http" => http,
                 "docker" => docker,
@@ -119,6 +122,7 @@ fn node() -> impl Strategy<Value = Node> {
                 _ => None,
             };
             let (engine, artifact, args) = work;
+            let driven = matches!(engine, Engine::Driver(_));
             let (env, requires, labels, outputs) = maps;
             let (timeout, deadline, retry) = times;
             let (any, idempotent, again, priority) = words;
@@ -141,10 +145,36 @@ fn node() -> impl Strategy<Value = Node> {
                 idempotent,
                 labels,
                 settings,
+                each: each.map(Box::new),
+                lock: lock.map(Box::new),
+                cache: cache.filter(|_| driven).map(Box::new),
+                undo: undo.map(Box::new),
                 ..Node::nil("")
             }
         },
     )
+}
+
+fn lock() -> impl Strategy<Value = Lock> {
+    let if_busy = proptest::sample::select(vec![IfBusy::Wait, IfBusy::Skip, IfBusy::Fail]);
+    (text(), if_busy).prop_map(|(name, if_busy)| Lock { name, if_busy })
+}
+
+fn flow() -> impl Strategy<Value = (Option<Each>, Option<Lock>, Option<Cache>, Option<Undo>)> {
+    let items = prop_oneof![
+        proptest::collection::vec(value(), 0..3).prop_map(Value::from),
+        Just(Value::from("get_attribute n0:hosts")),
+    ];
+    let counts = (proptest::option::of(1_u32..9), proptest::option::of(1_u32..9));
+    let each = (items, counts).prop_map(|(items, (max_parallel, need))| Each { items, max_parallel, need });
+    let cache = (text(), proptest::option::of(duration())).prop_map(|(key, ttl)| Cache { key: Some(key), ttl });
+    let engine = proptest::option::of(Just("shell".to_owned()));
+    let undo = (engine, text(), proptest::collection::vec(text(), 0..2)).prop_map(|(engine, artifact, args)| Undo {
+        engine,
+        artifact,
+        args,
+    });
+    (proptest::option::of(each), proptest::option::of(lock()), proptest::option::of(cache), proptest::option::of(undo))
 }
 
 fn when() -> impl Strategy<Value = Condition> {
@@ -160,15 +190,20 @@ fn when() -> impl Strategy<Value = Condition> {
 fn options() -> impl Strategy<Value = RunOptions> {
     let inputs = proptest::collection::btree_map(text(), value().prop_filter("null is absent", |v| !v.is_null()), 0..3);
     let timeout = proptest::option::of((duration(), duration()));
-    ("[a-z0-9.]{0,5}", texts(), timeout, proptest::option::of(1_u32..9), any::<bool>(), inputs).prop_map(
-        |(namespace, labels, timeout, max_parallel, stop, inputs)| RunOptions {
+    let on_failure = proptest::sample::select(vec![OnFailure::GoOn, OnFailure::Stop, OnFailure::Undo]);
+    let outputs = proptest::collection::btree_map(text(), value(), 0..2);
+    let more = (on_failure, proptest::option::of(lock()), outputs);
+    ("[a-z0-9.]{0,5}", texts(), timeout, proptest::option::of(1_u32..9), more, inputs).prop_map(
+        |(namespace, labels, timeout, max_parallel, (on_failure, lock, outputs), inputs)| RunOptions {
             namespace,
             labels,
             timeout: timeout.map(|(timeout, _)| timeout),
             kill_after: timeout.map(|(timeout, more)| timeout + more.min(Duration::from_hours(1))),
             max_parallel,
-            on_failure: if stop { OnFailure::Stop } else { OnFailure::GoOn },
+            on_failure,
             inputs,
+            lock,
+            outputs,
         },
     )
 }
@@ -188,6 +223,13 @@ pub(super) fn workflow() -> impl Strategy<Value = Workflow> {
             let edge = Edge { from: NodeId(a.min(b)), to: NodeId(a.max(b)), when };
             if a != b && !chosen.contains(&edge) {
                 chosen.push(edge);
+            }
+        }
+        for (id, node) in nodes.iter_mut().enumerate().filter(|(_, node)| node.idempotent) {
+            let edges = chosen.iter().filter(|edge| edge.to.index() == id).count() as u32;
+            let losers = if node.priority > 3 { Losers::Cancelled } else { Losers::GoOn };
+            if edges > 0 {
+                node.join = Join::Need { need: edges, losers };
             }
         }
         Workflow::new(name, options, nodes, chosen)

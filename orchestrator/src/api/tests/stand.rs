@@ -71,10 +71,11 @@ impl Stand {
         let links = Links::new(Watch::fixed(Standing::of(credentials).unwrap()), log.clone());
         let journal: Arc<dyn Journal> = Arc::new(Memory::new());
         let stop = CancellationToken::new();
-        let (handle, _) = Conductor::start(own, journal.clone(), links, stop.clone(), log.clone()).await.unwrap();
+        let artifacts = Artifacts::open(folder.path(), 1 << 20).unwrap();
+        let (handle, _) =
+            Conductor::start(own, journal.clone(), artifacts.clone(), links, stop.clone(), log.clone()).await.unwrap();
         let closing = CancellationToken::new();
         let settings = tune(Settings::new(Limits::default()).closing(closing.clone()));
-        let artifacts = Artifacts::open(folder.path(), 1 << 20).unwrap();
         let routes = routes(handle.clone(), artifacts, settings, log).map(|response| response).boxed();
         Stand { routes, handle, journal, closing, folder, stop: stop.clone(), _stop: stop.drop_guard() }
     }

@@ -24,7 +24,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn offer(name: &str, held: u32) -> Offers {
     let mut offers = Offers::none();
-    offers.0.push(Offer {
+    offers.executors.push(Offer {
         executor: name.parse().unwrap(),
         engines: ["shell".to_owned()].into(),
         targets: ["db1".to_owned()].into(),

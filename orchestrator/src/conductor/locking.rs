@@ -1,0 +1,62 @@
+//! Locks between runs: what an append claims, and who is told when a lock is free.
+//!
+//! Owns the way from events to claims: an attempt takes its lock in the append that starts it and gives it back in the
+//! one that ends it; a run with a lock of its own holds it from its first step to its end. Promises that the table of
+//! locks says what live runs hold and want. Never decides who gets one: that is the engine.
+
+use gorch_engine::{Input, Plan};
+use gorch_schema::{Event, RunId};
+
+use super::live::Turn;
+use super::{Conductor, Slot};
+use crate::journal::Claim;
+
+/// The locks that change hands with these events, in their order.
+pub(super) fn claims(plan: &Plan, events: &[Event]) -> Vec<Claim> {
+    if !plan.locks() {
+        return Vec::new();
+    }
+    let whole = plan.lock();
+    let claim = |event: &Event| match event {
+        Event::AttemptStarted { node, .. } => {
+            plan.queue(*node).lock.as_ref().map(|lock| Claim::Take(lock.name.clone()))
+        }
+        Event::AttemptEnded { node, late: false, .. } => {
+            plan.queue(*node).lock.as_ref().map(|lock| Claim::Release(lock.name.clone()))
+        }
+        // Taking what it has already changes nothing.
+        Event::StepActivated { .. } => whole.as_ref().map(|lock| Claim::Take(lock.name.clone())),
+        Event::RunEnded { .. } => whole.as_ref().map(|lock| Claim::Release(lock.name.clone())),
+        Event::AttemptEnded { late: true, .. }
+        | Event::RunAccepted(_)
+        | Event::RunClaimed { .. }
+        | Event::StepStopping { .. }
+        | Event::StepEnded { .. }
+        | Event::NodesSkipped { .. }
+        | Event::SignalReceived { .. }
+        | Event::Paused
+        | Event::Resumed
+        | Event::CancelRequested { .. }
+        | Event::DeadlinePassed { .. }
+        | Event::CapReached => None,
+    };
+    let mut claims: Vec<Claim> = events.iter().filter_map(claim).collect();
+    claims.dedup();
+    claims
+}
+
+impl Conductor {
+    /// A live run says what it holds and wants, now that it is durable; whoever is first in line for what became free
+    /// is told.
+    pub(super) fn say_locks(&mut self, run: RunId) {
+        let Some(Slot::Live(live)) = self.slots.get(&run) else { return };
+        if !live.run.plan().locks() {
+            return;
+        }
+        let locks = &mut self.registry.offers().locks;
+        let next = locks.say(run, live.run.locks_held(), live.run.locks_wanted());
+        for run in next {
+            self.tell(run, Turn::Input(Input::Tick));
+        }
+    }
+}
