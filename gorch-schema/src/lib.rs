@@ -26,7 +26,7 @@ pub use event::{Cause, Event, RunDeadline, StopReason};
 pub use id::{AttemptId, AttemptKey, EdgeId, ExecutorName, NodeId, RunId, StepId};
 pub use outcome::{AttemptResult, Failure, Outcome, failure_code};
 pub use problem::{Complaint, Problem};
-pub use progress::Item;
+pub use progress::{Advance, Item};
 pub use secret::{Secret, SecretRef};
 pub use settings::Settings;
 pub use time::Timestamp;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::digest::Digest;
-use crate::progress::Item;
+use crate::progress::{Advance, Item};
 
 /// Why something failed: a stable code to match on, a sentence for people, and what else is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -91,6 +91,9 @@ pub struct AttemptResult {
     /// What it worked on, and how each of that ended: for `ansible` its hosts, 1,000 at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<Item>,
+    /// How far it was, as it said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Box<Advance>>,
 }
 
 /// What a job was held by: each measure with how it was carried out, in words.
@@ -127,6 +130,7 @@ impl AttemptResult {
             artifacts: BTreeMap::new(),
             confinement: None,
             items: Vec::new(),
+            progress: None,
         }
     }
 
@@ -162,6 +166,8 @@ pub mod failure_code {
     pub const BAD_OUTPUT: &str = "bad_output";
     /// One attempt took longer than its node's `timeout`.
     pub const TIMEOUT: &str = "timeout";
+    /// The job told nothing for longer than its node's `heartbeat`.
+    pub const TIMEOUT_HEARTBEAT: &str = "timeout.heartbeat";
     /// The step took longer than its node's `deadline`.
     pub const TIMEOUT_STEP: &str = "timeout.step";
     /// The run took longer than its `timeout`.
@@ -204,6 +210,7 @@ pub mod failure_code {
         MISSING_OUTPUT,
         BAD_OUTPUT,
         TIMEOUT,
+        TIMEOUT_HEARTBEAT,
         TIMEOUT_STEP,
         TIMEOUT_RUN,
         TIMEOUT_KILL,

@@ -134,6 +134,7 @@ static NODE: &[Field<Draft>] = &[
     Field { name: "inventory", rule: Rule::Read(|check, at, value, draft| draft.settings.inventory(check, at, value)) },
     Field { name: "limit", rule: Rule::Read(|check, at, value, draft| draft.settings.limit(check, at, value)) },
     Field { name: "check", rule: Rule::Read(|check, at, value, draft| draft.settings.check(check, at, value)) },
+    Field { name: "heartbeat", rule: Rule::Read(|check, at, value, draft| draft.settings.heartbeat(check, at, value)) },
     Field { name: "state", rule: Rule::Ignored },
     Field { name: "graph_id", rule: Rule::Ignored },
     Field { name: "each", rule: Rule::Later },
@@ -141,7 +142,6 @@ static NODE: &[Field<Draft>] = &[
     Field { name: "lock", rule: Rule::Later },
     Field { name: "cache", rule: Rule::Later },
     Field { name: "undo", rule: Rule::Later },
-    Field { name: "heartbeat", rule: Rule::Later },
     Field { name: "detached", rule: Rule::Later },
 ];
 

@@ -203,6 +203,7 @@ impl Run {
             unconfirmed: last.unconfirmed,
             artifacts: last.artifacts,
             confinement: last.confinement,
+            progress: last.progress,
             label: label.map(str::to_owned),
             fired: fired.into(),
         }));

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use gorch_schema::outcome::{Confinement, Left};
 use gorch_schema::view::{Counts, State};
 use gorch_schema::{
-    AttemptKey, AttemptResult, Cause, EdgeId, ExecutorName, Failure, NodeId, Outcome, RunId, StepId, StopReason,
-    Timestamp,
+    Advance, AttemptKey, AttemptResult, Cause, EdgeId, ExecutorName, Failure, NodeId, Outcome, RunId, StepId,
+    StopReason, Timestamp,
 };
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -183,6 +183,8 @@ pub struct Ended {
     pub artifacts: BTreeMap<String, Vec<Left>>,
     /// How tightly it was held.
     pub confinement: Option<Box<Confinement>>,
+    /// How far it was, as it said last.
+    pub progress: Option<Box<Advance>>,
     /// Its label.
     pub label: Option<String>,
     /// The edges it fired.
