@@ -29,7 +29,7 @@ pub use event::{Accepted, Cause, Event, Parent, Rerun, RerunFrom, RunDeadline, S
 pub use id::{AttemptId, AttemptKey, EdgeId, ExecutorName, NodeId, RunId, StepId};
 pub use outcome::{AttemptResult, Failure, Outcome, failure_code};
 pub use problem::{Complaint, Problem};
-pub use progress::Item;
+pub use progress::{Advance, Item};
 pub use secret::{Secret, SecretRef};
 pub use settings::Settings;
 pub use time::Timestamp;

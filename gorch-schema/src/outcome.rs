@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::digest::Digest;
 use crate::id::RunId;
-use crate::progress::Item;
+use crate::progress::{Advance, Item};
 
 /// Why something failed: a stable code to match on, a sentence for people, and what else is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -96,6 +96,9 @@ pub struct AttemptResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub reused_from: Option<RunId>,
+    /// How far it was, as it said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Box<Advance>>,
 }
 
 /// What a job was held by: each measure with how it was carried out, in words.
@@ -133,6 +136,7 @@ impl AttemptResult {
             confinement: None,
             items: Vec::new(),
             reused_from: None,
+            progress: None,
         }
     }
 
@@ -168,6 +172,8 @@ pub mod failure_code {
     pub const BAD_OUTPUT: &str = "bad_output";
     /// One attempt took longer than its node's `timeout`.
     pub const TIMEOUT: &str = "timeout";
+    /// The job told nothing for longer than its node's `heartbeat`.
+    pub const TIMEOUT_HEARTBEAT: &str = "timeout.heartbeat";
     /// The step took longer than its node's `deadline`.
     pub const TIMEOUT_STEP: &str = "timeout.step";
     /// The run took longer than its `timeout`.
@@ -224,6 +230,7 @@ pub mod failure_code {
         MISSING_OUTPUT,
         BAD_OUTPUT,
         TIMEOUT,
+        TIMEOUT_HEARTBEAT,
         TIMEOUT_STEP,
         TIMEOUT_RUN,
         TIMEOUT_KILL,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::AttemptId;
 use crate::problem::Problem;
-use crate::progress::Item;
+use crate::progress::Changes;
 use crate::work::{Report, Work};
 
 /// Each side writes a blank line at least this often.
@@ -64,13 +64,14 @@ pub enum News {
         /// What came of it.
         report: Box<Report>,
     },
-    /// It works on these, and that changed: only for who watches. What is not heard is not told again, but to a
-    /// session that follows it anew.
+    /// How far it is, or what it works on, changed: only for who watches. What is not heard is not told again, but to
+    /// a session that follows it anew.
     Progress {
         /// The attempt.
         attempt: AttemptId,
-        /// Those that changed, as they are now.
-        items: Vec<Item>,
+        /// What changed, as it is now.
+        #[serde(flatten)]
+        changes: Changes,
     },
     /// It was acknowledged and is gone.
     Forgotten(AttemptId),

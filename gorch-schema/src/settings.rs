@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -34,6 +35,10 @@ pub struct Settings {
     /// `docker`, `shell`: what the job may use; absent means the executor's own limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// `docker`, `shell`: the longest time between two lines of `$GORCH_PROGRESS`, and from the start to the first; passing
+    /// it is a failure with code `timeout.heartbeat`.
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::time::text")]
+    pub heartbeat: Option<Duration>,
     /// `docker`: the network that it is in; absent means none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,

@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::id::{AttemptId, ExecutorName, NodeId, RunId};
 use crate::outcome::{Confinement, Failure, Left, Outcome};
 use crate::problem::Complaint;
-use crate::progress::Item;
+use crate::progress::{Advance, Changes, Item};
 use crate::time::{Timestamp, rfc3339};
 
 /// The original's numbers for the state of a node or a graph.
@@ -311,6 +311,9 @@ pub struct LiveNode {
     /// What the latest visit was held by, where its executor holds jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confinement: Option<Box<Confinement>>,
+    /// How far the latest visit is, or was, as its job said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Box<Advance>>,
 }
 
 /// How far the items of an `each` are.
@@ -410,6 +413,9 @@ pub struct AttemptView {
     /// What it works on, and where each of that stands: while it runs what was said last, then how it ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<Item>,
+    /// How far it is, or was, as its job said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Box<Advance>>,
     /// When the next attempt may start.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -444,7 +450,7 @@ pub struct EventView {
     pub event: Event,
 }
 
-/// What an attempt works on changed: a line of `/v1/tasks/{id}/events` that is no event. It has no id and is not told
+/// How far an attempt is, or what it works on, changed: a line of `/v1/tasks/{id}/events` that is no event. It has no id and is not told
 /// again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProgressView {
@@ -456,8 +462,9 @@ pub struct ProgressView {
     pub name: String,
     /// The attempt.
     pub attempt: AttemptId,
-    /// Those that changed, as they are now.
-    pub items: Vec<Item>,
+    /// What changed, as it is now: `progress`, `items`, or both.
+    #[serde(flatten)]
+    pub changes: Changes,
 }
 
 /// `POST /v1/validate`: the plan of a document that is right.

@@ -64,13 +64,21 @@ pub(super) struct Told<'a> {
     pub(super) tmp: &'a Path,
     /// `$GORCH_OUTPUT`.
     pub(super) output: &'a Path,
+    /// `$GORCH_PROGRESS`, where it is looked at.
+    pub(super) progress: Option<&'a Path>,
     /// `$HOME`, where it is not the executor's.
     pub(super) home: Option<&'a Path>,
 }
 
 /// The whole environment of a job that runs in its place, and whose variables were checked.
 pub(super) fn of(work: &Work, place: &Place) -> BTreeMap<OsString, OsString> {
-    with(work, &Told { tmp: &place.tmp(), output: &place.output(), home: None })
+    with(work, &Told { tmp: &place.tmp(), output: &place.output(), progress: None, home: None })
+}
+
+/// The same for a job whose progress is looked at.
+pub(super) fn telling(work: &Work, place: &Place) -> BTreeMap<OsString, OsString> {
+    let [progress, _] = place.progress();
+    with(work, &Told { tmp: &place.tmp(), output: &place.output(), progress: Some(&progress), home: None })
 }
 
 /// The same with files elsewhere.
@@ -88,5 +96,8 @@ pub(super) fn with(work: &Work, told: &Told<'_>) -> BTreeMap<OsString, OsString>
     all.insert("GORCH_RUN".into(), work.attempt.run.to_string().into());
     all.insert("GORCH_NODE".into(), work.node.clone().into());
     all.insert("GORCH_OUTPUT".into(), told.output.into());
+    if let Some(progress) = told.progress {
+        all.insert("GORCH_PROGRESS".into(), progress.into());
+    }
     all
 }

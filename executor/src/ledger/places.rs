@@ -1,6 +1,7 @@
 //! Where jobs run: a folder for each attempt that has started, used again by later ones.
 //!
-//! Owns `places/N/` with `tmp`, `stdout`, `stderr` and, where a job has them, `input`, `script` and `output`. Making and
+//! Owns `places/N/` with `tmp`, `stdout`, `stderr` and, where a job has them, `input`, `script`, `output`
+//! and `progress`. Making and
 //! removing folders is dearer than a small job, so a place that an attempt left as it was is given to the next one as
 //! it is. Promises that nothing of one attempt is ever seen by another: whatever was touched is removed and made anew,
 //! and a place that is not as it should be is removed as a whole.
@@ -76,6 +77,20 @@ impl Place {
         self.root.join("output")
     }
 
+    /// What `$GORCH_PROGRESS` names, the first of these that is there; the job makes it.
+    pub(crate) fn progress(&self) -> [PathBuf; 2] {
+        // One that sees only the mount has it there while it runs.
+        [self.root.join("progress"), self.mount().join("progress")]
+    }
+
+    /// Brings what a job that saw only the mount wrote there to where it is read; after a kill it may be there already.
+    pub(crate) fn bring_out(&self) {
+        for name in ["output", "progress"] {
+            // There is none where the job gave none.
+            let _ = fs::rename(self.mount().join(name), self.root.join(name));
+        }
+    }
+
     /// What the job reads from standard input.
     pub(crate) fn input(&self) -> PathBuf {
         self.root.join("input")
@@ -136,12 +151,14 @@ impl Place {
         }
     }
 
-    /// Removes what may hold secrets of the job, which is over: what it was given in files, and what it gave as outputs.
+    /// Removes what may hold secrets of the job, which is over: what it was given in files, and what it gave as outputs
+    /// or told of itself.
     pub(crate) fn remove_secrets(&self) {
         // What is not there needs no removing.
-        let _ = fs::remove_file(self.output());
+        for path in [self.output(), self.mount().join("output")].into_iter().chain(self.progress()) {
+            let _ = fs::remove_file(path);
+        }
         for folder in [self.tmp(), self.mount()] {
-            let _ = fs::remove_file(folder.join("output"));
             let _ = fs::remove_dir_all(folder.join("secrets"));
         }
     }
@@ -153,7 +170,8 @@ impl Place {
 
     /// Frees what space it takes, as far as that goes.
     pub(super) fn empty(&self) {
-        for path in [self.stdout(), self.stderr(), self.input(), self.script(), self.output()] {
+        let files = [self.stdout(), self.stderr(), self.input(), self.script(), self.output()];
+        for path in files.into_iter().chain(self.progress()) {
             let _ = fs::remove_file(path);
         }
         let _ = fs::remove_dir_all(self.tmp());

@@ -1,4 +1,4 @@
-//! What a job wrote: outputs for the graph, excerpts for the report, streams for whoever follows.
+//! What a job wrote: outputs for the graph, excerpts for the report, streams and progress for whoever follows.
 //!
 //! Owns the reading of the job's files. Promises bounded memory whatever their size, and that a job which replaces one
 //! of them by something else (a pipe, a link, a folder) gets an error and not our attention.
@@ -7,6 +7,7 @@ mod excerpt;
 mod follow;
 mod given;
 mod printed;
+mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -22,6 +23,7 @@ use crate::ledger::Place;
 pub(crate) use excerpt::{last_line, last_lines};
 pub(crate) use follow::{Stream, follow};
 pub(crate) use given::BadOutput;
+pub(crate) use progress::{Beat, LastLine, last_said};
 
 /// Outputs that a job may give without declaring them.
 const ALWAYS: [&str; 2] = ["result", "choice"];

@@ -3,13 +3,13 @@
 //! Owns where it stands and the way to stop it. Promises that it moves forward only: admitting, waiting, running,
 //! ended. Holds large reports on disk, not here.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use gorch_schema::progress::{Changes, Latest};
 use gorch_schema::work::{Report, Work};
-use gorch_schema::{AttemptId, Item, Timestamp};
+use gorch_schema::{Advance, AttemptId, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -35,12 +35,11 @@ pub(super) struct Held {
     has_slot: AtomicBool,
 }
 
-/// Who follows an attempt, and what it works on.
+/// Who follows an attempt, and what it says.
 #[derive(Default)]
 struct Audience {
     followers: Vec<Listener>,
-    /// By name, each with the number of its last change.
-    items: BTreeMap<String, (u64, Item)>,
+    said: Latest,
     /// How many changes there were.
     changes: u64,
 }
@@ -72,7 +71,7 @@ pub(super) type Follower = mpsc::UnboundedSender<Tiding>;
 pub(super) enum Tiding {
     /// It has ended; the report can be read.
     Ended(AttemptId),
-    /// What it works on changed.
+    /// What it says of itself changed.
     Progress(AttemptId),
     /// It waited for a slot, and this executor goes away: it does not start here.
     GivenBack(AttemptId),
@@ -114,6 +113,8 @@ pub(super) enum Ended {
 pub(super) enum Halt {
     Asked,
     Timeout(Duration),
+    /// It told nothing for so long.
+    Silent(Duration),
     /// The executor goes away.
     Leaving,
 }
@@ -161,27 +162,27 @@ impl Held {
         }
     }
 
-    /// It works on these, and that changed: tells whoever follows.
-    pub(super) fn work_on(&self, changed: Vec<Item>) {
-        let mut audience = self.audience();
-        for item in changed {
-            audience.changes += 1;
-            let changes = audience.changes;
-            audience.items.insert(item.name.clone(), (changes, item));
-        }
+    /// It says something new of itself: tells whoever follows.
+    pub(super) fn say(&self, changes: Changes) {
+        let audience = &mut *self.audience();
+        audience.said.take(changes, &mut audience.changes);
         audience.followers.iter_mut().for_each(|listener| listener.nudge(self.id));
     }
 
-    /// What it works on, as far as that changed since this follower looked last.
-    pub(super) fn news_of_items(&self, follower: &Follower) -> Vec<Item> {
+    /// How far it is, as it said last.
+    pub(super) fn progress_said(&self) -> Option<Advance> {
+        self.audience().said.progress().cloned()
+    }
+
+    /// What it says of itself, as far as that changed since this follower looked last.
+    pub(super) fn news_for(&self, follower: &Follower) -> Changes {
         let audience = &mut *self.audience();
         let Some(listener) = audience.followers.iter_mut().find(|other| other.to.same_channel(follower)) else {
-            return Vec::new();
+            return Changes::default();
         };
         let heard = std::mem::replace(&mut listener.heard, audience.changes);
         listener.told = false;
-        let changed = audience.items.values().filter(|(change, _)| *change > heard);
-        changed.map(|(_, item)| item.clone()).collect()
+        audience.said.since(heard)
     }
 
     /// It has ended: shows that, and tells whoever follows.
@@ -197,7 +198,7 @@ impl Held {
     }
 
     fn tell(&self, tiding: Tiding) {
-        // What it worked on is in the report, or nowhere.
+        // What it said is in the report, or nowhere.
         let Audience { followers, .. } = std::mem::take(&mut *self.audience());
         for listener in followers {
             let _ = listener.to.send(tiding);

@@ -4,6 +4,8 @@
 //! Promises: written, then done, then shown; an attempt id never runs twice; what was begun here is finished here even
 //! if whoever asked hangs up. Never knows HTTP.
 
+mod advance;
+mod clocks;
 mod desk;
 mod held;
 mod recover;

@@ -15,14 +15,14 @@ use futures::future::join_all;
 use gorch_schema::outcome::AttemptResult;
 use gorch_schema::time::format_duration;
 use gorch_schema::work::{Report, Work};
-use gorch_schema::{AttemptId, Failure, Outcome, Timestamp, failure_code};
+use gorch_schema::{AttemptId, Failure, Outcome, failure_code};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slog::{info, warn};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
 use super::Supervisor;
+use super::clocks;
 use super::held::{Ended, Halt, Held, Progress};
 use super::run::result;
 use crate::chain::Chain;
@@ -47,7 +47,6 @@ pub enum Recover {
 /// An attempt that ran when the executor was killed.
 struct Orphaned {
     held: Arc<Held>,
-    since: Timestamp,
     tree: Tree,
 }
 
@@ -84,12 +83,12 @@ impl Supervisor {
                 (FoundAt::Started { since, .. }, machine)
                     if work.as_deref().is_some_and(|work| self.survives(work, machine)) =>
                 {
-                    continued.push((hold(Progress::Running { since }), since));
+                    continued.push(hold(Progress::Running { since }));
                     info!(self.log, "attempt found"; "attempt" => %id, "state" => "running");
                 }
                 (FoundAt::Started { since, process }, Machine::Same) => {
                     let held = hold(Progress::Running { since });
-                    orphaned.push(Orphaned { held, since, tree: Tree::new(id, process) });
+                    orphaned.push(Orphaned { held, tree: Tree::new(id, process) });
                     info!(self.log, "attempt found"; "attempt" => %id, "state" => "running",
                         "pid" => process.map(|Process { pid, .. }| pid));
                 }
@@ -140,14 +139,14 @@ impl Supervisor {
     }
 
     /// Goes on with jobs that need no parent to know how they end, and clears away what nobody goes on with.
-    fn go_on(self: &Arc<Self>, continued: Vec<(Arc<Held>, Timestamp)>) {
-        for (held, since) in continued {
+    fn go_on(self: &Arc<Self>, continued: Vec<Arc<Held>>) {
+        for held in continued {
             let driver = held.work.as_ref().and_then(|work| self.outliving(work)).map(Arc::clone);
             let Some(driver) = driver else { continue };
             driver.claim(held.id);
             self.desk().occupy(&held);
             let this = Arc::clone(self);
-            tokio::spawn(async move { this.continue_with(driver, held, since).await });
+            tokio::spawn(async move { this.continue_with(driver, held).await });
         }
         for entry in
             DRIVERS.iter().filter(|entry| entry.outlives != Outlives::Nothing && self.engines.contains(&entry.name))
@@ -158,13 +157,8 @@ impl Supervisor {
         }
     }
 
-    async fn continue_with(self: Arc<Self>, driver: Arc<dyn Driver>, held: Arc<Held>, since: Timestamp) {
+    async fn continue_with(self: Arc<Self>, driver: Arc<dyn Driver>, held: Arc<Held>) {
         let Some(work) = held.work.clone() else { unreachable!("only readable work is gone on with") };
-        let clock = async {
-            let Some(timeout) = work.timeout else { return std::future::pending().await };
-            sleep(timeout.saturating_sub(now().since(since))).await;
-            held.halt(Halt::Timeout(timeout));
-        };
         let secrets = self.secrets_again(&work).await;
         let redactor = secrets.redactor().cloned();
         let mut finish = {
@@ -172,9 +166,10 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 finish = &mut again => finish,
-                () = clock => again.await,
+                () = clocks::watch(&held, &work, redactor.as_deref()) => again.await,
             }
         };
+        clocks::hear_last(&held, &work, redactor.as_deref());
         if let (Some(finish), Some(redactor)) = (&mut finish, redactor) {
             finish.hide(&redactor);
         }
@@ -192,7 +187,7 @@ impl Supervisor {
     }
 
     async fn stop_orphaned(self: &Arc<Self>, orphaned: Orphaned) {
-        let Orphaned { held, tree, .. } = orphaned;
+        let Orphaned { held, tree } = orphaned;
         let looked = tree.clone();
         let alive = spawn_blocking(move || looked.survey().len()).await.unwrap_or_default();
         let mut unconfirmed = tree.stop(self.settings.grace).await;
@@ -221,18 +216,16 @@ impl Supervisor {
 
     /// Like a running attempt, but for the exit code.
     async fn watch_orphaned(self: Arc<Self>, orphaned: Orphaned) {
-        let Orphaned { held, since, tree } = orphaned;
-        let clock = async {
-            let Some(timeout) = held.work.as_ref().and_then(|work| work.timeout) else {
-                return std::future::pending().await;
-            };
-            sleep(timeout.saturating_sub(now().since(since))).await;
-            held.halt(Halt::Timeout(timeout));
+        let Orphaned { held, tree } = orphaned;
+        let clocks = async {
+            let Some(work) = &held.work else { return std::future::pending().await };
+            let secrets = self.secrets_again(work).await;
+            clocks::watch(&held, work, secrets.redactor().map(Arc::as_ref)).await;
         };
         let stopped = tokio::select! {
             () = watch_until_gone(tree.clone()) => None,
             () = held.stop.cancelled() => Some(()),
-            () = clock => Some(()),
+            () = clocks => Some(()),
         };
         let mut unconfirmed = match stopped {
             Some(()) => tree.stop(self.settings.grace).await,
@@ -242,6 +235,7 @@ impl Supervisor {
         let outcome = match (stopped, held.why_halted()) {
             (Some(()), Some(Halt::Asked)) => Outcome::Cancelled,
             (Some(()), Some(Halt::Timeout(timeout))) => Outcome::Failed(timed_out(timeout)),
+            (Some(()), Some(Halt::Silent(heartbeat))) => Outcome::Failed(silent(heartbeat)),
             (Some(()), Some(Halt::Leaving) | None) => {
                 Outcome::Failed(lost("the executor was killed while it ran; the next one went away, and stopped it"))
             }
@@ -289,23 +283,19 @@ impl Supervisor {
         let Some(work) = held.work.clone().filter(|_| held.started().is_some()) else { return nothing(outcome) };
         let Some(place) = held.place().cloned() else { return nothing(outcome) };
         let redactor = self.secrets_again(&work).await.redactor().cloned();
+        clocks::hear_last(held, &work, redactor.as_deref());
         let collected = spawn_blocking(move || {
             let mut collected = output::collect(&place, &work as &Work, None);
             if let Some(redactor) = redactor {
                 redactor.fields(&mut collected.output);
                 collected.dropped.iter_mut().for_each(|name| *name = redactor.text(name));
             }
-            collected
+            (collected.output, collected.dropped)
         });
-        match collected.await {
-            Ok(collected) if !collected.output.is_empty() => AttemptResult {
-                output: Value::Object(collected.output),
-                dropped: collected.dropped,
-                ..nothing(outcome)
-            },
-            Ok(collected) => AttemptResult { dropped: collected.dropped, ..nothing(outcome) },
-            Err(_) => nothing(outcome),
-        }
+        let Ok((output, dropped)) = collected.await else { return nothing(outcome) };
+        let output = if output.is_empty() { Value::Null } else { Value::Object(output) };
+        let progress = held.progress_said().map(Box::new);
+        AttemptResult { output, dropped, progress, ..nothing(outcome) }
     }
 }
 
@@ -315,6 +305,11 @@ fn outlives(work: &Work) -> Outlives {
 
 fn lost(message: impl Into<String>) -> Failure {
     Failure::new(failure_code::EXECUTOR_LOST, message)
+}
+
+pub(super) fn silent(heartbeat: Duration) -> Failure {
+    let message = format!("the job wrote nothing to $GORCH_PROGRESS for {}", format_duration(heartbeat));
+    Failure::new(failure_code::TIMEOUT_HEARTBEAT, message)
 }
 
 pub(super) fn timed_out(timeout: Duration) -> Failure {

@@ -1,13 +1,13 @@
 //! One attempt, from its slot to its report.
 //!
-//! Owns the timeout (from the start of the process), what a stop makes of the result, and the end: written, then shown,
-//! then the slot is free.
+//! Owns what a stop makes of the result, and the end: written, then shown, then the slot is free.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
 use gorch_schema::outcome::AttemptResult;
+use gorch_schema::progress::Changes;
 use gorch_schema::work::{Report, Work};
 use gorch_schema::{Failure, Item, Outcome, Timestamp, failure_code};
 use serde_json::Value;
@@ -15,11 +15,12 @@ use slog::{debug, error, info, warn};
 use tokio::task::spawn_blocking;
 
 use super::Supervisor;
+use super::clocks;
 use super::held::{Ended, Halt, Held, Progress};
-use super::recover::timed_out;
+use super::recover::{silent, timed_out};
 use crate::chain::Chain;
 use crate::clock::now;
-use crate::driver::{Driver, Ending, Finish, Job, Start, hide_item};
+use crate::driver::{Ending, Finish, Job, Start, hide_item};
 use crate::ledger::{self, Place};
 use crate::output;
 use crate::process::{Process, Tree};
@@ -112,28 +113,19 @@ impl Supervisor {
             }
         };
         let redactor = secrets.redactor().cloned();
-        let mut finish = Self::run(driver, self.job(held, work, secrets), held, work).await;
+        let mut finish = {
+            let mut run = driver.run(self.job(held, work, secrets));
+            tokio::select! {
+                biased;
+                finish = &mut run => finish,
+                () = clocks::watch(held, work, redactor.as_deref()) => run.await,
+            }
+        };
+        clocks::hear_last(held, work, redactor.as_deref());
         if let Some(redactor) = redactor {
             finish.hide(&redactor);
         }
         finish
-    }
-
-    /// Runs it for as long as it may.
-    async fn run(driver: &Arc<dyn Driver>, job: Job, held: &Arc<Held>, work: &Arc<Work>) -> Finish {
-        let mut run = driver.run(job);
-        let Some(timeout) = work.timeout else { return run.await };
-        let clock = async {
-            held.wait_for(Progress::is_running).await;
-            tokio::time::sleep(timeout).await;
-            held.halt(Halt::Timeout(timeout));
-        };
-        let clock = std::pin::pin!(clock);
-        tokio::select! {
-            biased;
-            finish = &mut run => finish,
-            () = clock => run.await,
-        }
     }
 
     pub(super) fn job(self: &Arc<Self>, held: &Arc<Held>, work: &Arc<Work>, secrets: Secrets) -> Job {
@@ -197,7 +189,7 @@ impl Start for Beginning {
         if let Some(redactor) = &self.redactor {
             changed.iter_mut().for_each(|item| hide_item(item, redactor));
         }
-        self.held.work_on(changed);
+        self.held.say(Changes { items: changed, progress: None });
     }
 
     fn over(&self) {
@@ -220,6 +212,7 @@ pub(super) fn result(held: &Held, finish: &Finish) -> AttemptResult {
     let outcome = match (finish.ending, held.why_halted()) {
         (Ending::Stopped, Some(Halt::Asked)) => Outcome::Cancelled,
         (Ending::Stopped, Some(Halt::Timeout(timeout))) => Outcome::Failed(timed_out(timeout)),
+        (Ending::Stopped, Some(Halt::Silent(heartbeat))) => Outcome::Failed(silent(heartbeat)),
         (Ending::Stopped, Some(Halt::Leaving)) => Outcome::Failed(Failure::new(
             failure_code::EXECUTOR_LOST,
             "the executor went away, and stopped it after the drain deadline",
@@ -232,5 +225,6 @@ pub(super) fn result(held: &Held, finish: &Finish) -> AttemptResult {
     let output = if finish.output.is_empty() { Value::Null } else { Value::Object(finish.output.clone()) };
     let (dropped, artifacts, items) = (finish.dropped.clone(), finish.artifacts.clone(), finish.items.clone());
     let confinement = finish.confinement.clone();
-    AttemptResult { output, dropped, artifacts, items, confinement, ..AttemptResult::of(outcome) }
+    let progress = held.progress_said().map(Box::new);
+    AttemptResult { output, dropped, artifacts, items, confinement, progress, ..AttemptResult::of(outcome) }
 }

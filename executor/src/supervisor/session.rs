@@ -103,9 +103,9 @@ impl Heard {
             let attempt = match tiding {
                 Tiding::Ended(attempt) => attempt,
                 Tiding::Progress(attempt) => {
-                    let items = self.supervisor.find(attempt).map(|held| held.news_of_items(&self.again));
-                    if let Ok(items @ [_, ..]) = items.as_deref() {
-                        news.push(News::Progress { attempt, items: items.to_vec() });
+                    let changes = self.supervisor.find(attempt).map(|held| held.news_for(&self.again));
+                    if let Some(changes) = changes.ok().filter(|changes| !changes.is_empty()) {
+                        news.push(News::Progress { attempt, changes });
                     }
                     continue;
                 }

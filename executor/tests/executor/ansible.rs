@@ -307,7 +307,7 @@ async fn a_playbook_whose_executor_is_killed_is_stopped_and_lost() {
 async fn until_items(session: &mut Session, mut is_so: impl FnMut(&Item) -> bool) -> Vec<Item> {
     loop {
         match session.next().await.expect("the session goes on") {
-            News::Progress { items, .. } if items.iter().any(&mut is_so) => return items,
+            News::Progress { changes, .. } if changes.items.iter().any(&mut is_so) => return changes.items,
             News::Progress { .. } | News::Admitted(_) => {}
             other @ (News::Ended { .. } | News::Forgotten(_) | News::Refused { .. }) => panic!("{other:?}"),
         }

@@ -13,6 +13,7 @@ mod house;
 mod http;
 mod outcomes;
 mod outputs;
+mod progress;
 mod secrets;
 mod session;
 mod ssh;

@@ -107,8 +107,18 @@ async fn the_environment_is_clean_and_says_who_the_job_is() {
     let seen: BTreeMap<&str, &str> =
         report.logs.stdout.head.split_terminator('\0').map(|variable| variable.split_once('=').unwrap()).collect();
     let names: Vec<&str> = seen.keys().copied().collect();
-    let expected =
-        ["GORCH_ATTEMPT", "GORCH_NODE", "GORCH_OUTPUT", "GORCH_RUN", "HOME", "LANG", "MINE", "PATH", "TMPDIR"];
+    let expected = [
+        "GORCH_ATTEMPT",
+        "GORCH_NODE",
+        "GORCH_OUTPUT",
+        "GORCH_PROGRESS",
+        "GORCH_RUN",
+        "HOME",
+        "LANG",
+        "MINE",
+        "PATH",
+        "TMPDIR",
+    ];
     assert_eq!(names, expected);
     assert_eq!(seen["GORCH_ATTEMPT"], work.attempt.to_string());
     assert_eq!(seen["GORCH_RUN"], house.run.to_string());

@@ -5,8 +5,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use gorch_schema::Secret;
+use gorch_schema::session::{News, Order};
 use gorch_schema::settings::Settings;
 use gorch_schema::work::{Report, Work};
 use reqwest::Method;
@@ -14,6 +16,7 @@ use reqwest::Method;
 use crate::docker::{self, Docked};
 use crate::host::Remote;
 use crate::house::{House, failure, holds};
+use crate::session::Session;
 
 const VALUE: &str = "corr3ct \"horse\" b\u{e4}ttery";
 
@@ -112,6 +115,30 @@ async fn a_follower_sees_the_rest_of_a_line_at_once_and_never_the_secret() {
     }
     assert_eq!(seen, "before\n[secret]after\n");
     assert_nowhere(&house, &house.report(work.attempt).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_a_job_says_of_its_progress_is_taken_out() {
+    let house = house(&[]);
+    let script = "echo \"50 with $DB\" >>$GORCH_PROGRESS; until [ -e go ]; do sleep 0.01; done; \
+                  printf '%s\\n%s' \"60 $DB\" \"now $DB\" >>$GORCH_PROGRESS";
+    let work = with(&[DB], house.script(0, script));
+    let mut session = Session::open(&house).await;
+    session.give(&[Order::Run(Arc::new(work.clone()))]);
+    loop {
+        match session.next().await.unwrap() {
+            News::Admitted(_) => {}
+            News::Progress { changes, .. } => {
+                assert_eq!(changes.progress.unwrap().to_string(), "50% with [secret]");
+                break;
+            }
+            other @ (News::Ended { .. } | News::Forgotten(_) | News::Refused { .. }) => panic!("{other:?}"),
+        }
+    }
+    fs::write(house.path("go"), "").unwrap();
+    let report = house.report(work.attempt).await;
+    assert_eq!(report.result.progress.as_ref().unwrap().to_string(), "60% now [secret]");
+    assert_nowhere(&house, &report);
 }
 
 #[tokio::test]

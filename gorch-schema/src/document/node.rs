@@ -141,6 +141,7 @@ static NODE: &[Field<Draft>] = &[
     Field { name: "inventory", rule: Rule::Read(|check, at, value, draft| draft.settings.inventory(check, at, value)) },
     Field { name: "limit", rule: Rule::Read(|check, at, value, draft| draft.settings.limit(check, at, value)) },
     Field { name: "check", rule: Rule::Read(|check, at, value, draft| draft.settings.check(check, at, value)) },
+    Field { name: "heartbeat", rule: Rule::Read(|check, at, value, draft| draft.settings.heartbeat(check, at, value)) },
     Field { name: "state", rule: Rule::Ignored },
     Field { name: "graph_id", rule: Rule::Ignored },
     Field {
@@ -164,7 +165,6 @@ static NODE: &[Field<Draft>] = &[
         rule: Rule::Read(|check, at, value, draft| draft.node.detached = check.flag(at, value).unwrap_or_default()),
     },
     Field { name: "choose", rule: Rule::Later },
-    Field { name: "heartbeat", rule: Rule::Later },
 ];
 
 /// Reads one node; complaints are collected, what is wrong is read as absent. A missing name is empty.

@@ -10,6 +10,8 @@ use super::complaints::Path;
 use super::engines::Engines;
 use super::fields::{self, Field, Rule};
 use super::json::{Json, Quoted};
+use super::values::Zero;
+use crate::progress::TELLING;
 use crate::secret::Secret;
 use crate::settings::{Bytes, Limits, Settings, Statuses, is_limit, left_pattern};
 use crate::workflow::{Engine, Node};
@@ -29,6 +31,7 @@ static KNOWN: &[(&str, &[&str])] = &[
     ("headers", &["http"]),
     ("expect", &["http"]),
     ("limits", &["docker", "shell"]),
+    ("heartbeat", TELLING),
     ("network", &["docker"]),
     ("writable", &["docker"]),
     ("serve", &["docker"]),
@@ -166,6 +169,11 @@ impl Draft {
         let mut limits = Limits::default();
         fields::read(check, LIMITS, "`limits`", at, object, &mut limits);
         self.settings.limits = Some(limits).filter(|limits| *limits != Limits::default());
+    }
+
+    pub(super) fn heartbeat(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("heartbeat");
+        self.settings.heartbeat = check.duration(at, value, Zero::Refused);
     }
 
     pub(super) fn network(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {

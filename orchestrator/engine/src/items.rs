@@ -151,6 +151,7 @@ impl Step {
             unconfirmed: kept.unconfirmed,
             artifacts: kept.artifacts,
             confinement: kept.confinement,
+            progress: kept.progress,
             label: label.map(str::to_owned),
             fired: fired.into(),
             reused_from: None,

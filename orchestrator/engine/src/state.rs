@@ -10,7 +10,7 @@ use std::sync::Arc;
 use gorch_schema::outcome::{Confinement, Left};
 use gorch_schema::view::{Counts, State};
 use gorch_schema::{
-    AttemptKey, AttemptResult, Cause, EdgeId, ExecutorName, Failure, NodeId, Outcome, Parent, RunId, StepId,
+    Advance, AttemptKey, AttemptResult, Cause, EdgeId, ExecutorName, Failure, NodeId, Outcome, Parent, RunId, StepId,
     StopReason, Timestamp,
 };
 use serde_json::Value;
@@ -239,6 +239,8 @@ pub struct Ended {
     pub artifacts: BTreeMap<String, Vec<Left>>,
     /// How tightly it was held.
     pub confinement: Option<Box<Confinement>>,
+    /// How far it was, as it said last.
+    pub progress: Option<Box<Advance>>,
     /// Its label.
     pub label: Option<String>,
     /// The edges it fired.

@@ -31,7 +31,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 ///
 /// Server-sent events: `id` is the event's number in the run (from 1, gap-free), `event` its name, `data` an object
 /// `{"run", "seq", "at", "event"}`. Between them stand lines without an id: `progress`, whose data is what an attempt
-/// works on and how that changed, `{"run", "node", "name", "attempt", "items"}`; they are not replayed. Resume with `Last-Event-ID` or `after`. Ends after `run_ended`.
+/// says of itself, as far as it changed: `{"run", "node", "name", "attempt"}` with `progress` (`{"percent", "text"}`),
+/// `items`, or both. They are not replayed. Resume with `Last-Event-ID` or `after`. Ends after `run_ended`.
 #[utoipa::path(
     get, path = "/v1/tasks/{id}/events", operation_id = "follow_run", tag = "events",
     params(
@@ -52,12 +53,12 @@ pub(super) async fn of_run(call: Call) -> Answer {
     let after = resume(&call)?.unwrap_or(0);
     let journal = call.house.handle.journal();
     let news = journal.follow(run);
-    let items = call.house.handle.follow_items(run);
+    let progress = call.house.handle.follow_progress(run);
     let head = journal.head(run).await?;
     let (to, response) = reply::streamed(reply::SSE);
     let over = head.ended.is_some() && after >= head.last;
     if !over {
-        tokio::spawn(follow_run(call.house.clone(), run, after, (news, items), to));
+        tokio::spawn(follow_run(call.house.clone(), run, after, (news, progress), to));
     }
     Ok(response)
 }
@@ -66,7 +67,7 @@ async fn follow_run(
     house: Arc<House>,
     run: RunId,
     mut after: u64,
-    (mut news, mut items): (watch::Receiver<u64>, watch::Receiver<u64>),
+    (mut news, mut progress): (watch::Receiver<u64>, watch::Receiver<u64>),
     to: Chunks,
 ) {
     let mut shown = 0;
@@ -76,9 +77,9 @@ async fn follow_run(
             Err(error) => return cut(&house, &to, &error).await,
         };
         let Some(last) = rows.last() else {
-            // All events that there are have been sent: what is worked on belongs to attempts that were seen to begin.
-            let seen = *items.borrow_and_update();
-            if seen > shown && send_items(&house, run, shown, &to).await.is_err() {
+            // All events that there are have been sent: what is said is said by attempts that were seen to begin.
+            let seen = *progress.borrow_and_update();
+            if seen > shown && send_progress(&house, run, shown, &to).await.is_err() {
                 return;
             }
             shown = seen;
@@ -86,7 +87,7 @@ async fn follow_run(
                 tokio::select! {
                     changed = news.changed() => changed,
                     // Its sender lives as long as it is followed; if not, nothing more comes of it.
-                    Ok(()) = items.changed() => Ok(()),
+                    Ok(()) = progress.changed() => Ok(()),
                 }
             };
             match wait(&house, more, &to).await {
@@ -112,17 +113,17 @@ async fn follow_run(
     }
 }
 
-/// Sends what attempts work on, as far as it changed; an error says that nobody reads any more.
-async fn send_items(house: &House, run: RunId, shown: u64, to: &Chunks) -> Result<(), ()> {
-    let changed = house.handle.items_since(run, shown);
+/// Sends what attempts say of themselves, as far as it changed; an error says that nobody reads any more.
+async fn send_progress(house: &House, run: RunId, shown: u64, to: &Chunks) -> Result<(), ()> {
+    let changed = house.handle.progress_since(run, shown);
     if changed.is_empty() {
         return Ok(());
     }
     let Ok(plan) = house.handle.ask(run, |run| run.plan().clone()).await else { return Ok(()) };
-    for (key, items) in changed {
+    for (key, changes) in changed {
         let node = key.step.node;
         let name = plan.workflow.node(node).name.clone();
-        let view = ProgressView { run, node, name, attempt: key.of(run), items };
+        let view = ProgressView { run, node, name, attempt: key.of(run), changes };
         let data = serde_json::to_string(&view).expect("the schema's types have text keys only, so JSON can say them");
         to.send(Ok(format!("event: progress\ndata: {data}\n\n").into())).await.map_err(|_| ())?;
     }

@@ -78,6 +78,8 @@ impl Head {
 
 /// The document of a run, or 304 where the caller has it.
 pub(super) async fn document(house: &Arc<House>, run: RunId, form: Form, headers: &HeaderMap) -> Answer {
+    // The mark first: what is shown is never older than its mark says.
+    let said = house.handle.progress_count(run);
     let asked = house.handle.ask(run, |run| (Head::of(run), run.seq(), run.plan().clone()));
     let (head, seq, plan) = asked.await?;
     let nodes = plan.workflow.nodes.len();
@@ -85,7 +87,7 @@ pub(super) async fn document(house: &Arc<House>, run: RunId, form: Form, headers
         let detail = format!("a digraph of {nodes} nodes has {nodes} x {nodes} cells (at most {MOST_CELLS} are shown)");
         return Err(Trouble::new("too_large", detail));
     }
-    let mark = Mark::of(run, seq);
+    let mark = Mark::of_live(run, seq, said);
     if mark.is_known(headers) {
         return Ok(mark.not_modified());
     }
@@ -163,7 +165,12 @@ impl Writing {
                 let ids = (first as u32..last as u32).map(NodeId);
                 ids.map(|node| (live_node(run, node), run.node_state(node))).collect::<Vec<_>>()
             });
-            for (node, state) in asked.await? {
+            let asked = asked.await?;
+            let mut said = self.house.handle.progress_of_nodes(self.run, NodeId(first as u32)..NodeId(last as u32));
+            for (mut node, state) in asked {
+                if state == State::Running {
+                    node.progress = said.remove(&NodeId(node.id)).map(Box::new);
+                }
                 self.comma(!self.states.is_empty());
                 self.json(&node);
                 self.states.push(state);

@@ -42,10 +42,13 @@ pub(super) async fn show(call: Call) -> Answer {
         let steps = (0..run.visits(node)).filter_map(|visit| run.step_of(StepId { node, visit }));
         (live_node(run, node), steps.map(|step| step_view(run, step)).collect::<Vec<_>>())
     });
-    let (node_view, mut visits) = asked.await?;
+    let (mut node_view, mut visits) = asked.await?;
     let mut attempts = attempts(call.house.handle.journal(), run, node).await?;
     for attempt in attempts.values_mut().flatten().filter(|attempt| attempt.stop_date.is_none()) {
-        attempt.items = call.house.handle.items(run, attempt.id.key);
+        let said = call.house.handle.progress(run, attempt.id.key);
+        attempt.items = said.items;
+        attempt.progress = said.progress.map(Box::new);
+        node_view.progress.clone_from(&attempt.progress);
     }
     for step in &mut visits {
         step.attempts = attempts.remove(&step.visit).unwrap_or_default();
@@ -102,6 +105,7 @@ pub(super) fn live_node(run: &Run, id: NodeId) -> LiveNode {
         unconfirmed: ended.map(|ended| ended.unconfirmed.clone()).unwrap_or_default(),
         artifacts: ended.map(|ended| ended.artifacts.clone()).unwrap_or_default(),
         confinement: ended.and_then(|ended| ended.confinement.clone()),
+        progress: ended.and_then(|ended| ended.progress.clone()),
     }
 }
 
@@ -168,6 +172,7 @@ async fn attempts(
                             outcome: None,
                             output: Value::Null,
                             items: Vec::new(),
+                            progress: None,
                             retry_at: None,
                             late: false,
                         });
@@ -181,6 +186,7 @@ async fn attempts(
                             outcome: Some(result.outcome),
                             output: result.output,
                             items: result.items,
+                            progress: result.progress,
                             retry_at,
                             late,
                             ..of_visit[at].clone()

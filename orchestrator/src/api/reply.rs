@@ -69,8 +69,16 @@ pub(super) struct Mark(HeaderValue);
 impl Mark {
     /// Of a run at its event `seq`. Weak: a long document may be newer at its end than at its beginning.
     pub(super) fn of(run: RunId, seq: u64) -> Self {
-        let text = format!("W/\"{run}-{seq}\"");
-        Mark(HeaderValue::from_str(&text).expect("hex digits and numbers make a header"))
+        Mark::of_text(&format!("W/\"{run}-{seq}\""))
+    }
+
+    /// The same of a run whose attempts have said so much of themselves since.
+    pub(super) fn of_live(run: RunId, seq: u64, said: u64) -> Self {
+        if said == 0 { Mark::of(run, seq) } else { Mark::of_text(&format!("W/\"{run}-{seq}-{said}\"")) }
+    }
+
+    fn of_text(text: &str) -> Self {
+        Mark(HeaderValue::from_str(text).expect("hex digits and numbers make a header"))
     }
 
     /// Does the caller have what bears this mark?

@@ -72,7 +72,7 @@ impl Conductor {
             executor,
             links: self.links.clone(),
             wish: receiver,
-            show: Box::new(move |items| progress.tell(run, key, items)),
+            show: Box::new(move |changes| progress.tell(run, key, changes)),
             log: self.log.clone(),
         };
         let handle = self.handle.clone();

@@ -4,15 +4,18 @@
 //! submit that was answered is never lost. Cheap to clone. Never touches a live run itself: it sends a question and
 //! the conductor answers between two inputs.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use gorch_engine::{Input, Offers, Plan, Run};
 use gorch_schema::document::Engines;
+use gorch_schema::progress::Changes;
 use gorch_schema::view::ExecutorView;
 use gorch_schema::work::{Registered, Registration, Report};
 use gorch_schema::{
-    Accepted, AttemptId, AttemptKey, AttemptResult, ExecutorName, Item, NodeId, RunId, Timestamp, Workflow,
+    Accepted, Advance, AttemptId, AttemptKey, AttemptResult, ExecutorName, NodeId, RunId, Timestamp, Workflow,
 };
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -331,18 +334,28 @@ impl Handle {
             .or_else(|| self.ended.get(run).map(|ended| Standing { shown: super::summary(&ended), seq: ended.seq() }))
     }
 
-    /// All that an attempt which is out works on, as its executor said last.
-    pub(crate) fn items(&self, run: RunId, attempt: AttemptKey) -> Vec<Item> {
+    /// All that an attempt which is out says, as its executor said last.
+    pub(crate) fn progress(&self, run: RunId, attempt: AttemptKey) -> Changes {
         self.seen.progress.of(run, attempt)
     }
 
-    /// What the attempts of a run work on, as far as it changed after so many changes.
-    pub(crate) fn items_since(&self, run: RunId, seen: u64) -> Vec<(AttemptKey, Vec<Item>)> {
+    /// How far the attempts of these nodes that are out are.
+    pub(crate) fn progress_of_nodes(&self, run: RunId, nodes: Range<NodeId>) -> BTreeMap<NodeId, Advance> {
+        self.seen.progress.of_nodes(run, nodes)
+    }
+
+    /// What the attempts of a run say, as far as it changed after so many changes.
+    pub(crate) fn progress_since(&self, run: RunId, seen: u64) -> Vec<(AttemptKey, Changes)> {
         self.seen.progress.since(run, seen)
     }
 
-    /// How many changes there were in what a run works on, now and from now on.
-    pub(crate) fn follow_items(&self, run: RunId) -> watch::Receiver<u64> {
+    /// How many changes there were in what the attempts of a run say.
+    pub(crate) fn progress_count(&self, run: RunId) -> u64 {
+        self.seen.progress.count(run)
+    }
+
+    /// The same, now and from now on.
+    pub(crate) fn follow_progress(&self, run: RunId) -> watch::Receiver<u64> {
         self.seen.progress.follow(run)
     }
 

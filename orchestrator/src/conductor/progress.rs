@@ -1,13 +1,15 @@
-//! What attempts that are out work on, as their executors said last.
+//! How far attempts that are out are and what they work on, as their executors said last.
 //!
-//! Owns the table of items by run, beside the runs themselves: nothing is decided by them and nothing of them is kept.
-//! Promises that only the latest of each item is remembered, however slow its readers are, and that what an attempt
-//! worked on goes when its end is durable.
+//! Owns the table of that by run, beside the runs themselves: nothing is decided by it and nothing of it is kept.
+//! Promises that only the latest is remembered, however slow its readers are, and that what an attempt said goes when
+//! its end is durable.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gorch_schema::{AttemptKey, Item, RunId};
+use gorch_schema::progress::{Changes, Latest};
+use gorch_schema::{Advance, AttemptKey, NodeId, RunId, StepId};
 use tokio::sync::watch;
 
 /// The table; clones share it.
@@ -24,8 +26,7 @@ struct Table {
 /// Of one run.
 #[derive(Debug, Default)]
 struct Shown {
-    /// By attempt and name, each with the number of its last change.
-    attempts: BTreeMap<AttemptKey, BTreeMap<String, (u64, Item)>>,
+    attempts: BTreeMap<AttemptKey, Latest>,
     /// How many changes there were; whoever follows waits for more.
     changes: watch::Sender<u64>,
 }
@@ -37,16 +38,12 @@ impl Shown {
 }
 
 impl Progress {
-    /// An attempt works on these, and that changed.
-    pub(super) fn tell(&self, run: RunId, attempt: AttemptKey, items: Vec<Item>) {
+    /// This changed in what an attempt says.
+    pub(super) fn tell(&self, run: RunId, attempt: AttemptKey, changed: Changes) {
         let mut table = self.table();
         let shown = table.runs.entry(run).or_default();
         let mut changes = *shown.changes.borrow();
-        let known = shown.attempts.entry(attempt).or_default();
-        for item in items {
-            changes += 1;
-            known.insert(item.name.clone(), (changes, item));
-        }
+        shown.attempts.entry(attempt).or_default().take(changed, &mut changes);
         shown.changes.send_replace(changes);
     }
 
@@ -60,22 +57,33 @@ impl Progress {
         }
     }
 
-    /// All that an attempt works on.
-    pub(super) fn of(&self, run: RunId, attempt: AttemptKey) -> Vec<Item> {
+    /// All that an attempt says.
+    pub(super) fn of(&self, run: RunId, attempt: AttemptKey) -> Changes {
         let table = self.table();
-        let items = table.runs.get(&run).and_then(|shown| shown.attempts.get(&attempt));
-        items.into_iter().flat_map(BTreeMap::values).map(|(_, item)| item.clone()).collect()
+        let said = table.runs.get(&run).and_then(|shown| shown.attempts.get(&attempt));
+        said.map(|said| said.since(0)).unwrap_or_default()
+    }
+
+    /// How far the attempts of these nodes are, the latest of each.
+    pub(super) fn of_nodes(&self, run: RunId, nodes: Range<NodeId>) -> BTreeMap<NodeId, Advance> {
+        let table = self.table();
+        let Some(shown) = table.runs.get(&run) else { return BTreeMap::new() };
+        let first = |node| AttemptKey { step: StepId { node, visit: 0 }, item: 0, attempt: 0 };
+        let attempts = shown.attempts.range(first(nodes.start)..first(nodes.end));
+        attempts.filter_map(|(key, said)| Some((key.step.node, said.progress()?.clone()))).collect()
     }
 
     /// What changed after so many changes, by attempt.
-    pub(super) fn since(&self, run: RunId, seen: u64) -> Vec<(AttemptKey, Vec<Item>)> {
+    pub(super) fn since(&self, run: RunId, seen: u64) -> Vec<(AttemptKey, Changes)> {
         let table = self.table();
         let Some(shown) = table.runs.get(&run) else { return Vec::new() };
-        let of_attempts = shown.attempts.iter().map(|(attempt, items)| {
-            let changed = items.values().filter(|(change, _)| *change > seen);
-            (*attempt, changed.map(|(_, item)| item.clone()).collect::<Vec<Item>>())
-        });
-        of_attempts.filter(|(_, items)| !items.is_empty()).collect()
+        let of_attempts = shown.attempts.iter().map(|(attempt, said)| (*attempt, said.since(seen)));
+        of_attempts.filter(|(_, changes)| !changes.is_empty()).collect()
+    }
+
+    /// How many changes there were in a run by now.
+    pub(super) fn count(&self, run: RunId) -> u64 {
+        self.table().runs.get(&run).map_or(0, |shown| *shown.changes.borrow())
     }
 
     /// How many changes there were in a run, now and from now on.
@@ -97,11 +105,19 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gorch_schema::AttemptId;
     use gorch_schema::progress::Status;
+    use gorch_schema::{AttemptId, Item};
 
     fn item(name: &str, status: Status) -> Item {
         Item { name: name.to_owned(), status, what: String::new(), message: None, counts: BTreeMap::new() }
+    }
+
+    fn items(items: &[Item]) -> Changes {
+        Changes { items: items.to_vec(), progress: None }
+    }
+
+    fn advance(text: &str) -> Changes {
+        Changes { progress: Some(Advance { percent: None, text: text.to_owned() }), items: Vec::new() }
     }
 
     #[test]
@@ -109,22 +125,39 @@ mod tests {
         let progress = Progress::default();
         let AttemptId { run, key } = "0000000000000000000000000000000a.3.0.0.1".parse().unwrap();
         let mut news = progress.follow(run);
-        progress.tell(run, key, vec![item("a", Status::Running), item("b", Status::Running)]);
-        progress.tell(run, key, vec![item("a", Status::Ok)]);
+        progress.tell(run, key, items(&[item("a", Status::Running), item("b", Status::Running)]));
+        progress.tell(run, key, items(&[item("a", Status::Ok)]));
         let seen = *news.borrow_and_update();
-        assert_eq!(progress.since(run, 0), [(key, vec![item("a", Status::Ok), item("b", Status::Running)])]);
+        assert_eq!(progress.since(run, 0), [(key, items(&[item("a", Status::Ok), item("b", Status::Running)]))]);
         assert_eq!(progress.since(run, seen), []);
-        progress.tell(run, key, vec![item("b", Status::Failed)]);
+        progress.tell(run, key, items(&[item("b", Status::Failed)]));
         assert!(news.has_changed().unwrap());
-        assert_eq!(progress.since(run, seen), [(key, vec![item("b", Status::Failed)])]);
-        assert_eq!(progress.of(run, key).len(), 2);
+        assert_eq!(progress.since(run, seen), [(key, items(&[item("b", Status::Failed)]))]);
+        progress.tell(run, key, advance("linking"));
+        progress.tell(run, key, advance("packing"));
+        assert_eq!(progress.since(run, seen + 1), [(key, advance("packing"))]);
+        let all = progress.of(run, key);
+        assert_eq!((all.items.len(), all.progress), (2, advance("packing").progress));
+    }
+
+    #[test]
+    fn of_several_attempts_of_a_node_the_latest_says_how_far_it_is() {
+        let progress = Progress::default();
+        let attempt = |text: &str| -> AttemptId { format!("0000000000000000000000000000000a.{text}").parse().unwrap() };
+        for (text, said) in [("3.0.0.2", "second"), ("3.0.0.1", "first"), ("2.9.0.1", "before"), ("4.0.0.1", "after")] {
+            let AttemptId { run, key } = attempt(text);
+            progress.tell(run, key, advance(said));
+        }
+        let shown = progress.of_nodes(attempt("3.0.0.1").run, NodeId(2)..NodeId(4));
+        let shown: Vec<(NodeId, &str)> = shown.iter().map(|(node, said)| (*node, said.text.as_str())).collect();
+        assert_eq!(shown, [(NodeId(2), "before"), (NodeId(3), "second")]);
     }
 
     #[test]
     fn what_is_over_and_what_nobody_follows_goes() {
         let progress = Progress::default();
         let AttemptId { run, key } = "0000000000000000000000000000000a.3.0.0.1".parse().unwrap();
-        progress.tell(run, key, vec![item("a", Status::Ok)]);
+        progress.tell(run, key, items(&[item("a", Status::Ok)]));
         progress.end(run, key);
         assert!(progress.of(run, key).is_empty() && progress.table().runs.is_empty());
         for bits in 0..10_000 {

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gorch_engine::Began;
+use gorch_schema::progress::Changes;
 use gorch_schema::session::{Fenced, News, Order, OrderKind};
 use gorch_schema::work::{Report, Work};
-use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, Item, Problem, failure_code};
+use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, Problem, failure_code};
 use slog::{Logger, debug, warn};
 use tokio::sync::{mpsc, watch};
 
@@ -47,8 +48,8 @@ pub(crate) struct Carry {
     pub(crate) executor: ExecutorName,
     pub(crate) links: Links,
     pub(crate) wish: watch::Receiver<Wish>,
-    /// Takes what it works on, as that changes.
-    pub(crate) show: Box<dyn Fn(Vec<Item>) + Send + Sync>,
+    /// Takes what it says of itself, as that changes.
+    pub(crate) show: Box<dyn Fn(Changes) + Send + Sync>,
     pub(crate) log: Logger,
 }
 
@@ -115,7 +116,7 @@ impl Carry {
                 Heard::Broken => return Err(Error::Broken),
                 Heard::News(News::Ended { report, .. }) => return Ok(Next::Done(Carried::Ended(report))),
                 Heard::News(News::Admitted(_)) => *admitted = true,
-                Heard::News(News::Progress { items, .. }) => (self.show)(items),
+                Heard::News(News::Progress { changes, .. }) => (self.show)(changes),
                 Heard::News(News::Forgotten(_)) => {}
                 Heard::News(News::Refused { order, problem, .. }) => {
                     return Ok(self.refused(order, &problem));

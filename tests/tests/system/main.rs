@@ -11,5 +11,6 @@ mod fleet;
 mod many;
 mod placing;
 mod playbooks;
+mod progress;
 mod secrets;
 mod whole_life;

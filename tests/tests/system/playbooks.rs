@@ -56,7 +56,7 @@ async fn hosts_are_seen_in_the_view_and_in_the_stream_while_they_run_and_stay_in
             Message::Note { kind, data } => {
                 assert_eq!(kind, "progress");
                 let view: ProgressView = serde_json::from_str(&data).unwrap();
-                if view.items.iter().any(|item| item.name == "b" && item.what == "second") {
+                if view.changes.items.iter().any(|item| item.name == "b" && item.what == "second") {
                     break view;
                 }
             }

@@ -46,7 +46,7 @@ impl Canary {
     fn node(&self, number: usize) -> Value {
         let show = if self.is_file { "cat \"$CANARY\"" } else { "printf %s \"$CANARY\"" };
         let lines = match number % 7 {
-            0 => format!("{show}; echo; {show} >&2"),
+            0 => format!("{show}; echo; {show} >&2; (echo 40; {show}) >>$GORCH_PROGRESS"),
             1 => format!("echo \"last words: $({show})\" >&2; exit 1"),
             2 => format!("printf 'v=%s\\n' \"$({show})\" >$GORCH_OUTPUT"),
             // In two writes of two programs.

@@ -106,6 +106,13 @@ fn one(run: RunId, live: &Live, now: Timestamp, zone: &TimeZone) -> String {
         ]);
     }
     text.push_str(&format!("\n{table}"));
+    let is_running = |node: &&&LiveNode| node.state == State::Running.number();
+    let mut said = nodes.iter().filter(is_running).filter_map(|node| Some((node, node.progress.as_ref()?))).peekable();
+    if said.peek().is_some() {
+        let mut table = Table::new(["NODE", "PROGRESS"]);
+        said.for_each(|(node, progress)| table.row([node.name.clone(), cut(&progress.to_string())]));
+        text.push_str(&format!("\n{table}"));
+    }
     let mut outputs = Table::new(["OUTPUT", "VALUE"]);
     let mut any = false;
     for node in &nodes {
@@ -156,6 +163,11 @@ mod tests {
             namespace: String::new(),
             labels: Default::default(),
             failure: None,
+            parent: None,
+            rerun_of: None,
+            undo_of: None,
+            undone_by: None,
+            outputs: Default::default(),
         };
         let ended = RunSummary {
             id: "019aa1b2c3d57abc8def0123456789ab".parse().unwrap(),
@@ -170,6 +182,39 @@ mod tests {
         ID            NAME              STATE    STARTED              TOOK    NODES
         019aa1b2c3d4  release-pipeline  running  2023-11-14 22:13:20  1m 30s  3 success, 1 running
         019aa1b2c3d5                    failure  2023-11-14 22:13:20  0.02s   2 notrunnable, 1 failure
+        ");
+    }
+
+    #[test]
+    fn a_node_that_runs_says_how_far_it_is() {
+        let node = |id: u32, state: State, name: &str, progress: Value| {
+            serde_json::json!({
+                "id": id, "state": state.number(), "name": name, "target": "", "engine": "shell", "artifact": "./x",
+                "args": [], "output": {}, "graph_id": "019aa1b2c3d47abc8def0123456789ab", "progress": progress
+            })
+        };
+        let live: Live = serde_json::from_value(serde_json::json!({
+            "name": "demo", "state": 2, "nodes": [
+                node(0, State::Success, "build", serde_json::json!({"percent": 100})),
+                node(1, State::Running, "deploy", serde_json::json!({"percent": 33.3, "text": "host \u{1b}3 of 9"})),
+                node(2, State::Running, "watch", Value::Null)
+            ]
+        }))
+        .unwrap();
+        let text =
+            one("019aa1b2c3d47abc8def0123456789ab".parse().unwrap(), &live, Timestamp::from_millis(0), &TimeZone::UTC);
+        insta::assert_snapshot!(text, @r"
+        run      019aa1b2c3d47abc8def0123456789ab
+        name     demo
+        state    running
+
+        ID  NODE    ENGINE  STATE    TOOK  TRIES  EXECUTOR  FAILURE
+        0   build   shell   success
+        1   deploy  shell   running
+        2   watch   shell   running
+
+        NODE    PROGRESS
+        deploy  33% host \u{1b}3 of 9
         ");
     }
 

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use gorch_client::Live;
+use gorch_schema::progress::Changes;
 use gorch_schema::view::{EventView, State};
-use gorch_schema::{Event, ExecutorName, Failure, Item, NodeId, Outcome, RunId, Timestamp};
+use gorch_schema::{Advance, Event, ExecutorName, Failure, Item, NodeId, Outcome, RunId, Timestamp};
 
 use crate::watch::tree;
 
@@ -70,7 +71,7 @@ pub(crate) struct Row {
     /// When it is tried again.
     pub(crate) retry_at: Option<Timestamp>,
     /// What its job said of its progress.
-    pub(crate) progress: String,
+    pub(crate) progress: Option<Advance>,
     /// What the latest attempt works or worked on, by name.
     pub(crate) items: BTreeMap<String, Item>,
 }
@@ -106,6 +107,7 @@ impl Board {
                 row.executor.clone_from(executor);
                 row.retry_at = None;
                 row.items.clear();
+                row.progress = None;
                 if *attempt == 1 {
                     row.since = Some(at);
                 }
@@ -113,7 +115,7 @@ impl Board {
             Event::AttemptEnded { node, visit, result, retry_at, late: false, .. } => {
                 self.visit(*node, *visit, |row| {
                     row.failure = result.outcome.failure().cloned();
-                    row.progress.clear();
+                    row.progress = None;
                     row.items = by_name(&result.items);
                     if retry_at.is_some() {
                         row.state = State::ToRun;
@@ -128,7 +130,7 @@ impl Board {
                 row.until = Some(at);
                 row.stopping = false;
                 row.retry_at = None;
-                row.progress.clear();
+                row.progress = None;
             }),
             Event::NodesSkipped { nodes, .. } => {
                 for node in nodes {
@@ -147,17 +149,13 @@ impl Board {
         }
     }
 
-    /// What a job said of its progress.
-    pub(crate) fn progress(&mut self, node: NodeId, text: String) {
-        if let Some(row) = self.rows.get_mut(node.index()) {
-            row.progress = text;
-        }
-    }
-
-    /// What the node's attempt works on changed; it is no news after its end.
-    pub(crate) fn work_on(&mut self, node: NodeId, items: &[Item]) {
+    /// What the node's attempt says of itself changed; it is no news after its end.
+    pub(crate) fn hear(&mut self, node: NodeId, changes: &Changes) {
         if let Some(row) = self.rows.get_mut(node.index()).filter(|row| row.state == State::Running) {
-            row.items.extend(by_name(items));
+            row.items.extend(by_name(&changes.items));
+            if changes.progress.is_some() {
+                row.progress.clone_from(&changes.progress);
+            }
         }
     }
 
@@ -197,7 +195,7 @@ impl Row {
             until: None,
             failure: None,
             retry_at: None,
-            progress: String::new(),
+            progress: None,
             items: BTreeMap::new(),
         }
     }
@@ -242,10 +240,11 @@ pub(crate) mod tests {
             visit: 0,
             because: edge.map(|edge| Cause { edge: EdgeId(edge), visit: Some(0) }).into_iter().collect(),
             items: None,
+            reused: Default::default(),
         };
         let started = |node, attempt| {
             let executor = Some("e1".parse().unwrap());
-            Event::AttemptStarted { node, visit: 0, item: 0, attempt, executor, epoch: 2 }
+            Event::AttemptStarted { node, visit: 0, item: 0, attempt, executor, epoch: 2, until: None }
         };
         let attempt_ended = |node, attempt, result, retry_at| Event::AttemptEnded {
             node,
@@ -264,6 +263,7 @@ pub(crate) mod tests {
             label: None,
             fired: vec![],
             reused_from: None,
+            artifacts: Default::default(),
         };
         let retry_at = Some(Timestamp::from_millis(1_700_000_001_300));
         let exhausted = Failure { exhausted: true, ..failure("exit code 1: assertion \"a = b\" failed") };
@@ -284,9 +284,9 @@ pub(crate) mod tests {
             event(1_600, ended(test, Outcome::Failed(exhausted))),
             event(1_600, Event::NodesSkipped { nodes: vec![NodeId(2)], fired: vec![] }),
             event(1_700, Event::CancelRequested { by: "spiffe://gorch.local/gorch/user/client".into() }),
-            event(1_700, Event::StepStopping { node: docs, visit: 0, item: 0, reason: StopReason::Cancelled }),
+            event(1_700, Event::StepStopping { node: docs, visit: 0, item: 0, reason: StopReason::Cancelled, by: None }),
             event(1_900, ended(docs, Outcome::Cancelled)),
-            event(1_900, Event::RunEnded { outcome: Outcome::Cancelled }),
+            event(1_900, Event::RunEnded { outcome: Outcome::Cancelled, outputs: Default::default(), undo: None }),
         ]
     }
 
@@ -311,15 +311,35 @@ pub(crate) mod tests {
     fn what_an_attempt_works_on_is_its_own_and_goes_with_it() {
         let mut board = board();
         let hosts = hosts();
-        board.work_on(NodeId(3), &hosts);
+        let on = |items: &[Item]| Changes { items: items.to_vec(), progress: None };
+        board.hear(NodeId(3), &on(&hosts));
         assert!(board.rows[3].items.is_empty(), "it does not run");
         story().iter().take(10).for_each(|event| board.apply(event));
-        board.work_on(NodeId(3), &hosts[..2]);
-        board.work_on(NodeId(3), &hosts[1..]);
+        board.hear(NodeId(3), &on(&hosts[..2]));
+        board.hear(NodeId(3), &on(&hosts[1..]));
         assert_eq!(board.rows[3].items.len(), 4);
         story().iter().skip(10).for_each(|event| board.apply(event));
-        board.work_on(NodeId(3), &hosts[..1]);
+        board.hear(NodeId(3), &on(&hosts[..1]));
         assert_eq!(board.rows[3].items.len(), 4, "news of an attempt that has ended is none");
+    }
+
+    /// `40 compiling`, as a job says it.
+    pub(crate) fn far(percent: Option<&str>, text: &str) -> Changes {
+        let percent = percent.map(|percent| percent.parse().unwrap());
+        Changes { progress: Some(Advance { percent, text: text.to_owned() }), items: Vec::new() }
+    }
+
+    #[test]
+    fn how_far_an_attempt_is_goes_with_it() {
+        let (mut board, test) = (board(), NodeId(1));
+        story().iter().take(10).for_each(|event| board.apply(event));
+        board.hear(test, &far(Some("40"), "testing"));
+        board.hear(test, &Changes { items: hosts(), progress: None });
+        assert_eq!(board.rows[1].progress, far(Some("40"), "testing").progress, "other news leave it");
+        board.apply(&story()[10]);
+        assert_eq!(board.rows[1].progress, None);
+        board.hear(test, &far(Some("50"), "late"));
+        assert_eq!(board.rows[1].progress, None, "news of an attempt that has ended is none");
     }
 
     #[test]
@@ -336,6 +356,7 @@ pub(crate) mod tests {
             label: None,
             fired: vec![],
             reused_from: None,
+            artifacts: Default::default(),
         };
         board.apply(&event(2, ended));
         assert_eq!((board.rows[0].state, board.rows[0].visits), (State::ToRun, 2));

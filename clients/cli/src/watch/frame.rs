@@ -33,6 +33,8 @@ pub(crate) enum Paint {
 }
 
 const BAR: usize = 20;
+/// A job's own, beside its node.
+const SMALL_BAR: usize = 10;
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const LONGEST_NAME: usize = 40;
 
@@ -226,8 +228,12 @@ fn remarks(row: &Row, now: Timestamp) -> String {
     if let Some(at) = row.retry_at {
         remarks.push(format!("again in {}", took(at.since(now))));
     }
-    if !row.progress.is_empty() {
-        remarks.push(clean(&row.progress).into_owned());
+    if let Some(progress) = &row.progress {
+        let bar = progress.percent.map(|percent| {
+            let filled = usize::from(percent.whole()) * SMALL_BAR / 100;
+            format!("{}{} ", "━".repeat(filled), "╌".repeat(SMALL_BAR - filled))
+        });
+        remarks.push(format!("{}{}", bar.unwrap_or_default(), clean(&progress.to_string())));
     }
     if row.state == State::Success && !row.items.is_empty() {
         remarks.push(tally(row.items.values()));
@@ -246,7 +252,8 @@ fn pad(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::board::tests::{board, hosts, story};
+    use crate::watch::board::tests::{board, far, hosts, story};
+    use gorch_schema::progress::Changes;
 
     fn draw(events: usize, width: usize, height: usize, millis: i64, note: Option<&str>) -> String {
         let mut board = board();
@@ -274,7 +281,7 @@ mod tests {
         let draw = |height| {
             let mut board = board();
             story().iter().take(11).for_each(|event| board.apply(event));
-            board.work_on(gorch_schema::NodeId(3), &hosts());
+            board.hear(gorch_schema::NodeId(3), &Changes { items: hosts(), progress: None });
             let canvas = Canvas { width: 100, height, paint: Paint::Plain };
             frame(&board, canvas, Timestamp::from_millis(1_700_000_001_100), None).join("\n")
         };
@@ -298,6 +305,22 @@ mod tests {
               web3  failed       look: no disk
               … and 3 more: 1 running, 1 ok, 1 changed
         ");
+    }
+
+    #[test]
+    fn how_far_a_job_says_it_is_stands_beside_its_node() {
+        let row = |changes: Changes| {
+            let mut board = board();
+            story().iter().take(11).for_each(|event| board.apply(event));
+            board.hear(gorch_schema::NodeId(3), &changes);
+            let canvas = Canvas { width: 100, height: 24, paint: Paint::Plain };
+            frame(&board, canvas, Timestamp::from_millis(1_700_000_001_100), None).remove(4)
+        };
+        let before = "⠙ └─docs       shell  running        0.2s  e1";
+        assert_eq!(row(far(Some("45.9"), "page 9")), format!("{before}  ━━━━╌╌╌╌╌╌ 45% page 9"));
+        assert_eq!(row(far(Some("100"), "")), format!("{before}  ━━━━━━━━━━ 100%"));
+        assert_eq!(row(far(None, "linking")), format!("{before}  linking"));
+        assert_eq!(row(far(None, "a\u{1b}[2Jb")).matches('\u{1b}').count(), 0);
     }
 
     #[test]

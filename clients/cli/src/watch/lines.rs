@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use gorch_schema::progress::Status;
 use gorch_schema::view::{EventView, ProgressView, RunSummary, State};
-use gorch_schema::{Event, Failure, NodeId, RunDeadline, StopReason, Timestamp};
+use gorch_schema::{Advance, Event, Failure, NodeId, RunDeadline, StopReason, Timestamp};
 
 use crate::text::{short, took, value};
 use crate::watch::board::{Board, Phase};
@@ -77,7 +77,7 @@ pub(crate) fn lines(board: &Board, view: &EventView) -> Vec<String> {
 
 /// The lines of what an attempt works on: one for each that came to something.
 pub(crate) fn items(at: Timestamp, view: &ProgressView) -> Vec<String> {
-    let told = view.items.iter().filter(|item| item.status != Status::Running);
+    let told = view.changes.items.iter().filter(|item| item.status != Status::Running);
     told.map(|item| {
         let mut text = format!("node={} item={} status={}", value(&view.name), value(&item.name), item.status.word());
         push(&mut text, "what", Some(item.what.clone()).filter(|what| !what.is_empty()));
@@ -85,6 +85,21 @@ pub(crate) fn items(at: Timestamp, view: &ProgressView) -> Vec<String> {
         format!("{at} {} {text}", short(view.run))
     })
     .collect()
+}
+
+/// The line of how far an attempt is: for each tenth that it has come to, and for what it says without a number. The
+/// board is as it was before.
+pub(crate) fn progress(at: Timestamp, board: &Board, view: &ProgressView) -> Option<String> {
+    let said = view.changes.progress.as_ref()?;
+    let before = board.rows.get(view.node.index()).and_then(|row| row.progress.as_ref());
+    let tenth = |said: &Advance| said.percent.map(|percent| percent.whole() / 10);
+    if said.percent.is_some() && before.is_some_and(|before| tenth(before) == tenth(said)) {
+        return None;
+    }
+    let mut text = format!("node={}", value(&view.name));
+    push(&mut text, "progress", said.percent.map(|percent| percent.to_string()));
+    push(&mut text, "text", Some(said.text.clone()).filter(|text| !text.is_empty()));
+    Some(format!("{at} {} {text}", short(view.run)))
 }
 
 /// The last line of a watch: how the run ended.
@@ -140,17 +155,41 @@ fn push_failure(text: &mut String, failure: Option<&Failure>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::board::tests::{board, hosts, story};
+    use crate::watch::board::tests::{board, far, hosts, story};
+    use gorch_schema::progress::Changes;
 
     #[test]
     fn what_came_to_something_is_one_line() {
         let attempt: gorch_schema::AttemptId = "019aa1b2c3d47abc8def0123456789ab.3.0.0.1".parse().unwrap();
         let (run, node) = (attempt.run, NodeId(3));
-        let view = ProgressView { run, node, name: "docs".to_owned(), attempt, items: hosts() };
+        let on = |items| Changes { items, progress: None };
+        let view = ProgressView { run, node, name: "docs".to_owned(), attempt, changes: on(hosts()) };
         insta::assert_snapshot!(items(Timestamp::from_millis(1_700_000_000_000), &view).join("\n"), @r#"
         2023-11-14T22:13:20.000Z 019aa1b2c3d4 node=docs item=web1 status=changed what="install nginx"
         2023-11-14T22:13:20.000Z 019aa1b2c3d4 node=docs item=web3 status=failed what=look message="no disk"
         2023-11-14T22:13:20.000Z 019aa1b2c3d4 node=docs item=web4 status=ok what=look
+        "#);
+    }
+
+    #[test]
+    fn each_tenth_of_the_way_is_one_line() {
+        let attempt: gorch_schema::AttemptId = "019aa1b2c3d47abc8def0123456789ab.3.0.0.1".parse().unwrap();
+        let mut board = board();
+        story().iter().take(10).for_each(|event| board.apply(event));
+        let said =
+            [(Some("1"), "begun"), (Some("9.9"), "on"), (Some("10"), "page 2"), (None, "linking"), (Some("100"), "")];
+        let mut lines = Vec::new();
+        for (percent, text) in said {
+            let (run, node, changes) = (attempt.run, NodeId(3), far(percent, text));
+            let view = ProgressView { run, node, name: "docs".to_owned(), attempt, changes };
+            lines.extend(progress(Timestamp::from_millis(1_700_000_000_000), &board, &view));
+            board.hear(node, &view.changes);
+        }
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        2023-11-14T22:13:20.000Z 019aa1b2c3d4 node=docs progress=1% text=begun
+        2023-11-14T22:13:20.000Z 019aa1b2c3d4 node=docs progress=10% text="page 2"
+        2023-11-14T22:13:20.000Z 019aa1b2c3d4 node=docs text=linking
+        2023-11-14T22:13:20.000Z 019aa1b2c3d4 node=docs progress=100%
         "#);
     }
 

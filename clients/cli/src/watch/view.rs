@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use gorch_client::{Client, Message};
+use gorch_schema::RunId;
 use gorch_schema::view::ProgressView;
-use gorch_schema::{NodeId, RunId};
-use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -130,13 +129,12 @@ impl Show {
                 }
                 if let Ok(view) = serde_json::from_str::<ProgressView>(&data) {
                     if self.output == Output::Text && self.screen.is_none() {
-                        for line in lines::items(now(), &view) {
-                            say(&line)?;
+                        for line in lines::items(now(), &view).iter().chain(&lines::progress(now(), &self.board, &view))
+                        {
+                            say(line)?;
                         }
                     }
-                    self.board.work_on(view.node, &view.items);
-                } else if let Ok(progress) = serde_json::from_str::<Progress>(&data) {
-                    self.board.progress(progress.node, progress.text());
+                    self.board.hear(view.node, &view.changes);
                 }
             }
             Message::Away(error) => {
@@ -190,26 +188,6 @@ impl Show {
         let id = short(self.board.run);
         eprintln!("timed out waiting: run {id} goes on; see it again with `gorch watch {id}`");
         Ok(Exit::WaitTimedOut)
-    }
-}
-
-/// A line of progress, as far as this command knows it.
-#[derive(Debug, Deserialize)]
-struct Progress {
-    node: NodeId,
-    #[serde(default)]
-    percent: Option<f64>,
-    #[serde(default)]
-    message: Option<String>,
-}
-
-impl Progress {
-    fn text(self) -> String {
-        match (self.percent, self.message) {
-            (Some(percent), Some(message)) => format!("{percent:.0}% {message}"),
-            (Some(percent), None) => format!("{percent:.0}%"),
-            (None, message) => message.unwrap_or_default(),
-        }
     }
 }
 

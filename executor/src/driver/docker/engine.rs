@@ -152,6 +152,7 @@ impl Engine {
         env.insert("GORCH_RUN".to_owned(), work.attempt.run.to_string());
         env.insert("GORCH_NODE".to_owned(), work.node.clone());
         env.insert("GORCH_OUTPUT".to_owned(), format!("{INSIDE}/output"));
+        env.insert("GORCH_PROGRESS".to_owned(), format!("{INSIDE}/progress"));
         env.insert("GORCH_WORK".to_owned(), format!("{INSIDE}/{WORK}"));
         let labels = HashMap::from([
             (ATTEMPT.to_owned(), work.attempt.to_string()),

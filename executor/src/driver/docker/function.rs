@@ -52,6 +52,7 @@ impl Containers {
         // What it says while it goes belongs to its log.
         let _ = timeout(BETWEEN * TRIES, following).await;
         job.start.over();
+        place.bring_out();
         place.remove_scratch();
         match said {
             Ok(Answer { verdict, output, dropped }) => {

@@ -337,8 +337,7 @@ impl Containers {
         let (artifacts, spoilt) = left.map_or_else(|failure| (BTreeMap::new(), Some(failure)), |left| (left, None));
         let (work, place) = (Arc::clone(&job.work), Arc::clone(place));
         let collected = spawn_blocking(move || {
-            // From where the container wrote it to where outputs are read; after a kill it may be there already.
-            let _ = fs::rename(place.mount().join("output"), place.output());
+            place.bring_out();
             let code = i32::try_from(ended.code).ok();
             let mut collected = output::collect(&place, &work, code);
             if work.outputs.iter().any(|name| name == "oom_killed") {

@@ -1,6 +1,7 @@
 //! A program that is held: how its folder is laid out, and how its start ends.
 //!
-//! Owns the job's own folder: a work folder, a folder for scratch, its script and its outputs, all of them its user's.
+//! Owns the job's own folder: a work folder, a folder for scratch, its script, its outputs and its progress, all of them
+//! its user's.
 //! Whatever is to be read by anybody else is brought out of it at the end. Promises that what a job finds in its folder
 //! was put there for it.
 
@@ -100,8 +101,9 @@ impl Shell {
         let failure = place.tmp().join("failure");
         let plan = confiner.plan(work.attempt, work.settings.limits, failure, &[&folder.root], &folder.work)?;
         let (tmp, output) = (folder.root.join("tmp"), folder.root.join("output"));
+        let progress = folder.root.join("progress");
         let home = account.map(|_| folder.work.as_path());
-        let told = Told { tmp: &tmp, output: &output, home };
+        let told = Told { tmp: &tmp, output: &output, progress: Some(&progress), home };
         let mut environment = environment::with(work, &told);
         let files = give_files(&job.secrets, &folder.root, account).map_err(NotStarted::Files)?;
         environment.extend(files.into_iter().map(|(name, path)| (name.into(), path.into())));
@@ -135,8 +137,7 @@ impl Held {
                 program::explain(&program, &folder.work, io::Error::from_raw_os_error(errno)).into()
             }
         });
-        // There is none where the job gave none.
-        let _ = fs::rename(folder.root.join("output"), place.output());
+        place.bring_out();
         let is_out_of_memory = plan.group.as_ref().is_some_and(Group::is_out_of_memory);
         let unconfirmed = match plan.group {
             Some(group) => group.end().await,

@@ -156,7 +156,7 @@ impl Shell {
         };
         self.check(work, &program)?;
         let mut command = Command::new(&program);
-        command.args(&work.args).current_dir(workdir).env_clear().envs(environment::of(work, &place));
+        command.args(&work.args).current_dir(workdir).env_clear().envs(environment::telling(work, &place));
         command.envs(local::give_files(&job.secrets, &place.tmp(), None).map_err(NotStarted::Files)?);
         match local::spawn(job, &place, command) {
             Ok(running) => Ok(Spawned { place, running, held: None }),

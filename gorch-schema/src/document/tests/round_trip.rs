@@ -79,9 +79,10 @@ fn container() -> impl Strategy<Value = Option<Box<Settings>>> {
         false => Secret::Variable(reference),
     });
     let secrets = proptest::collection::btree_map("[A-Z_]{8}", secret, 0..3);
-    let all = (limits, network, any::<bool>(), proptest::option::of(1_u16..), secrets);
-    all.prop_map(|(limits, network, writable, serve, secrets)| {
-        Some(Box::new(Settings { limits, network, writable, serve, secrets, ..Settings::default() }))
+    let heartbeat = proptest::option::of(duration());
+    let all = (limits, network, any::<bool>(), proptest::option::of(1_u16..), secrets, heartbeat);
+    all.prop_map(|(limits, network, writable, serve, secrets, heartbeat)| {
+        Some(Box::new(Settings { limits, network, writable, serve, secrets, heartbeat, ..Settings::default() }))
             .filter(|settings| !settings.is_empty())
     })
 }

@@ -233,10 +233,9 @@ fn options_whose_behaviour_comes_later_are_refused_by_name() {
     /nodes/0/choose: found an array of 0, expected no `choose`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/lock: found "db", expected no `lock`: gorch cannot do this yet [not_supported_yet]
     "#);
-    assert_snapshot!(of_node(r#""cache": {}, "undo": "x", "heartbeat": "1s""#), @r#"
+    assert_snapshot!(of_node(r#""cache": {}, "undo": "x""#), @r#"
     /nodes/0/cache: found an object of 0, expected no `cache`: gorch cannot do this yet [not_supported_yet]
     /nodes/0/undo: found "x", expected no `undo`: gorch cannot do this yet [not_supported_yet]
-    /nodes/0/heartbeat: found "1s", expected no `heartbeat`: gorch cannot do this yet [not_supported_yet]
     "#);
     assert_snapshot!(of_graph(r#""lock": "db", "on_failure": "undo", "outputs": {}"#), @r#"
     /lock: found "db", expected no `lock`: gorch cannot do this yet [not_supported_yet]
@@ -244,6 +243,16 @@ fn options_whose_behaviour_comes_later_are_refused_by_name() {
     /outputs: found an object of 0, expected no `outputs`: gorch cannot do this yet [not_supported_yet]
     "#);
     assert_snapshot!(of_node(r#""each": null, "lock": null"#), @"accepted");
+}
+
+#[test]
+fn a_heartbeat_is_for_engines_whose_jobs_can_tell_of_themselves() {
+    assert_snapshot!(of_node(r#""engine": "shell", "artifact": "x", "heartbeat": "30s""#), @"accepted");
+    assert_snapshot!(of_node(r#""engine": "docker", "artifact": "x", "heartbeat": "1h 30m""#), @"accepted");
+    assert_snapshot!(of_node(r#""engine": "shell", "artifact": "x", "heartbeat": "0s""#), @r#"/nodes/0/heartbeat: found "0s", expected a duration above zero [bad_duration]"#);
+    assert_snapshot!(of_node(r#""engine": "shell", "artifact": "x", "heartbeat": 30"#), @r#"/nodes/0/heartbeat: found 30, expected a duration such as "90s", "1h 30m" or "PT90S" [bad_duration]"#);
+    assert_snapshot!(of_node(r#""engine": "ssh", "target": "web1", "artifact": "x", "heartbeat": "30s""#), @"/nodes/0/heartbeat: found `heartbeat` with the engine `ssh`, expected no `heartbeat`: only the engines `docker`, `shell` know it [engine_and_artifact]");
+    assert_snapshot!(of_node(r#""heartbeat": "30s""#), @"/nodes/0/heartbeat: found `heartbeat` with the engine `nil`, expected no `heartbeat`: only the engines `docker`, `shell` know it [engine_and_artifact]");
 }
 
 #[test]
