@@ -3,6 +3,7 @@
 pub mod digest;
 pub mod document;
 pub mod event;
+pub mod expression;
 pub mod graph;
 pub mod id;
 pub mod matrix;
@@ -23,6 +24,7 @@ pub mod workflow;
 pub use digest::Digest;
 pub use document::{Engines, Limits, Reader, Refused, Submission};
 pub use event::{Cause, Event, RunDeadline, StopReason};
+pub use expression::Expression;
 pub use id::{AttemptId, AttemptKey, EdgeId, ExecutorName, NodeId, RunId, StepId};
 pub use outcome::{AttemptResult, Failure, Outcome, failure_code};
 pub use problem::{Complaint, Problem};
