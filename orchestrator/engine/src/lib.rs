@@ -1,5 +1,6 @@
 //! What happens next: the pure engine of a run. No await, no clock, no randomness, no I/O.
 
+mod context;
 mod decide;
 mod fold;
 mod look;

@@ -1,16 +1,21 @@
-//! References: what `get_attribute` and `get_input` mean in one step.
+//! References: what `get_attribute`, `get_input`, `get_item` and expressions mean in one step.
 //!
 //! Owns the data rule of the design: a reference means the latest visit of the node in the step's causal past, and
 //! only if there is none the last visit that ended before the step was activated. Promises: the answer is fixed at
-//! activation, so that a second attempt and a recovered dispatch say the same. Never changes the run.
+//! activation, so that a second attempt and a recovered dispatch say the same. Never changes the run, and never reads
+//! an expression twice.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
+use gorch_schema::expression;
 use gorch_schema::reference::{self, Reference};
 use gorch_schema::work::Work;
 use gorch_schema::{AttemptKey, Failure, Node, NodeId, Settings, failure_code};
 use serde_json::Value;
 
+use crate::context::item_of;
 use crate::state::{Run, Step};
 
 /// What a job gets, references resolved.
@@ -22,7 +27,7 @@ pub(crate) struct Resolved {
     pub(crate) input: Value,
 }
 
-/// Does any text of the node read an output or an input?
+/// Does any text of the node mean something else than itself?
 pub(crate) fn refers(node: &Node) -> bool {
     fn within(value: &Value) -> bool {
         match value {
@@ -66,7 +71,7 @@ impl Run {
     pub fn work(&self, key: AttemptKey) -> Option<Work> {
         let step = self.step_of(key.step)?;
         let node = self.plan().workflow.node(key.step.node);
-        let resolved = self.resolve(step, node).ok()?;
+        let resolved = self.resolve_item(step, node, key.item).ok()?;
         Some(Work {
             attempt: key.of(self.id()),
             epoch: self.epoch(),
@@ -84,8 +89,13 @@ impl Run {
         })
     }
 
-    /// Everything that the step's node refers to, or the failure `missing_output`.
+    /// Everything that the step's node refers to, or the failure `missing_output` or `expression_failed`.
     pub(crate) fn resolve(&self, step: &Step, node: &Node) -> Result<Resolved, Failure> {
+        self.resolve_item(step, node, 0)
+    }
+
+    /// The same for one item of a step with `each`.
+    pub(crate) fn resolve_item(&self, step: &Step, node: &Node, item: u32) -> Result<Resolved, Failure> {
         let mut settings = node.settings.as_deref().cloned().unwrap_or_default();
         if !self.plan().refers(step.id.node) {
             return Ok(Resolved {
@@ -95,66 +105,22 @@ impl Run {
                 settings,
             });
         }
-        let args = node.args.iter().map(|arg| match reference::parse_arg(arg) {
-            Ok(Some((name, reference))) => Ok(format!("{name}={}", as_text(self.value(step, reference)?))),
+        let asked = Asked { run: self, step, item };
+        let args = node.args.iter().enumerate().map(|(index, arg)| match reference::parse_arg(arg) {
+            Ok(Some((name, reference))) => {
+                let value = asked.value(&Place::Item(&Place::Field(&Place::Node, "args"), index), reference)?;
+                Ok(format!("{name}={}", as_text(&value)))
+            }
             Ok(None) => Ok(arg.clone()),
             Err(error) => Err(Failure::new(failure_code::MISSING_OUTPUT, error.to_string())),
         });
-        settings.headers = self.texts(step, &settings.headers)?;
+        settings.headers = asked.texts("headers", &settings.headers)?;
         Ok(Resolved {
             args: args.collect::<Result<_, _>>()?,
-            env: self.texts(step, &node.env)?,
-            input: self.fill(step, &node.input)?,
+            env: asked.texts("env", &node.env)?,
+            input: asked.fill(&Place::Field(&Place::Node, "input"), &node.input)?,
             settings,
         })
-    }
-
-    fn texts(&self, step: &Step, texts: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Failure> {
-        let resolve = |(name, text): (&String, &String)| match reference::parse(text) {
-            Ok(Some(reference)) => Ok((name.clone(), as_text(self.value(step, reference)?))),
-            Ok(None) => Ok((name.clone(), text.clone())),
-            Err(error) => Err(Failure::new(failure_code::MISSING_OUTPUT, error.to_string())),
-        };
-        texts.iter().map(resolve).collect()
-    }
-
-    fn fill(&self, step: &Step, value: &Value) -> Result<Value, Failure> {
-        Ok(match value {
-            Value::String(text) => match reference::parse(text) {
-                Ok(Some(reference)) => self.value(step, reference)?.clone(),
-                Ok(None) | Err(_) => value.clone(),
-            },
-            Value::Array(items) => {
-                Value::Array(items.iter().map(|item| self.fill(step, item)).collect::<Result<_, _>>()?)
-            }
-            Value::Object(fields) => {
-                let filled = fields.iter().map(|(key, item)| Ok((key.clone(), self.fill(step, item)?)));
-                Value::Object(filled.collect::<Result<_, Failure>>()?)
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-        })
-    }
-
-    fn value(&self, step: &Step, reference: Reference<'_>) -> Result<&Value, Failure> {
-        let missing = |message: String| Failure::new(failure_code::MISSING_OUTPUT, message);
-        match reference {
-            Reference::Input { key } => self.plan().workflow.options.inputs.get(key).ok_or_else(|| {
-                missing(format!("`get_input {key}` found no such input"))
-            }),
-            Reference::Attribute { node, attr } => match self.plan().named(node) {
-                Some(exact) => {
-                    let past = self.past(step, exact).ok_or_else(|| {
-                        missing(format!("`get_attribute {node}:{attr}`: node `{node}` had not ended before this step began"))
-                    })?;
-                    attribute(past, attr).ok_or_else(|| {
-                        missing(format!("`get_attribute {node}:{attr}`: node `{node}` ended without an output `{attr}`"))
-                    })
-                }
-                None => self.by_pattern(step, node, attr).ok_or_else(|| {
-                    missing(format!("`get_attribute {node}:{attr}`: no node that matches `{node}` and ended before this step has an output `{attr}`"))
-                }),
-            },
-        }
     }
 
     /// The last node by id whose name matches and that has the attribute.
@@ -168,7 +134,7 @@ impl Run {
     }
 
     /// The visit of `node` that `step` sees.
-    fn past(&self, step: &Step, node: NodeId) -> Option<&Step> {
+    pub(crate) fn past(&self, step: &Step, node: NodeId) -> Option<&Step> {
         let before = |seen: &Step| seen.ended.as_ref().is_some_and(|ended| ended.number < step.activation);
         match self.visits(node) {
             0 => None,
@@ -204,5 +170,137 @@ impl Run {
             }
         }
         best
+    }
+}
+
+/// Where in a node a text stands: put together only where something is wrong there.
+#[derive(Debug)]
+enum Place<'a> {
+    Node,
+    Field(&'a Place<'a>, &'a str),
+    Item(&'a Place<'a>, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Node => Ok(()),
+            Place::Field(Place::Node, name) => f.write_str(name),
+            Place::Field(within, name) => write!(f, "{within}/{name}"),
+            Place::Item(within, index) => write!(f, "{within}/{index}"),
+        }
+    }
+}
+
+/// Who asks: a step, for one of its items.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'r> {
+    run: &'r Run,
+    step: &'r Step,
+    item: u32,
+}
+
+impl<'r> Asked<'r> {
+    fn texts(self, field: &str, texts: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Failure> {
+        let resolve = |(name, text): (&String, &String)| match reference::parse(text) {
+            Ok(Some(reference)) => {
+                let value = self.value(&Place::Field(&Place::Field(&Place::Node, field), name), reference)?;
+                Ok((name.clone(), as_text(&value)))
+            }
+            Ok(None) => Ok((name.clone(), text.clone())),
+            Err(error) => Err(Failure::new(failure_code::MISSING_OUTPUT, error.to_string())),
+        };
+        texts.iter().map(resolve).collect()
+    }
+
+    fn fill(self, at: &Place<'_>, value: &Value) -> Result<Value, Failure> {
+        Ok(match value {
+            Value::String(text) => match reference::parse(text) {
+                Ok(Some(reference)) => self.value(at, reference)?.into_owned(),
+                Ok(None) | Err(_) => value.clone(),
+            },
+            Value::Array(items) => {
+                let filled = items.iter().enumerate().map(|(index, item)| self.fill(&Place::Item(at, index), item));
+                Value::Array(filled.collect::<Result<_, _>>()?)
+            }
+            Value::Object(fields) => {
+                let filled =
+                    fields.iter().map(|(key, item)| Ok((key.clone(), self.fill(&Place::Field(at, key), item)?)));
+                Value::Object(filled.collect::<Result<_, Failure>>()?)
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+        })
+    }
+
+    fn value(self, at: &Place<'_>, reference: Reference<'_>) -> Result<Cow<'r, Value>, Failure> {
+        let missing = |message: String| Failure::new(failure_code::MISSING_OUTPUT, message);
+        let Asked { run, step, .. } = self;
+        match reference {
+            Reference::Input { key } => {
+                let input = run.plan().workflow.options.inputs.get(key);
+                input.map(Cow::Borrowed).ok_or_else(|| missing(format!("`get_input {key}` found no such input")))
+            }
+            Reference::Attribute { node, attr } => match run.plan().named(node) {
+                Some(exact) => {
+                    let past = run.past(step, exact).ok_or_else(|| {
+                        missing(format!("`get_attribute {node}:{attr}`: node `{node}` had not ended before this step began"))
+                    })?;
+                    attribute(past, attr).map(Cow::Borrowed).ok_or_else(|| {
+                        missing(format!("`get_attribute {node}:{attr}`: node `{node}` ended without an output `{attr}`"))
+                    })
+                }
+                None => run.by_pattern(step, node, attr).map(Cow::Borrowed).ok_or_else(|| {
+                    missing(format!("`get_attribute {node}:{attr}`: no node that matches `{node}` and ended before this step has an output `{attr}`"))
+                }),
+            },
+            Reference::Item { path } => {
+                let item = item_of(step, self.item);
+                let found = within(&item, path).filter(|found| !found.is_null());
+                found.cloned().map(Cow::Owned).ok_or_else(|| match path {
+                    "" => missing("`get_item`: this step has no item".to_owned()),
+                    path => missing(format!("`get_item {path}`: the item of this step has nothing there")),
+                })
+            }
+            Reference::Expression(text) => self.calculate(text).map(Cow::Owned).map_err(|error| {
+                Failure::new(failure_code::EXPRESSION_FAILED, format!("{at}: `{}`: {error}", shown(text)))
+            }),
+        }
+    }
+
+    fn calculate(self, text: &str) -> Result<Value, expression::Error> {
+        let expression = self.run.plan().expression(text)?;
+        expression.evaluate(&self.run.context(Some(self.step), self.item, expression.reads()))
+    }
+}
+
+/// What stands in an item: keys of objects and indices of arrays, with dots between them.
+fn within<'v>(item: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('.').filter(|key| !key.is_empty()).try_fold(item, |value, key| match value {
+        Value::Object(fields) => fields.get(key),
+        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    })
+}
+
+/// An expression in a message, cut where it is long.
+fn shown(text: &str) -> String {
+    const SHOWN: usize = 80;
+    let cut: String = text.chars().take(SHOWN).collect();
+    if cut.len() < text.len() { format!("{cut}...") } else { cut }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_leads_into_an_item_by_keys_and_indices() {
+        let item = json!({"host": {"addresses": ["a", "b"]}});
+        assert_eq!(within(&item, ""), Some(&item));
+        assert_eq!(within(&item, "host.addresses.1"), Some(&json!("b")));
+        assert_eq!(within(&item, "host.addresses.2"), None);
+        assert_eq!(within(&item, "host.name.first"), None);
     }
 }
