@@ -52,6 +52,7 @@ null + 1 <- null -> 1
 {} + 1 <- null -> error
 [1 < 2, "a" >= "b", [] == [], {} != {}, 1 == 1.0] <- null -> [true,false,true,false,true]
 [null, true, false, 0, "", [], {}] | sort <- null -> [null,false,true,0,"",[],{}]
+[1 <= 1, 1 >= 1, 1 > 1, "a" < "a"] <- null -> [true,true,false,false]
 true and null or 1 <- null -> true
 [true, false | not] <- null -> [false,true]
 .a // 5 <- {"a":false} -> 5
