@@ -4,6 +4,7 @@ pub mod definition;
 pub mod digest;
 pub mod document;
 pub mod event;
+pub mod expression;
 pub mod graph;
 pub mod id;
 pub mod matrix;
@@ -26,6 +27,7 @@ pub use definition::{DefinitionAt, DefinitionKey, DefinitionName, DefinitionRef,
 pub use digest::Digest;
 pub use document::{Engines, Limits, Reader, Refused, Submission};
 pub use event::{Accepted, Cause, Event, Parent, Rerun, RerunFrom, RunDeadline, StopReason};
+pub use expression::Expression;
 pub use id::{AttemptId, AttemptKey, EdgeId, ExecutorName, NodeId, RunId, StepId};
 pub use outcome::{AttemptResult, Failure, Outcome, failure_code};
 pub use problem::{Complaint, Problem};

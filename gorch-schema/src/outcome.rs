@@ -166,8 +166,10 @@ pub mod failure_code {
     pub const SPAWN_FAILED: &str = "spawn_failed";
     /// The executor that ran the attempt is gone.
     pub const EXECUTOR_LOST: &str = "executor_lost";
-    /// `get_attribute` or `get_input` found nothing.
+    /// `get_attribute`, `get_input` or `get_item` found nothing.
     pub const MISSING_OUTPUT: &str = "missing_output";
+    /// An expression of the node failed, or took more than it may.
+    pub const EXPRESSION_FAILED: &str = "expression_failed";
     /// The job wrote outputs that cannot be read.
     pub const BAD_OUTPUT: &str = "bad_output";
     /// One attempt took longer than its node's `timeout`.
@@ -228,6 +230,7 @@ pub mod failure_code {
         SPAWN_FAILED,
         EXECUTOR_LOST,
         MISSING_OUTPUT,
+        EXPRESSION_FAILED,
         BAD_OUTPUT,
         TIMEOUT,
         TIMEOUT_HEARTBEAT,

@@ -155,6 +155,7 @@ codes! {
     "unknown_node" 422 "an edge names a node that does not exist";
     "bad_condition" 422 "an edge's `when` that cannot be read";
     "bad_duration" 422 "a duration that cannot be read";
+    "bad_expression" 422 "an expression that cannot be read";
     "bad_reference" 422 "a reference between nodes that cannot be read";
     "bad_join" 422 "a join that cannot be";
     "cycle_of_all" 422 "a cycle whose nodes wait for all of their edges";

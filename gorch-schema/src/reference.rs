@@ -1,8 +1,8 @@
-//! References between nodes: `NAME=get_attribute NODE:attr` and `NAME=get_input KEY`.
+//! References: `NAME=get_attribute NODE:attr`, `NAME=get_input KEY`, `NAME=get_item PATH`, and `NAME=${ EXPRESSION }`.
 //!
 //! Owns how a reference is written and which nodes it may mean. Promises: a node's exact name wins; only when no node
-//! has it is NODE a regular expression, anchored at the start, in a linear-time engine of bounded size. Never resolves
-//! a value: which visit is meant, and what it put out, the engine knows.
+//! has it is NODE a regular expression, anchored at the start, in a linear-time engine of bounded size; `${` without a
+//! blank behind it is plain text. Never resolves a value: which visit is meant, and what it put out, the engine knows.
 
 use regex::{Regex, RegexBuilder};
 
@@ -23,7 +23,17 @@ pub enum Reference<'a> {
         /// The key in `inputs`.
         key: &'a str,
     },
+    /// The step's item, or what stands in it; of a node with `each`.
+    Item {
+        /// Keys and indices with dots between them, such as `host.addresses.0`; empty is the whole item.
+        path: &'a str,
+    },
+    /// What this expression gives (see [`crate::expression`]).
+    Expression(&'a str),
 }
+
+/// The top-level names that every expression may read.
+pub const CONTEXT: &[&str] = &["from", "index", "inputs", "item", "nodes", "run"];
 
 /// A reference that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +69,20 @@ pub fn parse(text: &str) -> Result<Option<Reference<'_>>, Error> {
         let key = rest.trim_start();
         return if key.is_empty() { Err(named(text)) } else { Ok(Some(Reference::Input { key })) };
     }
-    Ok(None)
+    if text == "get_item" {
+        return Ok(Some(Reference::Item { path: "" }));
+    }
+    if let Some(rest) = text.strip_prefix("get_item ") {
+        let path = rest.trim();
+        return Ok(Some(Reference::Item { path: if path == "." { "" } else { path } }));
+    }
+    Ok(expression(text).map(Reference::Expression))
+}
+
+/// What stands in `${ ... }`. A shell's `${HOME}` has no blank behind its brace.
+fn expression(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix("${")?.strip_suffix('}')?;
+    inner.starts_with(char::is_whitespace).then(|| inner.trim())
 }
 
 /// Reads an argument: `NAME` (up to the first `=`) and the reference behind it, or `None` where it is plain text.
@@ -107,6 +130,25 @@ mod tests {
         assert_eq!(parse_arg("A=b=get_attribute x:y").unwrap(), None);
         assert_eq!(parse_arg("get_attribute x:y").unwrap(), None, "an arg without NAME= is left alone");
         assert_eq!(parse_arg("K=get_input size").unwrap(), Some(("K", Reference::Input { key: "size" })));
+    }
+
+    #[test]
+    fn an_expression_stands_alone_and_begins_with_a_blank() {
+        assert_eq!(parse("${ .inputs.size }").unwrap(), Some(Reference::Expression(".inputs.size")));
+        assert_eq!(parse("${\n{a: 1}}").unwrap(), Some(Reference::Expression("{a: 1}")));
+        assert_eq!(parse_arg("N=${ 1 + 1 }").unwrap(), Some(("N", Reference::Expression("1 + 1"))));
+        for plain in ["${HOME}", "${}", "$ { 1 }", "x ${ 1 }", "${ 1 } x", "${ 1"] {
+            assert_eq!(parse(plain).unwrap(), None, "{plain}");
+        }
+        assert_eq!(parse_arg("${ 1 }").unwrap(), None, "an arg without NAME= is left alone");
+    }
+
+    #[test]
+    fn an_item_is_meant_whole_or_by_a_path() {
+        assert_eq!(parse("get_item").unwrap(), Some(Reference::Item { path: "" }));
+        assert_eq!(parse("get_item .").unwrap(), Some(Reference::Item { path: "" }));
+        assert_eq!(parse_arg("H=get_item host.0").unwrap(), Some(("H", Reference::Item { path: "host.0" })));
+        assert_eq!(parse("get_items").unwrap(), None);
     }
 
     #[test]

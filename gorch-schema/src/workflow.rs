@@ -170,7 +170,7 @@ pub struct Node {
     pub engine: Engine,
     /// What the driver runs; empty for the engines that gorch runs itself.
     pub artifact: String,
-    /// Its arguments, references (`NAME=get_attribute NODE:attr`) not yet resolved.
+    /// Its arguments, references (`NAME=get_attribute NODE:attr`, `NAME=${ EXPRESSION }`) not yet resolved.
     pub args: Vec<String>,
     /// The declared outputs with the values that the document gave them (usually empty strings).
     pub outputs: BTreeMap<String, Value>,

@@ -25,7 +25,13 @@ fn run(number: u64) -> RunId {
 
 /// The row of a node that was activated.
 fn more(run: RunId, after: u64) -> Append {
-    let event = Event::StepActivated { node: NodeId(after as u32), visit: 0, because: Vec::new(), items: None };
+    let event = Event::StepActivated {
+        node: NodeId(after as u32),
+        visit: 0,
+        because: Vec::new(),
+        items: None,
+        reused: Default::default(),
+    };
     let summary = RunSummary {
         id: run,
         name: "bench".to_owned(),
@@ -38,6 +44,11 @@ fn more(run: RunId, after: u64) -> Append {
         namespace: String::new(),
         labels: Default::default(),
         failure: None,
+        parent: None,
+        rerun_of: None,
+        undo_of: None,
+        undone_by: None,
+        outputs: Default::default(),
     };
     Append { summary: (after == 0).then_some(summary), ..Append::new(run, after, NOW, vec![event]) }
 }

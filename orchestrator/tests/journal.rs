@@ -43,6 +43,11 @@ fn next(run: RunId, after: u64) -> Append {
         namespace: String::new(),
         labels: BTreeMap::new(),
         failure: None,
+        parent: None,
+        rerun_of: None,
+        undo_of: None,
+        undone_by: None,
+        outputs: Default::default(),
     };
     Append { summary: (after == 0).then_some(summary), ..Append::new(run, after, at, events) }
 }

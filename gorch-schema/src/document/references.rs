@@ -1,8 +1,9 @@
-//! References in args, env and input: can they be read, and do they lead anywhere?
+//! References in args, env, headers and input: can they be read, and do they lead anywhere?
 //!
-//! Owns the check of references. Promises: a document holds at most `max_patterns` different patterns, each of bounded
-//! size; an input that nobody gave is refused, a node that is not there is a warning (it may be meant so: the step
-//! fails with `missing_output` and an edge may catch that). Never resolves one.
+//! Owns the check of references and of expressions. Promises: a document holds at most `max_patterns` different
+//! patterns, each of bounded size; an expression that cannot be read is refused, and so is an input that nobody gave; a
+//! node that is not there is a warning (it may be meant so: the step fails with `missing_output`, or the expression
+//! sees null, and an edge may catch that). Never resolves one.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,8 +13,9 @@ use super::check::Check;
 use super::complaints::Path;
 use super::json::Quoted;
 use super::names::{Names, Placed};
+use crate::expression::{self, Expression, Names as Read};
 use crate::nearest::known;
-use crate::reference::{self, Reference};
+use crate::reference::{self, CONTEXT, Reference};
 
 /// How many names are matched against patterns in all: beyond, nobody is warned.
 const MATCHES: usize = 5_000_000;
@@ -24,6 +26,8 @@ struct Patterns<'n> {
     names: &'n Names<'n>,
     seen: HashMap<String, Leads>,
     matched: usize,
+    /// The expressions seen so far: many nodes may have the same.
+    expressions: HashMap<String, Result<Expression, expression::Error>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +41,7 @@ enum Leads {
 /// Looks at every reference of every node.
 pub(super) fn look(check: &mut Check<'_>, nodes: &[Placed], names: &Names<'_>, inputs: &BTreeMap<String, Value>) {
     let nodes_at = Path::DOCUMENT.field("nodes");
-    let mut patterns = Patterns { names, seen: HashMap::new(), matched: 0 };
+    let mut patterns = Patterns { names, seen: HashMap::new(), matched: 0, expressions: HashMap::new() };
     for placed in nodes {
         let at = nodes_at.item(placed.position);
         let args_at = at.field("args");
@@ -94,16 +98,11 @@ fn one(
             let expected = format_args!("`get_attribute NODE:attr` or `get_input KEY` ({error})").to_string();
             check.complaints.add("bad_reference", at, Quoted(text), expected);
         }
+        Ok(Some(Reference::Item { .. })) => {}
+        Ok(Some(Reference::Expression(expression))) => calculated(check, at, expression, patterns, inputs),
         Ok(Some(Reference::Input { key })) => {
             if !inputs.contains_key(key) {
-                let expected = std::fmt::from_fn(|f| {
-                    let keys: Vec<&str> = inputs.keys().map(String::as_str).collect();
-                    match keys.as_slice() {
-                        [] => f.write_str("a key of `inputs`: the document has none"),
-                        keys => write!(f, "a key of `inputs`: {}", known(key, keys)),
-                    }
-                });
-                check.complaints.add("bad_reference", at, Quoted(text), expected);
+                check.complaints.add("bad_reference", at, Quoted(text), a_key_of(inputs, key));
             }
         }
         Ok(Some(Reference::Attribute { node, .. })) => {
@@ -119,6 +118,54 @@ fn one(
                 });
                 check.warnings.add("unknown_node", at, Quoted(text), expected);
             }
+        }
+    }
+}
+
+/// Which keys `inputs` has.
+fn a_key_of(inputs: &BTreeMap<String, Value>, key: &str) -> impl std::fmt::Display {
+    std::fmt::from_fn(move |f| {
+        let keys: Vec<&str> = inputs.keys().map(String::as_str).collect();
+        match keys.as_slice() {
+            [] => f.write_str("a key of `inputs`: the document has none"),
+            keys => write!(f, "a key of `inputs`: {}", known(key, keys)),
+        }
+    })
+}
+
+/// An expression: it can be read, and what it names is there.
+fn calculated(
+    check: &mut Check<'_>,
+    at: &Path<'_>,
+    text: &str,
+    patterns: &mut Patterns<'_>,
+    inputs: &BTreeMap<String, Value>,
+) {
+    let parsed = patterns.expressions.entry(text.to_owned()).or_insert_with(|| {
+        let expression = Expression::parse(text)?;
+        expression.reads_only(CONTEXT)?;
+        Ok(expression)
+    });
+    let expression = match parsed {
+        Ok(expression) => expression.clone(),
+        Err(error) => {
+            let expected = format_args!("an expression: {error}").to_string();
+            check.complaints.add("bad_expression", at, Quoted(text), expected);
+            return;
+        }
+    };
+    if let Read::These(keys) = expression.reads().of("inputs") {
+        for key in keys.iter().filter(|key| !inputs.contains_key(*key)) {
+            let found = format_args!("`.inputs.{key}` in {}", Quoted(text)).to_string();
+            check.complaints.add("bad_reference", at, found, a_key_of(inputs, key));
+        }
+    }
+    if let Read::These(nodes) = expression.reads().of("nodes") {
+        for node in nodes.iter().filter(|node| patterns.names.find(node).is_none()) {
+            let found = format_args!("`.nodes.{node}` in {}", Quoted(text)).to_string();
+            let meant = patterns.names.nearest(node).map(|meant| format!("; did you mean `{meant}`?"));
+            let expected = format!("a node's name: else it is null{}", meant.unwrap_or_default());
+            check.warnings.add("unknown_node", at, found, expected);
         }
     }
 }

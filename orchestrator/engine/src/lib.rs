@@ -1,6 +1,7 @@
 //! What happens next: the pure engine of a run. No await, no clock, no randomness, no I/O.
 
 mod call;
+mod context;
 mod decide;
 mod ending;
 mod fold;

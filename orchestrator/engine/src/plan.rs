@@ -5,8 +5,9 @@
 //! Computed once per workflow, shared by everything that holds the run. Never changes, never decides.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use gorch_schema::expression::{self, Expression};
 use gorch_schema::graph::{Components, Incoming};
 use gorch_schema::workflow::{Lock, Losers};
 use gorch_schema::{EdgeId, Engine, Join, Node, NodeId, Workflow};
@@ -28,6 +29,8 @@ pub struct Plan {
     loses: bool,
     names: OnceLock<HashMap<String, NodeId>>,
     refers: Vec<bool>,
+    /// Expressions that were asked for, by their text: each is read once.
+    expressions: Mutex<HashMap<String, Expression>>,
     visit_cap: usize,
 }
 
@@ -116,6 +119,7 @@ impl Plan {
             loses,
             names,
             refers,
+            expressions: Mutex::default(),
             visit_cap,
             workflow,
         })
@@ -192,7 +196,19 @@ impl Plan {
 
     /// Does the node read one of these inputs?
     pub(crate) fn reads_input_of(&self, node: NodeId, names: &BTreeSet<String>) -> bool {
-        !names.is_empty() && resolve::reads_input_of(self.workflow.node(node), names)
+        !names.is_empty() && resolve::reads_input_of(self, self.workflow.node(node), names)
+    }
+
+    /// The expression of this text, read the first time that somebody asks.
+    pub(crate) fn expression(&self, text: &str) -> Result<Expression, expression::Error> {
+        // Nothing under the lock leaves half of an entry, so that a panic elsewhere cannot spoil it.
+        let mut known = self.expressions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(expression) = known.get(text) {
+            return Ok(expression.clone());
+        }
+        let expression = Expression::parse(text)?;
+        known.insert(text.to_owned(), expression.clone());
+        Ok(expression)
     }
 
     /// How many second and later visits a run may have.

@@ -1,16 +1,22 @@
-//! References: what `get_attribute` and `get_input` mean in one step.
+//! References: what `get_attribute`, `get_input`, `get_item` and expressions mean in one step.
 //!
 //! Owns the data rule of the design: a reference means the latest visit of the node in the step's causal past, and
 //! only if there is none the last visit that ended before the step was activated. Promises: the answer is fixed at
-//! activation, so that a second attempt and a recovered dispatch say the same. Never changes the run.
+//! activation, so that a second attempt and a recovered dispatch say the same. Never changes the run, and never reads
+//! an expression twice.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 
+use gorch_schema::expression;
 use gorch_schema::reference::{self, Reference};
 use gorch_schema::work::Work;
 use gorch_schema::{AttemptKey, Cause, Failure, Node, NodeId, Settings, StepId, failure_code};
 use serde_json::Value;
 
+use crate::context::item_of;
+use crate::plan::Plan;
 use crate::state::{Run, Step};
 
 /// What a job gets, references resolved.
@@ -22,7 +28,7 @@ pub(crate) struct Resolved {
     pub(crate) input: Value,
 }
 
-/// Does any text of the node read an output or an input?
+/// Does any text of the node mean something else than itself?
 pub(crate) fn refers(node: &Node) -> bool {
     fn within(value: &Value) -> bool {
         match value {
@@ -38,7 +44,7 @@ pub(crate) fn refers(node: &Node) -> bool {
 }
 
 /// Does any text of the node read one of these inputs?
-pub(crate) fn reads_input_of(node: &Node, names: &BTreeSet<String>) -> bool {
+pub(crate) fn reads_input_of(plan: &Plan, node: &Node, names: &BTreeSet<String>) -> bool {
     fn within(value: &Value, one: &dyn Fn(&str) -> bool) -> bool {
         match value {
             Value::String(text) => one(text),
@@ -49,12 +55,18 @@ pub(crate) fn reads_input_of(node: &Node, names: &BTreeSet<String>) -> bool {
     }
     let reads = |reference: Reference<'_>| match reference {
         Reference::Input { key } => names.contains(key),
-        Reference::Attribute { .. } => false,
+        Reference::Attribute { .. } | Reference::Item { .. } => false,
+        Reference::Expression(text) => reads_inputs(plan, text, names),
     };
     let one = |text: &str| reference::parse(text).ok().flatten().is_some_and(reads);
     let arg = |arg: &String| reference::parse_arg(arg).ok().flatten().is_some_and(|(_, reference)| reads(reference));
     let each = node.each.as_deref().is_some_and(|each| within(&each.items, &one));
     node.args.iter().any(arg) || texts(node).any(|text| one(text)) || within(&node.input, &one) || each
+}
+
+fn reads_inputs(plan: &Plan, text: &str, names: &BTreeSet<String>) -> bool {
+    let read = plan.expression(text);
+    read.is_ok_and(|expression| names.iter().any(|name| expression.reads().of("inputs").include(name)))
 }
 
 /// The texts of the node that may be references as a whole.
@@ -91,7 +103,11 @@ impl Run {
     pub fn work(&self, key: AttemptKey) -> Option<Work> {
         let step = self.step_of(key.step)?;
         let node = self.plan().workflow.node(key.step.node);
-        let resolved = self.resolve(step, node, key.item).ok()?;
+        let mut resolved = self.resolve(step, node, key.item).ok()?;
+        if step.each.is_some() {
+            resolved.env.insert("GORCH_ITEM".to_owned(), as_text(&item_of(step, key.item)));
+            resolved.env.insert("GORCH_INDEX".to_owned(), key.item.to_string());
+        }
         Some(Work {
             attempt: key.of(self.id()),
             epoch: self.epoch(),
@@ -109,8 +125,9 @@ impl Run {
         })
     }
 
-    /// Everything that the step's node refers to, or the failure `missing_output`.
-    pub(crate) fn resolve(&self, step: &Step, node: &Node, _item: u32) -> Result<Resolved, Failure> {
+    /// Everything that an item of the step's node refers to, or the failure `missing_output` or `expression_failed`. A
+    /// step without `each` has the one item 0.
+    pub(crate) fn resolve(&self, step: &Step, node: &Node, item: u32) -> Result<Resolved, Failure> {
         let mut settings = node.settings.as_deref().cloned().unwrap_or_default();
         if !self.plan().refers(step.id.node) {
             return Ok(Resolved {
@@ -120,16 +137,20 @@ impl Run {
                 settings,
             });
         }
-        let args = node.args.iter().map(|arg| match reference::parse_arg(arg) {
-            Ok(Some((name, reference))) => Ok(format!("{name}={}", as_text(self.value(step, reference)?))),
+        let asked = Asked { run: self, step, item };
+        let args = node.args.iter().enumerate().map(|(index, arg)| match reference::parse_arg(arg) {
+            Ok(Some((name, reference))) => {
+                let value = asked.value(&Place::Item(&Place::Field(&Place::Node, "args"), index), reference)?;
+                Ok(format!("{name}={}", as_text(&value)))
+            }
             Ok(None) => Ok(arg.clone()),
             Err(error) => Err(Failure::new(failure_code::MISSING_OUTPUT, error.to_string())),
         });
-        settings.headers = self.texts(step, &settings.headers)?;
+        settings.headers = asked.texts("headers", &settings.headers)?;
         Ok(Resolved {
             args: args.collect::<Result<_, _>>()?,
-            env: self.texts(step, &node.env)?,
-            input: self.fill(step, &node.input)?,
+            env: asked.texts("env", &node.env)?,
+            input: asked.fill(&Place::Field(&Place::Node, "input"), &node.input)?,
             settings,
         })
     }
@@ -137,7 +158,9 @@ impl Run {
     /// What a step that is caused so runs over.
     pub(crate) fn items_of(&self, id: StepId, because: &[Cause], items: &Value) -> Result<Vec<Value>, Failure> {
         let step = Step::caused(id, because, self.seq() + 1);
-        match self.fill(&step, items)? {
+        let asked = Asked { run: self, step: &step, item: 0 };
+        let place = Place::Field(&Place::Field(&Place::Node, "each"), "items");
+        match asked.fill(&place, items)? {
             Value::Array(items) => Ok(items),
             Value::String(text) => match serde_json::from_str(&text) {
                 Ok(Value::Array(items)) => Ok(items),
@@ -147,54 +170,6 @@ impl Run {
             Value::Bool(_) => Err(no_array("a flag")),
             Value::Number(_) => Err(no_array("a number")),
             Value::Object(_) => Err(no_array("an object")),
-        }
-    }
-
-    fn texts(&self, step: &Step, texts: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Failure> {
-        let resolve = |(name, text): (&String, &String)| match reference::parse(text) {
-            Ok(Some(reference)) => Ok((name.clone(), as_text(self.value(step, reference)?))),
-            Ok(None) => Ok((name.clone(), text.clone())),
-            Err(error) => Err(Failure::new(failure_code::MISSING_OUTPUT, error.to_string())),
-        };
-        texts.iter().map(resolve).collect()
-    }
-
-    fn fill(&self, step: &Step, value: &Value) -> Result<Value, Failure> {
-        Ok(match value {
-            Value::String(text) => match reference::parse(text) {
-                Ok(Some(reference)) => self.value(step, reference)?.clone(),
-                Ok(None) | Err(_) => value.clone(),
-            },
-            Value::Array(items) => {
-                Value::Array(items.iter().map(|item| self.fill(step, item)).collect::<Result<_, _>>()?)
-            }
-            Value::Object(fields) => {
-                let filled = fields.iter().map(|(key, item)| Ok((key.clone(), self.fill(step, item)?)));
-                Value::Object(filled.collect::<Result<_, Failure>>()?)
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-        })
-    }
-
-    fn value(&self, step: &Step, reference: Reference<'_>) -> Result<&Value, Failure> {
-        let missing = |message: String| Failure::new(failure_code::MISSING_OUTPUT, message);
-        match reference {
-            Reference::Input { key } => self.plan().workflow.options.inputs.get(key).ok_or_else(|| {
-                missing(format!("`get_input {key}` found no such input"))
-            }),
-            Reference::Attribute { node, attr } => match self.plan().named(node) {
-                Some(exact) => {
-                    let past = self.past(step, exact).ok_or_else(|| {
-                        missing(format!("`get_attribute {node}:{attr}`: node `{node}` had not ended before this step began"))
-                    })?;
-                    attribute(past, attr).ok_or_else(|| {
-                        missing(format!("`get_attribute {node}:{attr}`: node `{node}` ended without an output `{attr}`"))
-                    })
-                }
-                None => self.by_pattern(step, node, attr).ok_or_else(|| {
-                    missing(format!("`get_attribute {node}:{attr}`: no node that matches `{node}` and ended before this step has an output `{attr}`"))
-                }),
-            },
         }
     }
 
@@ -209,7 +184,7 @@ impl Run {
     }
 
     /// The visit of `node` that `step` sees.
-    fn past(&self, step: &Step, node: NodeId) -> Option<&Step> {
+    pub(crate) fn past(&self, step: &Step, node: NodeId) -> Option<&Step> {
         let before = |seen: &Step| seen.ended.as_ref().is_some_and(|ended| ended.number < step.activation);
         match self.visits(node) {
             0 => None,
@@ -245,5 +220,137 @@ impl Run {
             }
         }
         best
+    }
+}
+
+/// Where in a node a text stands: put together only where something is wrong there.
+#[derive(Debug)]
+enum Place<'a> {
+    Node,
+    Field(&'a Place<'a>, &'a str),
+    Item(&'a Place<'a>, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Node => Ok(()),
+            Place::Field(Place::Node, name) => f.write_str(name),
+            Place::Field(within, name) => write!(f, "{within}/{name}"),
+            Place::Item(within, index) => write!(f, "{within}/{index}"),
+        }
+    }
+}
+
+/// Who asks: a step, for one of its items.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'r> {
+    run: &'r Run,
+    step: &'r Step,
+    item: u32,
+}
+
+impl<'r> Asked<'r> {
+    fn texts(self, field: &str, texts: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Failure> {
+        let resolve = |(name, text): (&String, &String)| match reference::parse(text) {
+            Ok(Some(reference)) => {
+                let value = self.value(&Place::Field(&Place::Field(&Place::Node, field), name), reference)?;
+                Ok((name.clone(), as_text(&value)))
+            }
+            Ok(None) => Ok((name.clone(), text.clone())),
+            Err(error) => Err(Failure::new(failure_code::MISSING_OUTPUT, error.to_string())),
+        };
+        texts.iter().map(resolve).collect()
+    }
+
+    fn fill(self, at: &Place<'_>, value: &Value) -> Result<Value, Failure> {
+        Ok(match value {
+            Value::String(text) => match reference::parse(text) {
+                Ok(Some(reference)) => self.value(at, reference)?.into_owned(),
+                Ok(None) | Err(_) => value.clone(),
+            },
+            Value::Array(items) => {
+                let filled = items.iter().enumerate().map(|(index, item)| self.fill(&Place::Item(at, index), item));
+                Value::Array(filled.collect::<Result<_, _>>()?)
+            }
+            Value::Object(fields) => {
+                let filled =
+                    fields.iter().map(|(key, item)| Ok((key.clone(), self.fill(&Place::Field(at, key), item)?)));
+                Value::Object(filled.collect::<Result<_, Failure>>()?)
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+        })
+    }
+
+    fn value(self, at: &Place<'_>, reference: Reference<'_>) -> Result<Cow<'r, Value>, Failure> {
+        let missing = |message: String| Failure::new(failure_code::MISSING_OUTPUT, message);
+        let Asked { run, step, .. } = self;
+        match reference {
+            Reference::Input { key } => {
+                let input = run.plan().workflow.options.inputs.get(key);
+                input.map(Cow::Borrowed).ok_or_else(|| missing(format!("`get_input {key}` found no such input")))
+            }
+            Reference::Attribute { node, attr } => match run.plan().named(node) {
+                Some(exact) => {
+                    let past = run.past(step, exact).ok_or_else(|| {
+                        missing(format!("`get_attribute {node}:{attr}`: node `{node}` had not ended before this step began"))
+                    })?;
+                    attribute(past, attr).map(Cow::Borrowed).ok_or_else(|| {
+                        missing(format!("`get_attribute {node}:{attr}`: node `{node}` ended without an output `{attr}`"))
+                    })
+                }
+                None => run.by_pattern(step, node, attr).map(Cow::Borrowed).ok_or_else(|| {
+                    missing(format!("`get_attribute {node}:{attr}`: no node that matches `{node}` and ended before this step has an output `{attr}`"))
+                }),
+            },
+            Reference::Item { path } => {
+                let item = item_of(step, self.item);
+                let found = within(&item, path).filter(|found| !found.is_null());
+                found.cloned().map(Cow::Owned).ok_or_else(|| match path {
+                    "" => missing("`get_item`: this step has no item".to_owned()),
+                    path => missing(format!("`get_item {path}`: the item of this step has nothing there")),
+                })
+            }
+            Reference::Expression(text) => self.calculate(text).map(Cow::Owned).map_err(|error| {
+                Failure::new(failure_code::EXPRESSION_FAILED, format!("{at}: `{}`: {error}", shown(text)))
+            }),
+        }
+    }
+
+    fn calculate(self, text: &str) -> Result<Value, expression::Error> {
+        let expression = self.run.plan().expression(text)?;
+        expression.evaluate(&self.run.context(Some(self.step), self.item, expression.reads()))
+    }
+}
+
+/// What stands in an item: keys of objects and indices of arrays, with dots between them.
+fn within<'v>(item: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('.').filter(|key| !key.is_empty()).try_fold(item, |value, key| match value {
+        Value::Object(fields) => fields.get(key),
+        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    })
+}
+
+/// An expression in a message, cut where it is long.
+fn shown(text: &str) -> String {
+    const SHOWN: usize = 80;
+    let cut: String = text.chars().take(SHOWN).collect();
+    if cut.len() < text.len() { format!("{cut}...") } else { cut }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_leads_into_an_item_by_keys_and_indices() {
+        let item = json!({"host": {"addresses": ["a", "b"]}});
+        assert_eq!(within(&item, ""), Some(&item));
+        assert_eq!(within(&item, "host.addresses.1"), Some(&json!("b")));
+        assert_eq!(within(&item, "host.addresses.2"), None);
+        assert_eq!(within(&item, "host.name.first"), None);
     }
 }

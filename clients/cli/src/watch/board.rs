@@ -284,7 +284,10 @@ pub(crate) mod tests {
             event(1_600, ended(test, Outcome::Failed(exhausted))),
             event(1_600, Event::NodesSkipped { nodes: vec![NodeId(2)], fired: vec![] }),
             event(1_700, Event::CancelRequested { by: "spiffe://gorch.local/gorch/user/client".into() }),
-            event(1_700, Event::StepStopping { node: docs, visit: 0, item: 0, reason: StopReason::Cancelled, by: None }),
+            event(
+                1_700,
+                Event::StepStopping { node: docs, visit: 0, item: 0, reason: StopReason::Cancelled, by: None },
+            ),
             event(1_900, ended(docs, Outcome::Cancelled)),
             event(1_900, Event::RunEnded { outcome: Outcome::Cancelled, outputs: Default::default(), undo: None }),
         ]
@@ -345,7 +348,13 @@ pub(crate) mod tests {
     #[test]
     fn a_late_event_of_an_old_visit_does_not_hide_the_new_one() {
         let mut board = board();
-        let activated = |visit| Event::StepActivated { node: NodeId(0), visit, because: vec![], items: None };
+        let activated = |visit| Event::StepActivated {
+            node: NodeId(0),
+            visit,
+            because: vec![],
+            items: None,
+            reused: Default::default(),
+        };
         board.apply(&event(0, activated(0)));
         board.apply(&event(1, activated(1)));
         let ended = Event::StepEnded {

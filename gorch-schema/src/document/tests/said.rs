@@ -431,3 +431,21 @@ fn a_playbook_runs_on_hosts_that_are_named() {
     /nodes/0/limit: found "", expected a pattern of hosts, such as `web:!web3` [bad_value]
     "#);
 }
+
+#[test]
+fn expressions_must_be_readable_and_name_what_is_there() {
+    let shell = r#""engine": "shell", "artifact": "x""#;
+    assert_snapshot!(of_node(&format!(r#"{shell}, "env": {{"A": "${{ .run.id }}", "B": "${{HOME}}", "C": "get_item host"}}"#)), @"accepted");
+    assert_snapshot!(of_node(&format!(r#"{shell}, "args": ["A=${{ 1 + }}", "B=${{ .imputs.a }}", "C=${{ now }}"]"#)), @r#"
+    /nodes/0/args/0: found "1 +", expected an expression: found the end, expected term at character 4 [bad_expression]
+    /nodes/0/args/1: found ".imputs.a", expected an expression: found `.imputs`, expected one of from, index, inputs, item, nodes, run; did you mean `inputs`? [bad_expression]
+    /nodes/0/args/2: found "now", expected an expression: found the function `now`, which an expression may not call; did you mean `not`? at character 1 [bad_expression]
+    "#);
+    assert_snapshot!(said(r#"{"inputs": {"size": 3}, "nodes": [{"name": "build", "input": ["${ .inputs.sise + .inputs.size }", "${ .inputs[\"x\"]? }"]}]}"#), @r#"
+    /nodes/0/input/0: found `.inputs.sise` in ".inputs.sise + .inputs.size", expected a key of `inputs`: size; did you mean `size`? [bad_reference]
+    /nodes/0/input/1: found `.inputs.x` in ".inputs[\"x\"]?", expected a key of `inputs`: size [bad_reference]
+    "#);
+    assert_snapshot!(said(r#"{"nodes": [{"name": "build", "input": "${ .nodes.biuld.output }"}]}"#), @r#"
+    warning /nodes/0/input: found `.nodes.biuld` in ".nodes.biuld.output", expected a node's name: else it is null; did you mean `build`? [unknown_node]
+    "#);
+}

@@ -185,6 +185,16 @@ fn random_world(seed: u64) -> World {
         if dice.chance(20) && matches!(node.engine, Engine::Driver(_) | Engine::Nil) {
             node.args = vec![format!("V=get_attribute n{}:choice", dice.below(4))];
         }
+        if dice.chance(20) {
+            // Some of them fail, by what had ended before.
+            let texts = [
+                "[.nodes[].visits] | add * 2",
+                ".nodes.n1.output.choice | length + 1",
+                "[.from[].output.choice] | join(1)",
+            ];
+            let text = texts[dice.below(3) as usize];
+            node.input = serde_json::json!({ "v": format!("${{ {text} }}") });
+        }
     }
     let n = nodes.len() as u32;
     let workflow = Workflow::new("random".into(), options, nodes, edges);
