@@ -129,6 +129,9 @@ pub struct Accepted {
     /// The namespace that it has, whatever its document says: that of the run which started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// No result of another run is used again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_cache: bool,
     /// Labels that were given at the start: they stand over those of the document.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -146,6 +149,7 @@ impl Accepted {
             inputs: BTreeMap::new(),
             name: None,
             namespace: None,
+            no_cache: false,
             labels: BTreeMap::new(),
         }
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::settings::Settings;
 use crate::time::format_duration;
 use crate::workflow::{
-    Cache, Condition, Each, Edge, IfBusy, Join, Lock, Losers, Node, OnFailure, OnLost, Retry, RunOptions, Undo,
+    Cache, Choice, Condition, Each, Edge, IfBusy, Join, Lock, Losers, Node, OnFailure, OnLost, Retry, RunOptions, Undo,
     Workflow,
 };
 
@@ -139,6 +139,8 @@ struct NodeOut<'a> {
     cache: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     undo: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    choose: Vec<Value>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     detached: bool,
 }
@@ -168,6 +170,7 @@ impl<'a> NodeOut<'a> {
             lock,
             cache,
             undo,
+            choose,
             detached,
         } = node;
         NodeOut {
@@ -202,6 +205,7 @@ impl<'a> NodeOut<'a> {
             lock: lock.as_deref().map(lock_value),
             cache: cache.as_deref().map(cache_value),
             undo: undo.as_deref().map(undo_value),
+            choose: choose.iter().map(choice_value).collect(),
             detached: *detached,
         }
     }
@@ -232,6 +236,11 @@ fn lock_value(lock: &Lock) -> Value {
 
 fn cache_value(cache: &Cache) -> Value {
     object([("key", cache.key.clone().into()), ("ttl", cache.ttl.map(format_duration).into())])
+}
+
+fn choice_value(choice: &Choice) -> Value {
+    let Choice { when, label } = choice;
+    object([("when", when.clone().into()), ("label", label.clone().into())])
 }
 
 fn undo_value(undo: &Undo) -> Value {

@@ -208,6 +208,8 @@ pub struct Node {
     pub cache: Option<Box<Cache>>,
     /// What takes back what it did.
     pub undo: Option<Box<Undo>>,
+    /// The first that holds at its end gives its label.
+    pub choose: Vec<Choice>,
     /// The engine `gorch` only: the run that it starts is not waited for.
     pub detached: bool,
 }
@@ -238,6 +240,7 @@ impl Node {
             lock: None,
             cache: None,
             undo: None,
+            choose: Vec::new(),
             detached: false,
         }
     }
@@ -355,6 +358,15 @@ pub struct Cache {
     pub key: Option<String>,
     /// How long a result may be used.
     pub ttl: Option<Duration>,
+}
+
+/// A label that a step is given at its end, if an expression holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The expression; besides what others see it sees `output`, `outcome` and `failure` of the step itself.
+    pub when: String,
+    /// The label.
+    pub label: String,
 }
 
 /// What takes back what a node did.

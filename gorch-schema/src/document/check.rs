@@ -149,7 +149,7 @@ impl<'c> Check<'c> {
         let names = Names::new(self, &placed);
         let names_sound = if self.complaints.count() == before { Sound::Yes } else { Sound::No };
         let (edges, edges_sound) = self.edges(graph, &names);
-        references::look(self, &placed, &names, &top.options.inputs);
+        references::look(self, &placed, &names, &top.options);
         if [ids_sound, names_sound, edges_sound].contains(&Sound::No) {
             return None;
         }

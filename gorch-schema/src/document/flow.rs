@@ -10,7 +10,9 @@ use super::complaints::Path;
 use super::fields::{self, Field, Rule};
 use super::json::{Json, Quoted};
 use super::values::Zero;
-use crate::workflow::{Cache, Each, IfBusy, Join, Lock, Losers, Undo};
+use crate::expression::Expression;
+use crate::reference::{self, Reference};
+use crate::workflow::{Cache, Choice, Each, IfBusy, Join, Lock, Losers, Undo};
 
 /// A `need` beyond this is a slip.
 const MOST: u32 = 1_000_000;
@@ -220,4 +222,70 @@ pub(super) fn undo(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> Opt
             artifact.map(|artifact| Undo { engine, artifact, args })
         }
     }
+}
+
+#[derive(Default)]
+struct ChoiceDraft {
+    when: Option<String>,
+    label: Option<String>,
+    when_given: Given,
+    label_given: Given,
+}
+
+static CHOICE: &[Field<ChoiceDraft>] = &[
+    Field {
+        name: "when",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.when_given = Given::Yes;
+            draft.when = check.text(at, value, "an expression").filter(|text| holds(check, at, text));
+        }),
+    },
+    Field {
+        name: "label",
+        rule: Rule::Read(|check, at, value, draft| {
+            draft.label_given = Given::Yes;
+            draft.label = check.name(at, value).filter(|label| !label.is_empty());
+            if draft.label.is_none() {
+                check.complaints.add("bad_name", at, "no label", "the label that `chose:` edges look at");
+            }
+        }),
+    },
+];
+
+/// What a `when` sees besides what every expression does.
+const OWN: &[&str] = &["output", "outcome", "failure"];
+
+/// The expression in a `when`: written alone, or as everywhere else.
+pub fn condition(text: &str) -> &str {
+    match reference::parse(text) {
+        Ok(Some(Reference::Expression(inner))) => inner,
+        Ok(_) | Err(_) => text,
+    }
+}
+
+fn holds(check: &mut Check<'_>, at: &Path<'_>, text: &str) -> bool {
+    let known: Vec<&str> = reference::CONTEXT.iter().chain(OWN).copied().collect();
+    let read = Expression::parse(condition(text)).and_then(|expression| expression.reads_only(&known));
+    if let Err(error) = &read {
+        let expected = format_args!("an expression ({error})").to_string();
+        check.complaints.add("bad_expression", at, Quoted(text), expected);
+    }
+    read.is_ok()
+}
+
+/// An array of objects with `when` and `label`.
+pub(super) fn choose(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> Vec<Choice> {
+    let mut choices = Vec::new();
+    for (index, item) in
+        check.array(at, value, "objects with `when` and `label`").unwrap_or_default().into_iter().enumerate()
+    {
+        let at = at.item(index);
+        let Some(object) = check.object(&at, item, "an object with `when` and `label`") else { continue };
+        let mut draft = ChoiceDraft::default();
+        fields::read(check, CHOICE, "a choice", &at, object, &mut draft);
+        missing(check, &at.field("when"), &draft.when_given, "an expression");
+        missing(check, &at.field("label"), &draft.label_given, "the label that `chose:` edges look at");
+        choices.extend(draft.when.zip(draft.label).map(|(when, label)| Choice { when, label }));
+    }
+    choices
 }

@@ -25,5 +25,6 @@ mod tests;
 
 pub use complaints::Refused;
 pub use engines::Engines;
+pub use flow::condition;
 pub use limits::Limits;
 pub use reader::{Reader, Submission, read, recover};

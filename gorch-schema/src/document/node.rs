@@ -164,7 +164,10 @@ static NODE: &[Field<Draft>] = &[
         name: "detached",
         rule: Rule::Read(|check, at, value, draft| draft.node.detached = check.flag(at, value).unwrap_or_default()),
     },
-    Field { name: "choose", rule: Rule::Later },
+    Field {
+        name: "choose",
+        rule: Rule::Read(|check, at, value, draft| draft.node.choose = flow::choose(check, at, value)),
+    },
 ];
 
 /// Reads one node; complaints are collected, what is wrong is read as absent. A missing name is empty.

@@ -16,6 +16,7 @@ use super::names::{Names, Placed};
 use crate::expression::{self, Expression, Names as Read};
 use crate::nearest::known;
 use crate::reference::{self, CONTEXT, Reference};
+use crate::workflow::RunOptions;
 
 /// How many names are matched against patterns in all: beyond, nobody is warned.
 const MATCHES: usize = 5_000_000;
@@ -39,7 +40,8 @@ enum Leads {
 }
 
 /// Looks at every reference of every node.
-pub(super) fn look(check: &mut Check<'_>, nodes: &[Placed], names: &Names<'_>, inputs: &BTreeMap<String, Value>) {
+pub(super) fn look(check: &mut Check<'_>, nodes: &[Placed], names: &Names<'_>, options: &RunOptions) {
+    let inputs = &options.inputs;
     let nodes_at = Path::DOCUMENT.field("nodes");
     let mut patterns = Patterns { names, seen: HashMap::new(), matched: 0, expressions: HashMap::new() };
     for placed in nodes {
@@ -58,6 +60,16 @@ pub(super) fn look(check: &mut Check<'_>, nodes: &[Placed], names: &Names<'_>, i
             one(check, &headers_at.field(key), text, reference::parse(text), &mut patterns, inputs);
         }
         values(check, &at.field("input"), &placed.node.input, &mut patterns, inputs);
+        if let Some(each) = placed.node.each.as_deref() {
+            values(check, &at.field("each").field("items"), &each.items, &mut patterns, inputs);
+        }
+        if let Some(key) = placed.node.cache.as_deref().and_then(|cache| cache.key.as_deref()) {
+            one(check, &at.field("cache").field("key"), key, reference::parse(key), &mut patterns, inputs);
+        }
+    }
+    let outputs_at = Path::DOCUMENT.field("outputs");
+    for (key, value) in &options.outputs {
+        values(check, &outputs_at.field(key), value, &mut patterns, inputs);
     }
 }
 

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use gorch_schema::{
-    AttemptKey, AttemptResult, Engine, Event, Failure, NodeId, Outcome, RunDeadline, RunId, StopReason, Timestamp,
-    failure_code,
+    AttemptKey, AttemptResult, Engine, Event, Failure, NodeId, Outcome, RunDeadline, RunId, StepId, StopReason,
+    Timestamp, failure_code,
 };
 use serde_json::{Value, json};
 
@@ -76,8 +76,14 @@ impl<'a> Call<'a> {
     /// The verdict, if nothing is left; `undo` is the run that takes back what this one did.
     pub(crate) fn end(&mut self, undo: Option<RunId>) {
         if self.run.is_over() {
-            let outcome = self.run.verdict();
-            self.emit(Event::RunEnded { outcome, outputs: BTreeMap::new(), undo });
+            let (outcome, outputs) = match self.run.verdict() {
+                Outcome::Succeeded => match self.run.put_out() {
+                    Ok(outputs) => (Outcome::Succeeded, outputs),
+                    Err(failure) => (Outcome::Failed(failure), BTreeMap::new()),
+                },
+                outcome @ (Outcome::Failed(_) | Outcome::Cancelled | Outcome::Skipped) => (outcome, BTreeMap::new()),
+            };
+            self.emit(Event::RunEnded { outcome, outputs, undo });
         }
     }
 
@@ -116,6 +122,15 @@ impl<'a> Call<'a> {
             (ItemStatus::Started { .. }, std::cmp::Ordering::Equal) => Ok(()),
             (_, std::cmp::Ordering::Less) => Err(Refusal::NoSuchAttempt(key)),
             (_, _) => Err(Refusal::AttemptEnded(key)),
+        }
+    }
+
+    /// Whether there is a result that an item may use.
+    pub(crate) fn looked(&mut self, step: StepId, item: u32, found: Option<AttemptResult>) {
+        let Some(index) = self.run.find(step).filter(|index| self.run.asking.contains(&(*index, item))) else { return };
+        match found {
+            None => self.run.looked(index, item),
+            Some(result) => self.use_again(index, item, result),
         }
     }
 

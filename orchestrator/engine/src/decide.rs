@@ -4,7 +4,7 @@
 //! events, and applying the same events gives the same state; bounded work per call (what is left over wakes the run
 //! again at once); after an error nothing has changed. Never acts: effects are for whoever has made the events durable.
 
-use gorch_schema::{Accepted, AttemptKey, AttemptResult, Event, ExecutorName, NodeId, RunId, Timestamp};
+use gorch_schema::{Accepted, AttemptKey, AttemptResult, Event, ExecutorName, NodeId, RunId, StepId, Timestamp};
 use serde_json::Value;
 
 use crate::call::Call;
@@ -69,6 +69,15 @@ pub enum Input {
         /// Which.
         run: Option<RunId>,
     },
+    /// It was looked whether there is a result that an item may use.
+    Looked {
+        /// The step.
+        step: StepId,
+        /// The item.
+        item: u32,
+        /// The result; none: there is none.
+        found: Option<AttemptResult>,
+    },
     /// Somebody answers an `approval` node: its oldest visit that waits.
     Answer {
         /// The node.
@@ -131,6 +140,11 @@ pub enum Effect {
     },
     /// Start the run that takes back what this one did, unless it is there already.
     Undo,
+    /// Look whether there is a result that an item may use: its next attempt is not started before that is known.
+    LookUp {
+        /// The item, with no attempt yet.
+        attempt: AttemptKey,
+    },
     /// Send a tick at this instant (in the past: at once); it replaces the one asked for before. `None`: none.
     WakeAt(Option<Timestamp>),
     /// The run is over: tell whoever waits.
@@ -195,6 +209,7 @@ impl Run {
             Input::Report { attempt, result } => call.report(attempt, result)?,
             Input::Lost { attempt, began } => call.lost(attempt, began)?,
             Input::Tick => {}
+            Input::Looked { step, item, found } => call.looked(step, item, found),
             Input::Undoing { run } => call.end(run),
             Input::Cancel { by } => call.cancel(by),
             Input::CancelNode { node, item, by } => call.cancel_node(node, item, &by)?,
@@ -229,6 +244,8 @@ impl Run {
         if self.wants_undo() {
             effects.push(Effect::Undo);
         }
+        let asking = self.asking.iter().map(|(step, item)| Effect::LookUp { attempt: self.key(*step, *item) });
+        effects.extend(asking);
         if let Some(at) = self.wake() {
             effects.push(Effect::WakeAt(Some(at)));
         }

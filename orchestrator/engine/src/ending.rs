@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use gorch_schema::{AttemptKey, AttemptResult, EdgeId, Event, NodeId, OnLost, Outcome, StopReason, failure_code};
+use gorch_schema::{
+    AttemptKey, AttemptResult, EdgeId, Event, NodeId, OnLost, Outcome, StepId, StopReason, failure_code,
+};
 use serde_json::Value;
 
 use crate::call::{Call, Late, attempt_ended};
@@ -79,6 +81,7 @@ impl Call<'_> {
         output: Option<Value>,
         label: Option<String>,
     ) {
+        let (outcome, label) = self.labelled(StepId { node, visit }, outcome, output.as_ref(), label);
         let fired = self.fired(node, &outcome, label.as_deref());
         self.emit(Event::StepEnded {
             node,
@@ -90,6 +93,31 @@ impl Call<'_> {
             reused_from: None,
             artifacts: BTreeMap::new(),
         });
+    }
+
+    /// What a step that succeeded or failed chooses, where its node says so. A choice that cannot be made fails it.
+    fn labelled(
+        &self,
+        id: StepId,
+        mut outcome: Outcome,
+        output: Option<&Value>,
+        label: Option<String>,
+    ) -> (Outcome, Option<String>) {
+        let chooses = !self.run.plan.0.workflow.node(id.node).choose.is_empty();
+        let Some(step) = self.run.step_of(id).filter(|_| chooses) else { return (outcome, label) };
+        if !matches!(outcome, Outcome::Succeeded | Outcome::Failed(_)) {
+            return (outcome, label);
+        }
+        let last = step.items.last().and_then(|item| item.result()).map(|result| &result.output);
+        let chosen = self.run.choose(step, &outcome, output.or(last).unwrap_or(&Value::Null));
+        match (chosen, &mut outcome) {
+            (Ok(label), _) => (outcome, label),
+            (Err(wrong), Outcome::Failed(failure)) => {
+                failure.message = format!("{}; {}", failure.message, wrong.message);
+                (outcome, None)
+            }
+            (Err(wrong), Outcome::Succeeded | Outcome::Cancelled | Outcome::Skipped) => (Outcome::Failed(wrong), None),
+        }
     }
 
     /// The next step that is copied from the run that is repeated ends as it did there. Tells whether there was one.

@@ -30,6 +30,7 @@ impl Run {
                 self.parent = accepted.parent.clone().map(Box::new);
                 self.rerun_of = accepted.rerun_of.as_ref().map(|rerun| rerun.run);
                 self.undo_of = accepted.undo_of;
+                self.no_cache = accepted.no_cache;
                 self.begin(at);
             }
             Event::RunClaimed { .. } => self.epoch = self.seq,
@@ -153,6 +154,7 @@ impl Run {
             match reused.get(&item) {
                 Some(result) => self.finish_item(index, item, result.clone()),
                 None if copied => {}
+                None if self.may_reuse(id.node) => drop(self.asking.insert((index, item))),
                 None => self.enter_queue(index, item),
             }
         }
@@ -181,7 +183,10 @@ impl Run {
         }
         let plan = self.plan.0.clone();
         let node = plan.workflow.node(key.step.node);
-        if let Some(lock) = &plan.queue(key.step.node).lock {
+        self.asking.remove(&place);
+        // What a driver did not run is a result that was there before, or none at all: it holds nothing.
+        let holds = executor.is_some() || !matches!(node.engine, Engine::Driver(_));
+        if let (Some(lock), true) = (&plan.queue(key.step.node).lock, holds) {
             self.locks.insert(lock.name.clone(), place);
         }
         if executor.is_some() {
@@ -228,7 +233,9 @@ impl Run {
         self.out.remove(&place);
         self.children.remove(&place);
         let plan = self.plan.0.clone();
-        if let Some(lock) = &plan.queue(key.step.node).lock {
+        if let Some(lock) = &plan.queue(key.step.node).lock
+            && self.locks.get(&lock.name) == Some(&place)
+        {
             self.locks.remove(&lock.name);
         }
         if plan.workflow.node(key.step.node).engine == Engine::Signal {
@@ -254,6 +261,7 @@ impl Run {
     /// An item that waits is stopped at once; one that is under way is when its attempt has ended.
     fn stop(&mut self, step: u32, item: u32, reason: StopReason) {
         self.leave_queue(step, item);
+        self.asking.remove(&(step, item));
         if !matches!(self.steps[step as usize].items[item as usize].status, ItemStatus::Started { .. }) {
             self.drop_timers(step, item);
             self.finish_item(step, item, AttemptResult::of(reason.outcome()));
@@ -323,6 +331,7 @@ impl Run {
     ) {
         let Some(index) = self.find(id) else { return };
         for item in 0..self.steps[index as usize].items.len() as u32 {
+            self.asking.remove(&(index, item));
             self.leave_queue(index, item);
             self.drop_timers(index, item);
         }
@@ -526,6 +535,18 @@ impl Run {
                 }
             }
             ItemStatus::Ready | ItemStatus::Started { .. } | ItemStatus::Done(_) => {}
+        }
+    }
+
+    /// May a result that is known be used for this node?
+    fn may_reuse(&self, node: NodeId) -> bool {
+        !self.no_cache && self.plan.0.workflow.node(node).cache.is_some()
+    }
+
+    /// There is no result that the item may use: it joins the queue, which is not an event.
+    pub(crate) fn looked(&mut self, step: u32, item: u32) {
+        if self.asking.remove(&(step, item)) {
+            self.enter_queue(step, item);
         }
     }
 

@@ -9,11 +9,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
-use gorch_schema::expression;
 use gorch_schema::reference::{self, Reference};
 use gorch_schema::work::Work;
-use gorch_schema::{AttemptKey, Cause, Failure, Node, NodeId, Settings, StepId, failure_code};
-use serde_json::Value;
+use gorch_schema::{AttemptKey, Cause, Failure, Node, NodeId, Outcome, Settings, StepId, failure_code};
+use gorch_schema::{document, expression};
+use serde_json::{Value, json};
 
 use crate::context::item_of;
 use crate::plan::Plan;
@@ -171,6 +171,57 @@ impl Run {
             Value::Number(_) => Err(no_array("a number")),
             Value::Object(_) => Err(no_array("an object")),
         }
+    }
+
+    /// What the run puts out, as it stands.
+    pub(crate) fn put_out(&self) -> Result<BTreeMap<String, Value>, Failure> {
+        let nobody = StepId { node: NodeId(0), visit: u32::MAX };
+        let end = Step::caused(nobody, &[], self.seq() + 1);
+        let asked = Asked { run: self, step: &end, item: 0 };
+        let outputs = &self.plan().workflow.options.outputs;
+        let place = Place::Field(&Place::Node, "outputs");
+        let filled =
+            outputs.iter().map(|(name, value)| Ok((name.clone(), asked.fill(&Place::Field(&place, name), value)?)));
+        filled.collect()
+    }
+
+    /// The label that a step's node chooses for its end; none of its choices may hold.
+    pub(crate) fn choose(&self, step: &Step, outcome: &Outcome, output: &Value) -> Result<Option<String>, Failure> {
+        let node = self.plan().workflow.node(step.id.node);
+        for (index, choice) in node.choose.iter().enumerate() {
+            let text = document::condition(&choice.when);
+            let holds = || {
+                let expression = self.plan().expression(text)?;
+                let mut context = self.context(Some(step), 0, expression.reads());
+                if let Value::Object(fields) = &mut context {
+                    fields.insert("output".to_owned(), output.clone());
+                    fields.insert("outcome".to_owned(), outcome.word().into());
+                    fields.insert("failure".to_owned(), outcome.failure().map_or(Value::Null, |failure| {
+                        json!({"code": failure.code, "message": failure.message, "exhausted": failure.exhausted})
+                    }));
+                }
+                expression.evaluate(&context)
+            };
+            match holds() {
+                Ok(Value::Null | Value::Bool(false)) => {}
+                Ok(_) => return Ok(Some(choice.label.clone())),
+                Err(error) => {
+                    let message = format!("choose/{index}/when: `{}`: {error}", shown(text));
+                    return Err(Failure::new(failure_code::EXPRESSION_FAILED, message));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The node's own key of the results that it may use again; none: everything that it would do.
+    pub fn cache_key(&self, key: AttemptKey) -> Result<Option<String>, Failure> {
+        let Some(step) = self.step_of(key.step) else { return Ok(None) };
+        let node = self.plan().workflow.node(key.step.node);
+        let Some(text) = node.cache.as_deref().and_then(|cache| cache.key.as_deref()) else { return Ok(None) };
+        let asked = Asked { run: self, step, item: key.item };
+        let place = Place::Field(&Place::Field(&Place::Node, "cache"), "key");
+        asked.fill(&place, &Value::from(text)).map(|key| Some(as_text(&key)))
     }
 
     /// The last node by id whose name matches and that has the attribute.

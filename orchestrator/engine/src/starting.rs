@@ -85,6 +85,9 @@ impl Call<'_> {
         };
         let reused = self.run.kept_items(node, &because, items.as_deref());
         self.emit(Event::StepActivated { node, visit, because, items, reused });
+        let newest = self.run.steps.len() as u32 - 1;
+        let asking = self.run.asking.range((newest, 0)..);
+        self.effects.extend(asking.map(|(step, item)| Effect::LookUp { attempt: self.run.key(*step, *item) }));
         let Some(step) = self.run.find(StepId { node, visit }) else { return };
         if self.run.is_useless(node) {
             self.stop_step(step, StopReason::Loser);
@@ -224,6 +227,11 @@ impl Call<'_> {
                 Lockable::HeldAbove => return self.give_up(turn, StopReason::HeldAbove),
             }
         }
+        if let Some(failure) = self.unresolved(turn) {
+            self.use_again(turn.step, turn.item, AttemptResult::failed(failure));
+            self.unfold();
+            return true;
+        }
         let executor = match &waits.demand {
             Demand::Own => None,
             Demand::Executor { .. } if self.run.running() >= most => return false,
@@ -237,14 +245,7 @@ impl Call<'_> {
             self.offers.locks.give(&lock.name, Holder { run: self.run.id, node: Some(node) });
         }
         match executor {
-            Some(executor) => match self.unresolved(turn) {
-                None => self.start(turn.step, turn.item, Some(executor)),
-                Some(failure) => {
-                    self.start(turn.step, turn.item, None);
-                    self.end_attempt(self.run.key(turn.step, turn.item), AttemptResult::failed(failure));
-                    self.unfold();
-                }
-            },
+            Some(executor) => self.start(turn.step, turn.item, Some(executor)),
             None => {
                 self.run_own(turn.step, turn.item);
                 self.unfold();
@@ -253,11 +254,18 @@ impl Call<'_> {
         true
     }
 
+    /// An attempt ends with a result that is there already: nobody runs it.
+    pub(crate) fn use_again(&mut self, step: u32, item: u32, result: AttemptResult) {
+        self.start(step, item, None);
+        self.end_attempt(self.run.key(step, item), result);
+    }
+
     /// What an item refers to and cannot have. Steps without items were asked when they were activated.
     fn unresolved(&self, turn: Turn) -> Option<Failure> {
         let plan = self.run.plan.0.clone();
         let step = &self.run.steps[turn.step as usize];
-        let asked = step.each.is_some() && plan.refers(step.id.node);
+        let driven = waits_for_executor(&plan.queue(step.id.node).demand);
+        let asked = step.each.is_some() && driven && plan.refers(step.id.node);
         if asked { self.run.resolve(step, plan.workflow.node(step.id.node), turn.item).err() } else { None }
     }
 
@@ -344,5 +352,12 @@ impl Call<'_> {
                 debug_assert_eq!(plan.queue(id.node).demand, Demand::Own, "drivers wait in queues of their own");
             }
         }
+    }
+}
+
+fn waits_for_executor(demand: &Demand) -> bool {
+    match demand {
+        Demand::Executor { .. } => true,
+        Demand::Own => false,
     }
 }

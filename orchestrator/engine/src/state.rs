@@ -55,6 +55,10 @@ pub struct Run {
     pub(crate) children: BTreeSet<(u32, u32)>,
     /// What holds which lock: step and item, by the lock's name in all namespaces.
     pub(crate) locks: BTreeMap<String, (u32, u32)>,
+    /// Items of which is not known yet whether there is a result that they may use: step and item.
+    pub(crate) asking: BTreeSet<(u32, u32)>,
+    /// No result is used again.
+    pub(crate) no_cache: bool,
     /// Signals that nobody has taken yet, by name.
     pub(crate) signals: BTreeMap<String, VecDeque<Value>>,
     /// Keys of signals that came with one.
@@ -315,6 +319,8 @@ impl Run {
             out: BTreeSet::new(),
             children: BTreeSet::new(),
             locks: BTreeMap::new(),
+            asking: BTreeSet::new(),
+            no_cache: false,
             signals: BTreeMap::new(),
             signal_keys: BTreeSet::new(),
             listening: BTreeMap::new(),

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gorch_engine::{Answer, Began, Input, Plan, Run};
-use gorch_schema::workflow::{CodeGlob, Each, IfBusy, Lock, Losers, Retry};
+use gorch_schema::workflow::{Choice, CodeGlob, Each, IfBusy, Lock, Losers, Retry};
 use gorch_schema::{
-    AttemptKey, AttemptResult, Edge, Engine, Event, Join, Node, NodeId, OnFailure, OnLost, Outcome, RunOptions, StepId,
-    Workflow,
+    AttemptKey, AttemptResult, Edge, Engine, Event, Join, Node, NodeId, OnFailure, OnLost, Outcome, RunId, RunOptions,
+    StepId, Workflow,
 };
 
 use crate::naive;
@@ -125,7 +125,12 @@ fn random_world(seed: u64) -> World {
         max_parallel: dice.chance(30).then(|| 1 + dice.below(3) as u32),
         timeout: dice.chance(25).then(|| seconds(1 + dice.below(20))),
         kill_after: dice.chance(25).then(|| seconds(5 + dice.below(35))),
-        on_failure: if dice.chance(25) { OnFailure::Stop } else { OnFailure::GoOn },
+        on_failure: [OnFailure::Stop, OnFailure::Undo, OnFailure::GoOn, OnFailure::GoOn][dice.below(4) as usize],
+        outputs: if dice.chance(20) {
+            [("o".to_owned(), "${ .nodes.n1.output.choice }".into())].into()
+        } else {
+            Default::default()
+        },
         lock: dice.chance(10).then(|| Lock { name: "whole".into(), if_busy: IfBusy::Wait }),
         ..RunOptions::default()
     };
@@ -159,6 +164,13 @@ fn random_world(seed: u64) -> World {
             let max_parallel = dice.chance(60).then(|| 1 + dice.below(2) as u32);
             let need = dice.chance(50).then(|| 1 + dice.below(3) as u32);
             node.each = Some(Box::new(Each { items: items.into(), max_parallel, need }));
+        }
+        if dice.chance(15) {
+            node.cache = Some(Box::default());
+        }
+        if dice.chance(15) {
+            let when = [".output.choice == \"x\"", ".failure.code == \"boom\"", "1 | error"][dice.below(3) as usize];
+            node.choose = vec![Choice { when: when.into(), label: "x".into() }];
         }
         match dice.below(14) {
             10 => {
@@ -208,6 +220,13 @@ fn random_world(seed: u64) -> World {
     });
     let mut world = World::of(Plan::with_visit_cap(Arc::new(workflow), 30), job);
     world.seed = seed;
+    for node in 1..n {
+        if dice.chance(70) {
+            continue;
+        }
+        let result = AttemptResult { reused_from: Some(RunId::from_bits(9)), ..succeed() };
+        world.cached.insert((NodeId(node), dice.below(2) as u32), result);
+    }
     world.slots = 1 + dice.below(3) as u32;
     if dice.chance(20) {
         world.inputs = vec![(2_000, Input::Pause), (6_000, Input::Resume)];

@@ -128,6 +128,10 @@ pub(crate) struct World {
     pub(crate) most_running: usize,
     /// What it takes from the run that it repeats.
     pub(crate) reuse: Option<Arc<Reuse>>,
+    /// Results of earlier runs that may be used again, by node and item.
+    pub(crate) cached: BTreeMap<(NodeId, u32), AttemptResult>,
+    asked: BTreeSet<AttemptKey>,
+    undo: bool,
     locks: Locks,
     reported: Vec<(AttemptKey, AttemptResult)>,
     ticked: (usize, u64),
@@ -157,6 +161,9 @@ impl World {
             echo: false,
             most_running: 0,
             reuse: None,
+            cached: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            undo: false,
             locks: Locks::default(),
             reported: Vec::new(),
             ticked: (0, 0),
@@ -218,6 +225,8 @@ impl World {
                 | Effect::StopChild { attempt } => {
                     self.owed.insert(attempt, effect);
                 }
+                Effect::LookUp { attempt } => drop(self.asked.insert(attempt)),
+                Effect::Undo => self.undo = true,
                 Effect::WakeAt(_) | Effect::Settle => {}
             }
         }
@@ -228,8 +237,7 @@ impl World {
         self.locks.say(RUN, self.run.locks_held(), self.run.locks_wanted());
         self.most_running = self.most_running.max(self.run.handed_out().count());
         if self.run.ended().is_none() {
-            let pending: Vec<Effect> =
-                self.run.pending().into_iter().filter(|effect| !matches!(effect, Effect::WakeAt(_))).collect();
+            let pending: Vec<Effect> = self.run.pending().into_iter().filter(is_folded).collect();
             let mut folded: Vec<Effect> = self.owed.values().cloned().collect();
             let key = |effect: &Effect| format!("{effect:?}");
             let mut pending_sorted = pending;
@@ -244,10 +252,10 @@ impl World {
 
     fn crash(&mut self) {
         let rows = self.journal.iter().map(|(at, events)| (*at, events.as_slice()));
+        // What was asked and not answered is asked again, and what was answered is, too: the answer is no event.
+        self.asked.clear();
         let mut recovered = self.empty().follow_journal(rows).expect("the engine's own journal folds");
-        let but_wakes = |run: &Run| -> Vec<Effect> {
-            run.pending().into_iter().filter(|effect| !matches!(effect, Effect::WakeAt(_))).collect()
-        };
+        let but_wakes = |run: &Run| -> Vec<Effect> { run.pending().into_iter().filter(is_folded).collect() };
         assert_eq!(but_wakes(&recovered), but_wakes(&self.run));
         // What was due before is due again: the recovered run may only want to be woken earlier, never later.
         let late = recovered.wake() > self.run.wake() && self.run.wake().is_some();
@@ -258,6 +266,11 @@ impl World {
             let decision = recovered.step(self.time(), Input::Tick, &mut Offers::none()).unwrap();
             assert_eq!(decision.events, [], "nothing is due but what was due before");
         }
+        self.asked.extend(recovered.pending().into_iter().filter_map(|effect| match effect {
+            Effect::LookUp { attempt } => Some(attempt),
+            _ => None,
+        }));
+        self.undo = recovered.pending().contains(&Effect::Undo);
         std::mem::swap(&mut recovered, &mut self.run);
     }
 
@@ -281,6 +294,14 @@ impl World {
             Tick,
             Echo(usize),
         }
+        // What is asked is answered before anything else happens.
+        if let Some(key) = self.asked.pop_first() {
+            let found = self.cached.get(&(key.step.node, key.item)).cloned();
+            return self.send(Input::Looked { step: key.step, item: key.item, found }).unwrap();
+        }
+        if std::mem::take(&mut self.undo) {
+            return self.send(Input::Undoing { run: Some(RunId::from_bits(8)) }).unwrap();
+        }
         // Executors take what they were sent before anything else happens.
         for (key, effect) in &self.owed {
             if matches!(effect, Effect::Dispatch { .. } | Effect::StartChild { .. }) && !self.ledger.contains_key(key) {
@@ -296,7 +317,7 @@ impl World {
                 Effect::Dispatch { .. } | Effect::StartChild { .. } => {
                     acts.push((self.ledger[key].1, Act::Report(*key)))
                 }
-                Effect::WakeAt(_) | Effect::Settle => {}
+                Effect::WakeAt(_) | Effect::Settle | Effect::Undo | Effect::LookUp { .. } => {}
             }
         }
         acts.extend(self.inputs.iter().enumerate().map(|(at, (time, _))| (*time, Act::Input(at))));
@@ -427,6 +448,11 @@ impl World {
         }
         lines.join("\n")
     }
+}
+
+/// Is it owed until something is journaled?
+fn is_folded(effect: &Effect) -> bool {
+    !matches!(effect, Effect::WakeAt(_) | Effect::LookUp { .. } | Effect::Undo)
 }
 
 pub(crate) fn word(outcome: &Outcome) -> String {
