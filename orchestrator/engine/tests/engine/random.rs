@@ -280,6 +280,16 @@ fn must_hold(world: &World, seed: u64) {
     assert_eq!(counts.success as usize, counts_by_hand, "{}", story());
 }
 
+/// Both journals are the same; else the first row that differs is told.
+fn must_equal(crashed: &World, uncrashed: &World, which: &str) {
+    if crashed.journal == uncrashed.journal {
+        return;
+    }
+    let first = crashed.journal.iter().zip(&uncrashed.journal).position(|(one, other)| one != other);
+    let rows = |world: &World| first.map(|at| world.journal[at].clone());
+    panic!("{which}: row {first:?} is\n{:?}\nand was\n{:?}\n{}", rows(crashed), rows(uncrashed), uncrashed.story());
+}
+
 #[test]
 fn a_crash_after_any_append_changes_nothing_in_the_journal() {
     let (mut crashes, mut verdicts) = (0, BTreeSet::new());
@@ -292,12 +302,12 @@ fn a_crash_after_any_append_changes_nothing_in_the_journal() {
             let mut world = random_world(seed);
             world.crash_at = [at].into();
             let world = world.play();
-            assert_eq!(world.journal, uncrashed.journal, "seed {seed}, crash after append {at}\n{}", world.story());
+            must_equal(&world, &uncrashed, &format!("seed {seed}, crash after append {at}"));
             crashes += 1;
         }
         let mut world = random_world(seed);
         world.crash_at = (1..=appends).collect();
-        assert_eq!(world.play().journal, uncrashed.journal, "seed {seed}, crash after every append");
+        must_equal(&world.play(), &uncrashed, &format!("seed {seed}, crash after every append"));
     }
     assert!(verdicts.len() >= 5, "the workflows are various: {verdicts:?}");
     assert!(crashes > 3_000, "{crashes} crashes");

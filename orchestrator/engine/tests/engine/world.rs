@@ -252,8 +252,6 @@ impl World {
 
     fn crash(&mut self) {
         let rows = self.journal.iter().map(|(at, events)| (*at, events.as_slice()));
-        // What was asked and not answered is asked again, and what was answered is, too: the answer is no event.
-        self.asked.clear();
         let mut recovered = self.empty().follow_journal(rows).expect("the engine's own journal folds");
         let but_wakes = |run: &Run| -> Vec<Effect> { run.pending().into_iter().filter(is_folded).collect() };
         assert_eq!(but_wakes(&recovered), but_wakes(&self.run));
@@ -266,10 +264,16 @@ impl World {
             let decision = recovered.step(self.time(), Input::Tick, &mut Offers::none()).unwrap();
             assert_eq!(decision.events, [], "nothing is due but what was due before");
         }
-        self.asked.extend(recovered.pending().into_iter().filter_map(|effect| match effect {
-            Effect::LookUp { attempt } => Some(attempt),
-            _ => None,
-        }));
+        // What was answered is asked again, because the answer is no event; again it decides nothing.
+        for effect in recovered.pending() {
+            if let Effect::LookUp { attempt: key } = effect
+                && !self.asked.contains(&key)
+            {
+                let again = Input::Looked { step: key.step, item: key.item, found: None };
+                let decision = recovered.step(self.time(), again, &mut Offers::none()).unwrap();
+                assert_eq!(decision.events, [], "it was answered before");
+            }
+        }
         self.undo = recovered.pending().contains(&Effect::Undo);
         std::mem::swap(&mut recovered, &mut self.run);
     }
