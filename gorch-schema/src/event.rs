@@ -4,14 +4,17 @@
 //! per event, stable once released (the store's schema version guards it). Time and number stand beside the event,
 //! not in it: all events of one append happened at the same instant. Never holds a secret.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::definition::DefinitionRef;
 use crate::id::{EdgeId, ExecutorName, NodeId, RunId};
 use crate::outcome::{AttemptResult, Failure, Outcome};
 use crate::time::Timestamp;
+use crate::workflow::Workflow;
 
 /// Why a step started: an edge that fired, and which visit of its source fired it (none: the source was skipped).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,21 +52,66 @@ pub enum RunDeadline {
     Kill,
 }
 
+/// What a run was made from: a document, and what was said besides it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The workflow as JSON text: as submitted up to 1 MiB, beyond that the equivalent `edges` document.
+    pub document: Arc<str>,
+    /// The run whose node this run is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
+    /// The run that this one repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun_of: Option<RunId>,
+    /// The definition that the document was kept as; its namespace is the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<DefinitionRef>,
+    /// Inputs that were given at the start: they stand over those of the document.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, Value>,
+    /// The name that was given at the start, instead of the document's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Labels that were given at the start: they stand over those of the document.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Accepted {
+    /// A document, and nothing besides.
+    pub fn new(document: impl Into<Arc<str>>) -> Self {
+        Accepted {
+            document: document.into(),
+            parent: None,
+            rerun_of: None,
+            definition: None,
+            inputs: BTreeMap::new(),
+            name: None,
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// Puts what was said at the start over what the document says. Whoever reads the document for a run, the first time
+    /// or after a crash, does this with it.
+    pub fn apply_to(&self, workflow: &mut Workflow) {
+        let options = &mut workflow.options;
+        options.inputs.extend(self.inputs.clone());
+        options.labels.extend(self.labels.clone());
+        if let Some(definition) = &self.definition {
+            options.namespace.clone_from(&definition.namespace);
+        }
+        if let Some(name) = &self.name {
+            workflow.name.clone_from(name);
+        }
+    }
+}
+
 /// One fact of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// The run exists. Always the first.
-    RunAccepted {
-        /// The workflow as JSON text: as submitted up to 1 MiB, beyond that the equivalent `edges` document.
-        document: Arc<str>,
-        /// The run whose node this run is.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        parent: Option<RunId>,
-        /// The run that this one repeats.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rerun_of: Option<RunId>,
-    },
+    RunAccepted(Accepted),
     /// A conductor took the run. The number of this event in the run is the fencing epoch of what it hands out.
     RunClaimed {
         /// The orchestrator's name and boot.
@@ -191,7 +239,7 @@ impl Event {
     /// The event's tag, as the journal and the event stream write it.
     pub fn name(&self) -> &'static str {
         match self {
-            Event::RunAccepted { .. } => "run_accepted",
+            Event::RunAccepted(_) => "run_accepted",
             Event::RunClaimed { .. } => "run_claimed",
             Event::StepActivated { .. } => "step_activated",
             Event::AttemptStarted { .. } => "attempt_started",
@@ -223,5 +271,53 @@ impl StopReason {
             }
             StopReason::Cancelled | StopReason::Killed | StopReason::FailFast => Outcome::Cancelled,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::recover;
+
+    fn reads_back(text: &str) -> Event {
+        let event: Event = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&event).unwrap(), text);
+        event
+    }
+
+    #[test]
+    fn what_was_said_at_the_start_stands_in_the_first_event_and_an_older_one_says_nothing() {
+        let older = reads_back(r#"{"run_accepted":{"document":"{}","parent":"00000000000000000000000000000001"}}"#);
+        let parent = Some(RunId::from_bits(1));
+        assert_eq!(older, Event::RunAccepted(Accepted { parent, ..Accepted::new("{}") }));
+        let revision = "ab".repeat(32);
+        reads_back(&format!(
+            r#"{{"run_accepted":{{"document":"{{}}","definition":{{"namespace":"web","name":"ship","revision":"{revision}"}},"inputs":{{"size":1}},"name":"n","labels":{{"a":"b"}}}}}}"#
+        ));
+    }
+
+    #[test]
+    fn what_is_said_at_the_start_stands_over_the_document() {
+        let text = r#"{"name": "doc", "labels": {"a": "1", "b": "2"}, "inputs": {"x": 1, "y": 2}, "nodes": [{}]}"#;
+        let name = "ship".parse().unwrap();
+        let accepted = Accepted {
+            definition: Some(DefinitionRef {
+                namespace: "web".into(),
+                name,
+                revision: crate::Digest::from_bytes([1; 32]),
+            }),
+            inputs: BTreeMap::from([("y".to_owned(), Value::from("new"))]),
+            labels: BTreeMap::from([("b".to_owned(), "new".to_owned())]),
+            ..Accepted::new(text)
+        };
+        let mut workflow = recover(&accepted.document).unwrap();
+        accepted.apply_to(&mut workflow);
+        let said = (&workflow.name, &workflow.options.namespace, &workflow.options.labels, &workflow.options.inputs);
+        assert_eq!(
+            format!("{said:?}"),
+            r#"("doc", "web", {"a": "1", "b": "new"}, {"x": Number(1), "y": String("new")})"#
+        );
+        Accepted { name: Some("run".into()), ..accepted }.apply_to(&mut workflow);
+        assert_eq!(workflow.name, "run");
     }
 }

@@ -1,5 +1,6 @@
 //! The words of gorch: documents, workflows, events, work, views and codes. Pure data, no I/O.
 
+pub mod definition;
 pub mod digest;
 pub mod document;
 pub mod event;
@@ -20,9 +21,10 @@ pub mod view;
 pub mod work;
 pub mod workflow;
 
+pub use definition::{DefinitionAt, DefinitionKey, DefinitionName, DefinitionRef, RevisionPrefix};
 pub use digest::Digest;
 pub use document::{Engines, Limits, Reader, Refused, Submission};
-pub use event::{Cause, Event, RunDeadline, StopReason};
+pub use event::{Accepted, Cause, Event, RunDeadline, StopReason};
 pub use id::{AttemptId, AttemptKey, EdgeId, ExecutorName, NodeId, RunId, StepId};
 pub use outcome::{AttemptResult, Failure, Outcome, failure_code};
 pub use problem::{Complaint, Problem};

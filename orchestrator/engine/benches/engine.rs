@@ -8,7 +8,8 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use gorch_engine::{Input, Offer, Offers, Plan, Run};
 use gorch_schema::{
-    AttemptKey, AttemptResult, Condition, Edge, Engine, Event, Node, NodeId, RunId, RunOptions, Timestamp, Workflow,
+    Accepted, AttemptKey, AttemptResult, Condition, Edge, Engine, Event, Node, NodeId, RunId, RunOptions, Timestamp,
+    Workflow,
 };
 use serde_json::Value;
 
@@ -38,7 +39,7 @@ fn layered(n: usize) -> Arc<Plan> {
 
 /// From the acceptance until nothing is left to be decided. Gives the run and what was journaled.
 fn play(plan: &Arc<Plan>, offers: &mut Offers) -> (Run, Vec<Vec<Event>>) {
-    let (mut run, decision) = Run::accept(RUN, plan.clone(), "{}".into(), "bench", NOW, offers);
+    let (mut run, decision) = Run::accept(RUN, plan.clone(), Accepted::new("{}"), "bench", NOW, offers);
     let mut journal = vec![decision.events];
     while run.ended().is_none() {
         let decision = run.step(NOW, Input::Tick, offers).unwrap();

@@ -5,7 +5,7 @@
 //! again at once); after an error nothing has changed. Never acts: effects are for whoever has made the events durable.
 
 use gorch_schema::{
-    AttemptKey, AttemptResult, Cause, EdgeId, Engine, Event, ExecutorName, Failure, NodeId, OnLost, Outcome,
+    Accepted, AttemptKey, AttemptResult, Cause, EdgeId, Engine, Event, ExecutorName, Failure, NodeId, OnLost, Outcome,
     RunDeadline, RunId, StopReason, Timestamp, failure_code,
 };
 use serde_json::{Value, json};
@@ -109,18 +109,19 @@ pub struct Decision {
 }
 
 impl Run {
-    /// A new run: accepted, claimed, its roots activated and what can start started.
+    /// A new run: accepted, claimed, its roots activated and what can start started. The plan is of the accepted
+    /// document, with what was said at the start [put over it](Accepted::apply_to).
     pub fn accept(
         id: RunId,
         plan: Arc<Plan>,
-        document: Arc<str>,
+        accepted: Accepted,
         owner: &str,
         now: Timestamp,
         offers: &mut Offers,
     ) -> (Run, Decision) {
         let mut run = Run::new(id, plan);
         let mut call = Call::new(&mut run, now, offers);
-        call.emit(Event::RunAccepted { document, parent: None, rerun_of: None });
+        call.emit(Event::RunAccepted(accepted));
         call.emit(Event::RunClaimed { owner: owner.to_owned() });
         let decision = call.finish(None);
         (run, decision)

@@ -22,7 +22,7 @@ impl Run {
     pub fn apply(&mut self, at: Timestamp, event: &Event) {
         self.seq += 1;
         match event {
-            Event::RunAccepted { .. } => self.begin(at),
+            Event::RunAccepted(_) => self.begin(at),
             Event::RunClaimed { .. } => self.epoch = self.seq,
             Event::StepActivated { node, visit, because, items: _ } => self.activate(at, *node, *visit, because),
             Event::AttemptStarted { node, visit, item, attempt, executor, epoch: _ } => {

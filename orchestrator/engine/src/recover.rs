@@ -53,7 +53,7 @@ impl Run {
     pub fn fits(&self, event: &Event) -> Result<(), Unfit> {
         let unfit = |reason| Err(Unfit::Event { number: self.seq + 1, event: event.name(), reason });
         if self.seq == 0 {
-            let first = matches!(event, Event::RunAccepted { .. });
+            let first = matches!(event, Event::RunAccepted(_));
             return if first { Ok(()) } else { Err(Unfit::First(event.name())) };
         }
         if self.ended.is_some() {
@@ -64,7 +64,7 @@ impl Run {
             known(node) && self.step_of(StepId { node: *node, visit: *visit }).is_some_and(|step| step.ended.is_none())
         };
         match event {
-            Event::RunAccepted { .. } => unfit("the run was accepted before"),
+            Event::RunAccepted(_) => unfit("the run was accepted before"),
             Event::StepActivated { node, visit, because, .. } => match self.owed.front() {
                 Some(owed) if owed.node == *node && self.visits(*node) == *visit => {
                     let edges = because.iter().all(|cause| cause.edge.index() < self.fired.len());

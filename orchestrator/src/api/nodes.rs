@@ -185,7 +185,7 @@ async fn attempts(
                         // A late result stands beside the loss that counted.
                         if late { of_visit.push(ended) } else { of_visit[at] = ended }
                     }
-                    Event::RunAccepted { .. }
+                    Event::RunAccepted(_)
                     | Event::RunClaimed { .. }
                     | Event::StepActivated { .. }
                     | Event::AttemptStarted { .. }

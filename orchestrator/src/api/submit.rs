@@ -4,8 +4,8 @@
 //! and never held whole; the checks do not hold up other requests; 202 is said only of a run that is durable.
 
 use gorch_schema::document::{Reader, Submission};
-use gorch_schema::view::Accepted;
-use gorch_schema::{Problem, RunId};
+use gorch_schema::view;
+use gorch_schema::{Accepted, Problem, RunId};
 use http::header::{CONTENT_TYPE, HeaderName, LOCATION, ORIGIN};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
@@ -37,7 +37,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
     ),
     request_body(content = inline(super::apidocs::Document), description = "A gorch document"),
     responses(
-        (status = 202, description = "The run is durable", body = Accepted,
+        (status = 202, description = "The run is durable", body = view::Accepted,
             headers(("Location" = String, description = "Where the run is"))),
         (status = 200, description = "With `Prefer: wait`: the run has ended", body = super::apidocs::LiveDocument),
         (status = 400, description = "`bad_json`, `bad_request`", body = Problem, content_type = "application/problem+json"),
@@ -73,11 +73,12 @@ async fn accept(call: &mut Call) -> Result<RunId, Trouble> {
     let owner = call.peer.identity.to_string();
     let key = key.map(|key| IdempotencyKey { owner, key, digest });
     artifacts::demand(&call.house, submission.workflow.artifacts()).await?;
-    Ok(call.house.handle.submit(submission, key).await?)
+    let Submission { workflow, text, .. } = submission;
+    Ok(call.house.handle.submit(workflow, Accepted::new(text), key).await?)
 }
 
 fn accepted(run: RunId) -> Response {
-    let mut response = reply::typed(StatusCode::ACCEPTED, reply::JSON, &Accepted { id: run });
+    let mut response = reply::typed(StatusCode::ACCEPTED, reply::JSON, &view::Accepted { id: run });
     let location = HeaderValue::from_str(&format!("/v1/tasks/{run}")).expect("hex digits make a header");
     response.headers_mut().insert(LOCATION, location);
     response

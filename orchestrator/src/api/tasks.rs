@@ -296,8 +296,8 @@ pub(super) async fn document(call: Call) -> Answer {
     let run = call.run()?;
     let rows = call.house.handle.journal().read(run, 0, 1).await?;
     match rows.first().and_then(|row| row.events.first()) {
-        Some(Event::RunAccepted { document, .. }) => {
-            Ok(reply::bytes(StatusCode::OK, reply::JSON, document.as_bytes().to_vec()))
+        Some(Event::RunAccepted(accepted)) => {
+            Ok(reply::bytes(StatusCode::OK, reply::JSON, accepted.document.as_bytes().to_vec()))
         }
         Some(_) | None => {
             let cause = "its first event is not `run_accepted`".to_owned();

@@ -55,7 +55,7 @@ async fn who_cancelled(house: &House, run: RunId) -> Result<Option<String>, Trou
         after = last.last();
         let found = rows.into_iter().flat_map(|row| row.events).find_map(|event| match event {
             Event::CancelRequested { by } => Some(by),
-            Event::RunAccepted { .. }
+            Event::RunAccepted(_)
             | Event::RunClaimed { .. }
             | Event::StepActivated { .. }
             | Event::AttemptStarted { .. }

@@ -188,7 +188,7 @@ impl Conductor {
                 info!(self.log, "run ended"; "run" => %run, "outcome" => outcome.word(), "code" => code);
             }
             Event::CancelRequested { by } => info!(self.log, "cancel requested"; "run" => %run, "by" => by),
-            Event::RunAccepted { .. }
+            Event::RunAccepted(_)
             | Event::RunClaimed { .. }
             | Event::StepActivated { .. }
             | Event::AttemptStarted { executor: None, .. }

@@ -8,10 +8,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use gorch_engine::{Input, Offers, Plan, Run};
-use gorch_schema::document::{Engines, Submission};
+use gorch_schema::document::Engines;
 use gorch_schema::view::ExecutorView;
 use gorch_schema::work::{Registered, Registration, Report};
-use gorch_schema::{AttemptId, AttemptKey, ExecutorName, Item, RunId, Timestamp};
+use gorch_schema::{Accepted, AttemptId, AttemptKey, ExecutorName, Item, RunId, Timestamp, Workflow};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ended::EndedRuns;
@@ -133,7 +133,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What the conductor's one inbox takes.
 pub(super) enum Message {
-    Submit { run: RunId, plan: Arc<Plan>, document: Arc<str>, key: Option<IdempotencyKey>, reply: Reply<RunId> },
+    Submit { run: RunId, plan: Arc<Plan>, accepted: Accepted, key: Option<IdempotencyKey>, reply: Reply<RunId> },
     Wish { run: RunId, wish: Wish, reply: Reply<Granted> },
     Ask { run: RunId, question: Question },
     AwaitEnd { run: RunId, reply: oneshot::Sender<()> },
@@ -186,18 +186,23 @@ impl Handle {
         &self.journal
     }
 
-    /// Makes a run of a checked document. Resolves when the run is durable, with its id; with the id of the earlier
+    /// Makes a run of a checked document, which is given as it is accepted and as it was read. Resolves when the run is durable, with its id; with the id of the earlier
     /// run where the key was used with the same body.
-    pub async fn submit(&self, submission: Submission, key: Option<IdempotencyKey>) -> Result<RunId, Error> {
+    pub async fn submit(
+        &self,
+        mut workflow: Workflow,
+        accepted: Accepted,
+        key: Option<IdempotencyKey>,
+    ) -> Result<RunId, Error> {
         let run = RunId::from_bits(uuid::Uuid::now_v7().as_u128());
-        let Submission { workflow, text, .. } = submission;
-        let plan = if text.len() <= SMALL {
+        accepted.apply_to(&mut workflow);
+        let plan = if accepted.document.len() <= SMALL {
             Plan::new(Arc::new(workflow))
         } else {
             let plan = tokio::task::spawn_blocking(move || Plan::new(Arc::new(workflow))).await;
             plan.map_err(|_| Error::ShuttingDown)?
         };
-        self.request(|reply| Message::Submit { run, plan, document: text, key, reply }).await
+        self.request(|reply| Message::Submit { run, plan, accepted, key, reply }).await
     }
 
     /// Wishes something of a run. Resolves when the wish is durable; a cancelled run ends when its processes are gone.

@@ -111,15 +111,19 @@ async fn fold(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> {
     let read = |after| journal.read(run, after, ROWS);
     let mut rows = read(0).await.map_err(|error| Error::of(run, &error))?;
     let unreadable = |cause: String| Error::Quarantined { run, cause };
-    let text = match rows.first().and_then(|row| row.events.first()) {
-        Some(Event::RunAccepted { document, .. }) => document.clone(),
+    let accepted = match rows.first().and_then(|row| row.events.first()) {
+        Some(Event::RunAccepted(accepted)) => accepted.clone(),
         Some(other) => {
             return Err(unreadable(format!("its first event is `{}` (expected `run_accepted`)", other.name())));
         }
         None => return Err(unreadable("it has no events".to_owned())),
     };
-    let plan =
-        tokio::task::spawn_blocking(move || document::recover(&text).map(|workflow| Plan::new(Arc::new(workflow))));
+    let plan = tokio::task::spawn_blocking(move || {
+        document::recover(&accepted.document).map(|mut workflow| {
+            accepted.apply_to(&mut workflow);
+            Plan::new(Arc::new(workflow))
+        })
+    });
     let plan = plan.await.map_err(|_| unreadable("its document cannot be read".to_owned()))?;
     let plan = plan.map_err(|refused| unreadable(format!("its document cannot be read: {refused}")))?;
     let mut folded = Run::new(run, plan);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use gorch_engine::{Input, Plan, Run};
 use gorch_schema::document::Engines;
-use gorch_schema::{Digest, Event, RunId};
+use gorch_schema::{Accepted, Digest, Event, RunId};
 use slog::{debug, error, info, warn};
 
 use super::handle::{Error, Granted, Message, Reply};
@@ -29,7 +29,7 @@ impl Conductor {
     /// Takes one message.
     pub(super) fn take(&mut self, message: Message) {
         match message {
-            Message::Submit { run, plan, document, key, reply } => self.submit(run, plan, document, key, reply),
+            Message::Submit { run, plan, accepted, key, reply } => self.submit(run, plan, accepted, key, reply),
             Message::Wish { run, wish, reply } => match self.slots.get(&run) {
                 Some(_) => self.tell(run, Turn::Wish { wish, reply }),
                 None => self.wish_elsewhere(run, reply),
@@ -236,14 +236,14 @@ impl Conductor {
         &mut self,
         run: RunId,
         plan: Arc<Plan>,
-        document: Arc<str>,
+        accepted: Accepted,
         key: Option<IdempotencyKey>,
         reply: Reply<RunId>,
     ) {
         let now = clock::now();
         let owner = &self.settings.owner;
         let artifacts = plan.workflow.artifacts();
-        let (fresh, decision) = Run::accept(run, plan, document, owner, now, self.registry.offers());
+        let (fresh, decision) = Run::accept(run, plan, accepted, owner, now, self.registry.offers());
         self.hold(run, &decision.events);
         let mut append = Append::new(run, 0, now, decision.events.clone());
         append.summary = Some(summary(&fresh));

@@ -36,13 +36,13 @@ pub(crate) fn events(body: &str, first: u64, last: u64) -> Result<Vec<Event>, Br
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gorch_schema::{AttemptResult, NodeId, Timestamp};
+    use gorch_schema::{Accepted, AttemptResult, NodeId, Timestamp};
     use serde_json::json;
 
     #[test]
     fn events_read_back_as_they_were_written() {
         let written = vec![
-            Event::RunAccepted { document: "{\"name\":\"ä\\n\"}".into(), parent: None, rerun_of: None },
+            Event::RunAccepted(Accepted::new("{\"name\":\"ä\\n\"}")),
             Event::AttemptEnded {
                 node: NodeId(1),
                 visit: 0,

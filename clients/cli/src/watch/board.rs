@@ -93,7 +93,7 @@ impl Board {
     pub(crate) fn apply(&mut self, view: &EventView) {
         let at = view.at;
         match &view.event {
-            Event::RunAccepted { .. } => self.since = Some(at),
+            Event::RunAccepted(_) => self.since = Some(at),
             Event::StepActivated { node, visit, .. } => self.visit(*node, *visit, |row| {
                 let seen = row.visits.max(*visit + 1);
                 *row = Row { visits: seen, ..Row::new(row.name.clone(), row.engine.clone()) };
@@ -208,7 +208,7 @@ pub(crate) mod tests {
     use super::*;
     use gorch_schema::progress::Status;
     use gorch_schema::view::LiveNode;
-    use gorch_schema::{AttemptResult, Cause, EdgeId, StopReason};
+    use gorch_schema::{Accepted, AttemptResult, Cause, EdgeId, StopReason};
 
     /// build -> test -> ship, build -> docs; all shell.
     pub(crate) fn board() -> Board {
@@ -268,7 +268,7 @@ pub(crate) mod tests {
         let retry_at = Some(Timestamp::from_millis(1_700_000_001_300));
         let exhausted = Failure { exhausted: true, ..failure("exit code 1: assertion \"a = b\" failed") };
         vec![
-            event(0, Event::RunAccepted { document: "{}".into(), parent: None, rerun_of: None }),
+            event(0, Event::RunAccepted(Accepted::new("{}"))),
             event(1, Event::RunClaimed { owner: "o1".into() }),
             event(1, activated(build, None)),
             event(2, started(build, 1)),

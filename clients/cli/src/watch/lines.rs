@@ -57,7 +57,7 @@ pub(crate) fn lines(board: &Board, view: &EventView) -> Vec<String> {
         Event::NodesSkipped { nodes, .. } => {
             nodes.iter().map(|node| step(node, &0, State::NotRunnable.word()).replacen(" visit=0", "", 1)).collect()
         }
-        Event::RunAccepted { .. } => {
+        Event::RunAccepted(_) => {
             vec![format!("name={} nodes={} state=torun", value(&board.name), board.rows.len())]
         }
         Event::CancelRequested { by } => vec![format!("state=cancelling by={}", value(by))],

@@ -10,8 +10,8 @@ use std::time::Duration;
 use gorch_engine::{Decision, Effect, Input, Offer, Offers, Plan, Refusal, Run};
 use gorch_schema::workflow::CodeGlob;
 use gorch_schema::{
-    AttemptKey, AttemptResult, Condition, Edge, Engine, Event, Failure, Join, Node, NodeId, Outcome, RunId, RunOptions,
-    Timestamp, Workflow,
+    Accepted, AttemptKey, AttemptResult, Condition, Edge, Engine, Event, Failure, Join, Node, NodeId, Outcome, RunId,
+    RunOptions, Timestamp, Workflow,
 };
 use serde_json::json;
 
@@ -167,7 +167,8 @@ impl World {
 
     pub(crate) fn accept(&mut self) {
         let mut offers = self.offers();
-        let (run, decision) = Run::accept(RUN, self.plan.clone(), "{}".into(), "world", self.time(), &mut offers);
+        let (run, decision) =
+            Run::accept(RUN, self.plan.clone(), Accepted::new("{}"), "world", self.time(), &mut offers);
         self.run = run;
         self.commit(decision);
     }
@@ -376,7 +377,7 @@ impl World {
                     }
                     Event::RunEnded { outcome } => format!("run {}", word(outcome)),
                     Event::DeadlinePassed { which } => format!("{which:?} of the run passed"),
-                    Event::RunAccepted { .. }
+                    Event::RunAccepted(_)
                     | Event::RunClaimed { .. }
                     | Event::SignalReceived { .. }
                     | Event::Paused

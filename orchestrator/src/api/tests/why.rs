@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gorch_engine::{Input, Offer, Offers, Plan, Run};
 use gorch_schema::document::{Engines, Limits, read};
 use gorch_schema::view::ExecutorView;
-use gorch_schema::{AttemptKey, AttemptResult, Failure, NodeId, RunId, StepId, Timestamp};
+use gorch_schema::{Accepted, AttemptKey, AttemptResult, Failure, NodeId, RunId, StepId, Timestamp};
 use serde_json::json;
 
 use super::stand::Stand;
@@ -15,7 +15,7 @@ use crate::api::why::{World, why};
 fn begin(document: &str, offers: &mut Offers) -> Run {
     let submission = read(document.as_bytes(), &Limits::default(), &Engines::default()).unwrap();
     let plan = Plan::new(Arc::new(submission.workflow));
-    Run::accept(RunId::from_bits(1), plan, submission.text, "test", at(0), offers).0
+    Run::accept(RunId::from_bits(1), plan, Accepted::new(submission.text), "test", at(0), offers).0
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -288,7 +288,8 @@ fn a_loop_that_reached_its_cap_says_so() {
         {"from": 1, "to": 2, "when": "failed"}]}"#;
     let submission = read(document.as_bytes(), &Limits::default(), &Engines::default()).unwrap();
     let plan = Plan::with_visit_cap(Arc::new(submission.workflow), 3);
-    let (run, _) = Run::accept(RunId::from_bits(1), plan, submission.text, "test", at(0), &mut Offers::none());
+    let (run, _) =
+        Run::accept(RunId::from_bits(1), plan, Accepted::new(submission.text), "test", at(0), &mut Offers::none());
     insta::assert_snapshot!(said(&run, &World::default()), @"
     start (success): succeeded at 2023-11-14T22:13:20.000Z
     again (success): succeeded at 2023-11-14T22:13:20.000Z, on visit 4

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gorch_schema::view::{Counts, RunSummary, State};
 use gorch_schema::work::Registration;
-use gorch_schema::{Event, NodeId, Outcome, RunId, Timestamp};
+use gorch_schema::{Accepted, Event, NodeId, Outcome, RunId, Timestamp};
 
 use crate::journal::Append;
 
@@ -37,8 +37,7 @@ pub(crate) fn summary(n: u32, state: State) -> RunSummary {
 
 /// Run n is accepted: its first event.
 pub(crate) fn accept(n: u32) -> Append {
-    let document = format!("{{\"name\":\"graph {n}\"}}").into();
-    let accepted = Event::RunAccepted { document, parent: None, rerun_of: None };
+    let accepted = Event::RunAccepted(Accepted::new(format!("{{\"name\":\"graph {n}\"}}")));
     Append { summary: Some(summary(n, State::Running)), ..Append::new(run(n), 0, at(n), vec![accepted]) }
 }
 
