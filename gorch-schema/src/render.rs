@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::inputs::InputsSchema;
 use crate::settings::Settings;
 use crate::time::format_duration;
 use crate::workflow::{Condition, Edge, Join, Node, OnFailure, OnLost, Retry, RunOptions, Workflow};
@@ -62,11 +63,14 @@ struct Top<'a> {
     on_failure: Option<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     inputs: &'a BTreeMap<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inputs_schema: Option<&'a Value>,
 }
 
 impl<'a> Top<'a> {
     fn of(workflow: &'a Workflow) -> Self {
-        let RunOptions { namespace, labels, timeout, kill_after, max_parallel, on_failure, inputs } = &workflow.options;
+        let RunOptions { namespace, labels, timeout, kill_after, max_parallel, on_failure, inputs, inputs_schema } =
+            &workflow.options;
         Top {
             name: &workflow.name,
             namespace,
@@ -79,6 +83,7 @@ impl<'a> Top<'a> {
                 OnFailure::Stop => Some("stop"),
             },
             inputs,
+            inputs_schema: inputs_schema.as_deref().map(InputsSchema::schema),
         }
     }
 }

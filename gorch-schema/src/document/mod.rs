@@ -6,6 +6,7 @@ mod complaints;
 mod edges;
 mod engines;
 mod fields;
+mod inputs_schema;
 mod json;
 mod limits;
 mod names;
@@ -17,12 +18,16 @@ mod references;
 mod scanner;
 mod settings;
 mod shape;
+mod start;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
 pub use complaints::Refused;
+pub(crate) use complaints::Wrong;
 pub use engines::Engines;
+pub(crate) use json::Quoted;
 pub use limits::Limits;
 pub use reader::{Reader, Submission, read, recover};
+pub use start::{Asked, Source, Start};

@@ -4,7 +4,7 @@
 //! size; an input that nobody gave is refused, a node that is not there is a warning (it may be meant so: the step
 //! fails with `missing_output` and an edge may catch that). Never resolves one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ enum Leads {
 }
 
 /// Looks at every reference of every node.
-pub(super) fn look(check: &mut Check<'_>, nodes: &[Placed], names: &Names<'_>, inputs: &BTreeMap<String, Value>) {
+pub(super) fn look(check: &mut Check<'_>, nodes: &[Placed], names: &Names<'_>, inputs: &BTreeSet<&str>) {
     let nodes_at = Path::DOCUMENT.field("nodes");
     let mut patterns = Patterns { names, seen: HashMap::new(), matched: 0 };
     for placed in nodes {
@@ -57,13 +57,7 @@ pub(super) fn look(check: &mut Check<'_>, nodes: &[Placed], names: &Names<'_>, i
     }
 }
 
-fn values(
-    check: &mut Check<'_>,
-    at: &Path<'_>,
-    value: &Value,
-    patterns: &mut Patterns<'_>,
-    inputs: &BTreeMap<String, Value>,
-) {
+fn values(check: &mut Check<'_>, at: &Path<'_>, value: &Value, patterns: &mut Patterns<'_>, inputs: &BTreeSet<&str>) {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
         Value::String(text) => one(check, at, text, reference::parse(text), patterns, inputs),
@@ -86,7 +80,7 @@ fn one(
     text: &str,
     read: Result<Option<Reference<'_>>, reference::Error>,
     patterns: &mut Patterns<'_>,
-    inputs: &BTreeMap<String, Value>,
+    inputs: &BTreeSet<&str>,
 ) {
     match read {
         Ok(None) => {}
@@ -95,9 +89,9 @@ fn one(
             check.complaints.add("bad_reference", at, Quoted(text), expected);
         }
         Ok(Some(Reference::Input { key })) => {
-            if !inputs.contains_key(key) {
+            if !inputs.contains(key) {
                 let expected = std::fmt::from_fn(|f| {
-                    let keys: Vec<&str> = inputs.keys().map(String::as_str).collect();
+                    let keys: Vec<&str> = inputs.iter().copied().collect();
                     match keys.as_slice() {
                         [] => f.write_str("a key of `inputs`: the document has none"),
                         keys => write!(f, "a key of `inputs`: {}", known(key, keys)),

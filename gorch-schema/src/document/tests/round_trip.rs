@@ -1,6 +1,7 @@
 //! A workflow, written and read again, is the same workflow.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use super::accepted;
 use crate::document::{Engines, Limits, read, recover};
 use crate::id::NodeId;
+use crate::inputs::InputsSchema;
 use crate::render;
 use crate::secret::Secret;
 use crate::settings::{self, Bytes, Settings};
@@ -160,8 +162,8 @@ fn when() -> impl Strategy<Value = Condition> {
 fn options() -> impl Strategy<Value = RunOptions> {
     let inputs = proptest::collection::btree_map(text(), value().prop_filter("null is absent", |v| !v.is_null()), 0..3);
     let timeout = proptest::option::of((duration(), duration()));
-    ("[a-z0-9.]{0,5}", texts(), timeout, proptest::option::of(1_u32..9), any::<bool>(), inputs).prop_map(
-        |(namespace, labels, timeout, max_parallel, stop, inputs)| RunOptions {
+    ("[a-z0-9.]{0,5}", texts(), timeout, proptest::option::of(1_u32..9), any::<bool>(), inputs, any::<bool>()).prop_map(
+        |(namespace, labels, timeout, max_parallel, stop, inputs, declared)| RunOptions {
             namespace,
             labels,
             timeout: timeout.map(|(timeout, _)| timeout),
@@ -169,6 +171,10 @@ fn options() -> impl Strategy<Value = RunOptions> {
             max_parallel,
             on_failure: if stop { OnFailure::Stop } else { OnFailure::GoOn },
             inputs,
+            inputs_schema: declared.then(|| {
+                let schema = serde_json::json!({"type": "object", "properties": {"size": {"type": "integer"}}});
+                Arc::new(InputsSchema::new(schema))
+            }),
         },
     )
 }
