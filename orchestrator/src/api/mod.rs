@@ -6,6 +6,7 @@
 mod apidocs;
 mod artifacts;
 mod body;
+mod definitions;
 mod events;
 mod executors;
 mod live;

@@ -132,6 +132,7 @@ impl From<journal::Error> for Trouble {
             Error::Stale { .. }
             | Error::Claimed { .. }
             | Error::KeyUsed { .. }
+            | Error::Moved { .. }
             | Error::Malformed { .. }
             | Error::TooLarge { .. }
             | Error::Store { .. } => conductor::Error::Unavailable(cause).into(),

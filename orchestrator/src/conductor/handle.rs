@@ -70,6 +70,7 @@ impl Error {
             journal::Error::Stale { .. }
             | journal::Error::Claimed { .. }
             | journal::Error::KeyUsed { .. }
+            | journal::Error::Moved { .. }
             | journal::Error::Malformed { .. }
             | journal::Error::TooLarge { .. }
             | journal::Error::Store { .. } => Error::Unavailable(crate::chain(error)),

@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use gorch_schema::view::{RunSummary, State};
 use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, Digest, Event, ExecutorName, RunId, Timestamp};
+use gorch_schema::{AttemptKey, DefinitionKey, Digest, Event, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
+use super::definitions::{DefinitionPage, NewRevision, Revision};
 use super::error::{Corrupt, Error};
 
 /// What one decision writes: all of it or nothing.
@@ -308,7 +310,28 @@ pub trait Journal: Send + Sync + 'static {
     /// What the owner used this key for.
     fn key(&self, owner: &str, key: &str) -> BoxFuture<'static, Result<Option<KeyUse>, Error>>;
 
-    /// Of these artifacts, those that no run needs.
+    /// Makes a revision the latest of its definition, durable before it resolves. Gives how many are kept. Refuses with
+    /// [`Error::Moved`] where another is the latest than the writer knows.
+    fn put_definition(&self, new: NewRevision) -> BoxFuture<'static, Result<u64, Error>>;
+
+    /// The revisions of a definition, the latest first; none where there is no such definition.
+    fn revisions(&self, key: DefinitionKey) -> BoxFuture<'static, Result<Vec<Revision>, Error>>;
+
+    /// The document of a revision, if it is kept.
+    fn revision(&self, key: DefinitionKey, digest: Digest) -> BoxFuture<'static, Result<Option<Arc<str>>, Error>>;
+
+    /// A page of definitions, of one namespace or of all, those after this one. Never loads a document.
+    fn definitions(
+        &self,
+        namespace: Option<String>,
+        after: Option<DefinitionKey>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<DefinitionPage, Error>>;
+
+    /// Deletes a definition with all of its revisions. Gives how many there were; 0: there was none.
+    fn delete_definition(&self, key: DefinitionKey) -> BoxFuture<'static, Result<u64, Error>>;
+
+    /// Of these artifacts, those that no run and no definition needs.
     fn unneeded(&self, artifacts: Vec<Digest>) -> BoxFuture<'static, Result<Vec<Digest>, Error>>;
 
     /// Keeps an executor's registration; the same one again writes nothing.

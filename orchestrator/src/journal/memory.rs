@@ -5,18 +5,20 @@
 //! own lock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, Digest, ExecutorName, RunId, Timestamp};
+use gorch_schema::{AttemptKey, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
 use super::bell::Bell;
 use super::contract::{
     Append, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
 };
+use super::definitions::{DefinitionPage, Listed, NewRevision, Revision};
 use super::error::{Error, KeyBody};
 
 /// A journal that lives as long as its process.
@@ -38,6 +40,8 @@ struct State {
     claims: HashMap<String, RunId>,
     artifacts: BTreeSet<(Digest, RunId)>,
     executors: BTreeMap<ExecutorName, Registration>,
+    /// The latest revision last.
+    definitions: BTreeMap<DefinitionKey, Vec<NewRevision>>,
     newest_run: u64,
     newest_event: u64,
 }
@@ -284,8 +288,64 @@ impl Journal for Memory {
         done(Ok(self.state().keys.get(&(owner.to_owned(), key.to_owned())).copied()))
     }
 
+    fn put_definition(&self, new: NewRevision) -> BoxFuture<'static, Result<u64, Error>> {
+        let mut state = self.state();
+        let kept = state.definitions.get(&new.key).map(Vec::as_slice).unwrap_or_default();
+        let found = kept.last().map(|latest| latest.revision.digest);
+        if found != new.after {
+            return done(Err(Error::Moved { key: new.key, expected: new.after, found }));
+        }
+        let kept = state.definitions.entry(new.key.clone()).or_default();
+        kept.retain(|older| older.revision.digest != new.revision.digest);
+        kept.push(new);
+        done(Ok(kept.len() as u64))
+    }
+
+    fn revisions(&self, key: DefinitionKey) -> BoxFuture<'static, Result<Vec<Revision>, Error>> {
+        let state = self.state();
+        let kept = state.definitions.get(&key).into_iter().flatten().rev();
+        done(Ok(kept.map(|kept| kept.revision.clone()).collect()))
+    }
+
+    fn revision(&self, key: DefinitionKey, digest: Digest) -> BoxFuture<'static, Result<Option<Arc<str>>, Error>> {
+        let state = self.state();
+        let mut kept = state.definitions.get(&key).into_iter().flatten();
+        done(Ok(kept.find(|kept| kept.revision.digest == digest).map(|kept| kept.document.clone())))
+    }
+
+    fn definitions(
+        &self,
+        namespace: Option<String>,
+        after: Option<DefinitionKey>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<DefinitionPage, Error>> {
+        let state = self.state();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut found = state
+            .definitions
+            .range((from, Bound::Unbounded))
+            .filter(|(key, _)| namespace.as_ref().is_none_or(|wanted| *wanted == key.namespace))
+            .filter_map(|(key, kept)| Some((key, kept.len() as u64, kept.last()?)));
+        let listed = |(key, revisions, latest): (&DefinitionKey, u64, &NewRevision)| Listed {
+            key: key.clone(),
+            latest: latest.revision.clone(),
+            revisions,
+            inputs: latest.inputs.clone(),
+        };
+        let definitions: Vec<Listed> = found.by_ref().take(limit.max(1)).map(listed).collect();
+        let next = found.next().and_then(|_| definitions.last()).map(|last| last.key.clone());
+        done(Ok(DefinitionPage { definitions, next }))
+    }
+
+    fn delete_definition(&self, key: DefinitionKey) -> BoxFuture<'static, Result<u64, Error>> {
+        done(Ok(self.state().definitions.remove(&key).map_or(0, |kept| kept.len() as u64)))
+    }
+
     fn unneeded(&self, artifacts: Vec<Digest>) -> BoxFuture<'static, Result<Vec<Digest>, Error>> {
-        let needed: BTreeSet<Digest> = self.state().artifacts.iter().map(|(digest, _)| *digest).collect();
+        let state = self.state();
+        let of_definitions = state.definitions.values().flatten().flat_map(|kept| kept.artifacts.iter().copied());
+        let needed: BTreeSet<Digest> =
+            state.artifacts.iter().map(|(digest, _)| *digest).chain(of_definitions).collect();
         done(Ok(artifacts.into_iter().filter(|digest| !needed.contains(digest)).collect()))
     }
 

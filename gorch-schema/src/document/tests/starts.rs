@@ -81,7 +81,7 @@ fn a_schema_that_cannot_be_used_is_refused_at_its_place() {
     .into_iter()
     .map(|schema| said(&with_schema(schema)))
     .collect();
-    insta::assert_snapshot!(all.join("\n--\n"), @r#"
+    insta::assert_snapshot!(all.join("\n--\n"), @r##"
     /inputs_schema: found true, expected an object: a JSON Schema of all inputs [wrong_type]
     --
     /inputs_schema/properties/a/minimum: found "1", expected a value of type number [bad_schema]
@@ -104,7 +104,7 @@ fn a_schema_that_cannot_be_used_is_refused_at_its_place() {
     /inputs_schema/properties/b/pattern: found "\\w{9000}", expected a regular expression that is matched in linear time (Compiled regex exceeds size limit of 262144 bytes.) [bad_schema]
     --
     /inputs_schema: found 5002 JSON values, counted as often as references lead to them, expected 5000 at most [too_large]
-    "#);
+    "##);
 }
 
 /// Each definition leads twice to the next: 2^30 paths, in a few lines.

@@ -196,10 +196,13 @@ pub(super) fn summary(store: &mut Connection, run: RunId) -> Result<RunSummary, 
     decode(run, &body)
 }
 
-/// Of these artifacts, those that no run needs.
+/// Of these artifacts, those that no run and no definition needs.
 pub(super) fn unneeded(store: &mut Connection, artifacts: Vec<Digest>) -> Result<Vec<Digest>, Trouble> {
     let moment = store.transaction()?;
-    let mut statement = moment.prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM artifacts WHERE digest = ?1)")?;
+    let mut statement = moment.prepare_cached(
+        "SELECT NOT EXISTS (SELECT 1 FROM artifacts WHERE digest = ?1)
+            AND NOT EXISTS (SELECT 1 FROM definition_artifacts WHERE digest = ?1)",
+    )?;
     let mut found = Vec::new();
     for digest in artifacts {
         if statement.query_row([digest.to_string()], |row| row.get(0))? {
