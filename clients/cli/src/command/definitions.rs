@@ -118,8 +118,15 @@ mod tests {
         };
         let schema = json!({"required": ["version"], "properties": {"version": {}, "region": {}}});
         let all = [shown("ship", Some(schema)), shown("clean-up", None)];
-        insta::assert_snapshot!(table(&all, Timestamp::from_millis(10_000)), @"");
+        insta::assert_snapshot!(table(&all, Timestamp::from_millis(10_000)), @"
+        NAME      NAMESPACE  REVISION  OF  CHANGED   INPUTS
+        ship      web        abababab  3   1.2s ago  region, version*
+        clean-up  web        abababab  3   1.2s ago
+        ");
         let kept = RevisionView { revision: all[0].revision, date: all[0].date, by: all[0].by.clone() };
-        insta::assert_snapshot!(revisions(&[kept], Timestamp::from_millis(10_000)), @"");
+        insta::assert_snapshot!(revisions(&[kept], Timestamp::from_millis(10_000)), @"
+        REVISION                                                          SINCE     BY
+        abababababababababababababababababababababababababababababababab  1.2s ago  spiffe://gorch.local/gorch/user/alice
+        ");
     }
 }
