@@ -107,6 +107,7 @@ impl boon::UrlLoader for Nowhere {
     }
 }
 
+#[expect(clippy::result_large_err, reason = "the error is the library's own, and is looked at at once")]
 fn compile(schema: &Value) -> Result<(Schemas, boon::SchemaIndex), boon::CompileError> {
     let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
     compiler.set_default_draft(Draft::V2020_12);
@@ -138,26 +139,28 @@ fn said(error: &ValidationError<'_, '_>, all: &Value) -> Vec<Wrong> {
 fn say(error: &ValidationError<'_, '_>, all: &Value, wrong: &mut Vec<Wrong>) {
     let pointer = error.instance_location.to_string();
     let value = all.pointer(&pointer);
-    match &error.kind {
-        // They hold what is wrong, and are nothing themselves.
-        ErrorKind::Group | ErrorKind::Schema { .. } | ErrorKind::Reference { .. } | ErrorKind::AllOf => {
-            error.causes.iter().for_each(|cause| say(cause, all, wrong));
-        }
-        ErrorKind::Required { want } => wrong.extend(want.iter().map(|key| Wrong {
+    // They hold what is wrong, and are nothing themselves.
+    let holds = matches!(
+        error.kind,
+        ErrorKind::Group | ErrorKind::Schema { .. } | ErrorKind::Reference { .. } | ErrorKind::AllOf
+    );
+    if holds {
+        error.causes.iter().for_each(|cause| say(cause, all, wrong));
+    } else if let ErrorKind::Required { want } = &error.kind {
+        wrong.extend(want.iter().map(|key| Wrong {
             pointer: pointer.clone() + &place(key),
             found: "nothing".to_owned(),
             expected: "a value: it is required".to_owned(),
-        })),
-        ErrorKind::AdditionalProperties { got } => wrong.extend(got.iter().map(|key| Wrong {
+        }));
+    } else if let ErrorKind::AdditionalProperties { got } = &error.kind {
+        wrong.extend(got.iter().map(|key| Wrong {
             pointer: pointer.clone() + &place(key),
             found: value.and_then(|value| value.get(key.as_ref())).map_or_else(String::new, shown),
             expected: "nothing: no such key is declared".to_owned(),
-        })),
-        kind => wrong.push(Wrong {
-            found: value.map_or_else(|| "nothing".to_owned(), shown),
-            pointer,
-            expected: expected(kind),
-        }),
+        }));
+    } else {
+        let found = value.map_or_else(|| "nothing".to_owned(), shown);
+        wrong.push(Wrong { pointer, found, expected: expected(&error.kind) });
     }
 }
 

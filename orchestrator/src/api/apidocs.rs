@@ -101,7 +101,7 @@ pub(super) enum Asked {
 
 /// What is shown of a definition.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it only describes")]
+#[expect(dead_code, clippy::large_enum_variant, reason = "it only describes")]
 #[serde(untagged)]
 pub(super) enum Shown {
     Document(#[schema(inline)] Document),

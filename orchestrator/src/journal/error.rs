@@ -126,7 +126,7 @@ pub enum Error {
     #[error("definition `{key}` is at revision {found:?}, expected {expected:?}")]
     Moved {
         /// Which.
-        key: DefinitionKey,
+        key: Box<DefinitionKey>,
         /// What the writer believed to be the latest.
         expected: Option<Digest>,
         /// The latest; none if there is no such definition.

@@ -293,7 +293,7 @@ impl Journal for Memory {
         let kept = state.definitions.get(&new.key).map(Vec::as_slice).unwrap_or_default();
         let found = kept.last().map(|latest| latest.revision.digest);
         if found != new.after {
-            return done(Err(Error::Moved { key: new.key, expected: new.after, found }));
+            return done(Err(Error::Moved { key: Box::new(new.key), expected: new.after, found }));
         }
         let kept = state.definitions.entry(new.key.clone()).or_default();
         kept.retain(|older| older.revision.digest != new.revision.digest);

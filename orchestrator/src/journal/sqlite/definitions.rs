@@ -40,7 +40,7 @@ pub(super) fn put(store: &Connection, new: &NewRevision) -> Result<u64, Trouble>
         .query_row([namespace, name], |row| parsed(row, 0))
         .optional()?;
     if found != *after {
-        return Err(Error::Moved { key: key.clone(), expected: *after, found }.into());
+        return Err(Error::Moved { key: Box::new(key.clone()), expected: *after, found }.into());
     }
     let digest = revision.digest.to_string();
     // Kept once: the newer place in the order is its place.
