@@ -47,9 +47,10 @@ pub(super) async fn run(args: ApplyArgs, context: &Context) -> Result<Exit, Erro
         let became = match one(&client, &name, &file, &args).await {
             Ok(became) => became,
             Err(Refusal::Here(why)) => Became::Refused { why, complaints: Vec::new() },
-            Err(Refusal::There(error)) => match refused(error)? {
-                (why, complaints) => Became::Refused { why, complaints },
-            },
+            Err(Refusal::There(error)) => {
+                let (why, complaints) = refused(error)?;
+                Became::Refused { why, complaints }
+            }
         };
         let line = Applied { name, file, became };
         if context.output == Output::Text {
@@ -139,13 +140,15 @@ fn own_namespace(document: &[u8]) -> String {
 
 /// What is wrong with this document; the error itself where the next would fare no better.
 fn refused(error: Error) -> Result<(String, Vec<Complaint>), Error> {
-    match error {
-        Error::Client(gorch_client::Error::Problem(problem)) if matches!(problem.status, 400 | 412 | 413 | 422) => {
-            Ok((format!("{} [{}]", problem.title, problem.code), problem.complaints))
-        }
-        Error::Read { .. } => Ok((error.to_string(), Vec::new())),
-        other => Err(other),
+    if let Error::Read { .. } = error {
+        return Ok((error.to_string(), Vec::new()));
     }
+    if let Error::Client(gorch_client::Error::Problem(problem)) = &error
+        && matches!(problem.status, 400 | 412 | 413 | 422)
+    {
+        return Ok((format!("{} [{}]", problem.title, problem.code), problem.complaints.clone()));
+    }
+    Err(error)
 }
 
 fn text(line: &Applied) -> String {
