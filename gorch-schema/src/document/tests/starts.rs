@@ -92,7 +92,7 @@ fn a_schema_that_cannot_be_used_is_refused_at_its_place() {
     /inputs_schema/properties/b/$ref: found "#/$defs/none", expected a place in this schema, such as `#/$defs/host`, without `%`: nothing is fetched [bad_schema]
     /inputs_schema/properties/c/$ref: found "#/$defs/%61", expected a place in this schema, such as `#/$defs/host`, without `%`: nothing is fetched [bad_schema]
     --
-    /inputs_schema/$defs/b/$ref: found "#/$defs/a", expected a reference that does not lead back to itself [bad_schema]
+    /inputs_schema/$defs/a/items/$ref: found "#/$defs/b", expected a reference that does not lead back to itself [bad_schema]
     --
     /inputs_schema/$id: found `$id`, expected references by their place, such as `"$ref": "#/$defs/host"` [bad_schema]
     /inputs_schema/properties/a/$dynamicRef: found `$dynamicRef`, expected references by their place, such as `"$ref": "#/$defs/host"` [bad_schema]
