@@ -1,15 +1,17 @@
 //! Definitions: documents that are kept under a name, and how one is named.
 //!
-//! Owns the names, the revisions and their textual forms. A revision is the SHA-256 of what was sent, so the same bytes
+//! Owns the names, the revisions, their textual forms, and what the API shows of them. A revision is the SHA-256 of what was sent, so the same bytes
 //! are the same revision, whoever sends them and however often. Never holds a document.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::digest::Digest;
+use crate::time::{Timestamp, rfc3339};
 
 /// The longest name.
 const LONGEST: usize = 128;
@@ -172,6 +174,81 @@ pub struct DefinitionRef {
     /// SHA-256 of what was sent.
     #[schema(value_type = String)]
     pub revision: Digest,
+}
+
+/// What became of a definition that was put.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DefinitionPut {
+    /// Its namespace.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: DefinitionName,
+    /// The latest revision: SHA-256 of what was sent.
+    #[schema(value_type = String)]
+    pub revision: Digest,
+    /// Is the latest revision another than before?
+    pub changed: bool,
+    /// How many revisions are kept.
+    pub revisions: u64,
+}
+
+/// A definition as lists show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DefinitionView {
+    /// Its namespace.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: DefinitionName,
+    /// The latest revision.
+    #[schema(value_type = String)]
+    pub revision: Digest,
+    /// When that became the latest.
+    #[serde(with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub date: Timestamp,
+    /// Who sent it: an identity.
+    pub by: String,
+    /// How many revisions are kept.
+    pub revisions: u64,
+    /// The JSON Schema of its inputs, where it declares them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub inputs_schema: Option<Value>,
+}
+
+/// A page of definitions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DefinitionList {
+    /// By namespace and name.
+    pub definitions: Vec<DefinitionView>,
+    /// The `cursor` of the next page; absent: this is the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A revision, without its document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RevisionView {
+    /// SHA-256 of what was sent.
+    #[schema(value_type = String)]
+    pub revision: Digest,
+    /// When it became the latest.
+    #[serde(with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub date: Timestamp,
+    /// Who sent it: an identity.
+    pub by: String,
+}
+
+/// The revisions of a definition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RevisionList {
+    /// The latest first.
+    pub revisions: Vec<RevisionView>,
 }
 
 macro_rules! as_text {

@@ -134,6 +134,7 @@ codes! {
     "attempt_conflict" 409 "the attempt id was used for other work";
     "forgotten" 410 "the run was forgotten";
     "stale_epoch" 410 "a newer conductor owns the run";
+    "revision_mismatch" 412 "the definition is at another revision";
     "too_large" 413 "a limit on size was passed";
     "bad_document" 422 "the document is not right";
     "empty_document" 422 "the document holds no nodes";
@@ -157,6 +158,8 @@ codes! {
     "bad_duration" 422 "a duration that cannot be read";
     "bad_expression" 422 "an expression that cannot be read";
     "bad_reference" 422 "a reference between nodes that cannot be read";
+    "bad_input" 422 "an input that the graph does not take so";
+    "bad_schema" 422 "an `inputs_schema` that cannot be used";
     "bad_join" 422 "a join that cannot be";
     "cycle_of_all" 422 "a cycle whose nodes wait for all of their edges";
     "unreachable" 422 "nodes that no root leads to";

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::inputs::InputsSchema;
 use crate::settings::Settings;
 use crate::time::format_duration;
 use crate::workflow::{
@@ -66,6 +67,8 @@ struct Top<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     inputs: &'a BTreeMap<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    inputs_schema: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     lock: Option<Value>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     outputs: &'a BTreeMap<String, Value>,
@@ -73,8 +76,18 @@ struct Top<'a> {
 
 impl<'a> Top<'a> {
     fn of(workflow: &'a Workflow) -> Self {
-        let RunOptions { namespace, labels, timeout, kill_after, max_parallel, on_failure, inputs, lock, outputs } =
-            &workflow.options;
+        let RunOptions {
+            namespace,
+            labels,
+            timeout,
+            kill_after,
+            max_parallel,
+            on_failure,
+            inputs,
+            lock,
+            outputs,
+            inputs_schema,
+        } = &workflow.options;
         Top {
             name: &workflow.name,
             namespace,
@@ -90,6 +103,7 @@ impl<'a> Top<'a> {
             inputs,
             lock: lock.as_ref().map(lock_value),
             outputs,
+            inputs_schema: inputs_schema.as_deref().map(InputsSchema::schema),
         }
     }
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::id::{EdgeId, NodeId};
+use crate::inputs::InputsSchema;
 use crate::outcome::Outcome;
 use crate::settings::Settings;
 
@@ -449,10 +450,20 @@ pub struct RunOptions {
     pub max_parallel: Option<u32>,
     /// What happens at a failure that nothing answers.
     pub on_failure: OnFailure,
-    /// What `get_input` reads.
+    /// What `get_input` reads: what the document gives, and the defaults of what it declares.
     pub inputs: BTreeMap<String, Value>,
     /// What the whole run must hold.
     pub lock: Option<Lock>,
     /// What the run puts out, references not yet resolved.
     pub outputs: BTreeMap<String, Value>,
+    /// What inputs it takes; where it says nothing, those that it gives.
+    pub inputs_schema: Option<Arc<InputsSchema>>,
+}
+
+impl RunOptions {
+    /// The inputs that nodes may read: those that are there, and those that are declared.
+    pub fn input_names(&self) -> BTreeSet<&str> {
+        let declared = self.inputs_schema.iter().flat_map(|schema| schema.names());
+        self.inputs.keys().map(String::as_str).chain(declared).collect()
+    }
 }

@@ -1,7 +1,7 @@
 //! Artifacts that no run needs any more go.
 //!
-//! Owns the round that looks for them. Promises that only a content goes that no run names and that nobody has uploaded
-//! or asked after of late. A round that fails is made up for by the next.
+//! Owns the round that looks for them. Promises that only a content goes that no run and no definition names and that
+//! nobody has uploaded or asked after of late. A round that fails is made up for by the next.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, PoisonError};
 
+use gorch_schema::definition::NotAName;
 use gorch_schema::document::{self, Limits};
-use gorch_schema::{Accepted, Digest, Workflow};
+use gorch_schema::{Accepted, DefinitionAt, DefinitionKey, DefinitionRef, Digest, RevisionPrefix, Workflow, inputs};
 use serde_json::Value;
 
 use crate::artifacts::Artifacts;
 use crate::conductor::SharedEngines;
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 
 /// So many complaints about a document are told.
 const TOLD: usize = 3;
@@ -38,11 +39,17 @@ impl Documents {
         namespace: &str,
         inputs: BTreeMap<String, Value>,
     ) -> Result<(Workflow, Accepted), String> {
-        let text = match Digest::of_artifact(artifact) {
-            Some(Ok(digest)) => self.content(digest).await?,
+        let (text, definition) = match Digest::of_artifact(artifact) {
+            Some(Ok(digest)) => (self.content(digest).await?, None),
             Some(Err(error)) => return Err(error.to_string()),
-            None if artifact.trim_start().starts_with('{') => artifact.to_owned(),
-            None => return Err(format!("there is no definition `{artifact}` in the namespace `{namespace}`")),
+            None if artifact.trim_start().starts_with('{') => (artifact.to_owned(), None),
+            None => {
+                let at: DefinitionAt = artifact.parse().map_err(|error: NotAName| error.to_string())?;
+                let key = DefinitionKey::new(namespace, at.name).map_err(|error| error.to_string())?;
+                let found = kept(&self.journal, &key, at.revision.as_ref()).await;
+                let (revision, text) = found.map_err(|missing| crate::chain(&missing))?;
+                (text.to_string(), Some(DefinitionRef { namespace: key.namespace, name: key.name, revision }))
+            }
         };
         let engines = self.engines.read().unwrap_or_else(PoisonError::into_inner).clone();
         let read = tokio::task::spawn_blocking(move || document::read(text.as_bytes(), &Limits::default(), &engines));
@@ -51,7 +58,8 @@ impl Documents {
         if !own.is_empty() && own != namespace {
             return Err(format!("its document is of the namespace `{own}` (expected `{namespace}`, or none)"));
         }
-        Ok((submission.workflow, Accepted { inputs, ..Accepted::new(submission.text) }))
+        inputs::fit(&submission.workflow, &inputs).map_err(said)?;
+        Ok((submission.workflow, Accepted { inputs, definition, ..Accepted::new(submission.text) }))
     }
 
     async fn content(&self, digest: Digest) -> Result<String, String> {
@@ -69,6 +77,65 @@ impl Documents {
             Err(_) => Err(format!("the artifact `sha256:{digest}` cannot be read")),
         }
     }
+}
+
+/// Why there is no such document.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Missing {
+    /// Nothing is kept under the name.
+    #[error("there is no definition `{0}`")]
+    Definition(DefinitionKey),
+    /// No revision begins so.
+    #[error("definition `{key}` has no revision `{wanted}` (the latest is `{}`)", short(*.latest))]
+    Revision {
+        /// The definition.
+        key: DefinitionKey,
+        /// What was asked for.
+        wanted: RevisionPrefix,
+        /// What there is.
+        latest: Digest,
+    },
+    /// Several do.
+    #[error("`{wanted}` begins several revisions of `{key}` (expected more digits)")]
+    Ambiguous {
+        /// The definition.
+        key: DefinitionKey,
+        /// What was asked for.
+        wanted: RevisionPrefix,
+    },
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+}
+
+/// The latest revision of a definition, or the one whose beginning is given, and its document.
+pub(crate) async fn kept(
+    journal: &Arc<dyn Journal>,
+    key: &DefinitionKey,
+    wanted: Option<&RevisionPrefix>,
+) -> Result<(Digest, Arc<str>), Missing> {
+    let kept = journal.revisions(key.clone()).await?;
+    let latest = kept.first().ok_or_else(|| Missing::Definition(key.clone()))?.digest;
+    let digest = match wanted {
+        None => latest,
+        Some(wanted) => {
+            let mut fitting = kept.iter().filter(|kept| kept.digest.to_string().starts_with(wanted.as_str()));
+            let (key, wanted) = (key.clone(), wanted.clone());
+            match (fitting.next(), fitting.next()) {
+                (Some(only), None) => only.digest,
+                (Some(_), Some(_)) => return Err(Missing::Ambiguous { key, wanted }),
+                (None, _) => return Err(Missing::Revision { key, wanted, latest }),
+            }
+        }
+    };
+    // Deleted between the two questions: then there is none.
+    let document = journal.revision(key.clone(), digest).await?;
+    Ok((digest, document.ok_or_else(|| Missing::Definition(key.clone()))?))
+}
+
+/// So many digits of a revision tell it from others.
+pub(crate) fn short(digest: Digest) -> String {
+    digest.to_string().chars().take(12).collect()
 }
 
 /// The first complaints, as one sentence.

@@ -43,8 +43,12 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Run an orchestrator and an executor here, over mutual TLS
     Dev(DevArgs),
-    /// Submit a document; prints the run's id
+    /// Submit a document, or start one that is kept under a name; prints the run's id
     Submit(SubmitArgs),
+    /// Keep documents under their names
+    Apply(ApplyArgs),
+    /// List what is kept under a name; print it, delete it
+    Definitions(DefinitionsArgs),
     /// List runs, or show one with its nodes
     Get(GetArgs),
     /// Follow a run until it ends; the exit code is the run's
@@ -110,9 +114,10 @@ pub(crate) struct DevArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SubmitArgs {
-    /// A gorch document, or - for stdin
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) what: SubmitWhat,
+    #[command(flatten)]
+    pub(crate) given: Given,
     /// Follow the run until it ends
     #[arg(long, conflicts_with = "wait")]
     pub(crate) watch: bool,
@@ -125,6 +130,80 @@ pub(crate) struct SubmitArgs {
     /// Idempotency key: submitting the same document again with it is the same run
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
+}
+
+/// What is run.
+#[derive(Debug, Args)]
+pub(crate) struct SubmitWhat {
+    /// A gorch document, or - for stdin
+    #[arg(value_name = "FILE", required_unless_present = "definition")]
+    pub(crate) file: Option<PathBuf>,
+    /// Instead of a file: a document that is kept under this name
+    #[arg(long, value_name = "NAME[@REVISION]", conflicts_with = "file")]
+    pub(crate) definition: Option<gorch_schema::DefinitionAt>,
+    /// The namespace of the definition
+    #[arg(long, value_name = "NAMESPACE", requires = "definition", default_value = "")]
+    pub(crate) namespace: String,
+}
+
+/// What is said besides.
+#[derive(Debug, Args)]
+pub(crate) struct Given {
+    /// An input, over that of the document; its value is JSON where it can be read so, else text (may be repeated)
+    #[arg(long = "input", value_name = "KEY=VALUE", value_parser = parse_input)]
+    pub(crate) inputs: Vec<(String, serde_json::Value)>,
+    /// Inputs from a file with a JSON object, or - for stdin; those of --input stand over them
+    #[arg(long = "inputs", value_name = "FILE")]
+    pub(crate) inputs_file: Option<PathBuf>,
+    /// The run's name instead of the document's
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+fn parse_input(text: &str) -> Result<(String, serde_json::Value), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// A folder, every .json below it a definition: web/ship.json is `web.ship`; or one file
+    #[arg(short = 'f', value_name = "PATH")]
+    pub(crate) from: PathBuf,
+    /// Into this namespace [default: the document's own]
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// Say what would change; change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DefinitionsArgs {
+    /// Of this namespace [default: the list shows all, a name is looked for in the default one]
+    #[arg(long, value_name = "NAMESPACE", global = true)]
+    pub(crate) namespace: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Option<DefinitionsCommand>,
+}
+
+/// What to do with a definition; without it they are listed.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DefinitionsCommand {
+    /// Print the document of a definition
+    Get {
+        /// Its name, and perhaps a revision
+        #[arg(value_name = "NAME[@REVISION]")]
+        definition: gorch_schema::DefinitionAt,
+        /// List its revisions instead
+        #[arg(long)]
+        revisions: bool,
+    },
+    /// Delete a definition with all of its revisions; runs go on
+    Delete {
+        /// Its name
+        name: gorch_schema::DefinitionName,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -323,24 +402,26 @@ mod tests {
         Usage: gorch [OPTIONS] <COMMAND>
 
         Commands:
-          demo        Start everything in a scratch folder, run a real job, show it live
-          dev         Run an orchestrator and an executor here, over mutual TLS
-          submit      Submit a document; prints the run's id
-          get         List runs, or show one with its nodes
-          watch       Follow a run until it ends; the exit code is the run's
-          logs        Show what a node wrote to stdout and stderr
-          cancel      Stop a run
-          pause       Let nothing new of a run start; what runs goes on
-          resume      Let a paused run go on
-          validate    Check a document and show the plan; runs nothing
-          why         Say why a node is not running
-          graph       Print a document as a picture, as edges or as a matrix (no orchestrator needed)
-          certs       Make and look at certificates
-          proxy       Open the API to a browser on this machine; holds the certificate for it
-          artifacts   Keep files for graphs, and get them back
-          executors   List the executors
-          whoami      Show who the orchestrator thinks you are
-          completion  Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch
+          demo         Start everything in a scratch folder, run a real job, show it live
+          dev          Run an orchestrator and an executor here, over mutual TLS
+          submit       Submit a document, or start one that is kept under a name; prints the run's id
+          apply        Keep documents under their names
+          definitions  List what is kept under a name; print it, delete it
+          get          List runs, or show one with its nodes
+          watch        Follow a run until it ends; the exit code is the run's
+          logs         Show what a node wrote to stdout and stderr
+          cancel       Stop a run
+          pause        Let nothing new of a run start; what runs goes on
+          resume       Let a paused run go on
+          validate     Check a document and show the plan; runs nothing
+          why          Say why a node is not running
+          graph        Print a document as a picture, as edges or as a matrix (no orchestrator needed)
+          certs        Make and look at certificates
+          proxy        Open the API to a browser on this machine; holds the certificate for it
+          artifacts    Keep files for graphs, and get them back
+          executors    List the executors
+          whoami       Show who the orchestrator thinks you are
+          completion   Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch
 
         Options:
               --url <URL>        The orchestrator (or a loopback gateway: http://127.0.0.1:8080) [env:

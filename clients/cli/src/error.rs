@@ -26,6 +26,12 @@ pub(crate) enum Error {
     /// A place to write to.
     #[error("failed to write `{path}`", path = path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    /// A file of inputs that holds something else.
+    #[error("`{path}` holds no inputs (expected one JSON object)", path = path.display())]
+    NotInputs { path: PathBuf, source: serde_json::Error },
+    /// Something that names no definition.
+    #[error("{0}")]
+    NotADefinition(String),
     /// Standard output.
     #[error("failed to write the answer")]
     Output(#[source] std::io::Error),
@@ -74,9 +80,10 @@ impl Error {
             Error::Client(gorch_client::Error::Unreachable { .. } | gorch_client::Error::BrokenOff { .. }) => {
                 Exit::Unreachable
             }
-            Error::Client(gorch_client::Error::BadUrl { .. }) | Error::NotAnId(_) | Error::NotLoopback(_) => {
-                Exit::Usage
-            }
+            Error::Client(gorch_client::Error::BadUrl { .. })
+            | Error::NotAnId(_)
+            | Error::NotADefinition(_)
+            | Error::NotLoopback(_) => Exit::Usage,
             Error::NoSuchRun(_) => Exit::NotFound,
             Error::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Exit::NotFound,
             // Whoever reads has read enough.
@@ -89,6 +96,7 @@ impl Error {
             )
             | Error::Document(_)
             | Error::Read { .. }
+            | Error::NotInputs { .. }
             | Error::Write { .. }
             | Error::Output(_)
             | Error::Ambiguous { .. }
@@ -177,7 +185,10 @@ impl Error {
         match self {
             Error::Client(error) => match error.code() {
                 Some("not_allowed") => Some("`gorch whoami` shows what your certificate may do".to_owned()),
-                Some("not_found") => Some("`gorch get` lists the runs, `gorch get ID` the nodes of one".to_owned()),
+                Some("not_found") => Some(
+                    "`gorch get` lists the runs, `gorch get ID` the nodes of one, `gorch definitions` what has a name"
+                        .to_owned(),
+                ),
                 Some("forgotten") => Some("a forgotten run cannot be shown again".to_owned()),
                 Some(_) | None => {
                     let is_refused = self.has_cause(std::io::ErrorKind::ConnectionRefused);
@@ -199,6 +210,8 @@ impl Error {
             Error::NotLoopback(_) => Some("listen on 127.0.0.1 and forward the port by other means".to_owned()),
             Error::Document(_)
             | Error::Read { .. }
+            | Error::NotInputs { .. }
+            | Error::NotADefinition(_)
             | Error::Write { .. }
             | Error::Output(_)
             | Error::NotAnId(_)

@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod client;
+pub mod definitions;
 pub mod error;
 pub mod events;
 pub mod runs;

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use super::cells::Cells;
 use super::complaints::{Complaints, Path, Refused};
 use super::engines::Engines;
-use super::fields;
+use super::fields::{self, Field};
 use super::json::{Json, Stop};
 use super::limits::Limits;
 use super::names::{self, Names, Placed};
@@ -57,18 +57,12 @@ pub(super) fn check(
     limits: &Limits,
     engines: &Engines,
 ) -> Result<(Workflow, Vec<Complaint>), Refused> {
-    let mut check = Check {
-        complaints: Complaints::default(),
-        warnings: Complaints::default(),
-        limits,
-        engines,
-        globs: HashMap::new(),
-    };
+    let mut check = Check::new(limits, engines);
     let (graph, others) = check.sort_fields(scanned);
     check.refuse_live_view(graph.state)?;
     let mut top = Top::default();
     for (key, text) in others {
-        check.option(key, text, &mut top);
+        check.field(TOP, "a graph", key, text, &mut top);
     }
     options::settle(&mut check, &mut top);
     let workflow = check.graph(&graph, top);
@@ -79,6 +73,17 @@ pub(super) fn check(
 }
 
 impl<'c> Check<'c> {
+    /// Nothing is wrong yet.
+    pub(super) fn new(limits: &'c Limits, engines: &'c Engines) -> Self {
+        Check {
+            complaints: Complaints::default(),
+            warnings: Complaints::default(),
+            limits,
+            engines,
+            globs: HashMap::new(),
+        }
+    }
+
     /// Tells the graph's own fields from the options; complains about double ones.
     fn sort_fields<'s>(&mut self, scanned: &'s Scanned) -> (Graph<'s>, Vec<(&'s str, &'s str)>) {
         let mut graph = Graph::default();
@@ -130,12 +135,13 @@ impl<'c> Check<'c> {
         Ok(())
     }
 
-    fn option(&mut self, key: &str, text: &str, top: &mut Top) {
+    /// Reads a field of the body itself.
+    pub(super) fn field<T>(&mut self, table: &'static [Field<T>], kind: &str, key: &str, text: &str, into: &mut T) {
         let at = Path::DOCUMENT.field(key);
         match Json::read(text, self.limits.max_values) {
             Ok(value) => {
                 value.complain_about_double_keys(&at, &mut self.complaints);
-                fields::field(self, TOP, "a graph", &Path::DOCUMENT, key, value, top);
+                fields::field(self, table, kind, &Path::DOCUMENT, key, value, into);
             }
             Err(stop) => self.stopped(&at, &stop),
         }

@@ -23,6 +23,15 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// As many as there are places in this list, each with the code; `None` where it is empty.
+    pub(crate) fn of(code: &'static str, wrong: Vec<Wrong>) -> Option<Self> {
+        let mut complaints = Complaints::default();
+        for Wrong { pointer, found, expected } in wrong {
+            complaints.put(code, || pointer, found, expected);
+        }
+        (complaints.count() > 0).then(|| complaints.into_refused())
+    }
+
     pub(super) fn only(
         code: &'static str,
         at: &Path<'_>,
@@ -45,6 +54,14 @@ impl From<Refused> for Problem {
     }
 }
 
+/// A wrong value somewhere, whatever the code of the complaint about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) pointer: String,
+    pub(crate) found: String,
+    pub(crate) expected: String,
+}
+
 /// Complaints as they come.
 #[derive(Debug, Default)]
 pub(super) struct Complaints {
@@ -61,16 +78,35 @@ impl Complaints {
         found: impl fmt::Display,
         expected: impl fmt::Display,
     ) {
+        self.put(code, || at.to_string(), found, expected);
+    }
+
+    /// The same for a place that is a text already.
+    pub(super) fn put(
+        &mut self,
+        code: &'static str,
+        pointer: impl FnOnce() -> String,
+        found: impl fmt::Display,
+        expected: impl fmt::Display,
+    ) {
         debug_assert!(CODES.iter().any(|row| row.code == code), "{code} stands in no table");
         self.count += 1;
         if self.list.len() < KEPT {
             self.list.push(Complaint {
                 code: code.to_owned(),
-                pointer: at.to_string(),
+                pointer: pointer(),
                 found: cut(found),
                 expected: cut(expected),
             });
         }
+    }
+
+    /// The complaints about a part that was read by itself.
+    pub(super) fn absorb(&mut self, at: &Path<'_>, part: Refused) {
+        self.count += part.count;
+        let room = KEPT.saturating_sub(self.list.len());
+        let moved = |complaint: Complaint| Complaint { pointer: format!("{at}{}", complaint.pointer), ..complaint };
+        self.list.extend(part.complaints.into_iter().take(room).map(moved));
     }
 
     /// More complaints of a kind that were counted but not kept where they were found.
@@ -111,6 +147,7 @@ enum Key<'a> {
     Document,
     Name(&'a str),
     Index(u64),
+    Pointer(&'a str),
 }
 
 impl<'a> Path<'a> {
@@ -123,6 +160,11 @@ impl<'a> Path<'a> {
 
     pub(super) fn item(&'a self, index: usize) -> Path<'a> {
         Path { parent: Some(self), key: Key::Index(index as u64) }
+    }
+
+    /// The place to which this pointer leads from here.
+    pub(super) fn place(&'a self, pointer: &'a str) -> Path<'a> {
+        Path { parent: Some(self), key: Key::Pointer(pointer) }
     }
 }
 
@@ -138,6 +180,7 @@ impl fmt::Display for Path<'_> {
                 write!(f, "/{}", name.replace('~', "~0").replace('/', "~1"))
             }
             Key::Index(index) => write!(f, "/{index}"),
+            Key::Pointer(pointer) => f.write_str(pointer),
         }
     }
 }

@@ -127,7 +127,7 @@ impl fmt::Display for Json<'_> {
 }
 
 /// A text in quotes, escaped as JSON does it, cut after 60 characters.
-pub(super) struct Quoted<'a>(pub(super) &'a str);
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

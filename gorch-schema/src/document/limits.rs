@@ -24,6 +24,8 @@ pub struct Limits {
     pub max_fields: usize,
     /// JSON values inside one node, one edge or one option of the graph.
     pub max_values: u32,
+    /// JSON values inside `inputs_schema`, counted as often as references lead to them.
+    pub max_schema: usize,
     /// Distinct patterns: code globs and patterns over node names, each.
     pub max_patterns: usize,
 }
@@ -40,6 +42,7 @@ impl Default for Limits {
             max_depth: 64,
             max_fields: 1_000,
             max_values: 1_000_000,
+            max_schema: 5_000,
             max_patterns: 1_000,
         }
     }
@@ -58,6 +61,7 @@ impl Limits {
             max_depth: 100,
             max_fields: usize::MAX,
             max_values: u32::MAX,
+            max_schema: usize::MAX,
             max_patterns: usize::MAX,
         }
     }

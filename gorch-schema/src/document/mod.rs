@@ -7,6 +7,7 @@ mod edges;
 mod engines;
 mod fields;
 mod flow;
+mod inputs_schema;
 mod json;
 mod limits;
 mod names;
@@ -18,13 +19,17 @@ mod references;
 mod scanner;
 mod settings;
 mod shape;
+mod start;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
 pub use complaints::Refused;
+pub(crate) use complaints::Wrong;
 pub use engines::Engines;
 pub use flow::condition;
+pub(crate) use json::Quoted;
 pub use limits::Limits;
 pub use reader::{Reader, Submission, read, recover};
+pub use start::{Asked, Source, Start};

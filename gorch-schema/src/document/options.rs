@@ -9,6 +9,7 @@ use super::check::Check;
 use super::complaints::Path;
 use super::fields::{Field, Rule};
 use super::flow;
+use super::inputs_schema;
 use super::json::{Json, Quoted};
 use super::values::Zero;
 use crate::time::format_duration;
@@ -33,7 +34,12 @@ pub(super) static TOP: &[Field<Top>] = &[
     Field { name: "nodes", rule: Rule::Elsewhere },
     Field { name: "digraph", rule: Rule::Elsewhere },
     Field { name: "edges", rule: Rule::Elsewhere },
-    Field { name: "namespace", rule: Rule::Read(namespace) },
+    Field {
+        name: "namespace",
+        rule: Rule::Read(|check, at, value, top| {
+            top.options.namespace = namespace(check, at, value).unwrap_or_default()
+        }),
+    },
     Field { name: "labels", rule: Rule::Read(|check, at, value, top| top.options.labels = check.text_map(at, value)) },
     Field {
         name: "timeout",
@@ -55,6 +61,10 @@ pub(super) static TOP: &[Field<Top>] = &[
             top.options.inputs.retain(|_, value| !value.is_null());
         }),
     },
+    Field {
+        name: "inputs_schema",
+        rule: Rule::Read(|check, at, value, top| top.options.inputs_schema = inputs_schema::read(check, at, value)),
+    },
     Field { name: "lock", rule: Rule::Read(|check, at, value, top| top.options.lock = flow::lock(check, at, value)) },
     Field {
         name: "outputs",
@@ -65,14 +75,15 @@ pub(super) static TOP: &[Field<Top>] = &[
     Field { name: "secrets", rule: Rule::Later },
 ];
 
-fn namespace(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>, top: &mut Top) {
-    let Some(name) = check.name(at, value) else { return };
+/// A namespace as documents and starts name it.
+pub(super) fn namespace(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> Option<String> {
+    let name = check.name(at, value)?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if name.bytes().all(plain) {
-        top.options.namespace = name;
-    } else {
-        check.complaints.add("bad_name", at, Quoted(&name), "letters, digits, `.`, `_` and `-`");
+        return Some(name);
     }
+    check.complaints.add("bad_name", at, Quoted(&name), "letters, digits, `.`, `_` and `-`");
+    None
 }
 
 fn on_failure(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>, top: &mut Top) {
@@ -82,6 +93,11 @@ fn on_failure(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>, top: &mut T
 
 /// What depends on more than one field.
 pub(super) fn settle(check: &mut Check<'_>, top: &mut Top) {
+    if let Some(schema) = &top.options.inputs_schema {
+        for (key, value) in schema.defaults() {
+            top.options.inputs.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
     match (top.options.timeout, top.options.kill_after) {
         (Some(timeout), None) => top.options.kill_after = Some(timeout + GRACE),
         (Some(timeout), Some(kill_after)) if kill_after < timeout => {

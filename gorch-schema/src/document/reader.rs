@@ -10,7 +10,8 @@ use super::check::check;
 use super::complaints::Refused;
 use super::engines::Engines;
 use super::limits::Limits;
-use super::scanner::Scanner;
+use super::scanner::{Scanned, Scanner};
+use super::start::{Asked, is_start, start};
 use crate::problem::Complaint;
 use crate::render;
 use crate::workflow::Workflow;
@@ -62,13 +63,34 @@ impl Reader {
             return Err(refused);
         }
         let scanned = self.scanner.finish()?;
-        let (workflow, warnings) = check(&scanned, &self.limits, engines)?;
-        let text = match self.raw.and_then(|raw| String::from_utf8(raw).ok()) {
-            Some(text) => text,
-            None => render::edges(&workflow),
-        };
-        Ok(Submission { workflow, text: text.into(), warnings })
+        submission(&scanned, self.raw, &self.limits, engines)
     }
+
+    /// The same for a body that may also be a start.
+    pub fn finish_asked(self, engines: &Engines) -> Result<Asked, Refused> {
+        if let Some(refused) = self.refused {
+            return Err(refused);
+        }
+        let scanned = self.scanner.finish()?;
+        if is_start(&scanned) {
+            return start(&scanned, &self.limits, engines).map(Asked::Start);
+        }
+        submission(&scanned, self.raw, &self.limits, engines).map(Asked::Document)
+    }
+}
+
+fn submission(
+    scanned: &Scanned,
+    raw: Option<Vec<u8>>,
+    limits: &Limits,
+    engines: &Engines,
+) -> Result<Submission, Refused> {
+    let (workflow, warnings) = check(scanned, limits, engines)?;
+    let text = match raw.and_then(|raw| String::from_utf8(raw).ok()) {
+        Some(text) => text,
+        None => render::edges(&workflow),
+    };
+    Ok(Submission { workflow, text: text.into(), warnings })
 }
 
 /// Reads a document that is here already.

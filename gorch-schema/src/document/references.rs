@@ -5,7 +5,7 @@
 //! node that is not there is a warning (it may be meant so: the step fails with `missing_output`, or the expression
 //! sees null, and an edge may catch that). Never resolves one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ enum Leads {
 
 /// Looks at every reference of every node.
 pub(super) fn look(check: &mut Check<'_>, nodes: &[Placed], names: &Names<'_>, options: &RunOptions) {
-    let inputs = &options.inputs;
+    let inputs = &options.input_names();
     let nodes_at = Path::DOCUMENT.field("nodes");
     let mut patterns = Patterns { names, seen: HashMap::new(), matched: 0, expressions: HashMap::new() };
     for placed in nodes {
@@ -73,13 +73,7 @@ pub(super) fn look(check: &mut Check<'_>, nodes: &[Placed], names: &Names<'_>, o
     }
 }
 
-fn values(
-    check: &mut Check<'_>,
-    at: &Path<'_>,
-    value: &Value,
-    patterns: &mut Patterns<'_>,
-    inputs: &BTreeMap<String, Value>,
-) {
+fn values(check: &mut Check<'_>, at: &Path<'_>, value: &Value, patterns: &mut Patterns<'_>, inputs: &BTreeSet<&str>) {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
         Value::String(text) => one(check, at, text, reference::parse(text), patterns, inputs),
@@ -102,7 +96,7 @@ fn one(
     text: &str,
     read: Result<Option<Reference<'_>>, reference::Error>,
     patterns: &mut Patterns<'_>,
-    inputs: &BTreeMap<String, Value>,
+    inputs: &BTreeSet<&str>,
 ) {
     match read {
         Ok(None) => {}
@@ -113,7 +107,7 @@ fn one(
         Ok(Some(Reference::Item { .. })) => {}
         Ok(Some(Reference::Expression(expression))) => calculated(check, at, expression, patterns, inputs),
         Ok(Some(Reference::Input { key })) => {
-            if !inputs.contains_key(key) {
+            if !inputs.contains(key) {
                 check.complaints.add("bad_reference", at, Quoted(text), a_key_of(inputs, key));
             }
         }
@@ -135,9 +129,9 @@ fn one(
 }
 
 /// Which keys `inputs` has.
-fn a_key_of(inputs: &BTreeMap<String, Value>, key: &str) -> impl std::fmt::Display {
+fn a_key_of(inputs: &BTreeSet<&str>, key: &str) -> impl std::fmt::Display {
     std::fmt::from_fn(move |f| {
-        let keys: Vec<&str> = inputs.keys().map(String::as_str).collect();
+        let keys: Vec<&str> = inputs.iter().copied().collect();
         match keys.as_slice() {
             [] => f.write_str("a key of `inputs`: the document has none"),
             keys => write!(f, "a key of `inputs`: {}", known(key, keys)),
@@ -146,13 +140,7 @@ fn a_key_of(inputs: &BTreeMap<String, Value>, key: &str) -> impl std::fmt::Displ
 }
 
 /// An expression: it can be read, and what it names is there.
-fn calculated(
-    check: &mut Check<'_>,
-    at: &Path<'_>,
-    text: &str,
-    patterns: &mut Patterns<'_>,
-    inputs: &BTreeMap<String, Value>,
-) {
+fn calculated(check: &mut Check<'_>, at: &Path<'_>, text: &str, patterns: &mut Patterns<'_>, inputs: &BTreeSet<&str>) {
     let parsed = patterns.expressions.entry(text.to_owned()).or_insert_with(|| {
         let expression = Expression::parse(text)?;
         expression.reads_only(CONTEXT)?;
@@ -167,7 +155,7 @@ fn calculated(
         }
     };
     if let Read::These(keys) = expression.reads().of("inputs") {
-        for key in keys.iter().filter(|key| !inputs.contains_key(*key)) {
+        for key in keys.iter().filter(|key| !inputs.contains(key.as_str())) {
             let found = format_args!("`.inputs.{key}` in {}", Quoted(text)).to_string();
             check.complaints.add("bad_reference", at, found, a_key_of(inputs, key));
         }

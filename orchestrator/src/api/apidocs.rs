@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use gorch_schema::definition::RevisionList;
 use gorch_schema::view::{Counts, EdgeView, LiveNode};
 use gorch_schema::{Failure, Problem};
 use http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, LOCATION};
@@ -63,6 +64,48 @@ pub(super) struct Document {
     /// What `get_input` reads.
     #[schema(value_type = Option<Object>)]
     inputs: Option<BTreeMap<String, Value>>,
+    /// What inputs it takes: a JSON Schema (draft 2020-12) of the object of all inputs.
+    #[schema(value_type = Option<Object>)]
+    inputs_schema: Option<Value>,
+}
+
+/// A start: a document that is kept, or one that comes with it, and what is said besides.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it only describes: starts are read by the schema's own reader")]
+#[schema(example = json!({"definition": "ship", "inputs": {"version": "1.2.3"}}))]
+pub(super) struct Start {
+    /// `NAME`, or `NAME@REVISION`.
+    definition: Option<String>,
+    /// Whose the definition is.
+    namespace: Option<String>,
+    /// Instead of `definition`: a gorch document.
+    #[schema(inline)]
+    document: Option<Document>,
+    /// Over those of the document.
+    #[schema(value_type = Option<Object>)]
+    inputs: Option<BTreeMap<String, Value>>,
+    /// The run's name instead of the document's.
+    name: Option<String>,
+    /// Over those of the document.
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// What a submit may be.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it only describes")]
+#[serde(untagged)]
+pub(super) enum Asked {
+    Document(#[schema(inline)] Document),
+    Start(#[schema(inline)] Start),
+}
+
+/// What is shown of a definition.
+#[derive(ToSchema)]
+#[expect(dead_code, clippy::large_enum_variant, reason = "it only describes")]
+#[serde(untagged)]
+pub(super) enum Shown {
+    Document(#[schema(inline)] Document),
+    Revisions(#[schema(inline)] RevisionList),
 }
 
 /// The live document of a run.
@@ -122,6 +165,10 @@ pub(super) struct LiveDocument {
         super::events::of_run,
         super::artifacts::put,
         super::artifacts::get,
+        super::definitions::list,
+        super::definitions::put,
+        super::definitions::show,
+        super::definitions::delete,
         super::nodes::show,
         super::wishes::cancel_node,
         super::wishes::approve,
@@ -140,6 +187,7 @@ pub(super) struct LiveDocument {
     ),
     tags(
         (name = "tasks", description = "Runs as a whole"),
+        (name = "definitions", description = "Documents that are kept under a name"),
         (name = "nodes", description = "Nodes of a run"),
         (name = "events", description = "What happens, as it happens"),
         (name = "executors", description = "Who runs things"),

@@ -35,7 +35,7 @@ impl From<Error> for Trouble {
 /// Keep a file
 ///
 /// Its name is the SHA-256 of its content, so keeping it twice is no harm. It stays for an hour, and for as long as a run
-/// names it.
+/// or a definition names it.
 #[utoipa::path(
     put, path = "/v1/artifacts/{sha256}", operation_id = "put_artifact", tag = "artifacts",
     params(("sha256" = String, Path, description = "64 lowercase hex digits")),

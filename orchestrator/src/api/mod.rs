@@ -7,6 +7,7 @@ mod again;
 mod apidocs;
 mod artifacts;
 mod body;
+mod definitions;
 mod events;
 mod executors;
 mod live;

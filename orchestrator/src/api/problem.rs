@@ -105,6 +105,7 @@ impl From<conductor::Error> for Trouble {
             Error::NotEnded(run) => {
                 Trouble::new("unavailable", format!("run {run} has not ended yet; cancel it, wait, and ask again"))
             }
+            Error::Refused(refused) => refused.into(),
             Error::StillRuns(_) => Trouble::new("still_runs", text),
             Error::ReferredTo(_) => Trouble::new("referred_to", text),
             Error::NotNow(_, gorch_engine::Refusal::NotOpen) => Trouble::new("nothing_open", text),
@@ -138,6 +139,7 @@ impl From<journal::Error> for Trouble {
             Error::Stale { .. }
             | Error::Claimed { .. }
             | Error::KeyUsed { .. }
+            | Error::Moved { .. }
             | Error::Malformed { .. }
             | Error::TooLarge { .. }
             | Error::Store { .. } => conductor::Error::Unavailable(cause).into(),

@@ -1,11 +1,11 @@
-//! `POST /v1/tasks`: a document comes in, a durable run's id goes out.
+//! `POST /v1/tasks`: a document or a start comes in, a durable run's id goes out.
 //!
 //! Owns the way of a document through the door, also for whoever only checks it. Promises: the body is read as it comes
 //! and never held whole; the checks do not hold up other requests; 202 is said only of a run that is durable.
 
-use gorch_schema::document::{Reader, Submission};
+use gorch_schema::document::{Asked, Engines, Reader, Refused, Source, Submission};
 use gorch_schema::view;
-use gorch_schema::{Accepted, Problem, RunId};
+use gorch_schema::{Accepted, Problem, RunId, Workflow, inputs};
 use http::header::{CONTENT_TYPE, HeaderName, LOCATION, ORIGIN};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
@@ -14,19 +14,21 @@ use warp::reply::Response;
 use super::live::{self, Form};
 use super::problem::{Answer, Trouble};
 use super::query::{LONGEST_WAIT, duration};
-use super::route::Call;
+use super::route::{Call, House};
 use super::tasks::await_end;
-use super::{artifacts, reply, text};
-use crate::conductor::SMALL;
+use super::{artifacts, definitions, reply, text};
+use crate::conductor::{self, SMALL};
 use crate::journal::IdempotencyKey;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const LONGEST_KEY: usize = 255;
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// Submit a document
+/// Submit a document, or start one that is kept
 ///
-/// Answers when the run is durable. `Idempotency-Key` (1 to 255 visible characters): the same key with the same body
+/// A body with `nodes` is a document. A body with `definition` starts a document that is kept under that name (`NAME`, or
+/// `NAME@REVISION`), one with `document` the document in it; both may give `inputs` over those of the document, a `name`
+/// and `labels`. Answers when the run is durable. `Idempotency-Key` (1 to 255 visible characters): the same key with the same body
 /// gives the same run, with another body 409. `Prefer: wait=30` (60 s at most): 200 with the final view if the run
 /// ends in that time. The body is streamed; everything that is wrong with it is reported together.
 #[utoipa::path(
@@ -35,15 +37,17 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
         ("Idempotency-Key" = Option<String>, Header, description = "Makes repeating the request harmless"),
         ("Prefer" = Option<String>, Header, description = "`wait=30`: wait so many seconds for the run's end"),
     ),
-    request_body(content = inline(super::apidocs::Document), description = "A gorch document"),
+    request_body(content = inline(super::apidocs::Asked), description = "A gorch document, or a start"),
     responses(
         (status = 202, description = "The run is durable", body = view::Accepted,
             headers(("Location" = String, description = "Where the run is"))),
         (status = 200, description = "With `Prefer: wait`: the run has ended", body = super::apidocs::LiveDocument),
         (status = 400, description = "`bad_json`, `bad_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`: no such definition", body = Problem,
+            content_type = "application/problem+json"),
         (status = 409, description = "`idempotency_conflict`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`too_large`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Everything that is wrong with the document", body = Problem,
+        (status = 422, description = "Everything that is wrong with the document or with the inputs", body = Problem,
             content_type = "application/problem+json"),
         (status = 429, description = "`too_many_requests`", body = Problem, content_type = "application/problem+json"),
     )
@@ -69,12 +73,42 @@ pub(super) async fn submit(mut call: Call) -> Answer {
 async fn accept(call: &mut Call) -> Result<RunId, Trouble> {
     let key = idempotency_key(&call.headers)?.map(str::to_owned);
     let keyed = if key.is_some() { Keyed::Yes } else { Keyed::No };
-    let (submission, digest) = read(call, keyed).await?;
+    let (asked, digest) = read(call, keyed, Reader::finish_asked).await?;
     let owner = call.peer.identity.to_string();
     let key = key.map(|key| IdempotencyKey { owner, key, digest });
-    artifacts::demand(&call.house, submission.workflow.artifacts()).await?;
-    let Submission { workflow, text, .. } = submission;
-    Ok(call.house.handle.submit(workflow, Accepted::new(text), key).await?)
+    let house = &call.house;
+    let (workflow, accepted) = match asked {
+        Asked::Document(Submission { workflow, text, .. }) => (workflow, Accepted::new(text)),
+        Asked::Start(start) => match &start.source {
+            Source::Document(submission) => (submission.workflow.clone(), start.accepted(submission.text.clone())),
+            Source::Definition { namespace, at } => {
+                if let Some(earlier) = earlier(house, key.as_ref()).await? {
+                    return Ok(earlier);
+                }
+                let kept = definitions::find(house, namespace, at).await?;
+                (kept.workflow, Accepted { definition: Some(kept.named), ..start.accepted(kept.document) })
+            }
+        },
+    };
+    let (workflow, accepted) = fitting(workflow, accepted).await?;
+    artifacts::demand(house, workflow.artifacts()).await?;
+    Ok(house.handle.submit(workflow, accepted, key).await?)
+}
+
+/// The run that the key made before: a definition that has changed or gone since is no reason to say anything else.
+async fn earlier(house: &House, key: Option<&IdempotencyKey>) -> Result<Option<RunId>, Trouble> {
+    let Some(key) = key else { return Ok(None) };
+    match house.handle.journal().key(&key.owner, &key.key).await? {
+        Some(used) if used.digest == key.digest => Ok(Some(used.run)),
+        Some(used) => Err(conductor::Error::KeyConflict { run: used.run }.into()),
+        None => Ok(None),
+    }
+}
+
+/// Refuses inputs that the graph does not take.
+async fn fitting(workflow: Workflow, accepted: Accepted) -> Result<(Workflow, Accepted), Trouble> {
+    let look = move || inputs::fit(&workflow, &accepted.inputs).map(|()| (workflow, accepted));
+    Ok(checking(Size::Unknown, look).await??)
 }
 
 pub(super) fn accepted(run: RunId) -> Response {
@@ -91,8 +125,33 @@ pub(super) enum Keyed {
     No,
 }
 
-/// Reads and checks the document in the body; gives the SHA-256 of its bytes (zeros where it is not wanted).
-pub(super) async fn read(call: &mut Call, keyed: Keyed) -> Result<(Submission, [u8; 32]), Trouble> {
+/// How long a check takes.
+pub(super) enum Size {
+    /// Less than handing it to another thread.
+    Small,
+    Unknown,
+}
+
+/// Does a check where it holds up nobody.
+pub(super) async fn checking<T: Send + 'static>(
+    size: Size,
+    check: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Trouble> {
+    match size {
+        Size::Small => Ok(check()),
+        Size::Unknown => tokio::task::spawn_blocking(check).await.map_err(|error| {
+            Trouble::caused("internal", "the checks of the document broke down", crate::chain(&error))
+        }),
+    }
+}
+
+/// Reads and checks what is in the body, a document or also a start as `finish` has it; gives the SHA-256 of its bytes
+/// (zeros where it is not wanted).
+pub(super) async fn read<T: Send + 'static>(
+    call: &mut Call,
+    keyed: Keyed,
+    finish: fn(Reader, &Engines) -> Result<T, Refused>,
+) -> Result<(T, [u8; 32]), Trouble> {
     check_kind(&call.headers)?;
     let house = &call.house;
     let _place = house.submits.try_acquire().map_err(|_| {
@@ -110,14 +169,8 @@ pub(super) async fn read(call: &mut Call, keyed: Keyed) -> Result<(Submission, [
         }
     }
     let engines = house.handle.engines();
-    let checked = if length <= SMALL {
-        reader.finish(&engines)
-    } else {
-        let checked = tokio::task::spawn_blocking(move || reader.finish(&engines)).await;
-        checked.map_err(|error| {
-            Trouble::caused("internal", "the checks of the document broke down", crate::chain(&error))
-        })?
-    };
+    let size = if length <= SMALL { Size::Small } else { Size::Unknown };
+    let checked = checking(size, move || finish(reader, &engines)).await?;
     Ok((checked?, digest.map_or([0; 32], |digest| digest.finalize().into())))
 }
 

@@ -7,12 +7,16 @@ use gorch_certs::Role;
 use http::Method;
 
 use super::route::{Needs, Route};
-use super::{again, apidocs, artifacts, events, executors, logs, nodes, submit, system, tasks, validate, why, wishes};
+use super::{
+    again, apidocs, artifacts, definitions, events, executors, logs, nodes, submit, system, tasks, validate, why,
+    wishes,
+};
 
 const READ: Needs = Needs::Role(Role::Read);
 const SUBMIT: Needs = Needs::Role(Role::Submit);
 const CANCEL: Needs = Needs::Role(Role::Cancel);
 /// To approve is more than to submit: who wants something done does not say himself that it may be.
+/// Whoever changes a definition decides what everybody else runs who starts it by name: that is more than starting.
 const OPERATE: Needs = Needs::Role(Role::Operate);
 const EXECUTOR: Needs = Needs::Role(Role::Executor);
 /// People bring files, and executors bring what jobs left.
@@ -45,6 +49,10 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(M::GET, "/v1/tasks/{id}/why/{node}", READ, &[], why::show),
         Route::new(M::PUT, "/v1/artifacts/{sha256}", BRING, &[], artifacts::put),
         Route::new(M::GET, "/v1/artifacts/{sha256}", FETCH, &[], artifacts::get),
+        Route::new(M::GET, "/v1/definitions", READ, definitions::LIST_QUERY, definitions::list),
+        Route::new(M::PUT, "/v1/definitions/{name}", OPERATE, &["namespace"], definitions::put),
+        Route::new(M::GET, "/v1/definitions/{name}", READ, &["namespace", "revision", "view"], definitions::show),
+        Route::new(M::DELETE, "/v1/definitions/{name}", OPERATE, &["namespace"], definitions::delete),
         Route::new(M::GET, "/v1/events", READ, &["after", "run", "namespace"], events::of_all),
         Route::new(M::GET, "/v1/whoami", ANY, &[], system::whoami),
         Route::new(M::POST, "/v1/validate", READ, &[], validate::validate),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gorch_engine::{Demand, Offers};
-use gorch_schema::document::Submission;
+use gorch_schema::document::{Reader, Submission};
 use gorch_schema::graph::plan_levels;
 use gorch_schema::view::{Placement, Plan};
 use gorch_schema::{ExecutorName, NodeId, Problem};
@@ -32,7 +32,7 @@ use super::submit::{Keyed, read};
     )
 )]
 pub(super) async fn validate(mut call: Call) -> Answer {
-    let submission = match read(&mut call, Keyed::No).await {
+    let submission = match read(&mut call, Keyed::No, Reader::finish).await {
         Ok((submission, _)) => submission,
         Err(trouble) => {
             call.body.drain().await;

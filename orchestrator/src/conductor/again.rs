@@ -94,6 +94,7 @@ impl Handle {
                 })?,
             };
             accepted.inputs.extend(set);
+            gorch_schema::inputs::fit(&workflow, &accepted.inputs).map_err(Error::Refused)?;
             let rerun_of = Some(Rerun { run: of, from: from.clone() });
             let accepted = Accepted { rerun_of, undo_of: None, ..accepted };
             accepted.apply_to(&mut workflow);

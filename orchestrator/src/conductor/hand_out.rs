@@ -48,6 +48,7 @@ impl Conductor {
             Effect::StartChild { attempt } => self.start_child(run, attempt),
             Effect::StopChild { attempt } => self.stop_child(run, attempt),
             Effect::Undo => self.take_back(run),
+            Effect::LookUp { attempt } => self.look_up(run, attempt),
             Effect::WakeAt(_) => {}
             Effect::Settle => self.settle(run),
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use gorch_engine::{Input, Offers, Plan, Run};
-use gorch_schema::document::Engines;
+use gorch_schema::document::{Engines, Refused};
 use gorch_schema::progress::Changes;
 use gorch_schema::view::ExecutorView;
 use gorch_schema::work::{Registered, Registration, Report};
@@ -21,6 +21,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ended::EndedRuns;
+use super::live::Turn;
 use super::progress::Progress;
 use super::standing::{Standing, Standings};
 use crate::dispatch::Links;
@@ -46,6 +47,9 @@ pub enum Error {
     /// It must have ended to be repeated or taken back, and has not.
     #[error("run {0} has not ended; wait for its end, or cancel it first")]
     StillRuns(RunId),
+    /// It cannot be repeated like this: its inputs do not fit.
+    #[error("{0}")]
+    Refused(Refused),
     /// A live run repeats it.
     #[error("run {0} is repeated by a run that has not ended")]
     ReferredTo(RunId),
@@ -85,6 +89,7 @@ impl Error {
             journal::Error::Stale { .. }
             | journal::Error::Claimed { .. }
             | journal::Error::KeyUsed { .. }
+            | journal::Error::Moved { .. }
             | journal::Error::Malformed { .. }
             | journal::Error::TooLarge { .. }
             | journal::Error::Store { .. } => Error::Unavailable(crate::chain(error)),
@@ -188,6 +193,7 @@ pub(super) enum Message {
     Child { attempt: AttemptId, empty: Box<Run>, accepted: Accepted },
     ChildEnded { attempt: AttemptId, result: AttemptResult },
     Undoing { run: RunId, undo: Option<RunId> },
+    Looked { run: RunId, turn: Box<Turn> },
     IsReferredTo { run: RunId, reply: oneshot::Sender<bool> },
     Wish { run: RunId, wish: Wish, reply: Reply<Granted> },
     Ask { run: RunId, question: Question },

@@ -4,8 +4,10 @@
 //! one that ends it; a run with a lock of its own holds it from its first step to its end. Promises that the table of
 //! locks says what live runs hold and want. Never decides who gets one: that is the engine.
 
+use std::collections::HashSet;
+
 use gorch_engine::{Input, Plan};
-use gorch_schema::{Event, RunId};
+use gorch_schema::{Engine, Event, NodeId, RunId};
 
 use super::live::Turn;
 use super::{Conductor, Slot};
@@ -17,13 +19,17 @@ pub(super) fn claims(plan: &Plan, events: &[Event]) -> Vec<Claim> {
         return Vec::new();
     }
     let whole = plan.lock();
+    let mut unheld = HashSet::new();
+    let lock_of = |node: NodeId| plan.queue(node).lock.as_ref().map(|lock| lock.name.clone());
     let claim = |event: &Event| match event {
-        Event::AttemptStarted { node, .. } => {
-            plan.queue(*node).lock.as_ref().map(|lock| Claim::Take(lock.name.clone()))
+        // Nobody runs it: it ends in these same events, and holds nothing.
+        Event::AttemptStarted { node, visit, item, executor: None, .. } if is_driven(plan, *node) => {
+            unheld.insert((*node, *visit, *item));
+            None
         }
-        Event::AttemptEnded { node, late: false, .. } => {
-            plan.queue(*node).lock.as_ref().map(|lock| Claim::Release(lock.name.clone()))
-        }
+        Event::AttemptEnded { node, visit, item, .. } if unheld.remove(&(*node, *visit, *item)) => None,
+        Event::AttemptStarted { node, .. } => lock_of(*node).map(Claim::Take),
+        Event::AttemptEnded { node, late: false, .. } => lock_of(*node).map(Claim::Release),
         // Taking what it has already changes nothing.
         Event::StepActivated { .. } => whole.as_ref().map(|lock| Claim::Take(lock.name.clone())),
         Event::RunEnded { .. } => whole.as_ref().map(|lock| Claim::Release(lock.name.clone())),
@@ -43,6 +49,10 @@ pub(super) fn claims(plan: &Plan, events: &[Event]) -> Vec<Claim> {
     let mut claims: Vec<Claim> = events.iter().filter_map(claim).collect();
     claims.dedup();
     claims
+}
+
+fn is_driven(plan: &Plan, node: NodeId) -> bool {
+    matches!(plan.workflow.node(node).engine, Engine::Driver(_))
 }
 
 impl Conductor {

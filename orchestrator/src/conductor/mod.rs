@@ -5,6 +5,7 @@
 //! own, registered before it may act, with a channel in each direction.
 
 mod again;
+mod cache;
 mod children;
 mod ended;
 mod hand_out;

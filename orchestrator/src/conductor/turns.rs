@@ -12,6 +12,7 @@ use gorch_schema::document::Engines;
 use gorch_schema::{Accepted, Digest, Event, RunId};
 use slog::{debug, error, info, warn};
 
+use super::cache::kept;
 use super::handle::{Error, Granted, Message, Reply};
 use super::live::{Decided, Live, Told, Turn, summary};
 use super::locking::claims;
@@ -37,6 +38,7 @@ impl Conductor {
             Message::Submit { empty, accepted, key, reply } => self.submit(*empty, accepted, key, reply),
             Message::Child { attempt, empty, accepted } => self.accept_child(attempt, *empty, accepted),
             Message::Undoing { run, undo } => self.undoing(run, undo),
+            Message::Looked { run, turn } => self.tell(run, *turn),
             Message::IsReferredTo { run, reply } => drop(reply.send(self.is_referred_to(run))),
             Message::ChildEnded { attempt, result } => self.child_result(attempt, result),
             Message::Wish { run, wish, reply } => match self.slots.get(&run) {
@@ -142,6 +144,7 @@ impl Conductor {
         append.logs = std::mem::take(&mut decided.logs);
         append.artifacts = decided.events.iter().flat_map(left).collect();
         append.claims = claims(live.run.plan(), &decided.events);
+        append.cache = kept(&live.run, &decided.events, decided.at);
         let milestone = |event: &Event| matches!(event, Event::RunEnded { .. } | Event::CancelRequested { .. });
         // A run that rests may be parked: then lists show what stands in the journal.
         if decided.events.iter().any(milestone) || live.rests(decided.at, self.settings.idle) {
@@ -265,6 +268,7 @@ impl Conductor {
         append.artifacts = plan.workflow.artifacts();
         append.artifacts.extend(decision.events.iter().flat_map(left));
         append.claims = claims(&plan, &decision.events);
+        append.cache = kept(&fresh, &decision.events, now);
         let decided = Decided {
             after: 0,
             at: now,

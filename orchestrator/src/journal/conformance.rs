@@ -3,6 +3,7 @@
 //! Owns one function per promise of the contract; [`conformance!`] makes tests of all of them for one kind of journal.
 //! Never looks behind the trait: what is particular to a store is tested beside it.
 
+pub(crate) mod definitions;
 pub(crate) mod given;
 pub(crate) mod lists;
 pub(crate) mod refusals;
@@ -38,6 +39,7 @@ macro_rules! conformance {
             a_key_makes_one_run_and_names_it_when_used_again
             one_key_used_at_once_makes_one_run
             a_lock_has_one_holder_until_it_is_given_back
+            a_result_is_used_again_until_it_expires_or_its_run_is_forgotten
             what_never_was_is_unknown
             an_artifact_is_needed_for_as_long_as_a_run_that_names_it_is_remembered
             a_forgotten_run_is_gone_and_remembered_as_gone
@@ -48,6 +50,11 @@ macro_rules! conformance {
             a_run_is_listed_as_it_was_last_summarised
             runs_without_a_verdict_are_unfinished
             executors_are_kept_as_they_registered_last;
+        definitions:
+            a_definition_keeps_its_revisions_in_the_order_in_which_they_became_the_latest
+            of_two_who_know_the_same_latest_revision_exactly_one_puts_the_next
+            definitions_are_listed_by_name_a_page_at_a_time
+            an_artifact_is_needed_for_as_long_as_a_revision_that_names_it_is_kept;
     } };
 }
 pub(crate) use conformance;

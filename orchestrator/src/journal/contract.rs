@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use gorch_schema::view::{RunSummary, State};
 use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, Digest, Event, ExecutorName, RunId, Timestamp};
+use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, Event, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
+use super::definitions::{DefinitionPage, NewRevision, Revision};
 use super::error::{Corrupt, Error};
 
 /// What one decision writes: all of it or nothing.
@@ -40,6 +42,8 @@ pub struct Append {
     pub logs: Vec<AttemptLogs>,
     /// Artifacts that the run needs from now on, for as long as it is remembered.
     pub artifacts: Vec<Digest>,
+    /// Results that other runs may use; each replaces what was kept under its key.
+    pub cache: Vec<Cached>,
 }
 
 impl Append {
@@ -55,6 +59,7 @@ impl Append {
             key: None,
             logs: Vec::new(),
             artifacts: Vec::new(),
+            cache: Vec::new(),
         }
     }
 
@@ -136,6 +141,17 @@ impl Row {
     pub fn last(&self) -> u64 {
         self.first + self.events.len() as u64 - 1
     }
+}
+
+/// A result that may be used again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cached {
+    /// What it was the result of; holds the namespace.
+    pub key: String,
+    /// Until when it may be used; none: as long as its run is remembered.
+    pub expires: Option<Timestamp>,
+    /// The result.
+    pub result: AttemptResult,
 }
 
 /// Where a run stands.
@@ -308,7 +324,31 @@ pub trait Journal: Send + Sync + 'static {
     /// What the owner used this key for.
     fn key(&self, owner: &str, key: &str) -> BoxFuture<'static, Result<Option<KeyUse>, Error>>;
 
-    /// Of these artifacts, those that no run needs.
+    /// Makes a revision the latest of its definition, durable before it resolves. Gives how many are kept. Refuses with
+    /// [`Error::Moved`] where another is the latest than the writer knows.
+    fn put_definition(&self, new: NewRevision) -> BoxFuture<'static, Result<u64, Error>>;
+
+    /// The revisions of a definition, the latest first; none where there is no such definition.
+    fn revisions(&self, key: DefinitionKey) -> BoxFuture<'static, Result<Vec<Revision>, Error>>;
+
+    /// The document of a revision, if it is kept.
+    fn revision(&self, key: DefinitionKey, digest: Digest) -> BoxFuture<'static, Result<Option<Arc<str>>, Error>>;
+
+    /// A page of definitions, of one namespace or of all, those after this one. Never loads a document.
+    fn definitions(
+        &self,
+        namespace: Option<String>,
+        after: Option<DefinitionKey>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<DefinitionPage, Error>>;
+
+    /// Deletes a definition with all of its revisions. Gives how many there were; 0: there was none.
+    fn delete_definition(&self, key: DefinitionKey) -> BoxFuture<'static, Result<u64, Error>>;
+
+    /// The result that is kept under a key and has not expired, and the run that it is of.
+    fn cached(&self, key: &str, now: Timestamp) -> BoxFuture<'static, Result<Option<(RunId, AttemptResult)>, Error>>;
+
+    /// Of these artifacts, those that no run and no definition needs.
     fn unneeded(&self, artifacts: Vec<Digest>) -> BoxFuture<'static, Result<Vec<Digest>, Error>>;
 
     /// Keeps an executor's registration; the same one again writes nothing.

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use gorch_schema::{RunId, Timestamp};
+use gorch_schema::{DefinitionKey, Digest, RunId, Timestamp};
 
 /// Whether a repeated idempotency key came with the body that it came with first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +121,16 @@ pub enum Error {
     NotEnded {
         /// The run.
         run: RunId,
+    },
+    /// Somebody else put a revision, or deleted the definition: read what is new, then decide again.
+    #[error("definition `{key}` is at revision {found:?}, expected {expected:?}")]
+    Moved {
+        /// Which.
+        key: Box<DefinitionKey>,
+        /// What the writer believed to be the latest.
+        expected: Option<Digest>,
+        /// The latest; none if there is no such definition.
+        found: Option<Digest>,
     },
     /// The append contradicts itself.
     #[error("the append to run {run} has {found}, expected {expected}")]

@@ -5,18 +5,20 @@
 //! own lock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, Digest, ExecutorName, RunId, Timestamp};
+use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
 use super::bell::Bell;
 use super::contract::{
-    Append, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
+    Append, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
 };
+use super::definitions::{DefinitionPage, Listed, NewRevision, Revision};
 use super::error::{Error, KeyBody};
 
 /// A journal that lives as long as its process.
@@ -37,7 +39,11 @@ struct State {
     keys: HashMap<(String, String), KeyUse>,
     claims: HashMap<String, RunId>,
     artifacts: BTreeSet<(Digest, RunId)>,
+    /// Of which run, by key.
+    cache: HashMap<String, (RunId, Cached)>,
     executors: BTreeMap<ExecutorName, Registration>,
+    /// The latest revision last.
+    definitions: BTreeMap<DefinitionKey, Vec<NewRevision>>,
     newest_run: u64,
     newest_event: u64,
 }
@@ -111,7 +117,7 @@ impl State {
     fn append(&mut self, append: Append) -> Result<u64, Error> {
         self.check(&append)?;
         let ended = append.ended();
-        let Append { run, after, at, events, claims, summary, key, logs, artifacts } = append;
+        let Append { run, after, at, events, claims, summary, key, logs, artifacts, cache } = append;
         let last = after + events.len() as u64;
         let number = match self.numbers.get(&run) {
             Some(number) => *number,
@@ -132,6 +138,7 @@ impl State {
             }
         }
         self.artifacts.extend(artifacts.into_iter().map(|digest| (digest, run)));
+        self.cache.extend(cache.into_iter().map(|kept| (kept.key.clone(), (run, kept))));
         if let Some(key) = key {
             self.keys.insert((key.owner, key.key), KeyUse { run, digest: key.digest });
         }
@@ -209,6 +216,7 @@ impl State {
         self.keys.retain(|_, used| used.run != run);
         self.claims.retain(|_, holder| *holder != run);
         self.artifacts.retain(|(_, by)| *by != run);
+        self.cache.retain(|_, (by, _)| *by != run);
         self.forgotten.insert(run, at);
         Ok(())
     }
@@ -284,8 +292,70 @@ impl Journal for Memory {
         done(Ok(self.state().keys.get(&(owner.to_owned(), key.to_owned())).copied()))
     }
 
+    fn cached(&self, key: &str, now: Timestamp) -> BoxFuture<'static, Result<Option<(RunId, AttemptResult)>, Error>> {
+        let state = self.state();
+        let found = state.cache.get(key).filter(|(_, kept)| kept.expires.is_none_or(|expires| expires > now));
+        done(Ok(found.map(|(run, kept)| (*run, kept.result.clone()))))
+    }
+
+    fn put_definition(&self, new: NewRevision) -> BoxFuture<'static, Result<u64, Error>> {
+        let mut state = self.state();
+        let kept = state.definitions.get(&new.key).map(Vec::as_slice).unwrap_or_default();
+        let found = kept.last().map(|latest| latest.revision.digest);
+        if found != new.after {
+            return done(Err(Error::Moved { key: Box::new(new.key), expected: new.after, found }));
+        }
+        let kept = state.definitions.entry(new.key.clone()).or_default();
+        kept.retain(|older| older.revision.digest != new.revision.digest);
+        kept.push(new);
+        done(Ok(kept.len() as u64))
+    }
+
+    fn revisions(&self, key: DefinitionKey) -> BoxFuture<'static, Result<Vec<Revision>, Error>> {
+        let state = self.state();
+        let kept = state.definitions.get(&key).into_iter().flatten().rev();
+        done(Ok(kept.map(|kept| kept.revision.clone()).collect()))
+    }
+
+    fn revision(&self, key: DefinitionKey, digest: Digest) -> BoxFuture<'static, Result<Option<Arc<str>>, Error>> {
+        let state = self.state();
+        let mut kept = state.definitions.get(&key).into_iter().flatten();
+        done(Ok(kept.find(|kept| kept.revision.digest == digest).map(|kept| kept.document.clone())))
+    }
+
+    fn definitions(
+        &self,
+        namespace: Option<String>,
+        after: Option<DefinitionKey>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<DefinitionPage, Error>> {
+        let state = self.state();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut found = state
+            .definitions
+            .range((from, Bound::Unbounded))
+            .filter(|(key, _)| namespace.as_ref().is_none_or(|wanted| *wanted == key.namespace))
+            .filter_map(|(key, kept)| Some((key, kept.len() as u64, kept.last()?)));
+        let listed = |(key, revisions, latest): (&DefinitionKey, u64, &NewRevision)| Listed {
+            key: key.clone(),
+            latest: latest.revision.clone(),
+            revisions,
+            inputs: latest.inputs.clone(),
+        };
+        let definitions: Vec<Listed> = found.by_ref().take(limit.max(1)).map(listed).collect();
+        let next = found.next().and_then(|_| definitions.last()).map(|last| last.key.clone());
+        done(Ok(DefinitionPage { definitions, next }))
+    }
+
+    fn delete_definition(&self, key: DefinitionKey) -> BoxFuture<'static, Result<u64, Error>> {
+        done(Ok(self.state().definitions.remove(&key).map_or(0, |kept| kept.len() as u64)))
+    }
+
     fn unneeded(&self, artifacts: Vec<Digest>) -> BoxFuture<'static, Result<Vec<Digest>, Error>> {
-        let needed: BTreeSet<Digest> = self.state().artifacts.iter().map(|(digest, _)| *digest).collect();
+        let state = self.state();
+        let of_definitions = state.definitions.values().flatten().flat_map(|kept| kept.artifacts.iter().copied());
+        let needed: BTreeSet<Digest> =
+            state.artifacts.iter().map(|(digest, _)| *digest).chain(of_definitions).collect();
         done(Ok(artifacts.into_iter().filter(|digest| !needed.contains(digest)).collect()))
     }
 

@@ -5,6 +5,7 @@
 pub(crate) mod bell;
 pub(crate) mod codec;
 pub mod contract;
+pub mod definitions;
 pub mod error;
 pub mod memory;
 pub mod sqlite;
@@ -13,7 +14,8 @@ pub mod sqlite;
 pub(crate) mod conformance;
 
 pub use contract::{
-    Append, AttemptLogs, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, IdempotencyKey, Journal, KeyUse,
-    Label, Page, PageCursor, Row,
+    Append, AttemptLogs, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, IdempotencyKey, Journal,
+    KeyUse, Label, Page, PageCursor, Row,
 };
+pub use definitions::{DefinitionPage, Listed, NewRevision, Revision};
 pub use error::{Broken, Corrupt, Error, KeyBody};

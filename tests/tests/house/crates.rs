@@ -16,8 +16,17 @@ const BANNED: &[&str] = &["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "
 /// Who may name rustls: everyone else goes through them.
 const WRAPPERS: &[&str] = &["gorch-certs", "hyper-rustls", "reqwest", "rustls-platform-verifier", "tokio-rustls"];
 
-const LICENCES: &[&str] =
-    &["Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CDLA-Permissive-2.0", "ISC", "MIT", "Unicode-3.0", "Zlib"];
+const LICENCES: &[&str] = &[
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "CDLA-Permissive-2.0",
+    "ISC",
+    "MIT",
+    "MIT-0",
+    "Unicode-3.0",
+    "Zlib",
+];
 
 /// A licence text of the SPDX kind, allowed if each side of an `AND` and one side of an `OR` is.
 fn may_be_used(licence: &str) -> bool {

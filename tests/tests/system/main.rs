@@ -6,6 +6,7 @@ mod artifacts;
 mod bad_input;
 mod cancel;
 mod crash;
+mod definitions;
 mod drivers;
 mod fleet;
 mod many;

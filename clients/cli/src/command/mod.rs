@@ -2,9 +2,11 @@
 //!
 //! Owns the table from the command line to a command, the runtime, and the way back to an exit code.
 
+mod apply;
 mod artifacts;
 mod certs;
 mod completion;
+mod definitions;
 mod demo;
 mod dev;
 mod executors;
@@ -53,6 +55,8 @@ async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Demo(args) => demo::run(args, &context).await,
         Command::Dev(args) => dev::run(args, &context).await,
         Command::Submit(args) => submit::run(args, &context).await,
+        Command::Apply(args) => apply::run(args, &context).await,
+        Command::Definitions(args) => definitions::run(args, &context).await,
         Command::Get(args) => get::run(args, &context).await,
         Command::Watch(args) => watch::run(args, &context).await,
         Command::Logs(args) => logs::run(args, &context).await,

@@ -4,8 +4,13 @@ use gorch_client::{Client, Submission, Waited};
 use gorch_schema::RunId;
 use gorch_schema::view::{Accepted, State};
 
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::source;
 use super::travel::{self, Upload};
-use crate::args::SubmitArgs;
+use crate::args::{Given, SubmitArgs, SubmitWhat};
 use crate::command::{say, say_json};
 use crate::context::{Context, Output};
 use crate::error::Error;
@@ -16,7 +21,7 @@ use crate::watch::{self, Patience, Style};
 pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Error> {
     let client = context.client()?;
     let how = Submission { key: args.key, wait: None };
-    let run = client.submit(travel::body(&client, &args.file, Upload::Yes).await?, &how).await?.id;
+    let run = client.submit(body(&client, args.what, args.given).await?, &how).await?.id;
     if args.watch {
         return watch::follow(&client, run, context.output, Style::Fitting, args.timeout).await;
     }
@@ -28,6 +33,39 @@ pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Err
         Output::Json => say_json(&Accepted { id: run })?,
     }
     Ok(Exit::Ok)
+}
+
+/// A document as it is; or, where something is said besides, a start.
+async fn body(client: &Client, what: SubmitWhat, given: Given) -> Result<reqwest::Body, Error> {
+    let mut inputs = match &given.inputs_file {
+        Some(file) => object(file).await?,
+        None => Map::new(),
+    };
+    inputs.extend(given.inputs);
+    let start = match (&what.definition, &what.file) {
+        (Some(definition), _) => {
+            json!({"definition": definition, "namespace": what.namespace, "inputs": inputs, "name": given.name})
+        }
+        (None, Some(file)) if inputs.is_empty() && given.name.is_none() => {
+            return travel::body(client, file, Upload::Yes).await;
+        }
+        (None, file) => {
+            let file = file.as_deref().unwrap_or(Path::new("-"));
+            let document = travel::document(client, file, Upload::Yes).await?;
+            // As it is, byte for byte: only what is around it is made here.
+            let document = String::from_utf8_lossy(&document);
+            let document = document.trim();
+            let said = json!({"inputs": inputs, "name": given.name}).to_string();
+            return Ok(format!("{{\"document\": {document}, {}", &said[1..]).into());
+        }
+    };
+    Ok(start.to_string().into())
+}
+
+/// A file that holds one JSON object.
+async fn object(file: &Path) -> Result<Map<String, Value>, Error> {
+    let bytes = source::bytes(file).await?;
+    serde_json::from_slice(&bytes).map_err(|source| Error::NotInputs { path: file.to_owned(), source })
 }
 
 async fn wait(client: &Client, run: RunId, output: Output, patience: Patience) -> Result<Exit, Error> {

@@ -36,9 +36,14 @@ pub(super) async fn body(client: &Client, path: &Path, upload: Upload) -> Result
     if path != Path::new("-") && !mentions_files(path).await? {
         return source::body(path).await;
     }
+    Ok(document(client, path, upload).await?.into())
+}
+
+/// The same in memory.
+pub(super) async fn document(client: &Client, path: &Path, upload: Upload) -> Result<Vec<u8>, Error> {
     let bytes = source::bytes(path).await?;
-    let Ok(document) = serde_json::from_slice::<Fields<'_>>(&bytes) else { return Ok(bytes.into()) };
-    let Some(nodes) = document.nodes() else { return Ok(bytes.into()) };
+    let Ok(document) = serde_json::from_slice::<Fields<'_>>(&bytes) else { return Ok(bytes) };
+    let Some(nodes) = document.nodes() else { return Ok(bytes) };
     let base = path.parent().filter(|_| path != Path::new("-")).unwrap_or(Path::new("."));
     let mut known = BTreeMap::new();
     for name in nodes.iter().filter_map(Fields::file) {
@@ -48,9 +53,9 @@ pub(super) async fn body(client: &Client, path: &Path, upload: Upload) -> Result
         }
     }
     if known.is_empty() {
-        return Ok(bytes.into());
+        return Ok(bytes);
     }
-    Ok(rewritten(&document, &nodes, &known).into())
+    Ok(rewritten(&document, &nodes, &known))
 }
 
 /// Can there be such a file in it? Looks at the bytes alone.

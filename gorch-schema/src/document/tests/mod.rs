@@ -5,6 +5,7 @@ mod graphs;
 mod options;
 mod round_trip;
 mod said;
+mod starts;
 
 use super::{Engines, Limits, Submission, read};
 use crate::workflow::Workflow;

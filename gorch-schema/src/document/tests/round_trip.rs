@@ -1,6 +1,7 @@
 //! A workflow, written and read again, is the same workflow.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use super::accepted;
 use crate::document::{Engines, Limits, read, recover};
 use crate::id::NodeId;
+use crate::inputs::InputsSchema;
 use crate::render;
 use crate::secret::Secret;
 use crate::settings::{self, Bytes, Settings};
@@ -193,9 +195,9 @@ fn options() -> impl Strategy<Value = RunOptions> {
     let timeout = proptest::option::of((duration(), duration()));
     let on_failure = proptest::sample::select(vec![OnFailure::GoOn, OnFailure::Stop, OnFailure::Undo]);
     let outputs = proptest::collection::btree_map(text(), value(), 0..2);
-    let more = (on_failure, proptest::option::of(lock()), outputs);
+    let more = (on_failure, proptest::option::of(lock()), outputs, any::<bool>());
     ("[a-z0-9.]{0,5}", texts(), timeout, proptest::option::of(1_u32..9), more, inputs).prop_map(
-        |(namespace, labels, timeout, max_parallel, (on_failure, lock, outputs), inputs)| RunOptions {
+        |(namespace, labels, timeout, max_parallel, (on_failure, lock, outputs, declared), inputs)| RunOptions {
             namespace,
             labels,
             timeout: timeout.map(|(timeout, _)| timeout),
@@ -205,6 +207,10 @@ fn options() -> impl Strategy<Value = RunOptions> {
             inputs,
             lock,
             outputs,
+            inputs_schema: declared.then(|| {
+                let schema = serde_json::json!({"type": "object", "properties": {"size": {"type": "integer"}}});
+                Arc::new(InputsSchema::new(schema))
+            }),
         },
     )
 }

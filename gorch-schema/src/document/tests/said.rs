@@ -62,7 +62,7 @@ fn fields_that_gorch_does_not_know_are_refused_with_the_nearest_known_name() {
     /max_paralel: found "max_paralel", expected a field of a graph; did you mean `max_parallel`? [unknown_field]
     "#);
     assert_snapshot!(of_graph(r#""xyzzy": null"#), @r#"
-    /xyzzy: found "xyzzy", expected a field of a graph: digraph, edges, inputs, kill_after, labels, max_parallel, name, namespace, nodes, on_failure, state, timeout [unknown_field]
+    /xyzzy: found "xyzzy", expected a field of a graph: digraph, edges, inputs, inputs_schema, kill_after, labels, max_parallel, name, namespace, nodes, on_failure, state, timeout [unknown_field]
     "#);
     assert_snapshot!(of_node(r#""retrry": {}, "Timeout": "1s""#), @r#"
     /nodes/0/retrry: found "retrry", expected a field of a node; did you mean `retry`? [unknown_field]

@@ -1,6 +1,7 @@
 //! Tests of the API over its own filter: real conductor, journal in memory, and an executor that does what it is told.
 
 mod artifacts;
+mod definitions;
 mod described;
 mod events;
 mod executor;

@@ -13,7 +13,7 @@ const ONE: &str = r#"{"name": "one", "nodes": [{"id": 0, "name": "build"}]}"#;
 const STRANGER: &str = "/v1/tasks/00000000000000000000000000000001";
 
 /// Status, code, detail, complaints; checks what all refusals have in common.
-fn told(answer: &Answered) -> String {
+pub(super) fn told(answer: &Answered) -> String {
     assert_eq!(answer.header("content-type"), "application/problem+json");
     let problem: Problem = answer.json();
     assert_eq!(problem.status, answer.status.as_u16());
@@ -51,7 +51,7 @@ async fn who_may_not_is_told_what_is_missing() {
 #[tokio::test]
 async fn a_wrong_path_is_told_the_right_ones_and_a_wrong_method_the_right_ones() {
     let stand = Stand::open().await;
-    insta::assert_snapshot!(told(&stand.get("/v2/tasks").await), @"404 not_found: there is no such path (there are /v1/tasks, /v1/tasks/{id}, /v1/executors/{name}, /v1/tasks/{id}/cancel, /v1/tasks/{id}/pause, /v1/tasks/{id}/resume, /v1/tasks/{id}/gorch, /v1/tasks/{id}/events, /v1/tasks/{id}/nodes/{node}, /v1/tasks/{id}/nodes/{node}/logs, /v1/tasks/{id}/why/{node}, /v1/artifacts/{sha256}, /v1/events, /v1/whoami, /v1/validate, /v1/executors, /, /openapi.json, /apidocs, /apidocs/{file})");
+    insta::assert_snapshot!(told(&stand.get("/v2/tasks").await), @"404 not_found: there is no such path (there are /v1/tasks, /v1/tasks/{id}, /v1/executors/{name}, /v1/tasks/{id}/cancel, /v1/tasks/{id}/pause, /v1/tasks/{id}/resume, /v1/tasks/{id}/gorch, /v1/tasks/{id}/events, /v1/tasks/{id}/nodes/{node}, /v1/tasks/{id}/nodes/{node}/logs, /v1/tasks/{id}/why/{node}, /v1/artifacts/{sha256}, /v1/definitions, /v1/definitions/{name}, /v1/events, /v1/whoami, /v1/validate, /v1/executors, /, /openapi.json, /apidocs, /apidocs/{file})");
     insta::assert_snapshot!(told(&stand.call("PATCH", "/v1/tasks").await), @"
     405 method_not_allowed: `/v1/tasks` has no PATCH (expected POST or GET)
         allow: POST, GET

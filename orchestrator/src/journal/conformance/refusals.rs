@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use gorch_schema::work::{Excerpt, Logs};
-use gorch_schema::{AttemptKey, NodeId, StepId};
+use gorch_schema::{AttemptKey, AttemptResult, NodeId, StepId};
 
 use super::given::{accept, at, ended, goes_on, run, summary};
 use crate::journal::{
-    Append, AttemptLogs, Claim, Cursor, Error, FeedFilter, Filter, IdempotencyKey, Journal, KeyBody, KeyUse,
+    Append, AttemptLogs, Cached, Claim, Cursor, Error, FeedFilter, Filter, IdempotencyKey, Journal, KeyBody, KeyUse,
 };
 
 fn key(owner: &str, key: &str, body: u8) -> Option<IdempotencyKey> {
@@ -123,6 +123,21 @@ pub(crate) async fn a_lock_has_one_holder_until_it_is_given_back(journal: Arc<dy
     journal.append(claims(goes_on(1, 2, 1), vec![give("disk")])).await.unwrap();
     journal.append(wants(2, 2)).await.unwrap();
     assert!(matches!(journal.append(wants(1, 3)).await, Err(Error::Claimed { holder, .. }) if holder == run(2)));
+}
+
+pub(crate) async fn a_result_is_used_again_until_it_expires_or_its_run_is_forgotten(journal: Arc<dyn Journal>) {
+    let result = |n: u32| AttemptResult::succeeded(serde_json::json!({ "n": n }));
+    let kept = |n: u32, expires| Cached { key: "web/1".to_owned(), expires, result: result(n) };
+    assert_eq!(journal.cached("web/1", at(0)).await.unwrap(), None);
+    journal.append(Append { cache: vec![kept(1, Some(at(9)))], ..accept(1) }).await.unwrap();
+    assert_eq!(journal.cached("web/1", at(8)).await.unwrap(), Some((run(1), result(1))));
+    assert_eq!(journal.cached("web/1", at(9)).await.unwrap(), None, "it has expired");
+    assert_eq!(journal.cached("ops/1", at(8)).await.unwrap(), None, "another namespace has another key");
+    journal.append(Append { cache: vec![kept(2, None)], ..accept(2) }).await.unwrap();
+    assert_eq!(journal.cached("web/1", at(99)).await.unwrap(), Some((run(2), result(2))), "the newest counts");
+    journal.append(ended(2, 1)).await.unwrap();
+    journal.forget(run(2), at(100)).await.unwrap();
+    assert_eq!(journal.cached("web/1", at(8)).await.unwrap(), None);
 }
 
 pub(crate) async fn what_never_was_is_unknown(journal: Arc<dyn Journal>) {

@@ -96,6 +96,8 @@ pub(super) struct Encoded {
     key: Option<IdempotencyKey>,
     logs: Vec<(String, String)>,
     artifacts: Vec<String>,
+    /// Key, expiry and result.
+    cache: Vec<(String, Option<i64>, String)>,
 }
 
 #[derive(Debug)]
@@ -126,7 +128,7 @@ impl Encoded {
     pub(super) fn of(append: Append) -> Result<Encoded, Error> {
         append.check()?;
         let ended = append.ended();
-        let Append { run, after, at, events, claims, summary, key, logs, artifacts } = append;
+        let Append { run, after, at, events, claims, summary, key, logs, artifacts, cache } = append;
         let summary = summary.map(|summary| EncodedSummary::of(run, summary)).transpose()?;
         Ok(Encoded {
             run,
@@ -139,6 +141,10 @@ impl Encoded {
             summary,
             key,
             artifacts: artifacts.iter().map(ToString::to_string).collect(),
+            cache: cache
+                .into_iter()
+                .map(|kept| Ok((kept.key, kept.expires.map(Timestamp::as_millis), codec::encode(run, &kept.result)?)))
+                .collect::<Result<_, Error>>()?,
             logs: logs
                 .iter()
                 .map(|written| Ok((written.attempt.to_string(), codec::encode(run, &written.logs)?)))
@@ -198,6 +204,14 @@ impl Encoded {
                      ON CONFLICT (run, attempt) DO UPDATE SET body = excluded.body",
                 )?
                 .execute(params![Int(number), attempt, body])?;
+        }
+        for (key, expires, result) in &self.cache {
+            store
+                .prepare_cached(
+                    "INSERT INTO cache VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key)
+                     DO UPDATE SET run = excluded.run, expires = excluded.expires, result = excluded.result",
+                )?
+                .execute(params![key, Int(number), expires, result])?;
         }
         Ok(self.last)
     }
@@ -333,7 +347,7 @@ pub(super) fn forget(store: &Connection, newest: Newest, run: RunId, at: Timesta
     store
         .prepare_cached("INSERT INTO forgotten (id, at, number, position) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![Id(run), at.as_millis(), Int(known.number), Int(newest.event)])?;
-    // Events, logs, key and locks go with it: they reference it ON DELETE CASCADE.
+    // Events, logs, key, locks and results go with it: they reference it ON DELETE CASCADE.
     store.prepare_cached("DELETE FROM runs WHERE number = ?1")?.execute([Int(known.number)])?;
     Ok(known.last)
 }

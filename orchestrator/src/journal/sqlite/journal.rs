@@ -10,18 +10,19 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, Digest, ExecutorName, RunId, Timestamp};
+use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
 use super::append::{Encoded, Newest};
 use super::readers::Readers;
 use super::writer::{Job, Queue, Work, Writer};
-use super::{open, query};
+use super::{definitions, open, query};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
     Append, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
 };
+use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::error::Error;
 
 /// A journal in the file `gorch.db` of a folder. Dropping it finishes what is queued and closes the file.
@@ -122,6 +123,36 @@ impl Journal for Sqlite {
     fn key(&self, owner: &str, key: &str) -> BoxFuture<'static, Result<Option<KeyUse>, Error>> {
         let (owner, key) = (owner.to_owned(), key.to_owned());
         self.readers.ask(move |store| query::key(store, &owner, &key))
+    }
+
+    fn cached(&self, key: &str, now: Timestamp) -> BoxFuture<'static, Result<Option<(RunId, AttemptResult)>, Error>> {
+        let key = key.to_owned();
+        self.readers.ask(move |store| query::cached(store, &key, now))
+    }
+
+    fn put_definition(&self, new: NewRevision) -> BoxFuture<'static, Result<u64, Error>> {
+        self.write(Work::PutDefinition(Box::new(new)))
+    }
+
+    fn revisions(&self, key: DefinitionKey) -> BoxFuture<'static, Result<Vec<Revision>, Error>> {
+        self.readers.ask(move |store| definitions::revisions(store, &key))
+    }
+
+    fn revision(&self, key: DefinitionKey, digest: Digest) -> BoxFuture<'static, Result<Option<Arc<str>>, Error>> {
+        self.readers.ask(move |store| definitions::revision(store, &key, digest))
+    }
+
+    fn definitions(
+        &self,
+        namespace: Option<String>,
+        after: Option<DefinitionKey>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<DefinitionPage, Error>> {
+        self.readers.ask(move |store| definitions::page(store, namespace.as_deref(), after.as_ref(), limit))
+    }
+
+    fn delete_definition(&self, key: DefinitionKey) -> BoxFuture<'static, Result<u64, Error>> {
+        self.write(Work::DeleteDefinition(key))
     }
 
     fn unneeded(&self, artifacts: Vec<Digest>) -> BoxFuture<'static, Result<Vec<Digest>, Error>> {

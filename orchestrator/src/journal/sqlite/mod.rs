@@ -4,6 +4,7 @@
 //! [`readers`] the threads that look, [`query`] what they ask.
 
 mod append;
+mod definitions;
 mod journal;
 mod open;
 mod query;

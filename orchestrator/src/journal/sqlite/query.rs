@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, Digest, Event, ExecutorName, RunId, Timestamp};
+use gorch_schema::{AttemptKey, AttemptResult, Digest, Event, ExecutorName, RunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
@@ -196,10 +196,13 @@ pub(super) fn summary(store: &mut Connection, run: RunId) -> Result<RunSummary, 
     decode(run, &body)
 }
 
-/// Of these artifacts, those that no run needs.
+/// Of these artifacts, those that no run and no definition needs.
 pub(super) fn unneeded(store: &mut Connection, artifacts: Vec<Digest>) -> Result<Vec<Digest>, Trouble> {
     let moment = store.transaction()?;
-    let mut statement = moment.prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM artifacts WHERE digest = ?1)")?;
+    let mut statement = moment.prepare_cached(
+        "SELECT NOT EXISTS (SELECT 1 FROM artifacts WHERE digest = ?1)
+            AND NOT EXISTS (SELECT 1 FROM definition_artifacts WHERE digest = ?1)",
+    )?;
     let mut found = Vec::new();
     for digest in artifacts {
         if statement.query_row([digest.to_string()], |row| row.get(0))? {
@@ -217,6 +220,21 @@ pub(super) fn logs(store: &mut Connection, run: RunId, attempt: AttemptKey) -> R
     let body: Option<String> =
         statement.query_row(params![Int(known.number), attempt.to_string()], |row| row.get(0)).optional()?;
     body.map(|body| decode(run, &body)).transpose()
+}
+
+/// The result under a key, if it has not expired.
+pub(super) fn cached(
+    store: &mut Connection,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<(RunId, AttemptResult)>, Trouble> {
+    let mut statement = store.prepare_cached(
+        "SELECT r.id, c.result FROM cache c JOIN runs r ON r.number = c.run
+         WHERE c.key = ?1 AND (c.expires IS NULL OR c.expires > ?2)",
+    )?;
+    let found: Option<(Id, String)> =
+        statement.query_row(params![key, now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    found.map(|(Id(run), body)| Ok((run, decode(run, &body)?))).transpose()
 }
 
 fn decode<T: DeserializeOwned>(run: RunId, body: &str) -> Result<T, Trouble> {

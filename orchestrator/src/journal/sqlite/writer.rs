@@ -13,13 +13,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt};
-use gorch_schema::{ExecutorName, RunId, Timestamp};
+use gorch_schema::{DefinitionKey, ExecutorName, RunId, Timestamp};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::append::{self, Encoded, Newest, Trouble};
+use super::definitions;
 use crate::journal::bell::Bell;
 use crate::journal::contract::Cursor;
+use crate::journal::definitions::NewRevision;
 use crate::journal::error::Error;
 
 /// A group is closed at this many jobs or bytes, so that the first of it need not wait for ever.
@@ -38,6 +40,8 @@ pub(super) enum Work {
     Append(Box<Encoded>),
     Forget { run: RunId, at: Timestamp },
     PutExecutor { name: ExecutorName, registration: String, at: Timestamp },
+    PutDefinition(Box<NewRevision>),
+    DeleteDefinition(DefinitionKey),
 }
 
 /// Something to write, and who waits for it.
@@ -192,7 +196,14 @@ impl Writer {
     fn publish(&self, group: Vec<Job>, answers: Vec<Result<u64, Error>>) {
         let news = group.iter().zip(&answers).filter_map(|(job, answer)| match (&job.work, answer) {
             (Work::Append(append), Ok(last)) => Some((append.run, *last)),
-            (Work::Append(_) | Work::Forget { .. } | Work::PutExecutor { .. }, _) => None,
+            (
+                Work::Append(_)
+                | Work::Forget { .. }
+                | Work::PutExecutor { .. }
+                | Work::PutDefinition(_)
+                | Work::DeleteDefinition(_),
+                _,
+            ) => None,
         });
         self.bell.ring(news, Cursor(self.newest.event));
         for (job, answer) in group.into_iter().zip(answers) {
@@ -258,7 +269,8 @@ impl Work {
     fn size(&self) -> usize {
         match self {
             Work::Append(append) => append.size(),
-            Work::Forget { .. } | Work::PutExecutor { .. } => 0,
+            Work::PutDefinition(new) => new.document.len(),
+            Work::Forget { .. } | Work::PutExecutor { .. } | Work::DeleteDefinition(_) => 0,
         }
     }
 
@@ -266,6 +278,8 @@ impl Work {
         match self {
             Work::Append(append) => append.write(store, newest),
             Work::Forget { run, at } => append::forget(store, *newest, *run, *at),
+            Work::PutDefinition(new) => definitions::put(store, new),
+            Work::DeleteDefinition(key) => definitions::delete(store, key),
             Work::PutExecutor { name, registration, at } => append::put_executor(store, name, registration, *at),
         }
     }
