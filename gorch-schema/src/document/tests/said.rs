@@ -61,9 +61,7 @@ fn fields_that_gorch_does_not_know_are_refused_with_the_nearest_known_name() {
     assert_snapshot!(of_graph(r#""max_paralel": 3"#), @r#"
     /max_paralel: found "max_paralel", expected a field of a graph; did you mean `max_parallel`? [unknown_field]
     "#);
-    assert_snapshot!(of_graph(r#""xyzzy": null"#), @r#"
-    /xyzzy: found "xyzzy", expected a field of a graph: digraph, edges, inputs, inputs_schema, kill_after, labels, max_parallel, name, namespace, nodes, on_failure, state, timeout [unknown_field]
-    "#);
+    assert_snapshot!(of_graph(r#""xyzzy": null"#), @r#"/xyzzy: found "xyzzy", expected a field of a graph: digraph, edges, inputs, inputs_schema, kill_after, labels, lock, max_parallel, name, namespace, nodes, on_failure, outputs, state, timeout [unknown_field]"#);
     assert_snapshot!(of_node(r#""retrry": {}, "Timeout": "1s""#), @r#"
     /nodes/0/retrry: found "retrry", expected a field of a node; did you mean `retry`? [unknown_field]
     /nodes/0/Timeout: found "Timeout", expected a field of a node; did you mean `timeout`? [unknown_field]
@@ -197,11 +195,10 @@ fn engine_and_artifact_must_fit_each_other() {
     /nodes/0/engine: found the artifact "/bin/true" and no engine, expected an engine that runs it, such as `shell` [engine_and_artifact]
     "#);
     assert_snapshot!(of_node(r#""engine": "nil", "artifact": "x""#), @r#"/nodes/0/artifact: found "x", expected no artifact: the engine `nil` runs none [engine_and_artifact]"#);
-    assert_snapshot!(of_node(r#""engine": "shel", "artifact": "x""#), @r#"
-    /nodes/0/engine: found "shel", expected one of ansible, docker, fail, http, nil, shell, sleep, ssh, toscassh; did you mean `shell`? [unknown_engine]
-    "#);
+    assert_snapshot!(of_node(r#""engine": "shel", "artifact": "x""#), @r#"/nodes/0/engine: found "shel", expected one of ansible, approval, docker, fail, gorch, http, nil, shell, signal, sleep, ssh, toscassh; did you mean `shell`? [unknown_engine]"#);
     assert_snapshot!(of_node(r#""engine": "signal", "artifact": "x""#), @r#"
-    /nodes/0/engine: found "signal", expected one of ansible, docker, fail, http, nil, shell, sleep, ssh, toscassh: `signal` does not exist yet [not_supported_yet]
+    /nodes/0/artifact: found "x", expected no artifact: the engine `signal` runs none [engine_and_artifact]
+    /nodes/0/args: found nothing, expected the names of the signals that it waits for [missing_field]
     "#);
     assert_snapshot!(of_node(r#""engine": "ssh", "artifact": "x""#), @"/nodes/0/target: found nothing, expected a host that an executor knows: the engine `ssh` runs nothing elsewhere [missing_field]");
     assert_snapshot!(of_node(r#""engine": "ssh", "artifact": "x", "target": "self""#), @"/nodes/0/target: found nothing, expected a host that an executor knows: the engine `ssh` runs nothing elsewhere [missing_field]");
@@ -227,21 +224,9 @@ fn an_engine_that_an_executor_registered_is_known() {
 
 #[test]
 fn options_whose_behaviour_comes_later_are_refused_by_name() {
-    assert_snapshot!(of_node(r#""join": {"need": 2, "cancel_losers": true}, "each": {"items": [1]}, "choose": [], "lock": "db""#), @r#"
-    /nodes/0/join: found an object of 2, expected `all` or `any`: joins by count do not exist yet [not_supported_yet]
-    /nodes/0/each: found an object with "items", expected no `each`: gorch cannot do this yet [not_supported_yet]
-    /nodes/0/choose: found an array of 0, expected no `choose`: gorch cannot do this yet [not_supported_yet]
-    /nodes/0/lock: found "db", expected no `lock`: gorch cannot do this yet [not_supported_yet]
-    "#);
-    assert_snapshot!(of_node(r#""cache": {}, "undo": "x""#), @r#"
-    /nodes/0/cache: found an object of 0, expected no `cache`: gorch cannot do this yet [not_supported_yet]
-    /nodes/0/undo: found "x", expected no `undo`: gorch cannot do this yet [not_supported_yet]
-    "#);
-    assert_snapshot!(of_graph(r#""lock": "db", "on_failure": "undo", "outputs": {}"#), @r#"
-    /lock: found "db", expected no `lock`: gorch cannot do this yet [not_supported_yet]
-    /on_failure: found "undo", expected `go_on` or `stop`: undo does not exist yet [not_supported_yet]
-    /outputs: found an object of 0, expected no `outputs`: gorch cannot do this yet [not_supported_yet]
-    "#);
+    assert_snapshot!(of_node(r#""join": {"need": 2, "cancel_losers": true}, "each": {"items": [1]}, "choose": [], "lock": "db""#), @"/nodes/0/join: found 2, expected no count: no edge leads to this node [bad_join]");
+    assert_snapshot!(of_node(r#""cache": {}, "undo": "x""#), @"/nodes/0/cache: found `cache` with the engine `nil`, expected no `cache`: the engine `nil` has nothing to save [engine_and_artifact]");
+    assert_snapshot!(of_graph(r#""lock": "db", "on_failure": "undo", "outputs": {}"#), @"accepted");
     assert_snapshot!(of_node(r#""each": null, "lock": null"#), @"accepted");
 }
 
@@ -286,11 +271,11 @@ fn option_values_are_checked_one_by_one() {
     "#);
     assert_snapshot!(of_graph(r#""timeout": "10m", "kill_after": "5m", "max_parallel": 0, "on_failure": "halt""#), @r#"
     /max_parallel: found 0, expected a whole number from 1 to 1000000 [bad_value]
-    /on_failure: found "halt", expected one of go_on, stop [bad_value]
+    /on_failure: found "halt", expected one of go_on, stop, undo [bad_value]
     /kill_after: found 5m, expected no less than `timeout`, 10m [bad_value]
     "#);
-    assert_snapshot!(of_node(r#""engine": "sleep", "args": ["1s", "2s"]"#), @"/nodes/0/args: found 2 arguments, expected one duration at most [bad_value]");
-    assert_snapshot!(of_node(r#""engine": "sleep", "args": ["tomorrow"]"#), @r#"/nodes/0/args/0: found "tomorrow", expected how long to sleep, such as "1.5s" [bad_duration]"#);
+    assert_snapshot!(of_node(r#""engine": "sleep", "args": ["1s", "2s"]"#), @"/nodes/0/args: found 2 arguments, expected one duration, or `until` and an instant [bad_value]");
+    assert_snapshot!(of_node(r#""engine": "sleep", "args": ["tomorrow"]"#), @r#"/nodes/0/args/0: found "tomorrow", expected how long to sleep, such as "1.5s", or until when: "until 2030-01-31T09:00:00Z", "until 09:00 Europe/Berlin" [bad_duration]"#);
     assert_snapshot!(of_node(r#""engine": "fail", "args": ["code", "message", "more"]"#), @"/nodes/0/args: found 3 arguments, expected a code and a message at most [bad_value]");
     assert_snapshot!(of_node(r#""engine": "nil", "args": ["x"]"#), @r"
     warning /nodes/0/args: found 1 argument, expected none: the engine `nil` does nothing with them [bad_value]
@@ -330,11 +315,9 @@ fn no_document_makes_gorch_compile_patterns_without_end() {
 
 #[test]
 fn cycles_of_all_and_what_nothing_leads_to_are_named() {
-    assert_snapshot!(of_edges(4, r#"{"from": "a", "to": "b"}, {"from": "b", "to": "c"}, {"from": "c", "to": "d"}, {"from": "d", "to": "b"}"#), @r"
-    /nodes/1/join: found a node that waits for all of its edges on the cycle b -> c -> d -> b, expected `join: any` on every node of a cycle: it would wait for itself [cycle_of_all]
-    ");
-    assert_snapshot!(of_edges(1, r#"{"from": "a", "to": "a"}"#), @r"
-    /nodes/0/join: found a node that waits for all of its edges on the cycle a -> a, expected `join: any` on every node of a cycle: it would wait for itself [cycle_of_all]
+    assert_snapshot!(of_edges(4, r#"{"from": "a", "to": "b"}, {"from": "b", "to": "c"}, {"from": "c", "to": "d"}, {"from": "d", "to": "b"}"#), @"/nodes/1/join: found a node that waits for several of its edges on the cycle b -> c -> d -> b, expected `join: any` on every node of a cycle: it would wait for itself [cycle_of_all]");
+    assert_snapshot!(of_edges(1, r#"{"from": "a", "to": "a"}"#), @"
+    /nodes/0/join: found a node that waits for several of its edges on the cycle a -> a, expected `join: any` on every node of a cycle: it would wait for itself [cycle_of_all]
     /nodes/0: found `a`, which no root leads to, expected a path to it from a node that no edge leads to [unreachable]
     ");
     assert_snapshot!(said(r#"{"nodes": [{"id": 1, "name": "b", "join": "any"}, {"id": 0, "name": "a"}], "digraph": [0,0, 0,1]}"#), @r"
@@ -343,9 +326,7 @@ fn cycles_of_all_and_what_nothing_leads_to_are_named() {
     assert_snapshot!(said(r#"{"nodes": [{"id": 1, "name": "b", "join": "any"}, {"id": 0, "name": "a"}], "digraph": [0,1, 0,1]}"#), @"accepted");
     let ring: Vec<String> = (0..26).map(|i| format!(r#"{{"from": {i}, "to": {}}}"#, (i + 1) % 26)).collect();
     let said = of_edges(26, &ring.join(","));
-    assert_snapshot!(said.lines().next().unwrap_or_default(), @r"
-    /nodes/0/join: found a node that waits for all of its edges on the cycle a -> b -> c -> d -> e -> f -> g -> h -> i -> j -> (16 more) -> a, expected `join: any` on every node of a cycle: it would wait for itself [cycle_of_all]
-    ");
+    assert_snapshot!(said.lines().next().unwrap_or_default(), @"/nodes/0/join: found a node that waits for several of its edges on the cycle a -> b -> c -> d -> e -> f -> g -> h -> i -> j -> (16 more) -> a, expected `join: any` on every node of a cycle: it would wait for itself [cycle_of_all]");
 }
 
 #[test]
@@ -372,10 +353,10 @@ fn everything_wrong_is_said_at_once() {
         "edges": [{"from": 0, "to": "loop"}, {"from": "loop", "to": "loop"}]}"#), @r#"
     /nmae: found "nmae", expected a field of a graph; did you mean `name`? [unknown_field]
     /timeout: found 3, expected a duration such as "90s", "1h 30m" or "PT90S" [bad_duration]
-    /nodes/0/engine: found "shll", expected one of ansible, docker, fail, http, nil, shell, sleep, ssh, toscassh; did you mean `shell`? [unknown_engine]
+    /nodes/0/engine: found "shll", expected one of ansible, approval, docker, fail, gorch, http, nil, shell, signal, sleep, ssh, toscassh; did you mean `shell`? [unknown_engine]
     /nodes/1/priority: found 9, expected a whole number from 1 to 5 [bad_value]
     /nodes/1/args/0: found "A=get_input k", expected a key of `inputs`: the document has none [bad_reference]
-    /nodes/1/join: found a node that waits for all of its edges on the cycle loop -> loop, expected `join: any` on every node of a cycle: it would wait for itself [cycle_of_all]
+    /nodes/1/join: found a node that waits for several of its edges on the cycle loop -> loop, expected `join: any` on every node of a cycle: it would wait for itself [cycle_of_all]
     "#);
 }
 

@@ -45,7 +45,7 @@ fn everything_that_is_wrong_with_a_start_is_said_with_its_place() {
     "#);
     insta::assert_snapshot!(refused(json!({"document": {"nodes": [{"engine": "dokcer", "artifact": "x"}]}, "labels": {"a": 1}})), @r#"
     /labels/a: found 1, expected a string [wrong_type]
-    /document/nodes/0/engine: found "dokcer", expected one of ansible, docker, fail, http, nil, shell, sleep, ssh, toscassh; did you mean `docker`? [unknown_engine]
+    /document/nodes/0/engine: found "dokcer", expected one of ansible, approval, docker, fail, gorch, http, nil, shell, signal, sleep, ssh, toscassh; did you mean `docker`? [unknown_engine]
     "#);
     insta::assert_snapshot!(refused(json!({"document": {"nodes": [{}]}, "definition": "a"})), @"/document: found a document besides `definition`, expected `definition` or `document`, one of them [bad_value]");
     insta::assert_snapshot!(refused(json!({"document": {"nodes": [{}]}, "namespace": "a"})), @r#"/namespace: found "a", expected none: the document says its own [bad_value]"#);
