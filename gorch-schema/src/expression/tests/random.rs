@@ -168,7 +168,7 @@ const PLAIN: &[(&str, &[&str])] = &[
     ("any", &[]),
     ("ascii_upcase", &[]),
     ("contains([1])", &["null", "boolean", "number", "string", "object"]),
-    // jaq deletes only what is there.
+    // To jaq, what is not there can be neither deleted nor changed.
     ("if . == [] then . else del(.[0]) end", &["null", "object"]),
     ("del(.a)", &["null"]),
     ("explode", &[]),
@@ -211,7 +211,7 @@ const PLAIN: &[(&str, &[&str])] = &[
     ("map(select(type == \"array\")) | transpose", &[]),
     (".[]? |= [.]", &[]),
     (".a? = 1", &["null"]),
-    (".[0]? += 1", &["object", "null"]),
+    ("if . == [] then . else .[0]? += 1 end", &["object", "null"]),
     ("@html", &[]),
     ("[.. | numbers]", &[]),
     ("[.[]? | arrays as [$x, $y] | $y]", &[]),
@@ -271,6 +271,9 @@ fn plain_programs() -> impl Strategy<Value = String> {
         prop_oneof![
             1 => (two.clone(), prop::sample::select(&["|", "==", "<", "<=", "!=", ">", ">=", "and", "or"][..]))
                 .prop_map(|((left, right), op)| format!("({left}) {op} ({right})")),
+            // Two that are equal: chance hardly makes them.
+            1 => (one.clone(), prop::sample::select(&["==", "<", "<=", "!=", ">", ">="][..]))
+                .prop_map(|(of, op)| format!("({of}) {op} ({of})")),
             // To jaq, a quotient is no whole number.
             1 => two.clone().prop_map(|(left, right)| format!("try (({left}) / ({right}) | if type == \"number\" then floor else . end) catch \"fails\"")),
             1 => (two.clone(), prop::sample::select(&["-", "%"][..]))
