@@ -183,8 +183,8 @@ fn entry_of(entry: &Value, fuel: &Fuel) -> Result<(Rc<str>, Value), Stop> {
         Some(key) => key.clone(),
         // A name of another spelling counts where it is neither null nor false.
         None => {
-            let others = ["k", "name", "Name", "K", "Key"].iter().filter_map(|name| map.fields.get(*name));
-            others.filter(|key| key.is_true()).next().cloned().unwrap_or(Value::Null)
+            let mut others = ["k", "name", "Name", "K", "Key"].iter().filter_map(|name| map.fields.get(*name));
+            others.find(|key| key.is_true()).cloned().unwrap_or(Value::Null)
         }
     };
     let key = match key {
