@@ -5,6 +5,7 @@ mod definitions;
 mod described;
 mod events;
 mod executor;
+mod life;
 mod live;
 mod logs;
 mod parked;
