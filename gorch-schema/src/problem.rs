@@ -165,7 +165,6 @@ codes! {
     "unreachable" 422 "nodes that no root leads to";
     "unknown_engine" 422 "an engine that neither gorch nor any executor ever had";
     "engine_and_artifact" 422 "engine and artifact must fit each other";
-    "not_supported_yet" 422 "an option whose behaviour does not exist yet";
     "digest_mismatch" 422 "the content is not what its name says";
     "unknown_artifact" 422 "an artifact that is not here";
     "bad_registration" 422 "an executor's registration that cannot be used";

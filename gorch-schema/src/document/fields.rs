@@ -1,7 +1,7 @@
 //! Objects by their table of fields.
 //!
-//! Owns how an object of the document is read: one table row per field, and from the same table what is unknown, what
-//! is near and what comes later. Promises: `null` is absent, nothing is skipped silently. Never reads a value.
+//! Owns how an object of the document is read: one table row per field, and from the same table what is unknown and
+//! what is near. Promises: `null` is absent, nothing is skipped silently. Never reads a value.
 
 use super::check::Check;
 use super::complaints::Path;
@@ -22,8 +22,6 @@ pub(super) enum Rule<T: 'static> {
     Ignored,
     /// Read elsewhere, by code of its own.
     Elsewhere,
-    /// Known, refused by name: its behaviour does not exist yet.
-    Later,
 }
 
 type Read<T> = fn(&mut Check<'_>, &Path<'_>, Json<'_>, &mut T);
@@ -59,9 +57,6 @@ pub(super) fn field<T>(
     match (&row.rule, value) {
         (_, Json::Null) | (Rule::Ignored | Rule::Elsewhere, _) => {}
         (Rule::Read(read), value) => read(check, &at, value, into),
-        (Rule::Later, value) => {
-            check.complaints.add("not_supported_yet", &at, value, format_args!("no `{key}`: gorch cannot do this yet"));
-        }
     }
 }
 
@@ -71,7 +66,7 @@ fn unknown<T>(check: &mut Check<'_>, table: &'static [Field<T>], kind: &str, at:
         None => {
             let exists = |row: &&Field<T>| match row.rule {
                 Rule::Read(_) | Rule::Elsewhere => true,
-                Rule::Ignored | Rule::Later => false,
+                Rule::Ignored => false,
             };
             let names: Vec<&str> = table.iter().filter(exists).map(|row| row.name).collect();
             write!(f, "a field of {kind}: {}", known(key, &names))

@@ -1,7 +1,6 @@
 //! The graph's own fields: its name and what holds for the whole run.
 //!
-//! Owns the table of the document's fields. Promises: one row per field, those of later issues refused by name. Never
-//! reads nodes or edges.
+//! Owns the table of the document's fields. Promises: one row per field. Never reads nodes or edges.
 
 use std::time::Duration;
 
@@ -70,9 +69,6 @@ pub(super) static TOP: &[Field<Top>] = &[
         name: "outputs",
         rule: Rule::Read(|check, at, value, top| top.options.outputs = check.value_map(at, value)),
     },
-    Field { name: "undo", rule: Rule::Later },
-    Field { name: "cache", rule: Rule::Later },
-    Field { name: "secrets", rule: Rule::Later },
 ];
 
 /// A namespace as documents and starts name it.

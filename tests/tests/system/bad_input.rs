@@ -59,8 +59,7 @@ async fn every_bad_document_is_refused_with_its_place_and_nothing_else_is_touche
     )
     .await;
     refused(&stand, json!({"nodes": [nil(0)], "nodez": 1}), "unknown_field", "/nodez").await;
-    refused(&stand, json!({"nodes": [{"id": 0, "engine": "nil", "lock": "l"}]}), "not_supported_yet", "/nodes/0/lock")
-        .await;
+    refused(&stand, json!({"nodes": [{"id": 0, "join": 2}]}), "bad_join", "/nodes/0/join").await;
     let hostile =
         json!({"id": 0, "engine": "shell", "artifact": "true", "args": ["A=get_attribute (a{1000}){1000}:x"]});
     refused(&stand, json!({"nodes": [hostile]}), "bad_reference", "/nodes/0/args/0").await;

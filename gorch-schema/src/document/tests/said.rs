@@ -223,7 +223,7 @@ fn an_engine_that_an_executor_registered_is_known() {
 }
 
 #[test]
-fn options_whose_behaviour_comes_later_are_refused_by_name() {
+fn options_of_the_flow_are_checked_against_the_graph_and_the_engine() {
     assert_snapshot!(of_node(r#""join": {"need": 2, "cancel_losers": true}, "each": {"items": [1]}, "choose": [], "lock": "db""#), @"/nodes/0/join: found 2, expected no count: no edge leads to this node [bad_join]");
     assert_snapshot!(of_node(r#""cache": {}, "undo": "x""#), @"/nodes/0/cache: found `cache` with the engine `nil`, expected no `cache`: the engine `nil` has nothing to save [engine_and_artifact]");
     assert_snapshot!(of_graph(r#""lock": "db", "on_failure": "undo", "outputs": {}"#), @"accepted");
