@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::digest::Digest;
+use crate::document;
 use crate::id::{EdgeId, NodeId};
 use crate::inputs::InputsSchema;
 use crate::outcome::Outcome;
@@ -63,10 +64,19 @@ impl Workflow {
         &self.nodes[id.index()]
     }
 
-    /// The artifacts that its nodes name by their content, each once.
+    /// The artifacts that its nodes name by their content, each once; those of documents inside it, too.
     pub fn artifacts(&self) -> Vec<Digest> {
-        let named = self.nodes.iter().filter_map(|node| Digest::of_artifact(&node.artifact)?.ok());
-        named.collect::<BTreeSet<_>>().into_iter().collect()
+        let mut named = BTreeSet::new();
+        for node in &self.nodes {
+            if node.engine == Engine::Gorch && document::is_document(&node.artifact) {
+                let inner = document::recover(&node.artifact);
+                named.extend(inner.iter().flat_map(Workflow::artifacts));
+            }
+            let undo = node.undo.as_deref().map(|undo| undo.artifact.as_str());
+            let own = [Some(node.artifact.as_str()), undo].into_iter().flatten();
+            named.extend(own.filter_map(|artifact| Digest::of_artifact(artifact)?.ok()));
+        }
+        named.into_iter().collect()
     }
 
     /// All node ids in order.

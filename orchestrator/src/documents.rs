@@ -42,7 +42,7 @@ impl Documents {
         let (text, definition) = match Digest::of_artifact(artifact) {
             Some(Ok(digest)) => (self.content(digest).await?, None),
             Some(Err(error)) => return Err(error.to_string()),
-            None if artifact.trim_start().starts_with('{') => (artifact.to_owned(), None),
+            None if document::is_document(artifact) => (artifact.to_owned(), None),
             None => {
                 let at: DefinitionAt = artifact.parse().map_err(|error: NotAName| error.to_string())?;
                 let key = DefinitionKey::new(namespace, at.name).map_err(|error| error.to_string())?;

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use super::check::Check;
 use super::complaints::Path;
 use super::json::Quoted;
+use super::reader;
+use crate::definition::DefinitionAt;
 use crate::digest::Digest;
 use crate::nearest::known;
 use crate::workflow::Engine;
@@ -62,6 +64,12 @@ pub(super) fn settle(check: &mut Check<'_>, node: &Path<'_>, name: &str, artifac
             if artifact.is_empty() {
                 let expected = "a document: an object, `sha256:...`, or the name of a definition";
                 check.complaints.add("engine_and_artifact", &at, "nothing", expected);
+            } else if is_document(artifact) {
+                inner(check, &at, artifact);
+            } else if !artifact.starts_with("sha256:")
+                && let Err(error) = artifact.parse::<DefinitionAt>()
+            {
+                check.complaints.add("engine_and_artifact", &at, Quoted(artifact), error.expected);
             }
         }
         Engine::Nil | Engine::Fail | Engine::Sleep | Engine::Approval | Engine::Signal => {
@@ -98,6 +106,21 @@ pub(super) fn settle(check: &mut Check<'_>, node: &Path<'_>, name: &str, artifac
         None | Some(Ok(_)) => {}
     }
     engine
+}
+
+/// Is this artifact of the engine `gorch` a document itself?
+pub fn is_document(artifact: &str) -> bool {
+    artifact.trim_start().starts_with('{')
+}
+
+/// A document inside a document is checked like any; one that was accepted once is not checked again.
+fn inner(check: &mut Check<'_>, at: &Path<'_>, text: &str) {
+    if *check.engines == Engines::Any {
+        return;
+    }
+    if let Err(refused) = reader::read(text.as_bytes(), check.limits, check.engines) {
+        check.complaints.absorb(at, refused);
+    }
 }
 
 /// Complains about work on a host that names none.

@@ -27,7 +27,7 @@ mod tests;
 
 pub use complaints::Refused;
 pub(crate) use complaints::Wrong;
-pub use engines::Engines;
+pub use engines::{Engines, is_document};
 pub use flow::condition;
 pub(crate) use json::Quoted;
 pub use limits::Limits;

@@ -73,7 +73,14 @@ static NODE: &[Field<Draft>] = &[
     },
     Field {
         name: "artifact",
-        rule: Rule::Read(|check, at, value, draft| draft.artifact = draft.worked(check.job_text(at, value))),
+        rule: Rule::Read(|check, at, value, draft| {
+            let read = match value {
+                // A document inside a document; whether the engine takes one is asked when it is known.
+                Json::Object(_) => Some(value.into_value().to_string()),
+                value => check.job_text(at, value),
+            };
+            draft.artifact = draft.worked(read);
+        }),
     },
     Field {
         name: "args",

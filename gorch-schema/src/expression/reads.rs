@@ -236,26 +236,28 @@ impl Look {
     }
 
     fn within<T>(&mut self, pattern: &Pattern, source: Place, at: &Place, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let mut bound = Vec::new();
+        self.bind(pattern, source, at, &mut bound);
         let outer = self.scope.len();
-        self.bind(pattern, source, at);
+        self.scope.append(&mut bound);
         let result = inner(self);
         self.scope.truncate(outer);
         result
     }
 
-    fn bind(&mut self, pattern: &Pattern, source: Place, at: &Place) {
+    /// What each variable of a pattern stands for. They are bound behind all of its keys, which do not see them.
+    fn bind(&mut self, pattern: &Pattern, source: Place, at: &Place, bound: &mut Vec<Place>) {
         match pattern {
-            Pattern::Variable => self.scope.push(source),
+            Pattern::Variable => bound.push(source),
             Pattern::List(items) => {
                 self.used(&source);
-                items.iter().for_each(|item| self.bind(item, Place::Elsewhere, at));
+                items.iter().for_each(|item| self.bind(item, Place::Elsewhere, at, bound));
             }
             Pattern::Map(fields) => {
                 for (key, field) in fields {
-                    // A key stands outside of what the pattern binds; for what it reads of the context that is one.
                     self.uses(key, at);
                     let place = self.key(&source, key.as_literal());
-                    self.bind(field, place, at);
+                    self.bind(field, place, at, bound);
                 }
             }
         }

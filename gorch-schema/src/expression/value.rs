@@ -322,16 +322,23 @@ pub(super) fn own<T: Clone>(shared: Rc<T>, items: usize, fuel: &Fuel) -> Result<
     })
 }
 
+/// Exact: were a large whole number rounded first, it could equal a float that equals its neighbour too, and sorting
+/// takes an order that contradicts itself for a reason to panic.
+fn whole_and_float(whole: i128, float: f64) -> Ordering {
+    let floor = float.floor();
+    let fraction = if float > floor { Ordering::Less } else { Ordering::Equal };
+    whole.cmp(&(floor as i128)).then(fraction)
+}
+
 /// jq's order: null, false, true, numbers, strings, arrays, objects (by their keys first).
 impl Ord for Value {
     fn cmp(&self, other: &Value) -> Ordering {
         match (self, other) {
             (Value::Whole(left), Value::Whole(right)) => left.cmp(right),
-            (Value::Float(_) | Value::Whole(_), Value::Float(_) | Value::Whole(_)) => {
-                let float = |value: &Value| value.as_float().unwrap_or_default() + 0.0;
-                // `+ 0.0` makes -0 a plain 0: the two are equal.
-                float(self).total_cmp(&float(other))
-            }
+            // `+ 0.0` makes -0 a plain 0: the two are equal.
+            (Value::Float(left), Value::Float(right)) => (left + 0.0).total_cmp(&(right + 0.0)),
+            (Value::Whole(left), Value::Float(right)) => whole_and_float(*left, *right),
+            (Value::Float(left), Value::Whole(right)) => whole_and_float(*right, *left).reverse(),
             (Value::Text(left), Value::Text(right)) => left.cmp(right),
             (Value::List(left), Value::List(right)) => {
                 if Rc::ptr_eq(left, right) {

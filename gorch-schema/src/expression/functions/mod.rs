@@ -95,7 +95,6 @@ pub(super) static DEFINITIONS: &[Definition] = &[
     define("max", &[], "max_by(.)"),
     define("min", &[], "min_by(.)"),
     define("nth", &["n"], ".[n]"),
-    define("nth", &["n", "f"], "last(limit(n + 1; f))"),
     define("nulls", &[], "select(. == null)"),
     define("numbers", &[], r#"select(type == "number")"#),
     define("objects", &[], r#"select(type == "object")"#),

@@ -35,7 +35,9 @@ pub(super) static TABLE: &[Native] = &[
     value("flatten", 1, |input, given, fuel| {
         let depth = given[0].as_index().filter(|depth| *depth >= 0).ok_or_else(|| cannot("flatten", &given[0]))?;
         let mut flat = Vec::new();
-        flatten(as_list("flatten", input)?, depth, &mut flat, fuel)?;
+        for (_, item) in paths::children(input, fuel)? {
+            flatten(&item, depth, &mut flat, fuel)?;
+        }
         Value::list(flat, fuel)
     }),
     value("floor", 0, |input, _, _| rounded("floor", input, f64::floor)),
@@ -104,11 +106,8 @@ pub(super) static TABLE: &[Native] = &[
     }),
     value("sqrt", 0, |input, _, _| Value::float(input.as_float().ok_or_else(|| cannot("sqrt", input))?.sqrt())),
     value("to_entries", 0, |input, _, fuel| {
-        let Value::Map(map) = input else { return Err(cannot("to_entries", input)) };
-        let entries = map
-            .fields
-            .iter()
-            .map(|(key, value)| object([("key", Value::Text(key.clone())), ("value", value.clone())], fuel));
+        let entries = paths::children(input, fuel)?.into_iter();
+        let entries = entries.map(|(key, value)| object([("key", key), ("value", value)], fuel));
         Value::list(entries.collect::<Result<_, _>>()?, fuel)
     }),
     value("toarray", 0, |input, _, fuel| match input {
@@ -128,7 +127,13 @@ pub(super) static TABLE: &[Native] = &[
     }),
     value("tostring", 0, |input, _, fuel| input.plain(fuel).map(Value::Text)),
     value("transpose", 0, |input, _, fuel| {
-        let rows = as_list("transpose", input)?.iter().map(|row| as_list("transpose", row));
+        let rows = as_list("transpose", input)?.iter().map(|row| match row {
+            // As everywhere, what is not there has no items.
+            Value::Null => Ok(&[][..]),
+            Value::Bool(_) | Value::Whole(_) | Value::Float(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => {
+                as_list("transpose", row)
+            }
+        });
         let rows: Vec<&[Value]> = rows.collect::<Result<_, _>>()?;
         let columns = (0..rows.iter().map(|row| row.len()).max().unwrap_or_default())
             .map(|at| Value::list(rows.iter().map(|row| row.get(at).cloned().unwrap_or(Value::Null)).collect(), fuel));
@@ -174,7 +179,15 @@ fn has(container: &Value, key: &Value) -> Result<Value, Stop> {
 fn entry_of(entry: &Value, fuel: &Fuel) -> Result<(Rc<str>, Value), Stop> {
     let Value::Map(map) = entry else { return Err(cannot("from_entries", entry)) };
     let first = |names: &[&str]| names.iter().find_map(|name| map.fields.get(*name)).cloned();
-    let key = match first(&["key", "k", "name", "Key", "Name", "K"]).unwrap_or(Value::Null) {
+    let key = match map.fields.get("key").filter(|key| **key != Value::Null) {
+        Some(key) => key.clone(),
+        // A name of another spelling counts where it is neither null nor false.
+        None => {
+            let mut others = ["k", "name", "Name", "K", "Key"].iter().filter_map(|name| map.fields.get(*name));
+            others.find(|key| key.is_true()).cloned().unwrap_or(Value::Null)
+        }
+    };
+    let key = match key {
         Value::Text(key) => key,
         key @ (Value::Null | Value::Bool(_) | Value::Whole(_) | Value::Float(_)) => key.plain(fuel)?,
         key @ (Value::List(_) | Value::Map(_)) => return Err(cannot("from_entries", &key)),
@@ -183,21 +196,21 @@ fn entry_of(entry: &Value, fuel: &Fuel) -> Result<(Rc<str>, Value), Stop> {
 }
 
 /// Goes as deep as values are nested, which is bounded.
-fn flatten(items: &[Value], depth: i128, flat: &mut Vec<Value>, fuel: &Fuel) -> Result<(), Stop> {
-    for item in items {
-        fuel.steps(1)?;
-        match item {
-            Value::List(list) if depth > 0 => flatten(&list.items, depth - 1, flat, fuel)?,
-            Value::Null
-            | Value::Bool(_)
-            | Value::Whole(_)
-            | Value::Float(_)
-            | Value::Text(_)
-            | Value::List(_)
-            | Value::Map(_) => {
-                fuel.bytes(Value::Null.weight())?;
-                flat.push(item.clone());
-            }
+fn flatten(item: &Value, depth: i128, flat: &mut Vec<Value>, fuel: &Fuel) -> Result<(), Stop> {
+    fuel.steps(1)?;
+    match item {
+        Value::List(list) if depth > 0 => {
+            list.items.iter().try_for_each(|item| flatten(item, depth - 1, flat, fuel))?;
+        }
+        Value::Null
+        | Value::Bool(_)
+        | Value::Whole(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::List(_)
+        | Value::Map(_) => {
+            fuel.bytes(Value::Null.weight())?;
+            flat.push(item.clone());
         }
     }
     Ok(())

@@ -44,6 +44,7 @@ pub(super) static TABLE: &[Native] = &[
         let best = keyed.into_iter().min_by(|(left, _), (right, _)| left.cmp(right));
         machine.give(&at, best.map_or(Value::Null, |(_, item)| item), out)
     }),
+    stream("nth", 2, Seen::Nothing, nth),
     stream("path", 1, Seen::Input, |machine, arguments, scope, at, out| {
         machine.each_path(&arguments[0], scope, &at.value, &mut |path| {
             machine.give(&at, Value::list(path, &machine.fuel)?, out)
@@ -141,6 +142,25 @@ fn limit(machine: &Machine, arguments: &[Term], scope: &Scope<'_>, at: Spot, out
             left -= 1;
             out(spot)?;
             if left <= 0 { Err(Stop::Break(label)) } else { Ok(()) }
+        });
+        match done {
+            Err(Stop::Break(broken)) if broken == label => Ok(()),
+            done => done,
+        }
+    })
+}
+
+fn nth(machine: &Machine, arguments: &[Term], scope: &Scope<'_>, at: Spot, out: &mut Out<'_>) -> Done {
+    machine.all(&arguments[0], scope, &at.value)?.into_iter().try_for_each(|wanted| {
+        let mut before = wanted.as_index().filter(|wanted| *wanted >= 0).ok_or_else(|| cannot("nth", &wanted))?;
+        let label = machine.fuel.label();
+        let done = machine.run(&arguments[1], scope, at.clone(), &mut |spot| {
+            if before > 0 {
+                before -= 1;
+                return Ok(());
+            }
+            out(spot)?;
+            Err(Stop::Break(label))
         });
         match done {
             Err(Stop::Break(broken)) if broken == label => Ok(()),

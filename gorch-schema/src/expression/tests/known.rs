@@ -96,6 +96,8 @@ contains({a: ["x"]}) <- {"a":["xyz"],"b":1} -> true
 inside("foobar") <- "bar" -> true
 to_entries <- {"a":1} -> [{"key":"a","value":1}]
 from_entries <- [{"name":"a","value":1},{"k":2,"v":3}] -> {"2":3,"a":1}
+from_entries <- [{"key":null,"k":"a","value":1},{"key":false},{}] -> {"a":1,"false":null,"null":null}
+to_entries <- ["x"] -> [{"key":0,"value":"x"}]
 with_entries(.value += 1) <- {"a":1} -> {"a":2}
 [min, max] <- [2,1,3] -> [1,3]
 [min_by(.a), max_by(.a)] <- [{"a":2},{"a":1}] -> [{"a":1},{"a":2}]
@@ -107,6 +109,7 @@ unique_by(length) <- ["aa","b","cc"] -> ["b","aa"]
 reverse <- [1,2] -> [2,1]
 reverse <- "ab" -> "ba"
 flatten <- [1,[2,[3]]] -> [1,2,3]
+flatten <- {"a":[1,[2]],"b":3} -> [1,2,3]
 flatten(1) <- [1,[2,[3]]] -> [1,2,[3]]
 [floor, ceil, round] <- 1.5 -> [1,2,2]
 [sqrt, abs] <- 9 -> [3,9]
@@ -166,6 +169,10 @@ until(. > 100; . * 2) <- 1 -> 128
 [limit(3; repeat(. * 2))] <- 1 -> [1,2,4]
 [isempty(empty), isempty(1, error("x"))] <- null -> [true,false]
 transpose <- [[1,2],[3]] -> [[1,3],[2,null]]
+transpose <- [[1,2],null] -> [[1,null],[2,null]]
+[nth(2; 1, 2), nth(0, 1; 1, 2)] <- null -> [1,2]
+nth(-1; 1, 2) <- null -> error
+path(nth(1; .[])) <- [5,6] -> [1]
 toarray <- 1 -> [1]
 [.[] | values] <- [1,null] -> [1]
 [.[] | numbers, strings, scalars] <- [1,"a",[]] -> [1,1,"a","a"]

@@ -52,6 +52,8 @@ fn what_an_expression_reads_is_seen_without_evaluating_it() {
     assert_eq!(reads(".nodes as $n | $n.build.output"), "nodes: build");
     assert_eq!(reads(". as {nodes: {build: $b}} | $b"), "nodes: build");
     assert_eq!(reads(". as {$inputs} | $inputs.size"), "inputs: size");
+    let keyed_by_another = ".inputs as $k | .nodes as {a: $r, ($k.which): $z} | $z";
+    assert_eq!(reads(keyed_by_another), "inputs: which, nodes: all", "the keys of a pattern do not see its variables");
     assert_eq!(reads(".nodes | keys"), "nodes: all");
     assert_eq!(reads(".nodes[.inputs.which]"), "inputs: which, nodes: all");
     assert_eq!(reads(".nodes[]"), "nodes: all");
@@ -85,6 +87,19 @@ fn exactly_one_value_is_a_result() {
     assert_eq!(over("try (1, 2) catch 3", &json!(null)), Err(Error::Values), "a `try` does not see that");
     assert_eq!(over("first(1, error(\"never asked\"))", &json!(null)), Ok(json!(1)));
     assert_eq!(over("label $out | 1, break $out, 2", &json!(null)), Ok(json!(1)));
+}
+
+#[test]
+fn large_numbers_have_one_order_exact_or_not() {
+    let exact = 9_007_199_254_740_992u64;
+    let numbers: Vec<Json> =
+        (0..300).map(|at| if at % 3 == 0 { json!(exact as f64) } else { json!(exact + at * 7 % 5) }).collect();
+    let ordered = "sort | . as $all | [range(1; length) | . as $at | $all[$at - 1] <= $all[$at]] | all";
+    assert_eq!(over(ordered, &json!(numbers)), Ok(json!(true)));
+    let floats = json!([exact as f64, exact as f64 + 2.0, 1e300, -1e300, 0.5]);
+    let compared = "[.[0] == 9007199254740992, .[0] < 9007199254740993, .[1] > 9007199254740993,
+        .[2] > 18446744073709551615, .[3] < -9223372036854775808, .[4] > 0, .[4] < 1, 0 < .[4]]";
+    assert_eq!(over(&format!("{compared} | all"), &floats), Ok(json!(true)));
 }
 
 #[test]

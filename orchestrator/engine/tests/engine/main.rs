@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod expressions;
+mod flow;
 mod naive;
 mod random;
 mod rerun;
