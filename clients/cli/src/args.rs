@@ -55,12 +55,22 @@ pub(crate) enum Command {
     Watch(WatchArgs),
     /// Show what a node wrote to stdout and stderr
     Logs(LogsArgs),
-    /// Stop a run
-    Cancel(IdArgs),
+    /// Stop a run, or a node of it
+    Cancel(CancelArgs),
     /// Let nothing new of a run start; what runs goes on
     Pause(IdArgs),
     /// Let a paused run go on
     Resume(IdArgs),
+    /// Run a run that has ended again, or what failed of it; prints the new run's id
+    Rerun(RerunArgs),
+    /// Take back what a run did, in a new run; prints its id
+    Undo(UndoArgs),
+    /// Say yes to a node that waits for an approval
+    Approve(AnswerArgs),
+    /// Say no to a node that waits for an approval; it fails
+    Refuse(AnswerArgs),
+    /// Send a signal to a run
+    Signal(SignalArgs),
     /// Check a document and show the plan; runs nothing
     Validate(ValidateArgs),
     /// Say why a node is not running
@@ -130,6 +140,9 @@ pub(crate) struct SubmitArgs {
     /// Idempotency key: submitting the same document again with it is the same run
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
+    /// Run every node, also where its `cache` has a result
+    #[arg(long)]
+    pub(crate) no_cache: bool,
 }
 
 /// What is run.
@@ -225,6 +238,90 @@ pub(crate) struct GetArgs {
 pub(crate) struct IdArgs {
     /// A run id, or its beginning
     pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    /// A run id, or its beginning
+    pub(crate) id: String,
+    /// Only this node, by name or id; the run goes on
+    pub(crate) node: Option<String>,
+    /// Only this item of its `each`, from 0
+    #[arg(long, value_name = "N", requires = "node")]
+    pub(crate) item: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RerunArgs {
+    /// A run id, or its beginning; the run must have ended
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) what: RerunWhat,
+    /// An input over those that the run had, its value as with `gorch submit --input`: what reads it is run again, too
+    /// (may be repeated)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_input)]
+    pub(crate) set: Vec<(String, serde_json::Value)>,
+    /// Only tell what would be run again, and what would be copied
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Follow the new run until it ends
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) watch: bool,
+}
+
+/// From where on; what is not run again is copied.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct RerunWhat {
+    /// What failed or was cancelled, and what comes after it [default]
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// These nodes, by name, and what comes after them
+    #[arg(long, value_name = "NODE", num_args = 1..)]
+    pub(crate) from: Vec<String>,
+    /// Everything
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// By this document from now on: nodes that differ, and what comes after them; - for stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) changed_by: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UndoArgs {
+    /// A run id, or its beginning; the run must have ended
+    pub(crate) id: String,
+    /// Follow the new run until it ends
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnswerArgs {
+    /// A run id, or its beginning
+    pub(crate) id: String,
+    /// A node's name or id
+    pub(crate) node: String,
+    /// Why; it stands with the step
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+    /// Only this item of its `each`, from 0
+    #[arg(long, value_name = "N")]
+    pub(crate) item: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignalArgs {
+    /// A run id, or its beginning
+    pub(crate) id: String,
+    /// The signal's name
+    pub(crate) name: String,
+    /// What comes with it: JSON, or - for stdin
+    #[arg(value_name = "JSON")]
+    pub(crate) data: Option<String>,
+    /// Idempotency key: the same key again is the same signal
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -410,9 +507,14 @@ mod tests {
           get          List runs, or show one with its nodes
           watch        Follow a run until it ends; the exit code is the run's
           logs         Show what a node wrote to stdout and stderr
-          cancel       Stop a run
+          cancel       Stop a run, or a node of it
           pause        Let nothing new of a run start; what runs goes on
           resume       Let a paused run go on
+          rerun        Run a run that has ended again, or what failed of it; prints the new run's id
+          undo         Take back what a run did, in a new run; prints its id
+          approve      Say yes to a node that waits for an approval
+          refuse       Say no to a node that waits for an approval; it fails
+          signal       Send a signal to a run
           validate     Check a document and show the plan; runs nothing
           why          Say why a node is not running
           graph        Print a document as a picture, as edges or as a matrix (no orchestrator needed)
@@ -444,5 +546,16 @@ mod tests {
           8    the orchestrator cannot be reached
           130  interrupted; a run goes on without its watcher
         ");
+    }
+
+    #[test]
+    fn a_rerun_begins_in_one_way_and_a_dry_one_is_not_watched() {
+        let refused = |line: &str| Cli::try_parse_from(line.split(' ')).is_err();
+        assert!(!refused("gorch rerun 019a --from a b --set k=1 --set l=x --dry-run"));
+        assert!(refused("gorch rerun 019a --from a --all"));
+        assert!(refused("gorch rerun 019a --failed --changed-by x.json"));
+        assert!(refused("gorch rerun 019a --watch --dry-run"));
+        assert!(refused("gorch rerun 019a --set k"));
+        assert!(refused("gorch cancel 019a --item 1"));
     }
 }

@@ -29,6 +29,9 @@ pub(crate) enum Error {
     /// A file of inputs that holds something else.
     #[error("`{path}` holds no inputs (expected one JSON object)", path = path.display())]
     NotInputs { path: PathBuf, source: serde_json::Error },
+    /// Something of the command line that must be JSON.
+    #[error("{what} is not JSON")]
+    NotJson { what: String, source: serde_json::Error },
     /// Something that names no definition.
     #[error("{0}")]
     NotADefinition(String),
@@ -82,6 +85,7 @@ impl Error {
             }
             Error::Client(gorch_client::Error::BadUrl { .. })
             | Error::NotAnId(_)
+            | Error::NotJson { .. }
             | Error::NotADefinition(_)
             | Error::NotLoopback(_) => Exit::Usage,
             Error::NoSuchRun(_) => Exit::NotFound,
@@ -211,6 +215,7 @@ impl Error {
             Error::Document(_)
             | Error::Read { .. }
             | Error::NotInputs { .. }
+            | Error::NotJson { .. }
             | Error::NotADefinition(_)
             | Error::Write { .. }
             | Error::Output(_)

@@ -1,5 +1,6 @@
 //! The typed client of the orchestrator's REST API: what every other client of gorch is made of.
 
+pub mod again;
 pub mod artifacts;
 pub mod client;
 pub mod definitions;
@@ -9,8 +10,11 @@ pub mod runs;
 pub mod sse;
 pub mod steps;
 pub mod system;
+pub mod wishes;
 
+pub use again::Rerun;
 pub use client::Client;
 pub use error::Error;
 pub use events::{EventStream, Message};
-pub use runs::{Live, Submission, Waited};
+pub use runs::{Cache, Live, Submission, Waited};
+pub use wishes::Word;

@@ -25,6 +25,18 @@ pub struct Submission {
     pub key: Option<String>,
     /// `Prefer: wait`: how long the orchestrator may wait for the run's end before it answers.
     pub wait: Option<Duration>,
+    /// May results of other runs be used again?
+    pub cache: Cache,
+}
+
+/// May a node take the result of another run, where its document says `cache`?
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cache {
+    /// As the document says.
+    #[default]
+    On,
+    /// Every node runs.
+    Off,
 }
 
 /// The answer to a submit.
@@ -119,6 +131,7 @@ impl Client {
         if let Some(wait) = how.wait {
             request = request.header("prefer", format!("wait={}", wait.as_secs()));
         }
+        request = request.query_if("cache", (how.cache == Cache::Off).then_some("off"));
         let answer = request.send().await?;
         if answer.response.status() == http::StatusCode::OK {
             let body: Value = answer.json("the view of the run that ended").await?;

@@ -13,7 +13,7 @@ use warp::reply::Response;
 
 use super::live::{self, Form};
 use super::problem::{Answer, Trouble};
-use super::query::{LONGEST_WAIT, duration};
+use super::query::{LONGEST_WAIT, duration, wrong};
 use super::route::{Call, House};
 use super::tasks::await_end;
 use super::{artifacts, definitions, reply, text};
@@ -30,12 +30,14 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 /// `NAME@REVISION`), one with `document` the document in it; both may give `inputs` over those of the document, a `name`
 /// and `labels`. Answers when the run is durable. `Idempotency-Key` (1 to 255 visible characters): the same key with the same body
 /// gives the same run, with another body 409. `Prefer: wait=30` (60 s at most): 200 with the final view if the run
-/// ends in that time. The body is streamed; everything that is wrong with it is reported together.
+/// ends in that time. `cache=off`: no result of another run is used again. The body is streamed; everything that is wrong
+/// with it is reported together.
 #[utoipa::path(
     post, path = "/v1/tasks", operation_id = "submit_run", tag = "tasks",
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "Makes repeating the request harmless"),
         ("Prefer" = Option<String>, Header, description = "`wait=30`: wait so many seconds for the run's end"),
+        ("cache" = Option<String>, Query, description = "`off`: every node runs, also where its `cache` has a result"),
     ),
     request_body(content = inline(super::apidocs::Asked), description = "A gorch document, or a start"),
     responses(
@@ -72,6 +74,11 @@ pub(super) async fn submit(mut call: Call) -> Answer {
 
 async fn accept(call: &mut Call) -> Result<RunId, Trouble> {
     let key = idempotency_key(&call.headers)?.map(str::to_owned);
+    let no_cache = match call.query.get("cache") {
+        Some("off") => true,
+        Some("on") | None => false,
+        Some(other) => return Err(wrong("cache", other, "on or off")),
+    };
     let keyed = if key.is_some() { Keyed::Yes } else { Keyed::No };
     let (asked, digest) = read(call, keyed, Reader::finish_asked).await?;
     let owner = call.peer.identity.to_string();
@@ -90,7 +97,7 @@ async fn accept(call: &mut Call) -> Result<RunId, Trouble> {
             }
         },
     };
-    let (workflow, accepted) = fitting(workflow, accepted).await?;
+    let (workflow, accepted) = fitting(workflow, Accepted { no_cache, ..accepted }).await?;
     artifacts::demand(house, workflow.artifacts()).await?;
     Ok(house.handle.submit(workflow, accepted, key).await?)
 }

@@ -28,7 +28,7 @@ const ANY: Needs = Needs::Identity;
 pub(super) fn routes() -> Vec<Route> {
     use Method as M;
     vec![
-        Route::new(M::POST, "/v1/tasks", SUBMIT, &[], submit::submit),
+        Route::new(M::POST, "/v1/tasks", SUBMIT, &["cache"], submit::submit),
         Route::new(M::GET, "/v1/tasks", READ, tasks::LIST_QUERY, tasks::list),
         Route::new(M::GET, "/v1/tasks/{id}", READ, &["wait", "view", "digraph"], tasks::show),
         Route::new(M::DELETE, "/v1/tasks/{id}", CANCEL, &["forget"], tasks::delete),

@@ -2,8 +2,8 @@
 
 use gorch_client::Live;
 use gorch_client::runs::ListQuery;
+use gorch_schema::Timestamp;
 use gorch_schema::view::{Counts, LiveNode, RunSummary, State};
-use gorch_schema::{RunId, Timestamp};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -25,7 +25,10 @@ pub(super) async fn run(args: GetArgs, context: &Context) -> Result<Exit, Error>
         let run = resolve::run(&client, id).await?;
         match context.output {
             Output::Json => say_json(&client.live_json(run).await?)?,
-            Output::Text => print(&one(run, &client.live(run).await?, now(), &TimeZone::system()))?,
+            Output::Text => {
+                let (live, summary) = (client.live(run).await?, client.state(run).await?);
+                print(&one(&live, &summary, now(), &TimeZone::system()))?;
+            }
         }
         return Ok(Exit::Ok);
     }
@@ -70,12 +73,19 @@ fn counted(mut counts: Counts) -> String {
     counts.join(", ")
 }
 
-fn one(run: RunId, live: &Live, now: Timestamp, zone: &TimeZone) -> String {
+fn one(live: &Live, run: &RunSummary, now: Timestamp, zone: &TimeZone) -> String {
     let state = live.state().map_or_else(|| live.state.to_string(), |state| state.word().to_owned());
-    let mut text = format!("run      {run}\nname     {}\nstate    {state}\n", clean(&live.name));
+    let mut text = format!("run      {}\nname     {}\nstate    {state}\n", run.id, clean(&live.name));
     if let Some(start) = live.start_date {
         text.push_str(&format!("started  {}\n", instant(start, zone)));
         text.push_str(&format!("took     {}\n", took(live.stop_date.unwrap_or(now).since(start))));
+    }
+    let related =
+        [("parent", run.parent), ("rerun of", run.rerun_of), ("undo of", run.undo_of), ("undone by", run.undone_by)];
+    for (word, other) in related {
+        if let Some(other) = other {
+            text.push_str(&format!("{word:<8} {other}\n"));
+        }
     }
     if let Some(failure) = &live.failure {
         text.push_str(&format!("failure  {}\n", clean(&format!("{}: {}", failure.code, failure.message))));
@@ -106,6 +116,13 @@ fn one(run: RunId, live: &Live, now: Timestamp, zone: &TimeZone) -> String {
         ]);
     }
     text.push_str(&format!("\n{table}"));
+    let mut notes = Table::new(["NODE", "NOTE"]);
+    let noted: Vec<(&LiveNode, String)> =
+        nodes.iter().flat_map(|node| said_of(node).map(|note| (*node, note))).collect();
+    if !noted.is_empty() {
+        noted.into_iter().for_each(|(node, note)| notes.row([node.name.clone(), note]));
+        text.push_str(&format!("\n{notes}"));
+    }
     let is_running = |node: &&&LiveNode| node.state == State::Running.number();
     let mut said = nodes.iter().filter(is_running).filter_map(|node| Some((node, node.progress.as_ref()?))).peekable();
     if said.peek().is_some() {
@@ -126,7 +143,20 @@ fn one(run: RunId, live: &Live, now: Timestamp, zone: &TimeZone) -> String {
     if any {
         text.push_str(&format!("\n{outputs}"));
     }
+    if !run.outputs.is_empty() {
+        let mut outputs = Table::new(["OUTPUT OF THE RUN", "VALUE"]);
+        run.outputs.iter().for_each(|(key, value)| outputs.row([key.clone(), cut(&shown(value))]));
+        text.push_str(&format!("\n{outputs}"));
+    }
     text
+}
+
+/// What is to be said of a node besides: its items, the run that it is, the run that it was copied from.
+fn said_of(node: &LiveNode) -> impl Iterator<Item = String> {
+    let items = node.items.map(|items| format!("{} of {} items", items.ended, items.of));
+    let child = node.child.map(|child| format!("run {child}"));
+    let copied = node.reused_from.map(|from| format!("copied from {from}"));
+    [items, child, copied].into_iter().flatten()
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -148,17 +178,15 @@ fn cut(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn runs_are_listed_with_their_counts() {
-        let counts = Counts { success: 3, running: 1, ..Counts::default() };
-        let run = RunSummary {
+    fn summary() -> RunSummary {
+        RunSummary {
             id: "019aa1b2c3d47abc8def0123456789ab".parse().unwrap(),
             name: "release-pipeline".into(),
             state: "running".into(),
             paused: false,
             start_date: Timestamp::from_millis(1_700_000_000_000),
             stop_date: None,
-            counts,
+            counts: Counts { success: 3, running: 1, ..Counts::default() },
             nodes: 4,
             namespace: String::new(),
             labels: Default::default(),
@@ -168,7 +196,12 @@ mod tests {
             undo_of: None,
             undone_by: None,
             outputs: Default::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn runs_are_listed_with_their_counts() {
+        let run = summary();
         let ended = RunSummary {
             id: "019aa1b2c3d57abc8def0123456789ab".parse().unwrap(),
             name: String::new(),
@@ -201,8 +234,7 @@ mod tests {
             ]
         }))
         .unwrap();
-        let text =
-            one("019aa1b2c3d47abc8def0123456789ab".parse().unwrap(), &live, Timestamp::from_millis(0), &TimeZone::UTC);
+        let text = one(&live, &summary(), Timestamp::from_millis(0), &TimeZone::UTC);
         insta::assert_snapshot!(text, @r"
         run      019aa1b2c3d47abc8def0123456789ab
         name     demo
@@ -235,8 +267,7 @@ mod tests {
             "digraph": [0, 3, 0, 0]
         }))
         .unwrap();
-        let run = "019aa1b2c3d47abc8def0123456789ab".parse().unwrap();
-        insta::assert_snapshot!(one(run, &live, Timestamp::from_millis(0), &TimeZone::UTC), @r"
+        insta::assert_snapshot!(one(&live, &summary(), Timestamp::from_millis(0), &TimeZone::UTC), @r"
         run      019aa1b2c3d47abc8def0123456789ab
         name     demo
         state    failure
@@ -251,6 +282,57 @@ mod tests {
         OUTPUT         VALUE
         build:files    [1,2]
         build:version  1.2
+        ");
+    }
+
+    #[test]
+    fn a_run_says_what_it_came_of_and_what_it_put_out() {
+        let node = |id: u32, name: &str, fields: Value| {
+            let mut node = serde_json::json!({"id": id, "state": 3, "name": name, "target": "", "engine": "gorch",
+                "artifact": "x", "args": [], "output": {}, "graph_id": "019aa1b2c3d47abc8def0123456789ab"});
+            node.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            node
+        };
+        let child = "7f".repeat(16);
+        let live: Live = serde_json::from_value(serde_json::json!({"name": "demo", "state": 3, "nodes": [
+            node(0, "build", serde_json::json!({"reused_from": "019aa1b2c3d37abc8def0123456789ab"})),
+            node(1, "sites", serde_json::json!({"items": {"ended": 3, "of": 10}, "child": child})),
+            node(2, "plain", serde_json::json!({})),
+        ]}))
+        .unwrap();
+        let other = |last: &str| Some(format!("019aa1b2c3d37abc8def0123456789{last}").parse().unwrap());
+        let (parent, rerun_of) = (other("01"), other("ab"));
+        let outputs = [("url".to_owned(), "https://a.example".into()), ("sizes".to_owned(), serde_json::json!([1, 2]))];
+        let run = RunSummary {
+            parent,
+            rerun_of,
+            undo_of: other("02"),
+            undone_by: other("03"),
+            outputs: outputs.into(),
+            ..summary()
+        };
+        insta::assert_snapshot!(one(&live, &run, Timestamp::from_millis(0), &TimeZone::UTC), @"
+        run      019aa1b2c3d47abc8def0123456789ab
+        name     demo
+        state    success
+        parent   019aa1b2c3d37abc8def012345678901
+        rerun of 019aa1b2c3d37abc8def0123456789ab
+        undo of  019aa1b2c3d37abc8def012345678902
+        undone by 019aa1b2c3d37abc8def012345678903
+
+        ID  NODE   ENGINE  STATE    TOOK  TRIES  EXECUTOR  FAILURE
+        0   build  gorch   success
+        1   sites  gorch   success
+        2   plain  gorch   success
+
+        NODE   NOTE
+        build  copied from 019aa1b2c3d37abc8def0123456789ab
+        sites  3 of 10 items
+        sites  run 7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f
+
+        OUTPUT OF THE RUN  VALUE
+        sizes              [1,2]
+        url                https://a.example
         ");
     }
 }

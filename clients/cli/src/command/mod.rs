@@ -2,6 +2,7 @@
 //!
 //! Owns the table from the command line to a command, the runtime, and the way back to an exit code.
 
+mod again;
 mod apply;
 mod artifacts;
 mod certs;
@@ -63,6 +64,11 @@ async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Cancel(args) => wish::cancel(args, &context).await,
         Command::Pause(args) => wish::pause(args, &context).await,
         Command::Resume(args) => wish::resume(args, &context).await,
+        Command::Rerun(args) => again::rerun(args, &context).await,
+        Command::Undo(args) => again::undo(args, &context).await,
+        Command::Approve(args) => wish::approve(args, &context).await,
+        Command::Refuse(args) => wish::refuse(args, &context).await,
+        Command::Signal(args) => wish::signal(args, &context).await,
         Command::Validate(args) => validate::run(args, &context).await,
         Command::Why(args) => why::run(args, &context).await,
         Command::Graph(args) => graph::run(&args).await,

@@ -1,6 +1,6 @@
 //! `gorch submit`: a document becomes a run.
 
-use gorch_client::{Client, Submission, Waited};
+use gorch_client::{Cache, Client, Submission, Waited};
 use gorch_schema::RunId;
 use gorch_schema::view::{Accepted, State};
 
@@ -20,7 +20,8 @@ use crate::watch::{self, Patience, Style};
 
 pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Error> {
     let client = context.client()?;
-    let how = Submission { key: args.key, wait: None };
+    let cache = if args.no_cache { Cache::Off } else { Cache::On };
+    let how = Submission { key: args.key, wait: None, cache };
     let run = client.submit(body(&client, args.what, args.given).await?, &how).await?.id;
     if args.watch {
         return watch::follow(&client, run, context.output, Style::Fitting, args.timeout).await;

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use gorch_client::Live;
 use gorch_schema::progress::Changes;
-use gorch_schema::view::{EventView, State};
-use gorch_schema::{Advance, Event, ExecutorName, Failure, Item, NodeId, Outcome, RunId, Timestamp};
+use gorch_schema::view::{EventView, ItemCount, LiveNode, State};
+use gorch_schema::{
+    Advance, AttemptKey, Event, ExecutorName, Failure, Item, NodeId, Outcome, RunId, StepId, Timestamp,
+};
 
 use crate::watch::tree;
 
@@ -74,16 +76,25 @@ pub(crate) struct Row {
     pub(crate) progress: Option<Advance>,
     /// What the latest attempt works or worked on, by name.
     pub(crate) items: BTreeMap<String, Item>,
+    /// What it waits for while it runs, where it does nothing else.
+    pub(crate) waits: Option<String>,
+    /// How many items of its `each` have ended.
+    pub(crate) each: Option<ItemCount>,
+    /// The run from which the latest visit was copied.
+    pub(crate) copied: Option<RunId>,
+    /// The runs that the latest attempts are, by item.
+    pub(crate) children: BTreeMap<u32, RunId>,
 }
 
 impl Board {
     /// A board on which nothing happened, from the live document (only its names, engines and edges are taken).
     pub(crate) fn new(run: RunId, live: &Live) -> Self {
-        let mut rows: Vec<Row> = (0..live.nodes.len()).map(|id| Row::new(id.to_string(), String::new())).collect();
+        let unnamed = |id: usize| Row::new(id.to_string(), String::new(), None);
+        let mut rows: Vec<Row> = (0..live.nodes.len()).map(unnamed).collect();
         for node in &live.nodes {
             if let Some(row) = rows.get_mut(node.id as usize) {
                 let engine = if node.engine.is_empty() { "nil" } else { &node.engine };
-                *row = Row::new(node.name.clone(), engine.to_owned());
+                *row = Row::new(node.name.clone(), engine.to_owned(), waits(node));
             }
         }
         let order = tree::places(rows.len(), &live.edge_pairs());
@@ -95,37 +106,53 @@ impl Board {
         let at = view.at;
         match &view.event {
             Event::RunAccepted(_) => self.since = Some(at),
-            Event::StepActivated { node, visit, .. } => self.visit(*node, *visit, |row| {
+            Event::StepActivated { node, visit, items, reused, .. } => self.visit(*node, *visit, |row| {
                 let seen = row.visits.max(*visit + 1);
-                *row = Row { visits: seen, ..Row::new(row.name.clone(), row.engine.clone()) };
+                *row = Row { visits: seen, ..Row::new(row.name.clone(), row.engine.clone(), row.waits.take()) };
                 row.state = State::ToRun;
                 row.since = Some(at);
+                let all = |items: &Vec<_>| ItemCount { ended: reused.len() as u32, of: items.len() as u32 };
+                row.each = items.as_ref().map(all);
             }),
-            Event::AttemptStarted { node, visit, attempt, executor, .. } => self.visit(*node, *visit, |row| {
-                row.state = State::Running;
-                row.attempts = row.attempts.max(*attempt);
-                row.executor.clone_from(executor);
-                row.retry_at = None;
-                row.items.clear();
-                row.progress = None;
-                if *attempt == 1 {
-                    row.since = Some(at);
-                }
-            }),
+            Event::AttemptStarted { node, visit, item, attempt, executor, until, .. } => {
+                let child = self.child(view);
+                self.visit(*node, *visit, |row| {
+                    row.state = State::Running;
+                    row.attempts = row.attempts.max(*attempt);
+                    row.executor.clone_from(executor);
+                    row.retry_at = None;
+                    row.items.clear();
+                    row.progress = None;
+                    row.children.extend(child.map(|child| (*item, child)));
+                    if let Some(until) = until {
+                        row.waits = Some(format!("until {until}"));
+                    }
+                    if *attempt == 1 && row.each.is_none() {
+                        row.since = Some(at);
+                    }
+                })
+            }
             Event::AttemptEnded { node, visit, result, retry_at, late: false, .. } => {
                 self.visit(*node, *visit, |row| {
                     row.failure = result.outcome.failure().cloned();
                     row.progress = None;
                     row.items = by_name(&result.items);
-                    if retry_at.is_some() {
-                        row.state = State::ToRun;
-                        row.retry_at = *retry_at;
+                    match (retry_at, &mut row.each) {
+                        (None, None) => {}
+                        (None, Some(items)) => items.ended += 1,
+                        // Others of its items go on.
+                        (Some(_), Some(_)) => {}
+                        (Some(at), None) => {
+                            row.state = State::ToRun;
+                            row.retry_at = Some(*at);
+                        }
                     }
                 })
             }
             Event::StepStopping { node, visit, .. } => self.visit(*node, *visit, |row| row.stopping = true),
-            Event::StepEnded { node, visit, outcome, .. } => self.visit(*node, *visit, |row| {
+            Event::StepEnded { node, visit, outcome, reused_from, .. } => self.visit(*node, *visit, |row| {
                 row.state = State::of(outcome);
+                row.copied = *reused_from;
                 row.failure = outcome.failure().cloned();
                 row.until = Some(at);
                 row.stopping = false;
@@ -159,6 +186,14 @@ impl Board {
         }
     }
 
+    /// The run that an attempt is which starts with this event.
+    pub(crate) fn child(&self, view: &EventView) -> Option<RunId> {
+        let Event::AttemptStarted { node, visit, item, attempt, .. } = &view.event else { return None };
+        let row = self.rows.get(node.index()).filter(|row| row.engine == "gorch");
+        let key = AttemptKey { step: StepId { node: *node, visit: *visit }, item: *item, attempt: *attempt };
+        row.map(|_| key.of(self.run).child())
+    }
+
     /// The run's state as the API says it.
     pub(crate) fn state(&self) -> State {
         match &self.phase {
@@ -181,8 +216,27 @@ fn by_name(items: &[Item]) -> BTreeMap<String, Item> {
     items.iter().map(|item| (item.name.clone(), item.clone())).collect()
 }
 
+/// What a node waits for that has nothing to do but to wait.
+fn waits(node: &LiveNode) -> Option<String> {
+    let args = node.args.join(", ");
+    match (node.engine.as_str(), node.args.as_slice()) {
+        ("approval", _) => Some("for an approval".to_owned()),
+        ("signal", [_]) => Some(format!("for the signal {args}")),
+        ("signal", _) => Some(format!("for one of the signals {args}")),
+        ("sleep", []) => Some("for a while".to_owned()),
+        ("sleep", [until, ..]) if until.starts_with("until ") => Some(args),
+        ("sleep", _) => Some(format!("for {args}")),
+        (_another, _) => None,
+    }
+}
+
 impl Row {
-    fn new(name: String, engine: String) -> Self {
+    /// What it waits for now.
+    pub(crate) fn awaited(&self) -> Option<&str> {
+        self.waits.as_deref().filter(|_| self.state == State::Running)
+    }
+
+    fn new(name: String, engine: String, waits: Option<String>) -> Self {
         Row {
             name,
             engine,
@@ -197,6 +251,10 @@ impl Row {
             retry_at: None,
             progress: None,
             items: BTreeMap::new(),
+            waits,
+            each: None,
+            copied: None,
+            children: BTreeMap::new(),
         }
     }
 }

@@ -11,6 +11,7 @@ use gorch_schema::{Item, Timestamp};
 
 use crate::text::{clean, short, took};
 use crate::watch::board::{Board, Phase, Row};
+use crate::watch::family::{Family, Line};
 
 /// How large the terminal is, and whether it takes colours.
 #[derive(Debug, Clone, Copy)]
@@ -39,20 +40,18 @@ const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "�
 const LONGEST_NAME: usize = 40;
 
 /// The picture, line by line. `note` is a line of its own at the end (the connection is away).
-pub(crate) fn frame(board: &Board, canvas: Canvas, now: Timestamp, note: Option<&str>) -> Vec<String> {
-    let mut lines = vec![head(board, canvas, now)];
+pub(crate) fn frame(family: &Family, canvas: Canvas, now: Timestamp, note: Option<&str>) -> Vec<String> {
+    let mut lines = vec![head(family.root(), canvas, now)];
     let room = canvas.height.saturating_sub(3 + usize::from(note.is_some())).max(3);
-    let shown = shown(board, room);
-    let name = |place: usize| {
-        let place = &board.order[place];
-        format!("{}{}", place.branch, clean(&board.rows[place.node as usize].name))
-    };
+    let all = family.lines();
+    let shown = shown(&all, room);
+    let name = |place: usize| format!("{}{}", all[place].branch(), clean(&all[place].row.name));
     let name_width = shown.iter().map(|place| measure_text_width(&name(*place))).max().unwrap_or(0).min(LONGEST_NAME);
-    let engine_width = shown.iter().map(|place| row_of(board, *place).engine.len()).max().unwrap_or(0).min(10);
+    let engine_width = shown.iter().map(|place| all[*place].row.engine.len()).max().unwrap_or(0).min(10);
     // What nodes work on is shown where there is room left.
-    let mut free = room.saturating_sub(shown.len() + usize::from(shown.len() < board.order.len()));
+    let mut free = room.saturating_sub(shown.len() + usize::from(shown.len() < all.len()));
     for place in &shown {
-        let row = row_of(board, *place);
+        let row = all[*place].row;
         let (icon, style) = look(row, now, canvas);
         let name = pad(&truncate_str(&name(*place), name_width, "…"), name_width);
         let engine = pad(&truncate_str(&clean(&row.engine), engine_width, "…"), engine_width);
@@ -65,12 +64,12 @@ pub(crate) fn frame(board: &Board, canvas: Canvas, now: Timestamp, note: Option<
             remarks(row, now),
         );
         lines.push(truncate_str(line.trim_end(), canvas.width, "…").into_owned());
-        let items = items(row, &board.order[*place].branch, free);
+        let items = items(row, &all[*place].branch(), free);
         free -= items.len();
         lines.extend(items.iter().map(|line| truncate_str(line, canvas.width, "…").into_owned()));
     }
-    if shown.len() < board.order.len() {
-        lines.push(truncate_str(&rest(board, &shown), canvas.width, "…").into_owned());
+    if shown.len() < all.len() {
+        lines.push(truncate_str(&rest(&all, &shown), canvas.width, "…").into_owned());
     }
     if let Some(note) = note {
         lines.push(truncate_str(&clean(note), canvas.width, "…").into_owned());
@@ -115,10 +114,6 @@ fn tally<'a>(items: impl Iterator<Item = &'a Item>) -> String {
     counted.join(", ")
 }
 
-fn row_of(board: &Board, place: usize) -> &Row {
-    &board.rows[board.order[place].node as usize]
-}
-
 fn head(board: &Board, canvas: Canvas, now: Timestamp) -> String {
     let total = board.rows.len();
     let ended = board.rows.iter().filter(|row| row.state.is_terminal()).count();
@@ -145,13 +140,13 @@ fn head(board: &Board, canvas: Canvas, now: Timestamp) -> String {
 }
 
 /// The places that are shown, in the order of the tree: all of them, or the most telling ones.
-fn shown(board: &Board, room: usize) -> Vec<usize> {
-    if board.order.len() <= room {
-        return (0..board.order.len()).collect();
+fn shown(all: &[Line<'_>], room: usize) -> Vec<usize> {
+    if all.len() <= room {
+        return (0..all.len()).collect();
     }
-    let mut places: Vec<usize> = (0..board.order.len()).collect();
+    let mut places: Vec<usize> = (0..all.len()).collect();
     let rank = |place: &usize| {
-        let row = row_of(board, *place);
+        let row = all[*place].row;
         let rank = match row.state {
             State::Failure | State::Timeout => 0,
             State::Running => 1,
@@ -170,17 +165,17 @@ fn shown(board: &Board, room: usize) -> Vec<usize> {
     places
 }
 
-fn rest(board: &Board, shown: &[usize]) -> String {
+fn rest(all: &[Line<'_>], shown: &[usize]) -> String {
     let mut counts = [0usize; State::ALL.len()];
-    let mut is_shown = vec![false; board.order.len()];
+    let mut is_shown = vec![false; all.len()];
     shown.iter().for_each(|place| is_shown[*place] = true);
-    for place in (0..board.order.len()).filter(|place| !is_shown[*place]) {
-        let state = row_of(board, place).state;
+    for place in (0..all.len()).filter(|place| !is_shown[*place]) {
+        let state = all[place].row.state;
         counts[State::ALL.iter().position(|one| *one == state).expect("ALL holds every state")] += 1;
     }
     let counted = State::ALL.iter().zip(counts).filter(|(_, count)| *count > 0);
     let counted: Vec<String> = counted.map(|(state, count)| format!("{count} {}", state.word())).collect();
-    format!("  … and {} more: {}", board.order.len() - shown.len(), counted.join(", "))
+    format!("  … and {} more: {}", all.len() - shown.len(), counted.join(", "))
 }
 
 fn styled(canvas: Canvas) -> Style {
@@ -192,6 +187,7 @@ fn look(row: &Row, now: Timestamp, canvas: Canvas) -> (&'static str, Style) {
     match row.state {
         State::Initial => ("·", style.dim()),
         State::ToRun => ("○", style.yellow()),
+        State::Running if row.awaited().is_some() => ("◌", style.cyan()),
         State::Running => (SPINNER[(now.as_millis() / 100).rem_euclid(10) as usize], style.cyan()),
         State::Success => ("✔", style.green()),
         State::Failure | State::Timeout => ("✘", style.red()),
@@ -201,7 +197,11 @@ fn look(row: &Row, now: Timestamp, canvas: Canvas) -> (&'static str, Style) {
 }
 
 fn word(row: &Row) -> &'static str {
-    if row.stopping { "stopping" } else { row.state.word() }
+    match row.awaited() {
+        _ if row.stopping => "stopping",
+        Some(_) => "waiting",
+        None => row.state.word(),
+    }
 }
 
 fn elapsed(row: &Row, now: Timestamp) -> Option<String> {
@@ -218,6 +218,17 @@ fn remarks(row: &Row, now: Timestamp) -> String {
     let mut remarks = Vec::new();
     if let Some(executor) = &row.executor {
         remarks.push(executor.to_string());
+    }
+    if let Some(from) = row.copied {
+        remarks.push(format!("copied from {}", short(from)));
+    }
+    if let Some(waits) = row.awaited() {
+        remarks.push(clean(waits).into_owned());
+    }
+    if let Some(items) = row.each {
+        remarks.push(format!("{}/{} items", items.ended, items.of));
+    } else if let Some(child) = row.children.get(&0) {
+        remarks.push(format!("run {}", short(*child)));
     }
     if row.visits > 1 {
         remarks.push(format!("visit {}", row.visits));
@@ -253,13 +264,14 @@ fn pad(text: &str, width: usize) -> String {
 mod tests {
     use super::*;
     use crate::watch::board::tests::{board, far, hosts, story};
+    use crate::watch::family::tests::family;
     use gorch_schema::progress::Changes;
 
     fn draw(events: usize, width: usize, height: usize, millis: i64, note: Option<&str>) -> String {
         let mut board = board();
         story().iter().take(events).for_each(|event| board.apply(event));
         let canvas = Canvas { width, height, paint: Paint::Plain };
-        let lines = frame(&board, canvas, Timestamp::from_millis(1_700_000_000_000 + millis), note);
+        let lines = frame(&Family::new(board), canvas, Timestamp::from_millis(1_700_000_000_000 + millis), note);
         assert!(lines.len() < height.max(7), "a picture higher than its terminal");
         assert!(lines.iter().all(|line| measure_text_width(line) <= width), "a line wider than its terminal");
         lines.join("\n")
@@ -283,7 +295,7 @@ mod tests {
             story().iter().take(11).for_each(|event| board.apply(event));
             board.hear(gorch_schema::NodeId(3), &Changes { items: hosts(), progress: None });
             let canvas = Canvas { width: 100, height, paint: Paint::Plain };
-            frame(&board, canvas, Timestamp::from_millis(1_700_000_001_100), None).join("\n")
+            frame(&Family::new(board), canvas, Timestamp::from_millis(1_700_000_001_100), None).join("\n")
         };
         insta::assert_snapshot!(draw(24), @"
         demo 019aa1b2c3d4  running  1.1s  ━━━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ 1/4
@@ -314,7 +326,7 @@ mod tests {
             story().iter().take(11).for_each(|event| board.apply(event));
             board.hear(gorch_schema::NodeId(3), &changes);
             let canvas = Canvas { width: 100, height: 24, paint: Paint::Plain };
-            frame(&board, canvas, Timestamp::from_millis(1_700_000_001_100), None).remove(4)
+            frame(&Family::new(board), canvas, Timestamp::from_millis(1_700_000_001_100), None).remove(4)
         };
         let before = "⠙ └─docs       shell  running        0.2s  e1";
         assert_eq!(row(far(Some("45.9"), "page 9")), format!("{before}  ━━━━╌╌╌╌╌╌ 45% page 9"));
@@ -349,9 +361,30 @@ mod tests {
     fn colours_are_escape_sequences_and_nothing_else_changes() {
         let mut board = board();
         story().iter().for_each(|event| board.apply(event));
-        let picture = |paint| frame(&board, Canvas { width: 100, height: 24, paint }, Timestamp::from_millis(0), None);
+        let family = Family::new(board);
+        let picture = |paint| frame(&family, Canvas { width: 100, height: 24, paint }, Timestamp::from_millis(0), None);
         let coloured = picture(Paint::Colour).join("\n");
         assert!(coloured.contains("\u{1b}["));
         assert_eq!(console::strip_ansi_codes(&coloured), picture(Paint::Plain).join("\n"));
+    }
+
+    #[test]
+    fn runs_that_nodes_are_stand_below_them_and_what_only_waits_says_for_what() {
+        let canvas = Canvas { width: 100, height: 24, paint: Paint::Plain };
+        let lines = frame(&family(), canvas, Timestamp::from_millis(1_700_000_001_100), None);
+        insta::assert_snapshot!(lines.join("\n"), @"
+        release 019aa1b2c3d4  running    ━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ 1/6
+        ✔ build          shell     success       0.00s  copied from 019aa1b2c3d3
+        ⠙ ├─deploy       gorch     running        1.0s  run 4a22e47e67a8
+        · │ ┊ fetch      shell     initial
+        ⠙ │ ┊ └─inner    gorch     running        1.0s  run df7987ab94a6
+        · │ ┊   ┊ leaf   nil       initial
+        ◌ │ └─ask        approval  waiting        1.0s  for an approval
+        ⠙ ├─sites        gorch     running        1.0s  1/10 items
+        · │ ┊ [1] fetch  shell     initial
+        · │ ┊ └─inner    gorch     initial
+        ◌ ├─nap          sleep     waiting        1.0s  for 1h
+        ◌ └─go           signal    waiting        1.0s  for one of the signals go, stop
+        ");
     }
 }

@@ -11,7 +11,7 @@ use gorch_schema::view::{EventView, ProgressView, RunSummary, State};
 use gorch_schema::{Advance, Event, Failure, NodeId, RunDeadline, StopReason, Timestamp};
 
 use crate::text::{short, took, value};
-use crate::watch::board::{Board, Phase};
+use crate::watch::board::{Board, Phase, Row};
 
 /// The lines of one event; the board is as it was before the event.
 pub(crate) fn lines(board: &Board, view: &EventView) -> Vec<String> {
@@ -21,10 +21,15 @@ pub(crate) fn lines(board: &Board, view: &EventView) -> Vec<String> {
     };
     let texts = match &view.event {
         Event::StepActivated { node, visit, .. } => vec![step(node, visit, State::ToRun.word())],
-        Event::AttemptStarted { node, visit, attempt, executor, .. } => {
+        Event::AttemptStarted { node, visit, item, attempt, executor, until, .. } => {
             let mut text = step(node, visit, State::Running.word());
+            let row = board.rows.get(node.index());
+            push(&mut text, "item", row.and_then(|row| row.each).map(|_| item.to_string()));
             push(&mut text, "attempt", (*attempt > 1).then(|| attempt.to_string()));
             push(&mut text, "executor", executor.as_ref().map(ToString::to_string));
+            push(&mut text, "child", board.child(view).map(short));
+            let waits = || row.and_then(|row| row.waits.clone());
+            push(&mut text, "waits", until.map(|until| format!("until {until}")).or_else(waits));
             vec![text]
         }
         Event::AttemptEnded { node, visit, attempt, result, retry_at: Some(at), .. } => {
@@ -67,10 +72,19 @@ pub(crate) fn lines(board: &Board, view: &EventView) -> Vec<String> {
         Event::DeadlinePassed { which: RunDeadline::Timeout } => vec!["passed=timeout".to_owned()],
         Event::DeadlinePassed { which: RunDeadline::Kill } => vec!["passed=kill_after".to_owned()],
         Event::CapReached => vec!["passed=max_visits".to_owned()],
-        // The first says nothing about a node; the last is `end`, after which nothing is printed.
-        Event::AttemptEnded { retry_at: None, late: false, .. } | Event::RunClaimed { .. } | Event::RunEnded { .. } => {
-            Vec::new()
+        Event::AttemptEnded { node, visit, item, result, retry_at: None, late: false, .. } => {
+            // Only an item of an `each` has an end of its own.
+            let row = board.rows.get(node.index()).filter(|row| row.each.is_some());
+            let line = |row: &Row| {
+                let ended = State::of(&result.outcome).word();
+                let mut text = format!("node={} visit={visit} item={item} ended={ended}", value(&row.name));
+                push_failure(&mut text, result.outcome.failure());
+                text
+            };
+            row.map(line).into_iter().collect()
         }
+        // The first says nothing about a node; the last is `end`, after which nothing is printed.
+        Event::RunClaimed { .. } | Event::RunEnded { .. } => Vec::new(),
     };
     texts.into_iter().map(|text| format!("{} {} {text}", view.at, short(view.run))).collect()
 }
@@ -218,6 +232,33 @@ mod tests {
         2023-11-14T22:13:21.700Z 019aa1b2c3d4 node=docs visit=0 state=stopping reason=cancelled
         2023-11-14T22:13:21.900Z 019aa1b2c3d4 node=docs visit=0 state=canceled took=1.0s
         run=019aa1b2c3d47abc8def0123456789ab state=canceled took=1.9s
+        "#);
+    }
+
+    #[test]
+    fn runs_that_nodes_are_items_copies_and_waits_are_told() {
+        let mut family = crate::watch::family::tests::root();
+        let mut text = Vec::new();
+        for event in crate::watch::family::tests::events() {
+            text.extend(lines(family.root(), &event));
+            family.apply(&event);
+        }
+        insta::assert_snapshot!(text.join("\n"), @r#"
+        2023-11-14T22:13:20.000Z 019aa1b2c3d4 node=build visit=0 state=torun
+        2023-11-14T22:13:20.001Z 019aa1b2c3d4 node=build visit=0 state=success took=0.00s reused_from=019aa1b2c3d3
+        2023-11-14T22:13:20.002Z 019aa1b2c3d4 node=deploy visit=0 state=torun
+        2023-11-14T22:13:20.003Z 019aa1b2c3d4 node=deploy visit=0 state=running child=4a22e47e67a8
+        2023-11-14T22:13:20.004Z 019aa1b2c3d4 node=sites visit=0 state=torun
+        2023-11-14T22:13:20.005Z 019aa1b2c3d4 node=sites visit=0 state=running item=0 child=b8a66e145ecd
+        2023-11-14T22:13:20.006Z 019aa1b2c3d4 node=sites visit=0 state=running item=1 child=2a0baf2ddee2
+        2023-11-14T22:13:20.007Z 019aa1b2c3d4 node=sites visit=0 state=running item=2 child=4d7be961a539
+        2023-11-14T22:13:20.008Z 019aa1b2c3d4 node=sites visit=0 item=0 ended=success
+        2023-11-14T22:13:20.009Z 019aa1b2c3d4 node=nap visit=0 state=torun
+        2023-11-14T22:13:20.010Z 019aa1b2c3d4 node=nap visit=0 state=running waits="for 1h"
+        2023-11-14T22:13:20.011Z 019aa1b2c3d4 node=go visit=0 state=torun
+        2023-11-14T22:13:20.012Z 019aa1b2c3d4 node=go visit=0 state=running waits="for one of the signals go, stop"
+        2023-11-14T22:13:20.013Z 019aa1b2c3d4 node=ask visit=0 state=torun
+        2023-11-14T22:13:20.014Z 019aa1b2c3d4 node=ask visit=0 state=running waits="for an approval"
         "#);
     }
 }

@@ -47,6 +47,11 @@ pub(crate) fn places(nodes: usize, edges: &[(u32, u32)]) -> Vec<Place> {
     places
 }
 
+/// What stands left of something below a node with this branch.
+pub(crate) fn below(branch: &str) -> String {
+    branch.replace("├─", "│ ").replace("└─", "  ")
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Branch {
     Root,

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::stand::{Stand, by, may, user};
 use gorch_certs::Role;
+use gorch_schema::Event;
 
 const ONE: &str = r#"{"name": "one", "nodes": [{"id": 0, "name": "a"}]}"#;
 
@@ -63,6 +64,28 @@ async fn the_document_comes_back_byte_for_byte() {
     let run = stand.submit(odd).await;
     let answer = stand.get(&format!("/v1/tasks/{run}/gorch")).await;
     assert_eq!((answer.text().as_str(), answer.header("content-type")), (odd, "application/json"));
+}
+
+#[tokio::test]
+async fn without_the_cache_is_said_in_the_first_event_of_a_document_and_of_a_start() {
+    let stand = Stand::open().await;
+    let start = format!(r#"{{"document": {ONE}, "name": "two"}}"#);
+    let no_cache = async |query: &str, body: &str| {
+        let request = by(&user("alice")).method("POST").path(&format!("/v1/tasks{query}")).body(body);
+        let run = stand.send(request).await.json::<Value>()["id"].as_str().unwrap().parse().unwrap();
+        let rows = stand.journal.read(run, 0, 1).await.unwrap();
+        match &rows[0].events[0] {
+            Event::RunAccepted(accepted) => accepted.no_cache,
+            other => panic!("the first event is {other:?}"),
+        }
+    };
+    for body in [ONE, &start] {
+        assert!(no_cache("?cache=off", body).await);
+        assert!(!no_cache("?cache=on", body).await);
+        assert!(!no_cache("", body).await);
+    }
+    let wrong = stand.send(by(&user("alice")).method("POST").path("/v1/tasks?cache=no").body(ONE)).await;
+    insta::assert_snapshot!(super::refusals::told(&wrong), @"400 bad_request: the parameter `cache` is `no` (expected on or off)");
 }
 
 #[tokio::test]
