@@ -129,8 +129,6 @@ pub(crate) struct Conductor {
     registry: Registry,
     slots: HashMap<RunId, Slot>,
     quarantine: HashMap<RunId, String>,
-    /// Unfinished runs that repeat another one, and which.
-    refers: HashMap<RunId, RunId>,
     waiting_for_end: HashMap<RunId, Vec<tokio::sync::oneshot::Sender<()>>>,
     out: HashMap<AttemptId, Out>,
     /// Who is being compared with what it holds.
@@ -181,7 +179,6 @@ impl Conductor {
             registry,
             slots: HashMap::new(),
             quarantine: HashMap::new(),
-            refers: HashMap::new(),
             waiting_for_end: HashMap::new(),
             out: HashMap::new(),
             comparing: HashMap::new(),

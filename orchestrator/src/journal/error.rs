@@ -122,6 +122,14 @@ pub enum Error {
         /// The run.
         run: RunId,
     },
+    /// A run that has not ended needs it.
+    #[error("run {run} is needed by run {by}, which has not ended")]
+    ReferredTo {
+        /// The run.
+        run: RunId,
+        /// The oldest that needs it.
+        by: RunId,
+    },
     /// The append contradicts itself.
     #[error("the append to run {run} has {found}, expected {expected}")]
     Malformed {

@@ -32,6 +32,11 @@ pub(crate) fn summary(n: u32, state: State) -> RunSummary {
         namespace: String::new(),
         labels: BTreeMap::new(),
         failure: None,
+        parent: None,
+        rerun_of: None,
+        undo_of: None,
+        undone_by: None,
+        outputs: BTreeMap::new(),
     }
 }
 
@@ -43,14 +48,20 @@ pub(crate) fn accept(n: u32) -> Append {
 
 /// Run n goes on after event `after` with `count` events, each different.
 pub(crate) fn goes_on(n: u32, after: u64, count: u32) -> Append {
-    let step = |visit| Event::StepActivated { node: NodeId(visit % 7), visit, because: Vec::new(), items: None };
+    let step = |visit| Event::StepActivated {
+        node: NodeId(visit % 7),
+        visit,
+        because: Vec::new(),
+        items: None,
+        reused: Default::default(),
+    };
     let events = (0..count).map(|i| step(u32::try_from(after).unwrap() + i)).collect();
     Append::new(run(n), after, at(n + 1), events)
 }
 
 /// Run n comes to its end after event `after`.
 pub(crate) fn ended(n: u32, after: u64) -> Append {
-    let events = vec![Event::RunEnded { outcome: Outcome::Succeeded }];
+    let events = vec![Event::RunEnded { outcome: Outcome::Succeeded, outputs: BTreeMap::new(), undo: None }];
     Append { summary: Some(summary(n, State::Success)), ..Append::new(run(n), after, at(n + 2), events) }
 }
 

@@ -13,6 +13,8 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
 use super::append::{self, Id, Int, Known, Newest, Trouble};
+use super::forget;
+use crate::journal::aging::{EndCursor, Ends, Old, Size};
 use crate::journal::codec;
 use crate::journal::contract::{Cursor, Feed, FeedFilter, FeedRow, Filter, Head, KeyUse, Page, PageCursor, Row};
 use crate::journal::error::{Broken, Corrupt, Error};
@@ -265,6 +267,69 @@ pub(super) fn feed(store: &mut Connection, filter: &FeedFilter, after: Cursor, l
     }
     feed.next = after.max(Cursor(newest.event));
     Ok(feed)
+}
+
+/// Runs that ended before this and need not stay, in the order of their ends.
+pub(super) fn ends(
+    store: &mut Connection,
+    old: Old,
+    before: Timestamp,
+    from: Option<EndCursor>,
+    limit: usize,
+) -> Result<Ends, Trouble> {
+    let moment = store.transaction()?;
+    let wanted = match old {
+        // A part of a run that is kept goes with it.
+        Old::Runs => "NOT EXISTS (SELECT 1 FROM runs AS above WHERE above.id = runs.parent)",
+        Old::Logs => "EXISTS (SELECT 1 FROM logs WHERE logs.run = runs.number)",
+    };
+    let sql = format!(
+        "SELECT ended, number, id FROM runs WHERE ended < ?1 AND (ended, number) > (?2, ?3) AND {wanted}
+         ORDER BY ended, number"
+    );
+    let start = EndCursor { ended: Timestamp::from_millis(i64::MIN), number: 0 };
+    let from = from.unwrap_or(start);
+    let mut statement = moment.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![before.as_millis(), from.ended.as_millis(), Int(from.number)])?;
+    let mut found = Ends { runs: Vec::new(), next: None };
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        let place = EndCursor { ended: Timestamp::from_millis(row.get(0)?), number: row.get::<_, Int>(1)?.0 };
+        let is_young = old == Old::Runs && has_young_part(&moment, place.number, before)?;
+        if is_young || forget::holder(&moment, place.number)?.is_some() {
+            continue;
+        }
+        if found.runs.len() == limit.max(1) {
+            found.next = last;
+            break;
+        }
+        last = Some(place);
+        found.runs.push(row.get::<_, Id>(2)?.0);
+    }
+    Ok(found)
+}
+
+/// Is a part of this run not older than this?
+fn has_young_part(store: &Connection, number: u64, before: Timestamp) -> rusqlite::Result<bool> {
+    store
+        .prepare_cached(
+            "WITH RECURSIVE family (id, ended) AS (
+                 SELECT id, ended FROM runs WHERE number = ?1
+                 UNION SELECT runs.id, runs.ended FROM family CROSS JOIN runs ON runs.parent = family.id)
+             SELECT EXISTS (SELECT 1 FROM family WHERE ended IS NULL OR ended >= ?2)",
+        )?
+        .query_row(params![Int(number), before.as_millis()], |row| row.get(0))
+}
+
+/// How much there is.
+pub(super) fn size(store: &mut Connection) -> Result<Size, Trouble> {
+    let moment = store.transaction()?;
+    let number = |sql| moment.prepare_cached(sql)?.query_row([], |row| row.get::<_, Int>(0).map(|found| found.0));
+    let runs = number("SELECT count(*) FROM runs")?;
+    let ended = number("SELECT count(*) FROM runs WHERE ended IS NOT NULL")?;
+    let (page, pages) = (number("PRAGMA page_size")?, number("PRAGMA page_count")?);
+    let free = number("PRAGMA freelist_count")?;
+    Ok(Size { runs, ended, bytes: pages.saturating_sub(free) * page, file: pages * page })
 }
 
 /// What the owner used this key for.
