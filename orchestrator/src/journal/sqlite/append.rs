@@ -3,6 +3,8 @@
 //! Owns the statements that change something. Promises: a job is refused before its first write, so that a refused
 //! job leaves no trace in the group that it was drained with. Never commits.
 
+use std::collections::BTreeMap;
+
 use gorch_schema::view::RunSummary;
 use gorch_schema::{ExecutorName, RunId, Timestamp};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -104,7 +106,9 @@ struct EncodedSummary {
     name: String,
     started: Timestamp,
     namespace: String,
-    labels: String,
+    labels: BTreeMap<String, String>,
+    /// The same, as the row has them.
+    labels_text: String,
     parent: Option<RunId>,
     rerun_of: Option<RunId>,
     undo_of: Option<RunId>,
@@ -115,7 +119,8 @@ impl EncodedSummary {
     fn of(run: RunId, summary: RunSummary) -> Result<EncodedSummary, Error> {
         Ok(EncodedSummary {
             body: codec::encode(run, &summary)?,
-            labels: codec::encode(run, &summary.labels)?,
+            labels_text: codec::encode(run, &summary.labels)?,
+            labels: summary.labels,
             state: summary.state,
             name: summary.name,
             started: summary.start_date,
@@ -254,11 +259,18 @@ impl Encoded {
                 ":number": Int(newest.run + 1), ":id": Id(self.run), ":last": Int(self.last),
                 ":ended": self.ended.map(Timestamp::as_millis), ":state": summary.state, ":name": summary.name,
                 ":started": summary.started.as_millis(), ":summary": summary.body,
-                ":namespace": summary.namespace, ":labels": summary.labels,
+                ":namespace": summary.namespace, ":labels": summary.labels_text,
                 ":parent": summary.parent.map(Id), ":rerun_of": summary.rerun_of.map(Id),
                 ":undo_of": summary.undo_of.map(Id),
             })?;
         newest.run += 1;
+        for (key, value) in &summary.labels {
+            store.prepare_cached("INSERT INTO labels VALUES (?1, ?2, ?3)")?.execute(params![
+                Int(newest.run),
+                key,
+                value
+            ])?;
+        }
         Ok(newest.run)
     }
 

@@ -79,6 +79,7 @@ pub(super) fn forget(store: &Connection, newest: Newest, run: RunId, at: Timesta
             "DELETE FROM keys WHERE run = ?1",
             "DELETE FROM claims WHERE run = ?1",
             "DELETE FROM artifacts WHERE run = ?1",
+            "DELETE FROM labels WHERE run = ?1",
             "DELETE FROM runs WHERE number = ?1",
         ] {
             store.prepare_cached(delete)?.execute([number])?;

@@ -133,8 +133,8 @@ pub(super) fn summaries(
     limit: usize,
 ) -> Result<Page, Trouble> {
     let limit = limit.max(1);
-    let (conditions, values) = conditions(filter, from);
-    let sql = format!("SELECT number, id, summary FROM runs{conditions} ORDER BY number DESC LIMIT {}", limit + 1);
+    let (wanted, values) = conditions(filter, from);
+    let sql = format!("SELECT number, id, summary FROM {wanted} LIMIT {}", limit + 1);
     let mut statement = store.prepare(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut page = Page { runs: Vec::new(), corrupt: Vec::new(), next: None };
@@ -154,18 +154,23 @@ pub(super) fn summaries(
     Ok(page)
 }
 
-const LABEL: &str = "(SELECT value FROM json_each(iif(json_valid(labels), labels, '{}')) WHERE key = ?)";
-
+/// What a list is read from, in the order of its runs, so that it ends with its last row; and what its rows must meet.
 fn conditions(filter: &Filter, from: Option<PageCursor>) -> (String, Vec<Box<dyn ToSql>>) {
     let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-    let mut sql = String::new();
-    let mut and = |condition: &str, value: Box<dyn ToSql>| {
-        sql.push_str(if sql.is_empty() { " WHERE " } else { " AND " });
-        sql.push_str(condition);
+    let mut wanted: Vec<&str> = Vec::new();
+    let mut and = |condition: &'static str, value: Box<dyn ToSql>| {
+        wanted.push(condition);
         values.push(value);
     };
     if let Some(from) = from {
-        and("number < ?", Box::new(Int(from.0)));
+        // Said of the column by which the rows are found.
+        and(if filter.label.is_some() { "labels.run < ?" } else { "number < ?" }, Box::new(Int(from.0)));
+    }
+    if let Some(label) = &filter.label {
+        and("labels.key = ?", Box::new(label.key.clone()));
+        if let Some(value) = &label.value {
+            and("labels.value = ?", Box::new(value.clone()));
+        }
     }
     if let Some(state) = filter.state {
         and("state = ?", Box::new(state.word()));
@@ -177,16 +182,17 @@ fn conditions(filter: &Filter, from: Option<PageCursor>) -> (String, Vec<Box<dyn
         and("namespace = ?", Box::new(namespace.clone()));
     }
     if let Some(since) = filter.since {
-        and("started >= ?", Box::new(since.as_millis()));
+        // In the order of starts they would have to be sorted; in the order of numbers it is known where they begin.
+        and("number >= (SELECT min(+number) FROM runs WHERE started >= ?)", Box::new(since.as_millis()));
+        and("+started >= ?", Box::new(since.as_millis()));
     }
-    if let Some(label) = &filter.label {
-        and(&format!("{LABEL} IS NOT NULL"), Box::new(label.key.clone()));
-        if let Some(value) = &label.value {
-            and(&format!("? = {LABEL}"), Box::new(value.clone()));
-            values.push(Box::new(label.key.clone()));
-        }
-    }
-    (sql, values)
+    let tables = match &filter.label {
+        Some(_) => "labels CROSS JOIN runs ON runs.number = labels.run",
+        None => "runs",
+    };
+    let wanted = if wanted.is_empty() { String::new() } else { format!(" WHERE {}", wanted.join(" AND ")) };
+    let order = if filter.label.is_some() { "labels.run" } else { "number" };
+    (format!("{tables}{wanted} ORDER BY {order} DESC"), values)
 }
 
 /// The run as lists show it.
