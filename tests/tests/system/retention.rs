@@ -5,7 +5,7 @@ use gorch_schema::RunId;
 use gorch_schema::retention::RetentionView;
 use gorch_schema::view::RunSummary;
 use gorch_tests::Stand;
-use gorch_tests::graphs::document;
+use gorch_tests::graphs::{document, script};
 use gorch_tests::wait::until;
 use serde_json::{Value, json};
 
@@ -44,6 +44,7 @@ async fn runs_come_and_go_live_ones_and_what_they_need_stay_through_kills_in_the
     let kept = KEPT.to_string();
     let rules = ["--keep-runs", &kept, "--keep-every", "20ms", "--keep-age", "off", "--keep-logs-age", "off"];
     let mut stand = Stand::with(&rules).await;
+    stand.add_executor("e1", &["--grace", "1s"]).await;
 
     // A run that a live one repeats: it is cancelled, and repeated.
     let repeated = stand.submit(&document("repeated", vec![sleeping(0)], &[])).await;
@@ -55,8 +56,9 @@ async fn runs_come_and_go_live_ones_and_what_they_need_stay_through_kills_in_the
     let repeats: RunId = repeats["id"].as_str().unwrap().parse().unwrap();
     // A live run, a part of which has ended.
     let inner = nil("part").to_string();
-    let nodes = vec![json!({"id": 0, "name": "part", "engine": "gorch", "artifact": inner}), sleeping(1)];
-    let whole = stand.submit(&document("whole", nodes, &[(0, 1, "succeeded")])).await;
+    let nodes =
+        vec![json!({"id": 0, "name": "part", "engine": "gorch", "artifact": inner}), script(1, "lasts", "sleep 600")];
+    let whole = stand.submit(&document("whole", nodes, &[])).await;
     let part = until("the part ends", || async {
         all(&stand).await.into_iter().find(|run| run.parent == Some(whole) && run.stop_date.is_some())
     })
