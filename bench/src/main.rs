@@ -5,6 +5,7 @@
 mod accept;
 mod drive;
 mod floors;
+mod lists;
 mod look;
 mod machine;
 mod nil;
@@ -25,7 +26,7 @@ use table::Row;
 #[derive(Debug, Parser)]
 struct Line {
     /// Rows to measure [default: all]
-    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=10), value_name = "ROWS")]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=11), value_name = "ROWS")]
     only: Vec<u8>,
     /// Repetitions of every measure
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
 async fn measure(line: &Line) -> Vec<Row> {
     let (reps, slots) = (usize::from(line.reps), line.slots);
     let mut rows = Vec::new();
-    for row in 1..=10 {
+    for row in 1..=11 {
         if !line.only.is_empty() && !line.only.contains(&row) {
             continue;
         }
@@ -73,7 +74,8 @@ async fn measure(line: &Line) -> Vec<Row> {
             7 => accept::many(reps).await,
             8 => [rest::sleeping(line.sleeping).await, rest::recovery(reps).await].concat(),
             9 => rest::idle(reps, slots).await,
-            _ => look::state_and_view(reps).await,
+            10 => look::state_and_view(reps).await,
+            _ => lists::lists(reps).await,
         });
     }
     rows

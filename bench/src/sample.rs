@@ -41,6 +41,14 @@ impl Sample {
         sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
     }
 
+    /// The one that so many of a hundred do not exceed; not a number of nothing.
+    pub(crate) fn percentile(&self, percent: usize) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let place = (sorted.len() * percent).div_ceil(100).max(1) - 1;
+        sorted.get(place).copied().unwrap_or(f64::NAN)
+    }
+
     /// The medians of so many stretches of it, each as long as the others.
     pub(crate) fn medians(&self, stretches: usize) -> Sample {
         let length = self.0.len().div_ceil(stretches.max(1)).max(1);
@@ -63,7 +71,8 @@ mod tests {
             sample.push(value);
         }
         assert_eq!((sample.least(), sample.median(), sample.most(), sample.mean()), (1.0, 2.0, 6.0, 2.7));
-        assert!(Sample::default().median().is_nan());
+        assert_eq!((sample.percentile(0), sample.percentile(50), sample.percentile(99)), (1.0, 2.0, 6.0));
+        assert!(Sample::default().median().is_nan() && Sample::default().percentile(99).is_nan());
         assert_eq!(sample.medians(2).0, [2.0, 6.0]);
     }
 }

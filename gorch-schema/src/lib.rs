@@ -15,6 +15,7 @@ pub mod problem;
 pub mod progress;
 pub mod reference;
 pub mod render;
+pub mod retention;
 pub mod secret;
 pub mod session;
 pub mod settings;

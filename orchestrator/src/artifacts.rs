@@ -34,6 +34,15 @@ pub(crate) enum Error {
     Io(#[from] io::Error),
 }
 
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Collected {
+    /// Files.
+    pub(crate) count: u64,
+    /// Bytes in them.
+    pub(crate) bytes: u64,
+}
+
 /// The folder; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Artifacts(Arc<Inner>);
@@ -120,15 +129,16 @@ impl Artifacts {
         Ok(found)
     }
 
-    /// Removes these, but for those that somebody has asked after meanwhile. Tells how many went.
-    pub(crate) fn collect(&self, unneeded: &[Digest]) -> io::Result<usize> {
-        let mut removed = 0;
+    /// Removes these, but for those that somebody has asked after meanwhile. Tells what went.
+    pub(crate) fn collect(&self, unneeded: &[Digest]) -> io::Result<Collected> {
+        let mut removed = Collected::default();
         for digest in unneeded.iter().collect::<HashSet<_>>() {
             let path = self.path(*digest);
             let _changing = self.changing();
-            if fs::metadata(&path).is_ok_and(|facts| is_old(&facts)) {
+            if let Some(facts) = fs::metadata(&path).ok().filter(is_old) {
                 fs::remove_file(&path)?;
-                removed += 1;
+                removed.count += 1;
+                removed.bytes += facts.len();
             }
         }
         Ok(removed)
@@ -265,7 +275,10 @@ mod tests {
         expected.sort();
         assert_eq!(found, expected);
         assert!(artifacts.keep(asked).unwrap());
-        assert_eq!(artifacts.collect(&[old, asked, young, digest(b"never")]).unwrap(), 1);
+        assert_eq!(
+            artifacts.collect(&[old, asked, young, digest(b"never")]).unwrap(),
+            Collected { count: 1, bytes: 5 }
+        );
         assert!(artifacts.read(old).unwrap().is_none());
         assert!(artifacts.read(asked).unwrap().is_some() && artifacts.read(young).unwrap().is_some());
     }

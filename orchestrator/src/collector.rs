@@ -1,40 +1,22 @@
 //! Artifacts that no run needs any more go.
 //!
-//! Owns the round that looks for them. Promises that only a content goes that no run and no definition names and that
-//! nobody has uploaded or asked after of late. A round that fails is made up for by the next.
+//! Owns the look for them. Promises that only a content goes that no run and no definition names and that nobody has
+//! uploaded or asked after of late. Never says when it is time to look.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use slog::{Logger, info, warn};
-use tokio_util::sync::CancellationToken;
-
-use crate::artifacts::Artifacts;
+use crate::artifacts::{Artifacts, Collected};
 use crate::journal::Journal;
 
-/// How often it looks.
-const ROUND: Duration = Duration::from_mins(10);
-
-/// Collects until it is told to end.
-pub(crate) async fn collect(artifacts: Artifacts, journal: Arc<dyn Journal>, end: CancellationToken, log: Logger) {
-    while end.run_until_cancelled(tokio::time::sleep(ROUND)).await.is_some() {
-        match round(&artifacts, &journal).await {
-            Ok(0) => {}
-            Ok(removed) => info!(log, "artifacts collected"; "removed" => removed),
-            Err(error) => warn!(log, "artifacts not collected"; "cause" => crate::chain(&*error)),
-        }
-    }
-}
-
-/// One round; tells how many went.
-async fn round(
+/// Collects once; tells what went.
+pub(crate) async fn collect(
     artifacts: &Artifacts,
     journal: &Arc<dyn Journal>,
-) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Collected, Box<dyn std::error::Error + Send + Sync>> {
     let here = artifacts.clone();
     let old = tokio::task::spawn_blocking(move || here.old()).await??;
     if old.is_empty() {
-        return Ok(0);
+        return Ok(Collected::default());
     }
     let unneeded = journal.unneeded(old).await?;
     let here = artifacts.clone();
@@ -72,12 +54,16 @@ mod tests {
         }
         journal.append(Append { artifacts: vec![named], ..accept(1) }).await.unwrap();
         let here = |digest| artifacts.read(digest).unwrap().is_some();
-        assert_eq!(round(&artifacts, &journal).await.unwrap(), 1);
+        let collected = async || {
+            let Collected { count, bytes } = collect(&artifacts, &journal).await.unwrap();
+            (count, bytes)
+        };
+        assert_eq!(collected().await, (1, 7));
         assert_eq!((here(named), here(unnamed), here(young)), (true, false, true));
         journal.append(ended(1, 1)).await.unwrap();
-        assert_eq!(round(&artifacts, &journal).await.unwrap(), 0, "an ended run needs it still");
+        assert_eq!(collected().await, (0, 0), "an ended run needs it still");
         journal.forget(run(1), at(9)).await.unwrap();
-        assert_eq!(round(&artifacts, &journal).await.unwrap(), 1);
+        assert_eq!(collected().await, (1, 5));
         assert_eq!((here(named), here(young)), (false, true));
     }
 }

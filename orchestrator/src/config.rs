@@ -5,11 +5,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gorch_schema::document::Limits;
 use serde::Deserialize;
 
 use crate::logging::Form;
+use crate::retention::{self, Bound, Bytes, Rules};
 
 /// What somebody has set: the flags of the command and the keys of the file, by the same names.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
@@ -36,6 +38,21 @@ pub struct Given {
     /// Bytes of the largest artifact [default: 1073741824]
     #[arg(long, value_name = "BYTES")]
     pub max_artifact: Option<u64>,
+    /// Runs that ended longer ago than this are deleted; off: never [default: 30d]
+    #[arg(long, value_name = "DURATION")]
+    pub keep_age: Option<Bound<Duration>>,
+    /// Of more ended runs than this those that ended first are deleted [default: 100000]
+    #[arg(long, value_name = "N")]
+    pub keep_runs: Option<Bound<u64>>,
+    /// While the store uses more than this, runs that ended first are deleted [default: 20GiB]
+    #[arg(long, value_name = "BYTES")]
+    pub keep_bytes: Option<Bound<Bytes>>,
+    /// What jobs wrote is deleted so long after the end of their run [default: 14d]
+    #[arg(long, value_name = "DURATION")]
+    pub keep_logs_age: Option<Bound<Duration>>,
+    /// How often is looked for what is to be deleted [default: 5m]
+    #[arg(long, value_name = "DURATION")]
+    pub keep_every: Option<Bound<Duration>>,
     /// How log lines look [default: text]
     #[arg(long, value_enum)]
     pub log: Option<Form>,
@@ -82,6 +99,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bytes of the largest artifact.
     pub max_artifact: u64,
+    /// What is kept of runs that have ended.
+    pub keep: Rules,
     /// How log lines look.
     pub log: Form,
 }
@@ -90,7 +109,8 @@ impl Config {
     /// The defaults around the two folders.
     pub fn new(data: PathBuf, certs: PathBuf) -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8443));
-        Config { data, certs, listen, health: None, limits: Limits::default(), max_artifact: 1 << 30, log: Form::Text }
+        let (limits, keep) = (Limits::default(), Rules::default());
+        Config { data, certs, listen, health: None, limits, max_artifact: 1 << 30, keep, log: Form::Text }
     }
 
     /// Flags over the file over the defaults.
@@ -111,6 +131,14 @@ impl Config {
         config.limits.max_nodes = flags.max_nodes.or(file.max_nodes).unwrap_or(config.limits.max_nodes);
         config.limits.max_edges = flags.max_edges.or(file.max_edges).unwrap_or(config.limits.max_edges);
         config.max_artifact = flags.max_artifact.or(file.max_artifact).unwrap_or(config.max_artifact);
+        let keep = retention::Given {
+            age: flags.keep_age.or(file.keep_age),
+            runs: flags.keep_runs.or(file.keep_runs),
+            bytes: flags.keep_bytes.or(file.keep_bytes),
+            logs_age: flags.keep_logs_age.or(file.keep_logs_age),
+            every: flags.keep_every.or(file.keep_every),
+        };
+        config.keep = keep.rules();
         config.log = flags.log.or(file.log).unwrap_or(config.log);
         Ok(config)
     }
@@ -128,6 +156,13 @@ mod tests {
         let flags = Given { listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))), ..Given::default() };
         let config = Config::load(flags, Some(&path)).unwrap();
         assert_eq!((config.listen.port(), config.limits.max_nodes), (2, 7));
+
+        let text = "data = \"d\"\ncerts = \"c\"\nkeep_runs = 7\nkeep_age = \"1h\"\nkeep_bytes = \"off\"\n";
+        std::fs::write(&path, text).unwrap();
+        let flags = Given { keep_age: Some("2h".parse().unwrap()), ..Given::default() };
+        let keep = Config::load(flags, Some(&path)).unwrap().keep;
+        let expected = Rules { age: Some(Duration::from_hours(2)), runs: Some(7), bytes: None, ..Rules::default() };
+        assert_eq!(keep, expected);
 
         std::fs::write(&path, "lissten = \"127.0.0.1:1\"\n").unwrap();
         let error = Config::load(Given::default(), Some(&path)).unwrap_err();

@@ -5,19 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use gorch_schema::definition::NotAName;
-use gorch_schema::document::{self, Limits};
+use gorch_schema::document::{self, Engines, Limits};
 use gorch_schema::{Accepted, DefinitionAt, DefinitionKey, DefinitionRef, Digest, RevisionPrefix, Workflow, inputs};
 use serde_json::Value;
 
 use crate::artifacts::Artifacts;
-use crate::conductor::SharedEngines;
 use crate::journal::{self, Journal};
 
 /// So many complaints about a document are told.
 const TOLD: usize = 3;
+
+/// The engines that documents may name, as the conductor last set them.
+pub(crate) type SharedEngines = Arc<RwLock<Arc<Engines>>>;
 
 /// Where documents are; cheap to clone.
 #[derive(Clone)]

@@ -10,6 +10,7 @@ pub mod dispatch;
 mod documents;
 pub mod journal;
 pub mod logging;
+pub mod retention;
 mod service;
 
 pub use config::Config;

@@ -19,7 +19,8 @@ use crate::conductor::{self, Conductor, Handle, Settings};
 use crate::config::Config;
 use crate::dispatch::Links;
 use crate::journal::{self, Journal, sqlite};
-use crate::{api, clock, collector};
+use crate::retention::Retention;
+use crate::{api, clock};
 
 /// Why an orchestrator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -121,11 +122,12 @@ impl Orchestrator {
         )
         .await?;
 
-        let collecting = collector::collect(artifacts.clone(), handle.journal().clone(), closing.clone(), log.clone());
-        let settings = api::Settings::new(config.limits).closing(closing.clone());
+        let retention = Retention::new(config.keep);
+        let keeping = retention.clone().keep(handle.clone(), artifacts.clone(), closing.clone(), log.clone());
+        let settings = api::Settings::new(config.limits).closing(closing.clone()).retention(retention);
         let routes = api::routes(handle.clone(), artifacts, settings, log.clone());
         let serving = gorch_certs::serve(listener, watch, routes, closing.clone(), log.clone());
-        let mut listeners = vec![tokio::spawn(serving), tokio::spawn(collecting)];
+        let mut listeners = vec![tokio::spawn(serving), tokio::spawn(keeping)];
         if let Some(listener) = health {
             let serving = gorch_certs::serve_plain(listener, api::health(handle.clone()), closing.clone(), log.clone());
             listeners.push(tokio::spawn(serving));

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use gorch_orchestrator::retention::{Bound, Bytes};
 
 use crate::context::{DEFAULT_URL, Output};
 use crate::exit;
@@ -87,6 +88,8 @@ pub(crate) enum Command {
     Artifacts(ArtifactsCommand),
     /// List the executors
     Executors,
+    /// Show what is kept of ended runs, and what was deleted
+    Retention,
     /// Show who the orchestrator thinks you are
     Whoami,
     /// Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch
@@ -120,6 +123,18 @@ pub(crate) struct DevArgs {
     /// Where relative artifact paths begin [default: here]
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
+    /// Runs that ended longer ago than this are deleted; off: never [default: 30d]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) keep_age: Option<Bound<std::time::Duration>>,
+    /// Of more ended runs than this those that ended first are deleted [default: 100000]
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_runs: Option<Bound<u64>>,
+    /// While the store uses more than this, runs that ended first are deleted [default: 20GiB]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) keep_bytes: Option<Bound<Bytes>>,
+    /// What jobs wrote is deleted so long after the end of their run [default: 14d]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) keep_logs_age: Option<Bound<std::time::Duration>>,
 }
 
 #[derive(Debug, Args)]
@@ -522,6 +537,7 @@ mod tests {
           proxy        Open the API to a browser on this machine; holds the certificate for it
           artifacts    Keep files for graphs, and get them back
           executors    List the executors
+          retention    Show what is kept of ended runs, and what was deleted
           whoami       Show who the orchestrator thinks you are
           completion   Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use gorch_certs::{Credentials, store};
 use gorch_client::Client;
 use gorch_executor::Executor;
-use gorch_orchestrator::Orchestrator;
+use gorch_orchestrator::{Orchestrator, retention};
 use slog::{Logger, o};
 use tokio::time::Instant;
 
@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) slots: Option<NonZeroU32>,
     /// Where relative artifacts begin; `None`: here.
     pub(crate) workdir: Option<PathBuf>,
+    /// What is kept of runs that have ended.
+    pub(crate) keep: retention::Given,
 }
 
 /// A house that runs.
@@ -68,6 +70,7 @@ impl House {
 
         let mut config = gorch_orchestrator::Config::new(plan.data.join("orchestrator"), certs.clone());
         config.listen = plan.listen;
+        config.keep = plan.keep.rules();
         let starting = Orchestrator::start(config, log.new(o!("service" => "orchestrator"))).await;
         let orchestrator = starting.map_err(|source| Error::service("orchestrator", source))?;
         let url = format!("https://{}", reachable(orchestrator.address()));

@@ -51,6 +51,17 @@ pub(crate) fn took(duration: Duration) -> String {
     }
 }
 
+/// A number of bytes at a glance: `17 B`, `1.5 KiB`, `20.0 GiB`.
+pub(crate) fn bytes(count: u64) -> String {
+    let (mut left, mut unit) = (count as f64, 0);
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    while left >= 1024.0 && unit + 1 < UNITS.len() {
+        left /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{count} B") } else { format!("{left:.1} {}", UNITS[unit]) }
+}
+
 /// An instant in a list, in this zone.
 pub(crate) fn instant(at: Timestamp, zone: &TimeZone) -> String {
     match jiff::Timestamp::from_millisecond(at.as_millis()) {
@@ -89,6 +100,12 @@ mod tests {
             .map(|millis| took(Duration::from_millis(millis)))
             .into();
         insta::assert_snapshot!(texts.join(" | "), @"0.00s | 0.02s | 0.2s | 1.4s | 59.9s | 3m 20s | 2h 05m | 2d 02h");
+    }
+
+    #[test]
+    fn bytes_are_read_at_a_glance() {
+        let texts: Vec<String> = [0, 1_023, 1_536, 20 << 30, 1 << 60].map(bytes).into();
+        insta::assert_snapshot!(texts.join(" | "), @"0 B | 1023 B | 1.5 KiB | 20.0 GiB | 1048576.0 TiB");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Owns the calls that concern no run. Never changes anything.
 
+use gorch_schema::retention::RetentionView;
 use gorch_schema::view::{ExecutorList, Plan, WhoAmI};
 use http::Method;
 
@@ -17,6 +18,11 @@ impl Client {
     /// The registered executors.
     pub async fn executors(&self) -> Result<ExecutorList, Error> {
         self.get(&["v1", "executors"]).json("a list of executors").await
+    }
+
+    /// What is kept of runs that have ended, and what was deleted.
+    pub async fn retention(&self) -> Result<RetentionView, Error> {
+        self.get(&["v1", "retention"]).json("what is kept").await
     }
 
     /// The identity that the orchestrator read from the certificate, and its roles.

@@ -140,7 +140,7 @@ static LOCK: &[Field<LockDraft>] = &[
 pub(super) fn lock(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> Option<Lock> {
     match value {
         Json::Text(_) => lock_name(check, at, value).map(|name| Lock { name, if_busy: IfBusy::Wait }),
-        value => {
+        value @ (Json::Null | Json::Flag(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
             let object = check.object(at, value, "the name of a lock, or an object with `name` and `if_busy`")?;
             let mut draft = LockDraft::default();
             fields::read(check, LOCK, "`lock`", at, object, &mut draft);
@@ -170,7 +170,7 @@ static CACHE: &[Field<Cache>] = &[
 pub(super) fn cache(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> Option<Cache> {
     match value {
         Json::Flag(wanted) => wanted.then(Cache::default),
-        value => {
+        value @ (Json::Null | Json::Number(_) | Json::Text(_) | Json::Array(_) | Json::Object(_)) => {
             let object = check.object(at, value, "true, or an object of `key` and `ttl`")?;
             let mut cache = Cache::default();
             fields::read(check, CACHE, "`cache`", at, object, &mut cache);
@@ -213,7 +213,7 @@ pub(super) fn undo(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> Opt
             let artifact = check.job_text(at, value)?;
             Some(Undo { engine: None, artifact, args: Vec::new() })
         }
-        value => {
+        value @ (Json::Null | Json::Flag(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
             let object = check.object(at, value, "an artifact, or an object with `artifact`")?;
             let mut draft = UndoDraft::default();
             fields::read(check, UNDO, "`undo`", at, object, &mut draft);

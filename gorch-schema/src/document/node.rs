@@ -77,7 +77,9 @@ static NODE: &[Field<Draft>] = &[
             let read = match value {
                 // A document inside a document; whether the engine takes one is asked when it is known.
                 Json::Object(_) => Some(value.into_value().to_string()),
-                value => check.job_text(at, value),
+                value @ (Json::Null | Json::Flag(_) | Json::Number(_) | Json::Text(_) | Json::Array(_)) => {
+                    check.job_text(at, value)
+                }
             };
             draft.artifact = draft.worked(read);
         }),
@@ -275,6 +277,10 @@ fn check_flow(check: &mut Check<'_>, node: &Path<'_>, read: &Node) {
     {
         let expected = "a `key`: what the artifact does may change, unless it is inline or `sha256:`".to_owned();
         refuse("cache", "no `key`", expected);
+    }
+    if read.engine == Engine::Gorch && read.cache.is_some() && read.lock.is_some() {
+        let expected = "`cache` or `lock`: a run whose results are known holds no lock".to_owned();
+        refuse("cache", "`cache` and `lock`", expected);
     }
     if let Some(engine) = read.undo.as_deref().and_then(|undo| undo.engine.as_deref()) {
         engines::is_known(check, &node.field("undo").field("engine"), engine);

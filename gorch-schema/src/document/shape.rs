@@ -28,6 +28,13 @@ pub(super) fn look(check: &mut Check<'_>, workflow: &Workflow, positions: &[usiz
             };
             check.complaints.add("bad_join", &nodes_at.item(positions[id.index()]).field("join"), need, expected);
         }
+        if let (Some(whole), Some(own)) = (&workflow.options.lock, workflow.node(id).lock.as_deref())
+            && whole.name == own.name
+        {
+            let expected = "another lock than the graph's: the run holds that already";
+            let at = nodes_at.item(positions[id.index()]);
+            check.complaints.add("bad_value", &at.field("lock"), format_args!("`{}`", own.name).to_string(), expected);
+        }
         let component = components.component(id);
         let told = &mut told[component as usize];
         let once = match workflow.node(id).join {

@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gorch_schema::{RunId, Timestamp};
+use gorch_schema::{AttemptKey, RunId, Timestamp};
+
+use crate::state::{Run, Turn};
 
 /// The table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,6 +96,51 @@ impl Locks {
         }
         next.remove(&run);
         next
+    }
+}
+
+impl Run {
+    /// The locks that are held, here or above, while an attempt of this run goes on.
+    pub fn locks_above(&self, key: AttemptKey) -> BTreeSet<String> {
+        let mut locks = self.parent.as_ref().map(|parent| parent.locks.clone()).unwrap_or_default();
+        locks.extend(self.plan().lock().map(|lock| lock.name));
+        locks.extend(self.plan().queue(key.step.node).lock.as_ref().map(|lock| lock.name.clone()));
+        locks
+    }
+
+    /// A turn's place in line for a lock.
+    pub(crate) fn waiter(&self, turn: Turn) -> Waiter {
+        Waiter { rank: turn.rank, since: self.steps[turn.step as usize].activated, run: self.id }
+    }
+
+    /// The whole run's place in line for its lock.
+    pub(crate) fn own_waiter(&self) -> Waiter {
+        Waiter { rank: 2, since: self.accepted, run: self.id }
+    }
+
+    /// Does nothing of it start because another run holds its lock?
+    pub fn waits_for_its_lock(&self) -> bool {
+        let wants = self.plan().workflow.options.lock.is_some() && self.steps.is_empty();
+        wants && self.halted.is_none() && self.ended.is_none() && self.seq > 0
+    }
+
+    /// The locks that it holds.
+    pub fn locks_held(&self) -> impl Iterator<Item = (String, Holder)> {
+        let whole = self.plan().lock().filter(|_| !self.steps.is_empty() && self.ended.is_none());
+        let whole = whole.map(|lock| (lock.name, Holder { run: self.id, node: None }));
+        let of_nodes = self.locks.iter().map(|(lock, (step, _))| {
+            let node = self.plan().workflow.node(self.steps[*step as usize].id.node).name.clone();
+            (lock.clone(), Holder { run: self.id, node: Some(node) })
+        });
+        whole.into_iter().chain(of_nodes)
+    }
+
+    /// The locks that it would take at once, with its place in line.
+    pub fn locks_wanted(&self) -> impl Iterator<Item = (String, Waiter)> {
+        let whole = self.plan().lock().filter(|_| self.waits_for_its_lock() && !self.paused);
+        let whole = whole.map(|lock| (lock.name, self.own_waiter()));
+        let of_nodes = self.heads().filter_map(|(queue, waiter)| Some((queue.lock.as_ref()?.name.clone(), waiter)));
+        whole.into_iter().chain(of_nodes)
     }
 }
 

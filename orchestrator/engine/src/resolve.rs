@@ -11,6 +11,7 @@ use std::fmt;
 
 use gorch_schema::reference::{self, Reference};
 use gorch_schema::work::Work;
+use gorch_schema::workflow::Choice;
 use gorch_schema::{AttemptKey, Cause, Failure, Node, NodeId, Outcome, Settings, StepId, failure_code};
 use gorch_schema::{document, expression};
 use serde_json::{Value, json};
@@ -61,6 +62,9 @@ pub(crate) fn reads_input_of(plan: &Plan, node: &Node, names: &BTreeSet<String>)
     let one = |text: &str| reference::parse(text).ok().flatten().is_some_and(reads);
     let arg = |arg: &String| reference::parse_arg(arg).ok().flatten().is_some_and(|(_, reference)| reads(reference));
     let each = node.each.as_deref().is_some_and(|each| within(&each.items, &one));
+    let key = node.cache.as_deref().and_then(|cache| cache.key.as_deref()).is_some_and(one);
+    let chooses = |choice: &Choice| reads_inputs(plan, document::condition(&choice.when), names);
+    let each = each || key || node.choose.iter().any(chooses);
     node.args.iter().any(arg) || texts(node).any(|text| one(text)) || within(&node.input, &one) || each
 }
 

@@ -16,7 +16,7 @@ use gorch_schema::{
 use serde_json::Value;
 use smallvec::SmallVec;
 
-use crate::lock::{Holder, Waiter};
+use crate::lock::Waiter;
 use crate::plan::{Demand, Plan, Queue};
 use crate::reuse::Reuse;
 
@@ -390,14 +390,6 @@ impl Run {
         self.undo_of
     }
 
-    /// The locks that are held, here or above, while an attempt of this run goes on.
-    pub fn locks_above(&self, key: AttemptKey) -> BTreeSet<String> {
-        let mut locks = self.parent.as_ref().map(|parent| parent.locks.clone()).unwrap_or_default();
-        locks.extend(self.plan().lock().map(|lock| lock.name));
-        locks.extend(self.plan().queue(key.step.node).lock.as_ref().map(|lock| lock.name.clone()));
-        locks
-    }
-
     /// Is this the attempt that is under way, and wanted?
     pub fn wants(&self, key: AttemptKey) -> bool {
         let started = |item: &Item| matches!(item.status, ItemStatus::Started { .. }) && item.stopping.is_none();
@@ -502,7 +494,7 @@ impl Run {
         self.heads().filter(move |(queue, _)| !own(queue))
     }
 
-    fn heads(&self) -> impl Iterator<Item = (&Queue, Waiter)> {
+    pub(crate) fn heads(&self) -> impl Iterator<Item = (&Queue, Waiter)> {
         let full = self.running() >= self.plan().workflow.options.max_parallel.unwrap_or(u32::MAX);
         let blocked = self.paused || self.halted.is_some() || self.ended.is_some();
         let waiting = self.waiting.iter().filter(move |queue| !blocked && **queue != 0);
@@ -532,41 +524,6 @@ impl Run {
         most.is_some_and(|most| each.under_way.len() >= most as usize)
     }
 
-    /// A turn's place in line for a lock.
-    pub(crate) fn waiter(&self, turn: Turn) -> Waiter {
-        Waiter { rank: turn.rank, since: self.steps[turn.step as usize].activated, run: self.id }
-    }
-
-    /// The whole run's place in line for its lock.
-    pub(crate) fn own_waiter(&self) -> Waiter {
-        Waiter { rank: 2, since: self.accepted, run: self.id }
-    }
-
-    /// Does nothing of it start because another run holds its lock?
-    pub fn waits_for_its_lock(&self) -> bool {
-        let wants = self.plan().workflow.options.lock.is_some() && self.steps.is_empty();
-        wants && self.halted.is_none() && self.ended.is_none() && self.seq > 0
-    }
-
-    /// The locks that it holds.
-    pub fn locks_held(&self) -> impl Iterator<Item = (String, Holder)> {
-        let whole = self.plan().lock().filter(|_| !self.steps.is_empty() && self.ended.is_none());
-        let whole = whole.map(|lock| (lock.name, Holder { run: self.id, node: None }));
-        let of_nodes = self.locks.iter().map(|(lock, (step, _))| {
-            let node = self.plan().workflow.node(self.steps[*step as usize].id.node).name.clone();
-            (lock.clone(), Holder { run: self.id, node: Some(node) })
-        });
-        whole.into_iter().chain(of_nodes)
-    }
-
-    /// The locks that it would take at once, with its place in line.
-    pub fn locks_wanted(&self) -> impl Iterator<Item = (String, Waiter)> {
-        let whole = self.plan().lock().filter(|_| self.waits_for_its_lock() && !self.paused);
-        let whole = whole.map(|lock| (lock.name, self.own_waiter()));
-        let of_nodes = self.heads().filter_map(|(queue, waiter)| Some((queue.lock.as_ref()?.name.clone(), waiter)));
-        whole.into_iter().chain(of_nodes)
-    }
-
     /// Attempts that executors hold, with their executor.
     pub fn handed_out(&self) -> impl Iterator<Item = (AttemptKey, &ExecutorName)> {
         self.out.iter().filter_map(|(step, item)| {
@@ -581,9 +538,9 @@ impl Run {
         AttemptKey { step: facts.id, item, attempt: facts.items[item as usize].attempt }
     }
 
-    /// Does any executor hold an attempt?
+    /// Is anything of it with somebody who will tell it something: an executor, a run of its own, whoever was asked?
     pub fn is_out(&self) -> bool {
-        !self.out.is_empty()
+        !self.out.is_empty() || !self.children.is_empty() || !self.asking.is_empty() || self.wants_undo()
     }
 
     pub(crate) fn find(&self, step: StepId) -> Option<u32> {

@@ -177,6 +177,7 @@ pub(super) struct LiveDocument {
         super::why::show,
         super::events::of_all,
         super::system::whoami,
+        super::system::retention,
         super::validate::validate,
         super::executors::list,
         super::executors::register,

@@ -96,7 +96,7 @@ enum Whereabouts {
         (status = 200, description = "What it wrote", content(
             (String = "text/plain"), (LogView = "application/json"))),
         (status = 400, description = "`bad_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`not_found`: the run, the node, or the attempt", body = Problem,
+        (status = 404, description = "`not_found`: the run, the node, the attempt, or its log: deleted by retention", body = Problem,
             content_type = "application/problem+json"),
         (status = 410, description = "`forgotten`", body = Problem, content_type = "application/problem+json"),
     )
@@ -200,8 +200,14 @@ async fn now(house: &House, wanted: &Wanted) -> Result<Result<(AttemptKey, Logs,
         }
         match locate(house, wanted).await? {
             Whereabouts::Ended { attempt } => {
-                let logs = house.handle.journal().logs(wanted.run, attempt).await?;
-                return Ok(Ok((attempt, logs.unwrap_or_default(), true)));
+                let logs = match house.handle.journal().logs(wanted.run, attempt).await? {
+                    Some(logs) => logs,
+                    None => match removed(house, wanted.run).await? {
+                        Some(why) => return Err(Trouble::new("not_found", format!("its log was deleted: {why}"))),
+                        None => Logs::default(),
+                    },
+                };
+                return Ok(Ok((attempt, logs, true)));
             }
             Whereabouts::Out { attempt, executor: at } => {
                 let of = |stream| fetch(house, wanted, attempt, &at, stream);
@@ -216,6 +222,13 @@ async fn now(house: &House, wanted: &Wanted) -> Result<Result<(AttemptKey, Logs,
     }
     let who = executor.map(|executor| executor.to_string()).unwrap_or_default();
     Err(Trouble::new("unavailable", format!("executor `{who}`, where the attempt runs, cannot be reached now")))
+}
+
+/// Why logs of the run that are not there are not there; none: nothing was written.
+async fn removed(house: &House, run: RunId) -> Result<Option<String>, Trouble> {
+    let ended = house.handle.journal().head(run).await?.ended;
+    let rules = house.settings.retention.rules();
+    Ok(ended.and_then(|ended| rules.logs_are_gone(ended, crate::clock::now())))
 }
 
 /// What an executor has of a stream so far.
@@ -293,6 +306,12 @@ impl Following {
     /// The attempt is over: what of the stored excerpt was not sent yet.
     async fn stored(&self, attempt: AttemptKey) {
         let Ok(logs) = self.house.handle.journal().logs(self.wanted.run, attempt).await else { return };
+        if logs.is_none()
+            && let Ok(Some(why)) = removed(&self.house, self.wanted.run).await
+        {
+            let _ = self.to.send(Ok(format!("[... its log was deleted: {why} ...]\n").into())).await;
+            return;
+        }
         let logs = logs.unwrap_or_default();
         for ((stream, sent), done) in self.wanted.streams.iter().zip(self.sent).zip(self.done) {
             let excerpt = stream.of(&logs);

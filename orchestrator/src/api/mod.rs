@@ -41,6 +41,7 @@ use warp::reply::Response;
 
 use crate::artifacts::Artifacts;
 use crate::conductor::Handle;
+use crate::retention::{Retention, Rules};
 use route::House;
 
 /// What the API is told when it starts.
@@ -52,18 +53,27 @@ pub struct Settings {
     pub max_submits: usize,
     /// When this is cancelled, streams and long-polls end, so that a drain need not wait for them.
     pub closing: CancellationToken,
+    /// What is kept of runs that have ended.
+    pub retention: Retention,
 }
 
 impl Settings {
     /// These limits of documents, and the usual rest.
     pub fn new(limits: Limits) -> Self {
-        Settings { limits, max_submits: 1_024, closing: CancellationToken::new() }
+        let (closing, retention) = (CancellationToken::new(), Retention::new(Rules::default()));
+        Settings { limits, max_submits: 1_024, closing, retention }
     }
 
     /// Streams and long-polls end when `closing` is cancelled.
     #[must_use]
     pub fn closing(self, closing: CancellationToken) -> Self {
         Settings { closing, ..self }
+    }
+
+    /// What is kept is what this keeps.
+    #[must_use]
+    pub fn retention(self, retention: Retention) -> Self {
+        Settings { retention, ..self }
     }
 }
 

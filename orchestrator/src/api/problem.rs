@@ -107,7 +107,7 @@ impl From<conductor::Error> for Trouble {
             }
             Error::Refused(refused) => refused.into(),
             Error::StillRuns(_) => Trouble::new("still_runs", text),
-            Error::ReferredTo(_) => Trouble::new("referred_to", text),
+            Error::ReferredTo { .. } => Trouble::new("referred_to", text),
             Error::NotNow(_, gorch_engine::Refusal::NotOpen) => Trouble::new("nothing_open", text),
             Error::NotNow(_, gorch_engine::Refusal::NotAsked) => Trouble::new("not_asked", text),
             Error::NotNow(_, gorch_engine::Refusal::TooManySignals(_)) => Trouble::new("too_many_signals", text),
@@ -134,6 +134,7 @@ impl From<journal::Error> for Trouble {
             Error::Unknown { run } => conductor::Error::Unknown(run).into(),
             Error::Forgotten { run, at } => conductor::Error::Forgotten { run, at }.into(),
             Error::NotEnded { run } => conductor::Error::NotEnded(run).into(),
+            Error::ReferredTo { run, by } => conductor::Error::ReferredTo { run, by }.into(),
             Error::Corrupt(corrupt) => conductor::Error::Quarantined { run: corrupt.run, cause }.into(),
             Error::Closed => conductor::Error::ShuttingDown.into(),
             Error::Stale { .. }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use gorch_schema::Timestamp;
+use gorch_schema::retention::RetentionView;
 use gorch_schema::view::WhoAmI;
 use http::StatusCode;
 use serde::Serialize;
@@ -63,6 +64,16 @@ pub(super) async fn whoami(call: Call) -> Answer {
         roles: call.peer.roles.iter().map(|role| role.to_string()).collect(),
         not_after: Some(Timestamp::from_millis(call.peer.not_after.as_millisecond())),
     }))
+}
+
+/// What is kept, and what was deleted
+///
+/// The rules, how much the store holds, the last round, and all that went since the start, by kind and cause.
+#[utoipa::path(get, path = "/v1/retention", operation_id = "show_retention", tag = "system",
+    responses((status = 200, description = "Rules, books and size", body = RetentionView)))]
+pub(super) async fn retention(call: Call) -> Answer {
+    let size = call.house.handle.journal().size().await?;
+    Ok(reply::json(&call.house.settings.retention.view(size)))
 }
 
 #[derive(Serialize)]

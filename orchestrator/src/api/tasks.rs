@@ -235,7 +235,7 @@ pub(super) async fn resume(call: Call) -> Answer {
 /// Cancel or forget a run
 ///
 /// The original's DELETE: a running one is cancelled; one that ended more than 60 s ago is forgotten, a younger one
-/// only with `forget=true`.
+/// only with `forget=true`. Runs that are parts of it go with it.
 #[utoipa::path(
     delete, path = "/v1/tasks/{id}", operation_id = "delete_run", tag = "tasks",
     params(
@@ -246,6 +246,8 @@ pub(super) async fn resume(call: Call) -> Answer {
         (status = 200, description = "`cancelling`, `forgot` or `nothing`", body = Did,
             example = json!({"did": "forgot"})),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`referred_to`: a run that has not ended needs it", body = Problem,
+            content_type = "application/problem+json"),
         (status = 410, description = "`forgotten`", body = Problem, content_type = "application/problem+json"),
     )
 )]

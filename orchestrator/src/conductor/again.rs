@@ -1,8 +1,8 @@
 //! Runs that come of other runs: those that repeat one, and those that take one back.
 //!
 //! Owns how such a run is prepared: the run that it refers to has ended and is read from the journal; the new one says
-//! in its first event what it refers to, so that it can be recovered. Promises that a run is not forgotten while one
-//! that refers to it is live. Never changes the run that is referred to.
+//! in its first event what it refers to, so that it can be recovered, and so does its row in the journal, which
+//! therefore does not forget a run while one that refers to it is live. Never changes the run that is referred to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -169,17 +169,5 @@ impl Conductor {
     /// The run that takes another back is durable: the other may say how it ended.
     pub(super) fn undoing(&mut self, run: RunId, undo: Option<RunId>) {
         self.tell(run, Turn::Input(Input::Undoing { run: undo }));
-    }
-
-    /// Does a live run refer to this one?
-    pub(super) fn is_referred_to(&self, run: RunId) -> bool {
-        self.refers.values().any(|referred| *referred == run)
-    }
-
-    /// From now on a live run refers to another one.
-    pub(super) fn note_reference(&mut self, run: &Run) {
-        if let Some(of) = run.rerun_of() {
-            self.refers.insert(run.id(), of);
-        }
     }
 }

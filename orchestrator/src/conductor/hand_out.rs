@@ -214,7 +214,6 @@ impl Conductor {
             self.timers.remove(&(at, run));
         }
         self.hungry.remove(&run);
-        self.refers.remove(&run);
         for next in self.registry.offers().locks.say(run, [], []) {
             self.tell(next, Turn::Input(Input::Tick));
         }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use gorch_engine::{Input, Offers, Plan, Run};
@@ -25,6 +25,7 @@ use super::live::Turn;
 use super::progress::Progress;
 use super::standing::{Standing, Standings};
 use crate::dispatch::Links;
+use crate::documents::SharedEngines;
 use crate::journal::{self, IdempotencyKey, Journal};
 
 /// Why the conductor did not do what it was asked to do.
@@ -50,9 +51,14 @@ pub enum Error {
     /// It cannot be repeated like this: its inputs do not fit.
     #[error("{0}")]
     Refused(Refused),
-    /// A live run repeats it.
-    #[error("run {0} is repeated by a run that has not ended")]
-    ReferredTo(RunId),
+    /// A run that has not ended needs it.
+    #[error("run {run} is needed by run {by}, which has not ended")]
+    ReferredTo {
+        /// The run.
+        run: RunId,
+        /// Who needs it.
+        by: RunId,
+    },
     /// The run is not in the state that this needs.
     #[error("{1} (run {0})")]
     NotNow(RunId, gorch_engine::Refusal),
@@ -84,6 +90,7 @@ impl Error {
             journal::Error::Unknown { .. } => Error::Unknown(run),
             journal::Error::Forgotten { at, .. } => Error::Forgotten { run, at: *at },
             journal::Error::NotEnded { .. } => Error::NotEnded(run),
+            journal::Error::ReferredTo { by, .. } => Error::ReferredTo { run, by: *by },
             journal::Error::Corrupt(_) => Error::Quarantined { run, cause: crate::chain(error) },
             journal::Error::Closed => Error::ShuttingDown,
             journal::Error::Stale { .. }
@@ -194,7 +201,6 @@ pub(super) enum Message {
     ChildEnded { attempt: AttemptId, result: AttemptResult },
     Undoing { run: RunId, undo: Option<RunId> },
     Looked { run: RunId, turn: Box<Turn> },
-    IsReferredTo { run: RunId, reply: oneshot::Sender<bool> },
     Wish { run: RunId, wish: Wish, reply: Reply<Granted> },
     Ask { run: RunId, question: Question },
     AwaitEnd { run: RunId, reply: oneshot::Sender<()> },
@@ -226,9 +232,6 @@ pub(super) struct Seen {
     pub(super) standings: Standings,
     pub(super) progress: Progress,
 }
-
-/// The engines that documents may name, as the conductor last set them.
-pub(crate) type SharedEngines = Arc<RwLock<Arc<Engines>>>;
 
 impl Handle {
     pub(super) fn new(
@@ -272,14 +275,11 @@ impl Handle {
         self.request(|reply| Message::Wish { run, wish, reply }).await
     }
 
-    /// Deletes a run that has ended.
-    pub async fn forget(&self, run: RunId) -> Result<(), Error> {
-        if self.query(|reply| Message::IsReferredTo { run, reply }).await? {
-            return Err(Error::ReferredTo(run));
-        }
-        self.journal.forget(run, crate::clock::now()).await.map_err(|error| Error::of(run, &error))?;
-        self.ended.drop_run(run);
-        Ok(())
+    /// Deletes a run that has ended and that no live run needs, with the runs that are parts of it. Tells how many went.
+    pub async fn forget(&self, run: RunId) -> Result<usize, Error> {
+        let gone = self.journal.forget(run, crate::clock::now()).await.map_err(|error| Error::of(run, &error))?;
+        gone.iter().for_each(|run| self.ended.drop_run(*run));
+        Ok(gone.len())
     }
 
     /// Asks a run, live or ended. The question is answered between two inputs of the run, so keep it short: for views

@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::artifacts::Artifacts;
 use crate::clock;
 use crate::dispatch::Links;
-use crate::documents::Documents;
+use crate::documents::{Documents, SharedEngines};
 use crate::journal::{self, Journal};
 use ended::EndedRuns;
 use hand_out::Out;
@@ -49,7 +49,6 @@ use standing::Standings;
 
 pub use again::Again;
 pub(crate) use handle::SMALL;
-pub(crate) use handle::SharedEngines;
 pub use handle::{Census, Error, Granted, Handle, Wish};
 pub(crate) use live::summary;
 pub(crate) use thread::Ended;
@@ -130,14 +129,12 @@ pub(crate) struct Conductor {
     registry: Registry,
     slots: HashMap<RunId, Slot>,
     quarantine: HashMap<RunId, String>,
-    /// Unfinished runs that repeat another one, and which.
-    refers: HashMap<RunId, RunId>,
     waiting_for_end: HashMap<RunId, Vec<tokio::sync::oneshot::Sender<()>>>,
     out: HashMap<AttemptId, Out>,
     /// Who is being compared with what it holds.
     comparing: HashMap<gorch_schema::ExecutorName, tokio::task::AbortHandle>,
     ended: EndedRuns,
-    engines: handle::SharedEngines,
+    engines: SharedEngines,
     standings: Standings,
     progress: Progress,
     timers: BTreeSet<(Timestamp, RunId)>,
@@ -167,7 +164,7 @@ impl Conductor {
         log: Logger,
     ) -> Result<(Handle, tokio::task::JoinHandle<()>), journal::Error> {
         let (sender, inbox) = mpsc::unbounded_channel();
-        let (ended, engines) = (EndedRuns::default(), handle::SharedEngines::default());
+        let (ended, engines) = (EndedRuns::default(), SharedEngines::default());
         let (standings, progress) = (Standings::default(), Progress::default());
         let seen = handle::Seen { standings: standings.clone(), progress: progress.clone() };
         let handle = Handle::new(sender, journal.clone(), ended.clone(), engines.clone(), seen, links.clone());
@@ -182,7 +179,6 @@ impl Conductor {
             registry,
             slots: HashMap::new(),
             quarantine: HashMap::new(),
-            refers: HashMap::new(),
             waiting_for_end: HashMap::new(),
             out: HashMap::new(),
             comparing: HashMap::new(),

@@ -59,7 +59,6 @@ impl Conductor {
                 return;
             }
         };
-        self.note_reference(&recovered);
         let mut live = Box::new(Live::new(*recovered));
         live.waiters = waiters;
         live.place.publish(&self.standings);

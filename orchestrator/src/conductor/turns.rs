@@ -39,7 +39,6 @@ impl Conductor {
             Message::Child { attempt, empty, accepted } => self.accept_child(attempt, *empty, accepted),
             Message::Undoing { run, undo } => self.undoing(run, undo),
             Message::Looked { run, turn } => self.tell(run, *turn),
-            Message::IsReferredTo { run, reply } => drop(reply.send(self.is_referred_to(run))),
             Message::ChildEnded { attempt, result } => self.child_result(attempt, result),
             Message::Wish { run, wish, reply } => match self.slots.get(&run) {
                 Some(_) => self.tell(run, Turn::Wish { wish, reply }),
@@ -277,7 +276,6 @@ impl Conductor {
             logs: vec![],
             told: vec![],
         };
-        self.note_reference(&fresh);
         let mut live = Box::new(Live::new(fresh));
         live.appending = true;
         // What is told of it before it is durable waits: its executor may be lost meanwhile.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use gorch_engine::{EndedStep, Run};
 use gorch_schema::workflow::Undo;
-use gorch_schema::{Edge, Engine, Node, NodeId, Outcome, RunOptions, StepId, Workflow, render};
+use gorch_schema::{AttemptKey, Edge, Engine, Node, NodeId, Outcome, RunOptions, StepId, Workflow, render};
 use sha2::{Digest, Sha256};
 
 /// The id of the run that takes another back: the first 128 bits of the SHA-256 of `undo` and its id. Derived, so that
@@ -59,7 +59,9 @@ fn node(run: &Run, step: &EndedStep<'_>) -> Node {
     let of = run.plan().workflow.node(step.step.id.node);
     let nil = Node { labels: of.labels.clone(), ..Node::nil(format!("{}.{}", of.name, step.step.id.visit)) };
     let Some(undo) = undo_of(run, step) else { return nil };
-    let work = step.attempt.and_then(|attempt| run.work(attempt));
+    // A step that was copied had no attempt here; what it was given is the same.
+    let first = AttemptKey { step: step.step.id, item: 0, attempt: 1 };
+    let work = run.work(step.attempt.unwrap_or(first));
     let own_engine = undo.engine.is_none();
     Node {
         engine: undo.engine.as_deref().map_or_else(|| of.engine.clone(), Engine::named),

@@ -3,6 +3,7 @@
 //! Owns one function per promise of the contract; [`conformance!`] makes tests of all of them for one kind of journal.
 //! Never looks behind the trait: what is particular to a store is tested beside it.
 
+pub(crate) mod aging;
 pub(crate) mod definitions;
 pub(crate) mod given;
 pub(crate) mod lists;
@@ -55,6 +56,14 @@ macro_rules! conformance {
             of_two_who_know_the_same_latest_revision_exactly_one_puts_the_next
             definitions_are_listed_by_name_a_page_at_a_time
             an_artifact_is_needed_for_as_long_as_a_revision_that_names_it_is_kept;
+        aging:
+            old_runs_are_found_in_the_order_of_their_ends_page_by_page
+            a_run_that_a_live_one_needs_stays
+            parts_stay_while_the_run_that_they_are_parts_of_is_needed
+            logs_of_old_runs_go_by_themselves
+            what_is_left_of_forgotten_runs_goes_in_bites_out_of_sight
+            that_a_run_existed_is_forgotten_some_day
+            its_size_is_known;
     } };
 }
 pub(crate) use conformance;

@@ -17,6 +17,7 @@ use gorch_schema::work::{Logs, Registration};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, Event, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
+use super::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use super::definitions::{DefinitionPage, NewRevision, Revision};
 use super::error::{Corrupt, Error};
 
@@ -318,8 +319,24 @@ pub trait Journal: Send + Sync + 'static {
     /// a run that is not there is refused like a read of it.
     fn feed(&self, filter: FeedFilter, after: Cursor, limit: usize) -> BoxFuture<'static, Result<Feed, Error>>;
 
-    /// Deletes a run that has ended: events, logs, key and locks. What stays is that it existed.
-    fn forget(&self, run: RunId, at: Timestamp) -> BoxFuture<'static, Result<(), Error>>;
+    /// Deletes a run that has ended, and with it the runs that are parts of it: events, logs, key and locks. What stays
+    /// is that they existed. Gives all that went, itself first. Refused while it must stay ([`Error::ReferredTo`]).
+    fn forget(&self, run: RunId, at: Timestamp) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;
+
+    /// Runs that ended before this and need not stay, in the order of their ends. At most `limit` of them.
+    fn ends(
+        &self,
+        old: Old,
+        before: Timestamp,
+        from: Option<EndCursor>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Ends, Error>>;
+
+    /// Clears one bite, so small that nobody who writes meanwhile waits long.
+    fn clear(&self, clear: Clear) -> BoxFuture<'static, Result<Cleared, Error>>;
+
+    /// How much there is.
+    fn size(&self) -> BoxFuture<'static, Result<Size, Error>>;
 
     /// What the owner used this key for.
     fn key(&self, owner: &str, key: &str) -> BoxFuture<'static, Result<Option<KeyUse>, Error>>;

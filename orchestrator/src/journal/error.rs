@@ -132,6 +132,14 @@ pub enum Error {
         /// The latest; none if there is no such definition.
         found: Option<Digest>,
     },
+    /// A run that has not ended needs it.
+    #[error("run {run} is needed by run {by}, which has not ended")]
+    ReferredTo {
+        /// The run.
+        run: RunId,
+        /// The oldest that needs it.
+        by: RunId,
+    },
     /// The append contradicts itself.
     #[error("the append to run {run} has {found}, expected {expected}")]
     Malformed {

@@ -14,6 +14,7 @@ use gorch_schema::work::{Logs, Registration};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
+use super::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use super::bell::Bell;
 use super::contract::{
     Append, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
@@ -204,21 +205,98 @@ impl State {
         Ok(Feed { rows, corrupt: Vec::new(), next })
     }
 
-    fn forget(&mut self, run: RunId, at: Timestamp) -> Result<(), Error> {
+    /// The run, then all that are parts of it, by order of acceptance.
+    fn family(&self, run: RunId) -> Vec<&Run> {
+        let mut family = BTreeSet::from([run]);
+        let is_part = |family: &BTreeSet<RunId>, run: &Run| run.accepted.parent.is_some_and(|of| family.contains(&of));
+        while let Some(part) = self.runs.values().find(|run| !family.contains(&run.id) && is_part(&family, run)) {
+            family.insert(part.id);
+        }
+        let parts = self.runs.values().filter(|part| part.id != run && family.contains(&part.id));
+        self.run(run).into_iter().chain(parts).collect()
+    }
+
+    /// The oldest run that has not ended and for whose sake this one must stay.
+    fn holder(&self, run: RunId) -> Option<RunId> {
+        let mut kin: BTreeSet<RunId> = self.family(run).into_iter().map(|run| run.id).collect();
+        let mut above = self.run(run).ok();
+        while let Some(run) = above {
+            kin.insert(run.id);
+            above = run.accepted.parent.and_then(|parent| self.run(parent).ok());
+        }
+        let needs = |of: Option<RunId>| of.is_some_and(|of| kin.contains(&of));
+        let mut open = self.runs.values().filter(|run| run.head.ended.is_none());
+        open.find(|run| kin.contains(&run.id) || needs(run.accepted.rerun_of) || needs(run.accepted.undo_of))
+            .map(|run| run.id)
+    }
+
+    /// Has the run ended, and may it go?
+    fn may_go(&self, run: RunId) -> Result<(), Error> {
         if self.run(run)?.head.ended.is_none() {
             return Err(Error::NotEnded { run });
         }
-        if let Some(kept) = self.numbers.remove(&run).and_then(|number| self.runs.remove(&number)) {
-            for place in kept.rows.into_values() {
+        self.holder(run).map_or(Ok(()), |by| Err(Error::ReferredTo { run, by }))
+    }
+
+    fn forget(&mut self, run: RunId, at: Timestamp) -> Result<Vec<RunId>, Error> {
+        self.may_go(run)?;
+        let gone: Vec<RunId> = self.family(run).into_iter().map(|run| run.id).collect();
+        for run in &gone {
+            let kept = self.numbers.remove(run).and_then(|number| self.runs.remove(&number));
+            for place in kept.into_iter().flat_map(|kept| kept.rows.into_values()) {
                 self.feed.remove(&place);
             }
+            self.keys.retain(|_, used| used.run != *run);
+            self.claims.retain(|_, holder| holder != run);
+            self.artifacts.retain(|(_, by)| by != run);
+            self.cache.retain(|_, (by, _)| by != run);
+            self.forgotten.insert(*run, at);
         }
-        self.keys.retain(|_, used| used.run != run);
-        self.claims.retain(|_, holder| *holder != run);
-        self.artifacts.retain(|(_, by)| *by != run);
-        self.cache.retain(|_, (by, _)| *by != run);
-        self.forgotten.insert(run, at);
-        Ok(())
+        Ok(gone)
+    }
+
+    fn ends(&self, old: Old, before: Timestamp, from: Option<EndCursor>, limit: usize) -> Ends {
+        let mut ended: Vec<(EndCursor, &Run)> = self
+            .runs
+            .iter()
+            .filter_map(|(number, run)| Some((EndCursor { ended: run.head.ended?, number: *number }, run)))
+            .filter(|(place, _)| place.ended < before && from.is_none_or(|from| *place > from))
+            .collect();
+        ended.sort_unstable_by_key(|(place, _)| *place);
+        let is_wanted = |run: &Run| match old {
+            Old::Logs => !run.logs.is_empty(),
+            Old::Runs => {
+                let is_part = run.accepted.parent.is_some_and(|parent| self.run(parent).is_ok());
+                !is_part && self.family(run.id).iter().all(|part| part.head.ended.is_some_and(|ended| ended < before))
+            }
+        };
+        let mut found = ended.into_iter().filter(|(_, run)| is_wanted(run) && self.holder(run.id).is_none());
+        let page: Vec<_> = found.by_ref().take(limit.max(1)).collect();
+        let next = found.next().and_then(|_| page.last()).map(|(place, _)| *place);
+        Ends { runs: page.into_iter().map(|(_, run)| run.id).collect(), next }
+    }
+
+    fn clear(&mut self, clear: Clear) -> Result<Cleared, Error> {
+        let rows = match clear {
+            // What is forgotten here is gone at once.
+            Clear::Leftovers => 0,
+            Clear::Logs(run) => {
+                self.may_go(run)?;
+                let kept = self.numbers.get(&run).and_then(|number| self.runs.get_mut(number));
+                kept.map_or(0, |kept| std::mem::take(&mut kept.logs).len())
+            }
+            Clear::Traces(before) => {
+                let had = self.forgotten.len();
+                self.forgotten.retain(|_, at| *at >= before);
+                had - self.forgotten.len()
+            }
+        };
+        Ok(Cleared { rows: rows as u64, ..Cleared::default() })
+    }
+
+    fn size(&self) -> Size {
+        let ended = self.runs.values().filter(|run| run.head.ended.is_some()).count();
+        Size { runs: self.runs.len() as u64, ended: ended as u64, ..Size::default() }
     }
 }
 
@@ -280,12 +358,30 @@ impl Journal for Memory {
         done(self.state().feed(&filter, after, limit))
     }
 
-    fn forget(&self, run: RunId, at: Timestamp) -> BoxFuture<'static, Result<(), Error>> {
+    fn forget(&self, run: RunId, at: Timestamp) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {
         let answer = self.state().forget(run, at);
-        if answer.is_ok() {
-            self.bell.close(run);
+        for gone in answer.iter().flatten() {
+            self.bell.close(*gone);
         }
         done(answer)
+    }
+
+    fn ends(
+        &self,
+        old: Old,
+        before: Timestamp,
+        from: Option<EndCursor>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Ends, Error>> {
+        done(Ok(self.state().ends(old, before, from, limit)))
+    }
+
+    fn clear(&self, clear: Clear) -> BoxFuture<'static, Result<Cleared, Error>> {
+        done(self.state().clear(clear))
+    }
+
+    fn size(&self) -> BoxFuture<'static, Result<Size, Error>> {
+        done(Ok(self.state().size()))
     }
 
     fn key(&self, owner: &str, key: &str) -> BoxFuture<'static, Result<Option<KeyUse>, Error>> {

@@ -2,6 +2,7 @@
 //!
 //! The words are in [`contract`]; [`memory`] and [`sqlite`] keep them; one conformance suite holds both to it.
 
+pub mod aging;
 pub(crate) mod bell;
 pub(crate) mod codec;
 pub mod contract;
@@ -13,6 +14,7 @@ pub mod sqlite;
 #[cfg(test)]
 pub(crate) mod conformance;
 
+pub use aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 pub use contract::{
     Append, AttemptLogs, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, IdempotencyKey, Journal,
     KeyUse, Label, Page, PageCursor, Row,

@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gorch-client", &["gorch-schema", "gorch-certs"]),
     ("gorch", &["gorch-schema", "gorch-certs", "gorch-client", "gorch-orchestrator", "gorch-executor"]),
     ("gorch-tests", &["gorch-schema", "gorch-certs", "gorch-client"]),
-    ("gorch-bench", &["gorch-schema", "gorch-certs", "gorch-client", "gorch-tests"]),
+    ("gorch-bench", &["gorch-schema", "gorch-certs", "gorch-client", "gorch-orchestrator", "gorch-tests"]),
 ];
 
 /// What only tests of a crate may name besides.

@@ -13,5 +13,6 @@ mod many;
 mod placing;
 mod playbooks;
 mod progress;
+mod retention;
 mod secrets;
 mod whole_life;

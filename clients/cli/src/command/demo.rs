@@ -41,6 +41,7 @@ pub(super) async fn run(args: DemoArgs, context: &Context) -> Result<Exit, Error
         executor_listen: any,
         slots: None,
         workdir: Some(root.to_owned()),
+        keep: Default::default(),
     };
     let house = House::start(plan, &log).await?;
     let tell = context.output == Output::Text;

@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gorch_orchestrator::retention;
+
 use crate::args::DevArgs;
 use crate::command::{invoked, print, say, say_json};
 use crate::context::{self, Context, DEFAULT_URL, Output};
@@ -29,6 +31,13 @@ pub(super) async fn run(args: DevArgs, context: &Context) -> Result<Exit, Error>
         executor_listen: args.executor_listen,
         slots: args.slots.and_then(NonZeroU32::new),
         workdir: args.workdir,
+        keep: retention::Given {
+            age: args.keep_age,
+            runs: args.keep_runs,
+            bytes: args.keep_bytes,
+            logs_age: args.keep_logs_age,
+            every: None,
+        },
     };
     let (log, _guard) = log::to_stderr();
     let mut interrupt = Interrupt::listen()?;

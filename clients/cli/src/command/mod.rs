@@ -15,6 +15,7 @@ mod get;
 mod graph;
 mod logs;
 mod proxy;
+mod retention;
 mod source;
 mod submit;
 mod travel;
@@ -76,6 +77,7 @@ async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Proxy(args) => proxy::run(args, &context).await,
         Command::Artifacts(command) => artifacts::run(command, &context).await,
         Command::Executors => executors::run(&context).await,
+        Command::Retention => retention::run(&context).await,
         Command::Whoami => whoami::run(&context).await,
         Command::Completion { shell } => completion::run(shell),
     }

@@ -10,6 +10,7 @@ mod live;
 mod logs;
 mod parked;
 mod refusals;
+mod retention;
 mod stand;
 mod submit;
 mod tasks;

@@ -1,12 +1,14 @@
 //! The plainest journal as the reference of the others: the same calls, the same answers, whatever the calls.
 
+use gorch_schema::RunId;
 use proptest::prelude::*;
 use proptest::strategy::Just;
 
+use super::aging::{Kin, accept_kin};
 use super::given::{accept, at, ended, goes_on, run};
 use crate::journal::memory::Memory;
 use crate::journal::sqlite::Sqlite;
-use crate::journal::{Append, Claim, Cursor, FeedFilter, Filter, IdempotencyKey, Journal};
+use crate::journal::{Append, Claim, Clear, Cursor, FeedFilter, Filter, IdempotencyKey, Journal, Old};
 
 /// One call. Runs, locks and keys are few, so that calls meet.
 #[derive(Debug, Clone)]
@@ -14,6 +16,8 @@ enum Call {
     Append(Box<Append>),
     Read { run: u32, after: u64, limit: usize },
     Forget(u32),
+    Ends { old: Old, before: u32, limit: usize },
+    Clear(Clear),
     Key(u8),
     List { limit: usize },
     Feed { of: Option<u32>, after: u64, limit: usize },
@@ -38,7 +42,12 @@ fn call() -> impl Strategy<Value = Call> {
         6 => (0..6u32, 1..6u64, 1..4u32, claims())
             .prop_map(|(n, after, count, claims)| Call::Append(Box::new(Append { claims, ..goes_on(n, after, count) }))),
         2 => (0..6u32, 1..6u64).prop_map(|(n, after)| Call::Append(Box::new(ended(n, after)))),
+        3 => related(),
         2 => (0..6u32).prop_map(Call::Forget),
+        2 => (prop_oneof![Just(Old::Runs), Just(Old::Logs)], 0..10u32, 1..4usize)
+            .prop_map(|(old, before, limit)| Call::Ends { old, before, limit }),
+        1 => (0..6u32).prop_map(|n| Call::Clear(Clear::Logs(run(n)))),
+        1 => Just(Call::Clear(Clear::Leftovers)),
         2 => (0..7u32, 0..12u64, 1..4usize).prop_map(|(run, after, limit)| Call::Read { run, after, limit }),
         1 => (0..3u8).prop_map(Call::Key),
         1 => (1..5usize).prop_map(|limit| Call::List { limit }),
@@ -46,6 +55,15 @@ fn call() -> impl Strategy<Value = Call> {
             .prop_map(|(of, after, limit)| Call::Feed { of, after, limit }),
         1 => Just(Call::List { limit: 100 }),
     ]
+}
+
+/// A run that refers to others. No run is a part of a later one.
+fn related() -> impl Strategy<Value = Call> {
+    let other = || prop::option::of(0..6u32);
+    (0..6u32, other(), other(), other()).prop_map(|(n, parent, rerun_of, undo_of)| {
+        let parent = parent.filter(|parent| *parent < n);
+        Call::Append(Box::new(accept_kin(n, Kin { parent, rerun_of, undo_of })))
+    })
 }
 
 /// The answer, in words that differ wherever answers differ.
@@ -56,6 +74,11 @@ async fn answer(journal: &dyn Journal, call: &Call) -> String {
             format!("{:?} {:?}", journal.read(run(n), after, limit).await, journal.head(run(n)).await)
         }
         Call::Forget(n) => format!("{:?}", journal.forget(run(n), at(99)).await),
+        Call::Ends { old, before, limit } => format!("{:?}", journal.ends(old, at(before), None, limit).await),
+        // A file is cleared later than memory; that nothing else changes is what counts.
+        Call::Clear(Clear::Leftovers) => format!("{:?}", journal.clear(Clear::Leftovers).await.is_ok()),
+        Call::Clear(clear @ Clear::Traces(_)) => format!("{:?}", journal.clear(clear).await),
+        Call::Clear(clear @ Clear::Logs(_)) => format!("{:?}", journal.clear(clear).await.map(|bite| bite.rows)),
         Call::Key(key) => format!("{:?}", journal.key("ann", &key.to_string()).await),
         Call::List { limit } => {
             let page = journal.summaries(Filter::default(), None, limit).await;
@@ -84,6 +107,35 @@ proptest! {
                     sqlite = Sqlite::open(folder.path()).unwrap();
                 }
                 assert_eq!(answer(&sqlite, call).await, answer(&memory, call).await, "call {index}: {call:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn whatever_happens_no_live_run_goes_and_none_that_it_needs(calls in prop::collection::vec(call(), 1..120)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = Sqlite::open(folder.path()).unwrap();
+            for call in &calls {
+                let before = journal.summaries(Filter::default(), None, 100).await.unwrap().runs;
+                let live = journal.unfinished().await.unwrap();
+                answer(&journal, call).await;
+                // What retention does: it forgets what it is told that may go.
+                if matches!(call, Call::Ends { .. }) {
+                    for old in journal.ends(Old::Runs, at(99), None, 2).await.unwrap().runs {
+                        journal.forget(old, at(99)).await.unwrap();
+                    }
+                }
+                let was_there = |run: RunId| before.iter().any(|was| was.id == run);
+                for needed in before.iter().filter(|was| live.contains(&was.id)) {
+                    // Itself, all that it names, and its parts.
+                    let names = [Some(needed.id), needed.parent, needed.rerun_of, needed.undo_of];
+                    let parts = before.iter().filter(|part| part.parent == Some(needed.id)).map(|part| part.id);
+                    for kept in names.into_iter().flatten().chain(parts).filter(|run| was_there(*run)) {
+                        assert!(journal.head(kept).await.is_ok(), "{kept} went in {call:?}, {} needs it", needed.id);
+                    }
+                }
             }
         });
     }

@@ -3,6 +3,8 @@
 //! Owns the statements that change something. Promises: a job is refused before its first write, so that a refused
 //! job leaves no trace in the group that it was drained with. Never commits.
 
+use std::collections::BTreeMap;
+
 use gorch_schema::view::RunSummary;
 use gorch_schema::{ExecutorName, RunId, Timestamp};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -106,7 +108,12 @@ struct EncodedSummary {
     name: String,
     started: Timestamp,
     namespace: String,
-    labels: String,
+    labels: BTreeMap<String, String>,
+    /// The same, as the row has them.
+    labels_text: String,
+    parent: Option<RunId>,
+    rerun_of: Option<RunId>,
+    undo_of: Option<RunId>,
     body: String,
 }
 
@@ -114,11 +121,15 @@ impl EncodedSummary {
     fn of(run: RunId, summary: RunSummary) -> Result<EncodedSummary, Error> {
         Ok(EncodedSummary {
             body: codec::encode(run, &summary)?,
-            labels: codec::encode(run, &summary.labels)?,
+            labels_text: codec::encode(run, &summary.labels)?,
+            labels: summary.labels,
             state: summary.state,
             name: summary.name,
             started: summary.start_date,
             namespace: summary.namespace,
+            parent: summary.parent,
+            rerun_of: summary.rerun_of,
+            undo_of: summary.undo_of,
         })
     }
 }
@@ -253,16 +264,27 @@ impl Encoded {
         let summary = self.summary.as_ref().expect("checked: a new run has a summary");
         store
             .prepare_cached(
-                "INSERT INTO runs (number, id, last, ended, state, name, started, summary, namespace, labels)
-                 VALUES (:number, :id, :last, :ended, :state, :name, :started, :summary, :namespace, :labels)",
+                "INSERT INTO runs (number, id, last, ended, state, name, started, summary, namespace, labels,
+                                   parent, rerun_of, undo_of)
+                 VALUES (:number, :id, :last, :ended, :state, :name, :started, :summary, :namespace, :labels,
+                         :parent, :rerun_of, :undo_of)",
             )?
             .execute(named_params! {
                 ":number": Int(newest.run + 1), ":id": Id(self.run), ":last": Int(self.last),
                 ":ended": self.ended.map(Timestamp::as_millis), ":state": summary.state, ":name": summary.name,
                 ":started": summary.started.as_millis(), ":summary": summary.body,
-                ":namespace": summary.namespace, ":labels": summary.labels,
+                ":namespace": summary.namespace, ":labels": summary.labels_text,
+                ":parent": summary.parent.map(Id), ":rerun_of": summary.rerun_of.map(Id),
+                ":undo_of": summary.undo_of.map(Id),
             })?;
         newest.run += 1;
+        for (key, value) in &summary.labels {
+            store.prepare_cached("INSERT INTO labels VALUES (?1, ?2, ?3)")?.execute(params![
+                Int(newest.run),
+                key,
+                value
+            ])?;
+        }
         Ok(newest.run)
     }
 
@@ -332,39 +354,19 @@ pub(super) fn key_use(store: &Connection, owner: &str, key: &str) -> rusqlite::R
         .optional()
 }
 
-/// Deletes a run that has ended and remembers that it was there.
-pub(super) fn forget(store: &Connection, newest: Newest, run: RunId, at: Timestamp) -> Result<u64, Trouble> {
-    let Some(known) = Known::find(store, run)? else {
-        return Err(match forgotten(store, run)? {
-            Some(at) => Error::Forgotten { run, at },
-            None => Error::Unknown { run },
-        }
-        .into());
-    };
-    if known.ended.is_none() {
-        return Err(Error::NotEnded { run }.into());
-    }
-    store
-        .prepare_cached("INSERT INTO forgotten (id, at, number, position) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![Id(run), at.as_millis(), Int(known.number), Int(newest.event)])?;
-    // Events, logs, key, locks and results go with it: they reference it ON DELETE CASCADE.
-    store.prepare_cached("DELETE FROM runs WHERE number = ?1")?.execute([Int(known.number)])?;
-    Ok(known.last)
-}
-
 /// Keeps a registration; the same text again writes nothing.
 pub(super) fn put_executor(
     store: &Connection,
     name: &ExecutorName,
     registration: &str,
     at: Timestamp,
-) -> Result<u64, Trouble> {
-    let written = store
+) -> Result<(), Trouble> {
+    store
         .prepare_cached(
             "INSERT INTO executors (name, registration, at) VALUES (?1, ?2, ?3)
              ON CONFLICT (name) DO UPDATE SET registration = excluded.registration, at = excluded.at
              WHERE registration <> excluded.registration",
         )?
         .execute(params![name.as_str(), registration, at.as_millis()])?;
-    Ok(written as u64)
+    Ok(())
 }

@@ -48,6 +48,12 @@ pub(super) fn put(store: &Connection, new: &NewRevision) -> Result<u64, Trouble>
         .prepare_cached("SELECT coalesce(max(number), 0) + 1 FROM definitions")?
         .query_row([], |row| row.get::<_, Int>(0).map(|number| number.0))?;
     store
+        .prepare_cached(
+            "DELETE FROM definition_artifacts WHERE definition IN
+             (SELECT number FROM definitions WHERE namespace = ?1 AND name = ?2 AND revision = ?3)",
+        )?
+        .execute([namespace, name, &digest])?;
+    store
         .prepare_cached("DELETE FROM definitions WHERE namespace = ?1 AND name = ?2 AND revision = ?3")?
         .execute([namespace, name, &digest])?;
     store.prepare_cached("INSERT INTO definitions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(params![
@@ -73,7 +79,12 @@ pub(super) fn put(store: &Connection, new: &NewRevision) -> Result<u64, Trouble>
 
 /// Deletes all revisions. Gives how many there were.
 pub(super) fn delete(store: &Connection, key: &DefinitionKey) -> Result<u64, Trouble> {
-    // What its artifacts are needed for goes with it: it references it ON DELETE CASCADE.
+    store
+        .prepare_cached(
+            "DELETE FROM definition_artifacts WHERE definition IN
+             (SELECT number FROM definitions WHERE namespace = ?1 AND name = ?2)",
+        )?
+        .execute([&key.namespace, key.name.as_str()])?;
     let deleted = store
         .prepare_cached("DELETE FROM definitions WHERE namespace = ?1 AND name = ?2")?
         .execute([&key.namespace, key.name.as_str()])?;

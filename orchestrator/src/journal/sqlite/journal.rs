@@ -15,8 +15,9 @@ use tokio::sync::watch;
 
 use super::append::{Encoded, Newest};
 use super::readers::Readers;
-use super::writer::{Job, Queue, Work, Writer};
+use super::writer::{Done, Job, Queue, Work, Writer};
 use super::{definitions, open, query};
+use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
@@ -45,8 +46,8 @@ impl Sqlite {
         Ok(Sqlite { queue, readers, bell, _lock: lock })
     }
 
-    fn write(&self, work: Work) -> BoxFuture<'static, Result<u64, Error>> {
-        let (job, answer) = Job::new(work);
+    fn write<T: Send + 'static>(&self, work: Work, part: fn(Done) -> T) -> BoxFuture<'static, Result<T, Error>> {
+        let (job, answer) = Job::new(work, part);
         self.queue.put(job);
         answer
     }
@@ -63,7 +64,7 @@ impl Drop for Sqlite {
 impl Journal for Sqlite {
     fn append(&self, append: Append) -> BoxFuture<'static, Result<u64, Error>> {
         match Encoded::of(append) {
-            Ok(encoded) => self.write(Work::Append(Box::new(encoded))),
+            Ok(encoded) => self.write(Work::Append(Box::new(encoded)), |done| done.last),
             Err(refused) => ready(Err(refused)).boxed(),
         }
     }
@@ -72,7 +73,7 @@ impl Journal for Sqlite {
         let mut jobs = Vec::with_capacity(appends.len());
         let answers = appends.into_iter().map(|append| match Encoded::of(append) {
             Ok(encoded) => {
-                let (job, answer) = Job::new(Work::Append(Box::new(encoded)));
+                let (job, answer) = Job::new(Work::Append(Box::new(encoded)), |done| done.last);
                 jobs.push(job);
                 answer
             }
@@ -116,8 +117,26 @@ impl Journal for Sqlite {
         self.readers.ask(move |store| query::feed(store, &filter, after, limit))
     }
 
-    fn forget(&self, run: RunId, at: Timestamp) -> BoxFuture<'static, Result<(), Error>> {
-        self.write(Work::Forget { run, at }).map(|done| done.map(drop)).boxed()
+    fn forget(&self, run: RunId, at: Timestamp) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {
+        self.write(Work::Forget { run, at }, |done| done.forgotten)
+    }
+
+    fn ends(
+        &self,
+        old: Old,
+        before: Timestamp,
+        from: Option<EndCursor>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Ends, Error>> {
+        self.readers.ask(move |store| query::ends(store, old, before, from, limit))
+    }
+
+    fn clear(&self, clear: Clear) -> BoxFuture<'static, Result<Cleared, Error>> {
+        self.write(Work::Clear(clear), |done| done.cleared)
+    }
+
+    fn size(&self) -> BoxFuture<'static, Result<Size, Error>> {
+        self.readers.ask(query::size)
     }
 
     fn key(&self, owner: &str, key: &str) -> BoxFuture<'static, Result<Option<KeyUse>, Error>> {
@@ -131,7 +150,7 @@ impl Journal for Sqlite {
     }
 
     fn put_definition(&self, new: NewRevision) -> BoxFuture<'static, Result<u64, Error>> {
-        self.write(Work::PutDefinition(Box::new(new)))
+        self.write(Work::PutDefinition(Box::new(new)), |done| done.last)
     }
 
     fn revisions(&self, key: DefinitionKey) -> BoxFuture<'static, Result<Vec<Revision>, Error>> {
@@ -152,7 +171,7 @@ impl Journal for Sqlite {
     }
 
     fn delete_definition(&self, key: DefinitionKey) -> BoxFuture<'static, Result<u64, Error>> {
-        self.write(Work::DeleteDefinition(key))
+        self.write(Work::DeleteDefinition(key), |done| done.last)
     }
 
     fn unneeded(&self, artifacts: Vec<Digest>) -> BoxFuture<'static, Result<Vec<Digest>, Error>> {
@@ -166,7 +185,7 @@ impl Journal for Sqlite {
         at: Timestamp,
     ) -> BoxFuture<'static, Result<(), Error>> {
         let registration = codec::plain(&registration);
-        self.write(Work::PutExecutor { name, registration, at }).map(|done| done.map(drop)).boxed()
+        self.write(Work::PutExecutor { name, registration, at }, drop)
     }
 
     fn executors(&self) -> BoxFuture<'static, Result<Vec<(ExecutorName, Registration)>, Error>> {

@@ -1,10 +1,11 @@
 //! The journal in a file: SQLite, bundled, on one machine.
 //!
 //! [`open`] makes a folder a store, [`writer`] is the one thread that changes it, [`append`] what it writes,
-//! [`readers`] the threads that look, [`query`] what they ask.
+//! [`forget`] what it takes away, [`readers`] the threads that look, [`query`] what they ask.
 
 mod append;
 mod definitions;
+mod forget;
 mod journal;
 mod open;
 mod query;

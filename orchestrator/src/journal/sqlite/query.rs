@@ -13,6 +13,8 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
 use super::append::{self, Id, Int, Known, Newest, Trouble};
+use super::forget;
+use crate::journal::aging::{EndCursor, Ends, Old, Size};
 use crate::journal::codec;
 use crate::journal::contract::{Cursor, Feed, FeedFilter, FeedRow, Filter, Head, KeyUse, Page, PageCursor, Row};
 use crate::journal::error::{Broken, Corrupt, Error};
@@ -131,8 +133,8 @@ pub(super) fn summaries(
     limit: usize,
 ) -> Result<Page, Trouble> {
     let limit = limit.max(1);
-    let (conditions, values) = conditions(filter, from);
-    let sql = format!("SELECT number, id, summary FROM runs{conditions} ORDER BY number DESC LIMIT {}", limit + 1);
+    let (wanted, values) = conditions(filter, from);
+    let sql = format!("SELECT number, id, summary FROM {wanted} LIMIT {}", limit + 1);
     let mut statement = store.prepare(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut page = Page { runs: Vec::new(), corrupt: Vec::new(), next: None };
@@ -152,18 +154,23 @@ pub(super) fn summaries(
     Ok(page)
 }
 
-const LABEL: &str = "(SELECT value FROM json_each(iif(json_valid(labels), labels, '{}')) WHERE key = ?)";
-
+/// What a list is read from, in the order of its runs, so that it ends with its last row; and what its rows must meet.
 fn conditions(filter: &Filter, from: Option<PageCursor>) -> (String, Vec<Box<dyn ToSql>>) {
     let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-    let mut sql = String::new();
-    let mut and = |condition: &str, value: Box<dyn ToSql>| {
-        sql.push_str(if sql.is_empty() { " WHERE " } else { " AND " });
-        sql.push_str(condition);
+    let mut wanted: Vec<&str> = Vec::new();
+    let mut and = |condition: &'static str, value: Box<dyn ToSql>| {
+        wanted.push(condition);
         values.push(value);
     };
     if let Some(from) = from {
-        and("number < ?", Box::new(Int(from.0)));
+        // Said of the column by which the rows are found.
+        and(if filter.label.is_some() { "labels.run < ?" } else { "number < ?" }, Box::new(Int(from.0)));
+    }
+    if let Some(label) = &filter.label {
+        and("labels.key = ?", Box::new(label.key.clone()));
+        if let Some(value) = &label.value {
+            and("labels.value = ?", Box::new(value.clone()));
+        }
     }
     if let Some(state) = filter.state {
         and("state = ?", Box::new(state.word()));
@@ -175,16 +182,17 @@ fn conditions(filter: &Filter, from: Option<PageCursor>) -> (String, Vec<Box<dyn
         and("namespace = ?", Box::new(namespace.clone()));
     }
     if let Some(since) = filter.since {
-        and("started >= ?", Box::new(since.as_millis()));
+        // In the order of starts they would have to be sorted; in the order of numbers it is known where they begin.
+        and("number >= (SELECT min(+number) FROM runs WHERE started >= ?)", Box::new(since.as_millis()));
+        and("+started >= ?", Box::new(since.as_millis()));
     }
-    if let Some(label) = &filter.label {
-        and(&format!("{LABEL} IS NOT NULL"), Box::new(label.key.clone()));
-        if let Some(value) = &label.value {
-            and(&format!("? = {LABEL}"), Box::new(value.clone()));
-            values.push(Box::new(label.key.clone()));
-        }
-    }
-    (sql, values)
+    let tables = match &filter.label {
+        Some(_) => "labels CROSS JOIN runs ON runs.number = labels.run",
+        None => "runs",
+    };
+    let wanted = if wanted.is_empty() { String::new() } else { format!(" WHERE {}", wanted.join(" AND ")) };
+    let order = if filter.label.is_some() { "labels.run" } else { "number" };
+    (format!("{tables}{wanted} ORDER BY {order} DESC"), values)
 }
 
 /// The run as lists show it.
@@ -283,6 +291,69 @@ pub(super) fn feed(store: &mut Connection, filter: &FeedFilter, after: Cursor, l
     }
     feed.next = after.max(Cursor(newest.event));
     Ok(feed)
+}
+
+/// Runs that ended before this and need not stay, in the order of their ends.
+pub(super) fn ends(
+    store: &mut Connection,
+    old: Old,
+    before: Timestamp,
+    from: Option<EndCursor>,
+    limit: usize,
+) -> Result<Ends, Trouble> {
+    let moment = store.transaction()?;
+    let wanted = match old {
+        // A part of a run that is kept goes with it.
+        Old::Runs => "NOT EXISTS (SELECT 1 FROM runs AS above WHERE above.id = runs.parent)",
+        Old::Logs => "EXISTS (SELECT 1 FROM logs WHERE logs.run = runs.number)",
+    };
+    let sql = format!(
+        "SELECT ended, number, id FROM runs WHERE ended < ?1 AND (ended, number) > (?2, ?3) AND {wanted}
+         ORDER BY ended, number"
+    );
+    let start = EndCursor { ended: Timestamp::from_millis(i64::MIN), number: 0 };
+    let from = from.unwrap_or(start);
+    let mut statement = moment.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![before.as_millis(), from.ended.as_millis(), Int(from.number)])?;
+    let mut found = Ends { runs: Vec::new(), next: None };
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        let place = EndCursor { ended: Timestamp::from_millis(row.get(0)?), number: row.get::<_, Int>(1)?.0 };
+        let is_young = old == Old::Runs && has_young_part(&moment, place.number, before)?;
+        if is_young || forget::holder(&moment, place.number)?.is_some() {
+            continue;
+        }
+        if found.runs.len() == limit.max(1) {
+            found.next = last;
+            break;
+        }
+        last = Some(place);
+        found.runs.push(row.get::<_, Id>(2)?.0);
+    }
+    Ok(found)
+}
+
+/// Is a part of this run not older than this?
+fn has_young_part(store: &Connection, number: u64, before: Timestamp) -> rusqlite::Result<bool> {
+    store
+        .prepare_cached(
+            "WITH RECURSIVE family (id, ended) AS (
+                 SELECT id, ended FROM runs WHERE number = ?1
+                 UNION SELECT runs.id, runs.ended FROM family CROSS JOIN runs ON runs.parent = family.id)
+             SELECT EXISTS (SELECT 1 FROM family WHERE ended IS NULL OR ended >= ?2)",
+        )?
+        .query_row(params![Int(number), before.as_millis()], |row| row.get(0))
+}
+
+/// How much there is.
+pub(super) fn size(store: &mut Connection) -> Result<Size, Trouble> {
+    let moment = store.transaction()?;
+    let number = |sql| moment.prepare_cached(sql)?.query_row([], |row| row.get::<_, Int>(0).map(|found| found.0));
+    let runs = number("SELECT count(*) FROM runs")?;
+    let ended = number("SELECT count(*) FROM runs WHERE ended IS NOT NULL")?;
+    let (page, pages) = (number("PRAGMA page_size")?, number("PRAGMA page_count")?);
+    let free = number("PRAGMA freelist_count")?;
+    Ok(Size { runs, ended, bytes: pages.saturating_sub(free) * page, file: pages * page })
 }
 
 /// What the owner used this key for.

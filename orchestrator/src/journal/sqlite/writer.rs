@@ -18,7 +18,8 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::append::{self, Encoded, Newest, Trouble};
-use super::definitions;
+use super::{definitions, forget};
+use crate::journal::aging::{Clear, Cleared};
 use crate::journal::bell::Bell;
 use crate::journal::contract::Cursor;
 use crate::journal::definitions::NewRevision;
@@ -39,24 +40,39 @@ const QUICK: Duration = Duration::from_millis(1);
 pub(super) enum Work {
     Append(Box<Encoded>),
     Forget { run: RunId, at: Timestamp },
+    Clear(Clear),
     PutExecutor { name: ExecutorName, registration: String, at: Timestamp },
     PutDefinition(Box<NewRevision>),
     DeleteDefinition(DefinitionKey),
+}
+
+/// What was written; what a job does not do is empty.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// The number of the run's last event.
+    pub(super) last: u64,
+    /// The runs that are no more.
+    pub(super) forgotten: Vec<RunId>,
+    /// The bite.
+    pub(super) cleared: Cleared,
 }
 
 /// Something to write, and who waits for it.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) work: Work,
-    pub(super) answer: oneshot::Sender<Result<u64, Error>>,
+    pub(super) answer: oneshot::Sender<Result<Done, Error>>,
 }
 
 impl Job {
-    /// A job, and its answer to come.
-    pub(super) fn new(work: Work) -> (Job, BoxFuture<'static, Result<u64, Error>>) {
+    /// A job, and the part of its answer that is wanted, to come.
+    pub(super) fn new<T: Send + 'static>(
+        work: Work,
+        part: fn(Done) -> T,
+    ) -> (Job, BoxFuture<'static, Result<T, Error>>) {
         let (sender, answer) = oneshot::channel();
         // Where the queue is gone, so is the sender of the answer, and the answer says so.
-        (Job { work, answer: sender }, async move { answer.await.unwrap_or(Err(Error::Closed)) }.boxed())
+        (Job { work, answer: sender }, async move { answer.await.unwrap_or(Err(Error::Closed)).map(part) }.boxed())
     }
 }
 
@@ -193,12 +209,13 @@ impl Writer {
     }
 
     /// It is durable: now it may be seen. Whoever dropped the receiver of an answer does not want it.
-    fn publish(&self, group: Vec<Job>, answers: Vec<Result<u64, Error>>) {
+    fn publish(&self, group: Vec<Job>, answers: Vec<Result<Done, Error>>) {
         let news = group.iter().zip(&answers).filter_map(|(job, answer)| match (&job.work, answer) {
-            (Work::Append(append), Ok(last)) => Some((append.run, *last)),
+            (Work::Append(append), Ok(done)) => Some((append.run, done.last)),
             (
                 Work::Append(_)
                 | Work::Forget { .. }
+                | Work::Clear(_)
                 | Work::PutExecutor { .. }
                 | Work::PutDefinition(_)
                 | Work::DeleteDefinition(_),
@@ -207,7 +224,7 @@ impl Writer {
         });
         self.bell.ring(news, Cursor(self.newest.event));
         for (job, answer) in group.into_iter().zip(answers) {
-            if let (Work::Forget { run, .. }, Ok(_)) = (&job.work, &answer) {
+            for run in answer.iter().flat_map(|done| &done.forgotten) {
                 self.bell.close(*run);
             }
             _ = job.answer.send(answer);
@@ -216,7 +233,7 @@ impl Writer {
 }
 
 /// One transaction for the whole group, or none. Its bounds are prepared once, like everything else.
-fn write(store: &Connection, group: &[Job], newest: &mut Newest) -> Result<Vec<Result<u64, Error>>, Fault> {
+fn write(store: &Connection, group: &[Job], newest: &mut Newest) -> Result<Vec<Result<Done, Error>>, Fault> {
     execute(store, "BEGIN IMMEDIATE").map_err(|source| Fault::Store("begin a transaction", source))?;
     let written = fill(store, group, newest).and_then(|answers| {
         execute(store, "COMMIT").map_err(|source| Fault::Store("commit", source))?;
@@ -233,11 +250,11 @@ fn execute(store: &Connection, sql: &str) -> rusqlite::Result<()> {
     store.prepare_cached(sql)?.execute([]).map(drop)
 }
 
-fn fill(store: &Connection, group: &[Job], newest: &mut Newest) -> Result<Vec<Result<u64, Error>>, Fault> {
+fn fill(store: &Connection, group: &[Job], newest: &mut Newest) -> Result<Vec<Result<Done, Error>>, Fault> {
     let mut answers = Vec::with_capacity(group.len());
     for (index, job) in group.iter().enumerate() {
         answers.push(match job.work.write(store, newest) {
-            Ok(last) => Ok(last),
+            Ok(done) => Ok(done),
             Err(Trouble::Refused(error)) => Err(error),
             Err(Trouble::Failed(source)) if is_everybodys(&source) => return Err(Fault::Store("write", source)),
             Err(Trouble::Failed(source)) => return Err(Fault::Job(index, source)),
@@ -270,18 +287,21 @@ impl Work {
         match self {
             Work::Append(append) => append.size(),
             Work::PutDefinition(new) => new.document.len(),
-            Work::Forget { .. } | Work::PutExecutor { .. } | Work::DeleteDefinition(_) => 0,
+            Work::Forget { .. } | Work::Clear(_) | Work::PutExecutor { .. } | Work::DeleteDefinition(_) => 0,
         }
     }
 
-    fn write(&self, store: &Connection, newest: &mut Newest) -> Result<u64, Trouble> {
+    fn write(&self, store: &Connection, newest: &mut Newest) -> Result<Done, Trouble> {
+        let mut done = Done::default();
         match self {
-            Work::Append(append) => append.write(store, newest),
-            Work::Forget { run, at } => append::forget(store, *newest, *run, *at),
-            Work::PutDefinition(new) => definitions::put(store, new),
-            Work::DeleteDefinition(key) => definitions::delete(store, key),
-            Work::PutExecutor { name, registration, at } => append::put_executor(store, name, registration, *at),
+            Work::Append(append) => done.last = append.write(store, newest)?,
+            Work::Forget { run, at } => done.forgotten = forget::forget(store, *newest, *run, *at)?,
+            Work::Clear(clear) => done.cleared = forget::clear(store, *clear)?,
+            Work::PutDefinition(new) => done.last = definitions::put(store, new)?,
+            Work::DeleteDefinition(key) => done.last = definitions::delete(store, key)?,
+            Work::PutExecutor { name, registration, at } => append::put_executor(store, name, registration, *at)?,
         }
+        Ok(done)
     }
 }
 

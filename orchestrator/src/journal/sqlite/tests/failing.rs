@@ -52,6 +52,8 @@ impl ByHand {
         let store = open::store(folder).unwrap();
         let now: i64 = store.writer.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         store.writer.query_row(&format!("PRAGMA max_page_count = {}", now + pages), [], |_| Ok(())).unwrap();
+        // Only so a commit can be made to fail.
+        store.writer.execute_batch("PRAGMA foreign_keys = ON").unwrap();
         let newest = Newest::load(&store.writer).unwrap();
         let bell = Arc::new(Bell::new(Cursor(newest.event)));
         ByHand { writer: Writer::new(store.writer, newest, Arc::clone(&bell)), bell, _lock: store.lock }
@@ -64,7 +66,7 @@ impl ByHand {
         };
         let (group, answers): (Vec<_>, Vec<_>) = appends.into_iter().map(job).unzip();
         self.writer.commit(group);
-        answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect()
+        answers.into_iter().map(|mut answer| answer.try_recv().unwrap().map(|done| done.last)).collect()
     }
 }
 
