@@ -18,7 +18,7 @@ use crate::conductor::{self, Handle};
 use crate::journal::{self, Clear, EndCursor, Journal, Old};
 
 /// So many runs go with one commit.
-const BITE: usize = 16;
+const BITE: usize = 8;
 /// So many are looked up at once.
 const PAGE: usize = 256;
 /// That a run existed is remembered for so long after it was forgotten.

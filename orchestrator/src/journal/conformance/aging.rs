@@ -172,7 +172,7 @@ pub(crate) async fn what_is_left_of_forgotten_runs_goes_in_bites_out_of_sight(jo
         assert!(matches!(journal.logs(run(1), attempt(1)).await, Err(Error::Forgotten { .. })));
         assert_eq!(journal.size().await.unwrap().runs, 1);
         let bite = journal.clear(Clear::Leftovers).await.unwrap();
-        assert!(bite.rows <= 512, "{bite:?}");
+        assert!(bite.rows <= 128, "{bite:?}");
         bites += 1;
         if !bite.has_more {
             break;

@@ -12,8 +12,8 @@ use crate::journal::aging::{Clear, Cleared};
 use crate::journal::error::Error;
 
 /// A bite is over with the row with which it passes either.
-const ROWS: u64 = 512;
-const BYTES: u64 = 1 << 20;
+const ROWS: u64 = 128;
+const BYTES: u64 = 256 << 10;
 
 /// The oldest run that has not ended and for whose sake the one of this number must stay: one of its parts, one of which
 /// it is a part, or one that repeats or takes back any of these. The order of the joins is written down because only
