@@ -55,8 +55,8 @@ async fn a_run_that_failed_is_mended_and_run_again_and_what_was_right_is_copied(
 
     let second = said.lines().find_map(|line| line.strip_prefix("run=")).unwrap().split(' ').next().unwrap();
     let shown = good(&stand, &["get", second]);
-    for told in [&format!("rerun of {id}"), &format!("copied from {id}"), "b.example"] {
-        assert!(shown.contains(told.as_str()), "{told} in:\n{shown}");
+    for told in [format!("rerun of {id}"), format!("copied from {id}"), "b.example".to_owned()] {
+        assert!(shown.contains(&told), "{told} in:\n{shown}");
     }
     let again: RunId = good(&stand, &["rerun", second, "--all"]).trim().parse().unwrap();
     assert_eq!(stand.ended(again).await.state, "success");
