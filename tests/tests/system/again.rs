@@ -31,7 +31,7 @@ async fn a_run_that_failed_is_mended_and_run_again_and_what_was_right_is_copied(
     let document = json!({"name": "release", "inputs": {"site": "a.example"}, "nodes": [
         {"name": "build", "engine": "shell", "artifact": "#!/bin/sh\necho x >> builds\necho version=7\n",
          "output": {"version": ""}},
-        {"name": "deploy", "engine": "shell", "artifact": "file:./deploy.sh", "args": ["get_input site"],
+        {"name": "deploy", "engine": "shell", "artifact": "file:./deploy.sh", "args": ["SITE=get_input site"],
          "output": {"at": ""}},
         {"name": "tell"}],
         "edges": [{"from": "build", "to": "deploy"}, {"from": "deploy", "to": "tell"}]});
@@ -81,7 +81,7 @@ async fn what_waits_for_people_is_answered_signalled_and_cancelled_by_command() 
     let document = json!({"name": "waits", "nodes": [
         {"name": "ask", "engine": "approval"},
         {"name": "hold", "engine": "signal", "args": ["go"]},
-        script(2, "long", "exec sleep 1000"),
+        {"name": "long", "engine": "shell", "artifact": "#!/bin/sh\nexec sleep 1000\n"},
         {"name": "last", "engine": "approval"},
         {"name": "end"}],
         "edges": [{"from": "ask", "to": "hold"}, {"from": "hold", "to": "long"},
