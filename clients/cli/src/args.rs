@@ -272,6 +272,10 @@ pub(crate) struct RerunArgs {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) what: RerunWhat,
+    /// By this document from now on, or - for stdin: nodes that differ, and what comes after them; with one of the above
+    /// that, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) changed_by: Option<PathBuf>,
     /// An input over those that the run had, its value as with `gorch submit --input`: what reads it is run again, too
     /// (may be repeated)
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_input)]
@@ -288,7 +292,7 @@ pub(crate) struct RerunArgs {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct RerunWhat {
-    /// What failed or was cancelled, and what comes after it [default]
+    /// What failed or was cancelled, and what comes after it [default, without --changed-by]
     #[arg(long)]
     pub(crate) failed: bool,
     /// These nodes, by name, and what comes after them
@@ -297,9 +301,6 @@ pub(crate) struct RerunWhat {
     /// Everything
     #[arg(long)]
     pub(crate) all: bool,
-    /// By this document from now on: nodes that differ, and what comes after them; - for stdin
-    #[arg(long, value_name = "FILE")]
-    pub(crate) changed_by: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -569,7 +570,8 @@ mod tests {
         let refused = |line: &str| Cli::try_parse_from(line.split(' ')).is_err();
         assert!(!refused("gorch rerun 019a --from a b --set k=1 --set l=x --dry-run"));
         assert!(refused("gorch rerun 019a --from a --all"));
-        assert!(refused("gorch rerun 019a --failed --changed-by x.json"));
+        assert!(!refused("gorch rerun 019a --failed --changed-by x.json"));
+        assert!(refused("gorch rerun 019a --failed --all"));
         assert!(refused("gorch rerun 019a --watch --dry-run"));
         assert!(refused("gorch rerun 019a --set k"));
         assert!(refused("gorch cancel 019a --item 1"));

@@ -23,14 +23,15 @@ use crate::watch::{self, Style};
 pub(super) async fn rerun(args: RerunArgs, context: &Context) -> Result<Exit, Error> {
     let client = context.client()?;
     let run = resolve::run(&client, &args.id).await?;
-    let document = match &args.what.changed_by {
+    let document = match &args.changed_by {
         Some(file) => {
             let upload = if args.dry_run { Upload::No } else { Upload::Yes };
             Some(document(&client, file, upload).await?)
         }
         None => None,
     };
-    let what = Rerun { from: Some(from(args.what)), document, set: args.set.into_iter().collect() };
+    let otherwise = if document.is_some() { RerunFrom::Changed } else { RerunFrom::Failed };
+    let what = Rerun { from: Some(from(args.what, otherwise)), document, set: args.set.into_iter().collect() };
     if args.dry_run {
         let plan = client.rerun_plan(run, &what).await?;
         match context.output {
@@ -62,12 +63,13 @@ fn told(run: RunId, context: &Context) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-fn from(what: RerunWhat) -> RerunFrom {
+/// From where on. Without a word it is what failed; with another document, what differs in it.
+fn from(what: RerunWhat, otherwise: RerunFrom) -> RerunFrom {
     match what {
         RerunWhat { all: true, .. } => RerunFrom::All,
-        RerunWhat { changed_by: Some(_), .. } => RerunFrom::Changed,
+        RerunWhat { failed: true, .. } => RerunFrom::Failed,
         RerunWhat { from, .. } if !from.is_empty() => RerunFrom::Nodes(from.into_iter().collect()),
-        RerunWhat { .. } => RerunFrom::Failed,
+        RerunWhat { .. } => otherwise,
     }
 }
 

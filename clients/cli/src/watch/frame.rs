@@ -197,11 +197,10 @@ fn look(row: &Row, now: Timestamp, canvas: Canvas) -> (&'static str, Style) {
 }
 
 fn word(row: &Row) -> &'static str {
-    match row.awaited() {
-        _ if row.stopping => "stopping",
-        Some(_) => "waiting",
-        None => row.state.word(),
+    if row.stopping {
+        return "stopping";
     }
+    if row.awaited().is_some() { "waiting" } else { row.state.word() }
 }
 
 fn elapsed(row: &Row, now: Timestamp) -> Option<String> {
