@@ -385,6 +385,11 @@ impl Run {
         self.rerun_of
     }
 
+    /// Is no result of another run used again?
+    pub fn uses_no_cache(&self) -> bool {
+        self.no_cache
+    }
+
     /// The run that it takes back.
     pub fn undo_of(&self) -> Option<RunId> {
         self.undo_of

@@ -35,6 +35,8 @@ struct Order {
     namespace: String,
     name: String,
     parent: Parent,
+    /// Does it use no result of another run again?
+    no_cache: bool,
     /// The run that it repeats, where what it is a part of repeats another.
     repeats: Option<RunId>,
 }
@@ -204,6 +206,7 @@ impl Order {
             namespace: plan.workflow.options.namespace.clone(),
             name: node.name.clone(),
             parent: Parent { attempt: key.of(run.id()), depth, locks, timeout },
+            no_cache: run.uses_no_cache(),
             repeats: run.old_child(key),
         })
     }
@@ -224,7 +227,7 @@ impl Order {
             documents.find(&self.artifact, &self.namespace, inputs).await.map_err(refused)?;
         let name = if workflow.name.is_empty() { Some(self.name) } else { None };
         let namespace = Some(self.namespace);
-        let accepted = Accepted { parent: Some(self.parent), name, namespace, ..accepted };
+        let accepted = Accepted { parent: Some(self.parent), name, namespace, no_cache: self.no_cache, ..accepted };
         if let Some(old) = self.repeats {
             let (document, set) = (accepted.document.clone(), accepted.inputs.clone());
             let again = Again { from: RerunFrom::Failed, document: Some((workflow, document)), set };

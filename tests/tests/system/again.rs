@@ -6,7 +6,7 @@ use gorch_schema::RunId;
 use gorch_tests::binaries::binary;
 use gorch_tests::graphs::script;
 use gorch_tests::{Stand, until};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The exit code, and what was printed.
 fn gorch(stand: &Stand, args: &[&str]) -> (i32, String) {
@@ -114,4 +114,26 @@ async fn what_waits_for_people_is_answered_signalled_and_cancelled_by_command() 
     assert_eq!(live["nodes"][0]["output"]["message"], "looks good");
     assert_eq!(live["nodes"][1]["output"]["data"], json!({"size": 3}));
     assert_eq!(good(&stand, &["cancel", &id, "long"]), format!("run {name} has ended already\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_tells_of_the_runs_that_nodes_are_down_to_the_last() {
+    let stand = Stand::with_executor(2).await;
+    let leaf = json!({"name": "leaf", "nodes": [script(0, "deepest", "echo hello")]});
+    let middle = json!({"name": "middle", "nodes": [{"name": "inner", "engine": "gorch", "artifact": leaf}]});
+    let top = json!({"name": "site", "engine": "gorch", "artifact": middle});
+    let file = stand.path().join("graph.json");
+    std::fs::write(&file, json!({"name": "top", "nodes": [top]}).to_string()).unwrap();
+    let said = good(&stand, &["submit", &file.to_string_lossy(), "--watch"]);
+    assert_eq!(said.matches("node=deepest visit=0 state=success").count(), 1, "{said}");
+    assert_eq!(said.matches("node=inner visit=0 state=running child=").count(), 1, "{said}");
+    let ends = said.lines().filter(|line| line.starts_with("run=") && line.contains(" state=success"));
+    assert_eq!(ends.count(), 1, "{said}");
+    let run = said.lines().find_map(|line| line.strip_prefix("run=")).unwrap().split(' ').next().unwrap();
+    let again = good(&stand, &["watch", run]);
+    assert_eq!(again.matches("node=deepest visit=0 state=success").count(), 1, "what is over is told, too: {again}");
+    let json = good(&stand, &["watch", run, "-o", "json"]);
+    let own = |line: &str| serde_json::from_str::<Value>(line).unwrap()["run"] == run;
+    assert!(json.lines().count() > 5 && json.lines().all(own), "as JSON there are the run's own events alone: {json}");
+    assert!(good(&stand, &["get", run]).contains("run "));
 }

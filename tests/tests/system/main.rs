@@ -10,6 +10,7 @@ mod crash;
 mod definitions;
 mod drivers;
 mod fleet;
+mod life;
 mod many;
 mod placing;
 mod playbooks;
