@@ -284,7 +284,7 @@ impl Run {
             each.done += 1;
             each.succeeded += u32::from(result.outcome == Outcome::Succeeded);
         }
-        self.steps[step as usize].items[item as usize].status = ItemStatus::Done(result);
+        self.steps[step as usize].items[item as usize].status = ItemStatus::Done(Box::new(result));
         self.step_out(step, item);
     }
 

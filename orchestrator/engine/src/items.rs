@@ -137,7 +137,7 @@ impl Step {
         fired: &[EdgeId],
     ) -> Ended {
         let mut kept = match (self.items.last_mut().map(|item| &mut item.status), &self.each) {
-            (Some(ItemStatus::Done(result)), None) => std::mem::replace(result, AttemptResult::cancelled()),
+            (Some(ItemStatus::Done(result)), None) => std::mem::replace(&mut **result, AttemptResult::cancelled()),
             (_, None) => AttemptResult::cancelled(),
             // Each result stays with its item: another run may want those that succeeded.
             (_, Some(_)) => self.merged(),
@@ -154,7 +154,7 @@ impl Step {
             progress: kept.progress,
             label: label.map(str::to_owned),
             fired: fired.into(),
-            reused_from: None,
+            reused_from: kept.reused_from,
         }
     }
 

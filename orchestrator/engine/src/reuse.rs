@@ -138,7 +138,7 @@ impl Reuse {
             let result = step.items.get(item as usize)?.result()?.clone();
             let from = result.reused_from.unwrap_or(self.old.id());
             let fine = result.outcome == Outcome::Succeeded;
-            fine.then(|| (item, AttemptResult { reused_from: Some(from), ..result }))
+            fine.then_some((item, AttemptResult { reused_from: Some(from), ..result }))
         });
         kept.collect()
     }

@@ -273,7 +273,7 @@ pub(crate) enum ItemStatus {
     /// Waits until then for its next attempt.
     Backoff { due: Timestamp },
     /// Its last attempt came to this.
-    Done(AttemptResult),
+    Done(Box<AttemptResult>),
 }
 
 impl Run {

@@ -140,7 +140,10 @@ impl Looking<'_> {
             attempts => format!(" after {attempts} attempts"),
         };
         match outcome {
-            Outcome::Succeeded => format!("succeeded{tries}"),
+            Outcome::Succeeded => match step.ended.as_ref().and_then(|ended| ended.reused_from) {
+                Some(run) => format!("was copied from run {run}, where it succeeded; it ended"),
+                None => format!("succeeded{tries}"),
+            },
             Outcome::Failed(failure) if failure.message.is_empty() => format!("failed{tries} with `{}`", failure.code),
             Outcome::Failed(failure) => format!("failed{tries} with `{}` ({})", failure.code, failure.message),
             Outcome::Cancelled => match stopping {

@@ -217,7 +217,7 @@ impl Order {
         let inputs: BTreeMap<String, Value> = match self.inputs {
             Value::Null => BTreeMap::new(),
             Value::Object(fields) => fields.into_iter().collect(),
-            other => {
+            other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
                 let found: String = other.to_string().chars().take(80).collect();
                 return Err(refused(format!("its input is `{found}` (expected an object: the inputs of the run)")));
             }

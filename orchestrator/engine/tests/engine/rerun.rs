@@ -32,9 +32,8 @@ fn table(table: Vec<(&'static str, AttemptResult)>) -> Job {
 /// Names of nodes that executors ran, in order.
 fn ran(world: &World) -> Vec<String> {
     let name = |node: &NodeId| world.plan.workflow.node(*node).name.clone();
-    let started = world.journal.iter().flat_map(|(_, events)| events).filter_map(|event| match event {
-        Event::AttemptStarted { node, executor: Some(_), .. } => Some(name(node)),
-        _ => None,
+    let started = world.journal.iter().flat_map(|(_, events)| events).filter_map(|event| {
+        if let Event::AttemptStarted { node, executor: Some(_), .. } = event { Some(name(node)) } else { None }
     });
     started.collect()
 }

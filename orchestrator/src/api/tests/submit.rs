@@ -74,10 +74,8 @@ async fn without_the_cache_is_said_in_the_first_event_of_a_document_and_of_a_sta
         let request = by(&user("alice")).method("POST").path(&format!("/v1/tasks{query}")).body(body);
         let run = stand.send(request).await.json::<Value>()["id"].as_str().unwrap().parse().unwrap();
         let rows = stand.journal.read(run, 0, 1).await.unwrap();
-        match &rows[0].events[0] {
-            Event::RunAccepted(accepted) => accepted.no_cache,
-            other => panic!("the first event is {other:?}"),
-        }
+        let Event::RunAccepted(accepted) = &rows[0].events[0] else { panic!("the first event is another") };
+        accepted.no_cache
     };
     for body in [ONE, &start] {
         assert!(no_cache("?cache=off", body).await);

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use gorch_engine::{Input, Offer, Offers, Plan, Run};
+use gorch_engine::{Holder, Input, Offer, Offers, Plan, Reuse, Run, Waiter};
 use gorch_schema::document::{Engines, Limits, read};
 use gorch_schema::view::ExecutorView;
-use gorch_schema::{Accepted, AttemptKey, AttemptResult, Failure, NodeId, RunId, StepId, Timestamp};
-use serde_json::json;
+use gorch_schema::{Accepted, AttemptKey, AttemptResult, Failure, NodeId, RerunFrom, RunId, StepId, Timestamp};
+use serde_json::{Value, json};
 
 use super::stand::Stand;
 use crate::api::why::{World, why};
@@ -313,4 +313,134 @@ async fn the_route_names_who_cancelled() {
     let text = said("0").await;
     let (before, _) = text.split_once(" at 2").unwrap();
     insta::assert_snapshot!(before, @r#"{"node":"a","state":"canceled","why":"was cancelled: `spiffe://gorch.local/gorch/user/alice` cancelled the run; it ended"#);
+}
+
+/// A run of these nodes and edges, with what it is told.
+fn told(document: Value, offers: &mut Offers, inputs: Vec<Input>) -> Run {
+    let mut run = begin(&document.to_string(), offers);
+    for input in inputs {
+        run.step(at(1), input, offers).unwrap();
+    }
+    run
+}
+
+#[test]
+fn joins_by_count_and_losers_say_what_they_need() {
+    let shell = |name: &str| json!({"name": name, "engine": "shell", "artifact": "x"});
+    let mut join = json!({"name": "j", "join": {"need": 2, "cancel_losers": true}});
+    let edges = json!([{"from": "a", "to": "j"}, {"from": "b", "to": "j"}, {"from": "c", "to": "j"}]);
+    let graph = |join: &Value| json!({"nodes": [shell("a"), shell("b"), shell("c"), join], "edges": edges});
+    let mut offers = offer("e1", 0);
+    let mut run = told(graph(&join), &mut offers, vec![]);
+    ends(&mut run, 0, 1, fine());
+    let world = World { executors: vec![registered("e1", "alive")], ..World::default() };
+    let one = said(&run, &world);
+    ends(&mut run, 1, 1, boom());
+    ends(&mut run, 2, 1, boom());
+    let none = said(&run, &world);
+    join["join"]["need"] = json!(1);
+    let mut lost = told(graph(&join), &mut offer("e1", 0), vec![]);
+    ends(&mut lost, 0, 1, fine());
+    insta::assert_snapshot!([one, none, said(&lost, &world)].join("\n--\n"), @"
+    a (success): succeeded at 2023-11-14T22:13:21.000Z
+    b (running): is with executor `e1` since 2023-11-14T22:13:20.000Z
+    c (running): is with executor `e1` since 2023-11-14T22:13:20.000Z
+    j (initial): waits for 1 of: `b` (running) to succeed, `c` (running) to succeed (1 of 2 edges that it needs have fired)
+    --
+    a (success): succeeded at 2023-11-14T22:13:21.000Z
+    b (failure): failed with `exit_nonzero` (exit code 3) at 2023-11-14T22:13:21.000Z
+    c (failure): failed with `exit_nonzero` (exit code 3) at 2023-11-14T22:13:21.000Z
+    j (notrunnable): was skipped: `b` failed with `exit_nonzero`, and its edge fires only when it succeeds; `c` failed with `exit_nonzero`, and its edge fires only when it succeeds
+    --
+    a (success): succeeded at 2023-11-14T22:13:21.000Z
+    b (running): is being stopped on executor `e1`: no join needs its work any more (`cancel_losers`); it ends when its processes are gone
+    c (running): is being stopped on executor `e1`: no join needs its work any more (`cancel_losers`); it ends when its processes are gone
+    j (success): succeeded at 2023-11-14T22:13:21.000Z
+    ");
+}
+
+#[test]
+fn items_say_how_many_have_ended_and_stops_say_who_needs_no_more() {
+    let graph = json!({"nodes": [{"name": "f", "engine": "shell", "artifact": "x",
+        "each": {"items": [1, 2, 3], "need": 1, "max_parallel": 2}}]});
+    let mut run = told(graph, &mut offer("e1", 0), vec![]);
+    let world = World { executors: vec![registered("e1", "alive")], ..World::default() };
+    let before = said(&run, &world);
+    ends(&mut run, 0, 1, fine());
+    insta::assert_snapshot!([before, said(&run, &world)].join("\n--\n"), @"
+    f (running): is with executor `e1` since 2023-11-14T22:13:20.000Z; 0 of 3 items have ended
+    --
+    f (running): is being stopped on executor `e1`: enough items have ended (`each.need`); it ends when its processes are gone
+    ");
+}
+
+#[test]
+fn what_waits_for_a_lock_says_who_holds_it() {
+    let locked = |name: &str, if_busy: &str| json!({"name": name, "engine": "approval", "lock": {"name": "db", "if_busy": if_busy}});
+    let graph = json!({"nodes": [locked("a", "wait"), locked("b", "wait"), locked("c", "skip"), locked("d", "fail")], "edges": []});
+    let mut offers = Offers::none();
+    let run = told(graph.clone(), &mut offers, vec![]);
+    let own = said(&run, &World { offers: offers.clone(), ..World::default() });
+    let mut offers = Offers::none();
+    let (other, third) = (RunId::from_bits(7), RunId::from_bits(8));
+    offers.locks.say(other, [("/db".to_owned(), Holder { run: other, node: Some("x".into()) })], []);
+    let elsewhere = told(json!({"nodes": [locked("a", "wait")]}), &mut offers, vec![]);
+    let by_node = said(&elsewhere, &World { offers: offers.clone(), ..World::default() });
+    offers.locks.say(other, [("/db".to_owned(), Holder { run: other, node: None })], []);
+    let whole = told(json!({"lock": "db", "nodes": [{"name": "a"}]}), &mut offers, vec![]);
+    let by_run = said(&whole, &World { offers: offers.clone(), ..World::default() });
+    let first = Waiter { rank: 0, since: at(0), run: third };
+    offers.locks.say(other, [], []);
+    offers.locks.say(third, [], [("/db".to_owned(), first)]);
+    let in_line = said(&elsewhere, &World { offers, ..World::default() });
+    insta::assert_snapshot!([own, by_node, by_run, in_line].join("\n--\n"), @"
+    a (running): waits since 2023-11-14T22:13:20.000Z for somebody to approve or refuse it
+    b (torun): waits for the lock `db`: node `a` of this run holds it
+    c (notrunnable): was skipped: another attempt held its lock; it ended at 2023-11-14T22:13:20.000Z
+    d (failure): failed with `lock_busy` (another attempt holds the lock of this node) at 2023-11-14T22:13:20.000Z
+    --
+    a (torun): waits for the lock `db`: node `x` of run 00000000000000000000000000000007 holds it
+    --
+    a (initial): the run waits for the lock `db`: run 00000000000000000000000000000007 holds it
+    --
+    a (torun): waits for the lock `db`: it is free, and others are first in line
+    ");
+}
+
+#[test]
+fn what_waits_for_people_times_and_other_runs_says_so() {
+    let graph = json!({"nodes": [{"name": "ask", "engine": "approval"}, {"name": "one", "engine": "signal", "args": ["go"]},
+        {"name": "two", "engine": "signal", "args": ["go", "stop"]},
+        {"name": "until", "engine": "sleep", "args": ["until 2030-01-01T00:00:00Z"]},
+        {"name": "sub", "engine": "gorch", "artifact": "ship"}, {"name": "gone", "engine": "approval"}], "edges": []});
+    let gone = Input::CancelNode { node: NodeId(5), item: None, by: "ann".into() };
+    let stop = Input::CancelNode { node: NodeId(4), item: None, by: "ann".into() };
+    let run = told(graph.clone(), &mut Offers::none(), vec![gone]);
+    let stopped = told(graph, &mut Offers::none(), vec![stop]);
+    let last = |text: String| text.lines().nth(4).unwrap_or_default().to_owned();
+    let stopped = last(said(&stopped, &World::default()));
+    insta::assert_snapshot!(format!("{}\n--\n{stopped}", said(&run, &World::default())), @"
+    ask (running): waits since 2023-11-14T22:13:20.000Z for somebody to approve or refuse it
+    one (running): waits since 2023-11-14T22:13:20.000Z for the signal `go`
+    two (running): waits since 2023-11-14T22:13:20.000Z for one of the signals `go`, `stop`
+    until (running): sleeps since 2023-11-14T22:13:20.000Z until 2030-01-01T00:00:00.000Z
+    sub (running): is run 38d2eddd6232f8ab10d07bf3b8e6d891 since 2023-11-14T22:13:20.000Z
+    gone (canceled): was cancelled: somebody cancelled this node; it ended at 2023-11-14T22:13:21.000Z
+    --
+    sub (running): is being stopped: somebody cancelled this node; it ends when its processes are gone
+    ");
+}
+
+#[test]
+fn what_was_copied_says_from_which_run() {
+    let graph = json!({"nodes": [{"name": "a"}, {"name": "b", "engine": "fail"}], "edges": [{"from": "a", "to": "b"}]});
+    let old = told(graph, &mut Offers::none(), vec![]);
+    let plan = old.plan().clone();
+    let reuse = Reuse::of(Arc::new(old), &plan, &RerunFrom::Failed);
+    let empty = Run::repeating(RunId::from_bits(2), plan, Arc::new(reuse));
+    let (run, _) = Run::accept(empty, Accepted::new("{}"), "test", at(2), &mut Offers::none());
+    insta::assert_snapshot!(said(&run, &World::default()), @"
+    a (success): was copied from run 00000000000000000000000000000001, where it succeeded; it ended at 2023-11-14T22:13:22.000Z
+    b (failure): failed with `failed` (the node's engine is `fail`) at 2023-11-14T22:13:22.000Z
+    ");
 }
