@@ -379,7 +379,7 @@ fn what_waits_for_a_lock_says_who_holds_it() {
     let locked = |name: &str, if_busy: &str| json!({"name": name, "engine": "approval", "lock": {"name": "db", "if_busy": if_busy}});
     let graph = json!({"nodes": [locked("a", "wait"), locked("b", "wait"), locked("c", "skip"), locked("d", "fail")], "edges": []});
     let mut offers = Offers::none();
-    let run = told(graph.clone(), &mut offers, vec![]);
+    let run = told(graph, &mut offers, vec![]);
     let own = said(&run, &World { offers: offers.clone(), ..World::default() });
     let mut offers = Offers::none();
     let (other, third) = (RunId::from_bits(7), RunId::from_bits(8));
