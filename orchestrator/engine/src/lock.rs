@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gorch_schema::{AttemptKey, RunId, Timestamp};
 
+use crate::offer::Offers;
 use crate::state::{Run, Turn};
 
 /// The table.
@@ -135,11 +136,13 @@ impl Run {
         whole.into_iter().chain(of_nodes)
     }
 
-    /// The locks that it would take at once, with its place in line.
-    pub fn locks_wanted(&self) -> impl Iterator<Item = (String, Waiter)> {
+    /// The locks that it would take at once, with its place in line. Who waits for an executor as well is in nobody's
+    /// way: it stands in line only while it could start.
+    pub fn locks_wanted(&self, offers: &Offers) -> impl Iterator<Item = (String, Waiter)> {
         let whole = self.plan().lock().filter(|_| self.waits_for_its_lock() && !self.paused);
         let whole = whole.map(|lock| (lock.name, self.own_waiter()));
-        let of_nodes = self.heads().filter_map(|(queue, waiter)| Some((queue.lock.as_ref()?.name.clone(), waiter)));
+        let could = self.heads().filter(|(queue, _)| offers.has_room(&queue.demand));
+        let of_nodes = could.filter_map(|(queue, waiter)| Some((queue.lock.as_ref()?.name.clone(), waiter)));
         whole.into_iter().chain(of_nodes)
     }
 }

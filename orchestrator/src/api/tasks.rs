@@ -19,10 +19,10 @@ use super::reply::{self, Mark};
 use super::route::{Call, House};
 use crate::clock;
 use crate::conductor::{Granted, Wish, summary};
-use crate::journal::{Filter, Label, PageCursor};
+use crate::journal::{Above, Filter, Label, PageCursor};
 
 /// The parameters of the list.
-pub(super) const LIST_QUERY: &[&str] = &["limit", "cursor", "state", "name", "label", "since", "namespace"];
+pub(super) const LIST_QUERY: &[&str] = &["limit", "cursor", "state", "name", "label", "since", "namespace", "parent"];
 const USUAL_PAGE: u64 = 100;
 const LARGEST_PAGE: u64 = 1_000;
 /// A run that ended at least so long ago is forgotten by a plain DELETE.
@@ -40,6 +40,7 @@ const KEPT: Duration = Duration::from_secs(60);
         ("since" = Option<String>, Query, description = "Accepted then or later: RFC 3339, or how long ago",
             example = "1h"),
         ("namespace" = Option<String>, Query, description = "Exactly this namespace"),
+        ("parent" = Option<String>, Query, description = "The runs that nodes of this run are; `none`: those that somebody submitted"),
     ),
     responses(
         (status = 200, description = "A page", body = RunList),
@@ -56,6 +57,7 @@ pub(super) async fn list(call: Call) -> Answer {
         label: query.get("label").map(label).transpose()?,
         since: query.get("since").map(|text| since(text, clock::now())).transpose()?,
         namespace: query.get("namespace").map(str::to_owned),
+        parent: query.get("parent").map(above).transpose()?,
     };
     let page = call.house.handle.journal().summaries(filter, cursor, limit).await?;
     for corrupt in &page.corrupt {
@@ -69,6 +71,16 @@ pub(super) async fn list(call: Call) -> Answer {
         }
     }
     Ok(reply::json(&RunList { tasks, next: page.next.map(|next| next.to_string()) }))
+}
+
+fn above(text: &str) -> Result<Above, Trouble> {
+    match text {
+        "none" => Ok(Above::Nothing),
+        run => run
+            .parse()
+            .map(Above::Run)
+            .map_err(|_| wrong("parent", text, "`none`, or a run id (32 lowercase hex digits)")),
+    }
 }
 
 fn state(text: &str) -> Result<State, Trouble> {

@@ -63,8 +63,9 @@ impl Conductor {
         if !live.run.plan().locks() {
             return;
         }
-        let locks = &mut self.registry.offers().locks;
-        let next = locks.say(run, live.run.locks_held(), live.run.locks_wanted());
+        let offers = self.registry.offers();
+        let wanted: Vec<_> = live.run.locks_wanted(offers).collect();
+        let next = offers.locks.say(run, live.run.locks_held(), wanted);
         for run in next {
             self.tell(run, Turn::Input(Input::Tick));
         }

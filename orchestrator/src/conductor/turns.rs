@@ -198,9 +198,12 @@ impl Conductor {
         } else {
             decided.effects
         };
+        let locks = live.run.plan().locks();
         for event in &decided.events {
             self.note(run, event);
         }
+        // A lock may be free for somebody who stood in no line, because there was no slot either.
+        self.room |= locks && decided.events.iter().any(|event| matches!(event, Event::AttemptEnded { .. }));
         Conductor::tell_all(decided.told);
         for effect in effects {
             self.perform(run, effect);

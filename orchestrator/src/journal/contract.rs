@@ -213,6 +213,17 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// In this namespace.
     pub namespace: Option<String>,
+    /// With this run above them.
+    pub parent: Option<Above>,
+}
+
+/// What a run is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Above {
+    /// Of none: somebody submitted it.
+    Nothing,
+    /// Of this run.
+    Run(RunId),
 }
 
 impl Filter {
@@ -223,6 +234,10 @@ impl Filter {
             && self.label.as_ref().is_none_or(|label| label.is_on(&run.labels))
             && self.since.is_none_or(|since| run.start_date >= since)
             && self.namespace.as_ref().is_none_or(|namespace| *namespace == run.namespace)
+            && self.parent.is_none_or(|parent| match parent {
+                Above::Nothing => run.parent.is_none(),
+                Above::Run(above) => run.parent == Some(above),
+            })
     }
 }
 

@@ -231,7 +231,10 @@ fn a_lock_lets_one_attempt_run_at_a_time_and_is_not_held_in_backoff() {
 
 #[test]
 fn a_run_waits_for_a_lock_that_another_run_holds_and_says_what_it_wants() {
-    let workflow = tuned("a", |node| node.lock = locked("db", IfBusy::Wait));
+    let workflow = tuned("a b", |node| {
+        node.lock = locked(if node.name == "a" { "db" } else { "other" }, IfBusy::Wait);
+        node.engine = if node.name == "a" { Engine::Approval } else { node.engine.clone() };
+    });
     let plan = Plan::new(Arc::new(workflow));
     let (one, two) = (RunId::from_bits(1), RunId::from_bits(2));
     let mut offers = Offers::none();
@@ -240,7 +243,8 @@ fn a_run_waits_for_a_lock_that_another_run_holds_and_says_what_it_wants() {
     let now = Timestamp::from_millis(5);
     let (run, _) = Run::accept(Run::new(two, plan), Accepted::new("{}"), "test", now, &mut offers);
     assert_eq!(run.handed_out().count(), 0);
-    let wanted: Vec<_> = run.locks_wanted().collect();
+    // `b` waits for an executor, too: it is in nobody's way.
+    let wanted: Vec<_> = run.locks_wanted(&offers).collect();
     assert_eq!(wanted.iter().map(|(lock, waiter)| (lock.as_str(), waiter.run)).collect::<Vec<_>>(), [("/db", two)]);
     offers.locks.say(two, run.locks_held(), wanted);
     assert_eq!(offers.locks.holder("/db"), Some(&holder));
@@ -271,7 +275,8 @@ fn a_run_with_a_lock_of_its_own_starts_nothing_without_it() {
     let run = Run::new(RunId::from_bits(2), plan);
     let (mut run, _) = Run::accept(run, Accepted::new("{}"), "test", Timestamp::default(), &mut offers);
     assert!(run.waits_for_its_lock() && run.wake().is_none(), "it waits and asks for nothing meanwhile");
-    offers.locks.say(run.id(), run.locks_held(), run.locks_wanted());
+    let wanted: Vec<_> = run.locks_wanted(&offers).collect();
+    offers.locks.say(run.id(), run.locks_held(), wanted);
     assert_eq!(offers.locks.say(RunId::from_bits(1), [], []), [run.id()].into());
     run.step(Timestamp::default(), Input::Tick, &mut offers).unwrap();
     assert_eq!(run.locks_held().map(|(lock, _)| lock).collect::<Vec<_>>(), ["/db"]);

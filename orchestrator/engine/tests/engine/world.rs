@@ -234,7 +234,8 @@ impl World {
             return;
         }
         self.journal.push((self.time(), decision.events));
-        self.locks.say(RUN, self.run.locks_held(), self.run.locks_wanted());
+        let wanted: Vec<_> = self.run.locks_wanted(&self.offers()).collect();
+        self.locks.say(RUN, self.run.locks_held(), wanted);
         self.most_running = self.most_running.max(self.run.handed_out().count());
         if self.run.ended().is_none() {
             let pending: Vec<Effect> = self.run.pending().into_iter().filter(is_folded).collect();

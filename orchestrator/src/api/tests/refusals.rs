@@ -89,7 +89,7 @@ async fn a_parameter_is_never_ignored() {
     }
     insta::assert_snapshot!(all, @"
     /v1/tasks?limti=3
-      400 bad_request: the parameter `limti` is unknown (expected cursor, label, limit, name, namespace, since, state; did you mean `limit`?)
+      400 bad_request: the parameter `limti` is unknown (expected cursor, label, limit, name, namespace, parent, since, state; did you mean `limit`?)
     /v1/tasks?limit=0
       400 bad_request: the parameter `limit` is `0` (expected a whole number from 1 to 1000)
     /v1/tasks?limit=lots

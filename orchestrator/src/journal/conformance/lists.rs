@@ -6,7 +6,7 @@ use gorch_schema::view::State;
 use gorch_schema::{RunId, Timestamp};
 
 use super::given::{accept, at, ended, goes_on, registration, run, summary};
-use crate::journal::{Append, Filter, Journal, Label, PageCursor};
+use crate::journal::{Above, Append, Filter, Journal, Label, PageCursor};
 
 async fn listed(journal: &dyn Journal, filter: Filter) -> Vec<RunId> {
     let page = journal.summaries(filter, None, 100).await.unwrap();
@@ -51,6 +51,7 @@ pub(crate) async fn lists_show_what_their_filter_asks_for(journal: Arc<dyn Journ
             name: name.into(),
             namespace: namespace.into(),
             labels,
+            parent: (n == 3).then(|| run(2)),
             ..summary(n, State::Running)
         };
         journal.append(Append { summary: Some(summary), ..accept(n) }).await.unwrap();
@@ -68,6 +69,9 @@ pub(crate) async fn lists_show_what_their_filter_asks_for(journal: Arc<dyn Journ
         (Filter { name: Some("build".into()), ..all() }, &[2, 1]),
         (Filter { name: Some("buil".into()), ..all() }, &[]),
         (Filter { namespace: Some("lab".into()), ..all() }, &[3, 2]),
+        (Filter { parent: Some(Above::Nothing), ..all() }, &[4, 2, 1]),
+        (Filter { parent: Some(Above::Run(run(2))), ..all() }, &[3]),
+        (Filter { parent: Some(Above::Run(run(1))), ..all() }, &[]),
         (Filter { namespace: Some(String::new()), ..all() }, &[4, 1]),
         (Filter { since: Some(at(3)), ..all() }, &[4, 3]),
         (Filter { since: Some(Timestamp::from_millis(at(3).as_millis() + 1)), ..all() }, &[4]),

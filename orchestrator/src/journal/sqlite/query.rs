@@ -16,7 +16,7 @@ use super::append::{self, Id, Int, Known, Newest, Trouble};
 use super::forget;
 use crate::journal::aging::{EndCursor, Ends, Old, Size};
 use crate::journal::codec;
-use crate::journal::contract::{Cursor, Feed, FeedFilter, FeedRow, Filter, Head, KeyUse, Page, PageCursor, Row};
+use crate::journal::contract::{Above, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, KeyUse, Page, PageCursor, Row};
 use crate::journal::error::{Broken, Corrupt, Error};
 
 /// An answer stops after the body with which it passes this.
@@ -180,6 +180,11 @@ fn conditions(filter: &Filter, from: Option<PageCursor>) -> (String, Vec<Box<dyn
     }
     if let Some(namespace) = &filter.namespace {
         and("namespace = ?", Box::new(namespace.clone()));
+    }
+    match filter.parent {
+        None => {}
+        Some(Above::Nothing) => and("(parent IS NULL) = ?", Box::new(true)),
+        Some(Above::Run(run)) => and("parent = ?", Box::new(Id(run))),
     }
     if let Some(since) = filter.since {
         // In the order of starts they would have to be sorted; in the order of numbers it is known where they begin.
