@@ -73,6 +73,9 @@ pub struct Parent {
     /// The locks that are held above while this run goes on, by their names in all namespaces.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub locks: BTreeSet<String>,
+    /// The attempt does not wait for this run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detached: bool,
     /// The time that the attempt may take, in milliseconds: the run is killed then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<u64>,

@@ -139,6 +139,7 @@ async fn send_progress(house: &House, run: RunId, shown: u64, to: &Chunks) -> Re
     params(
         ("after" = Option<u64>, Query, description = "Begin after this cursor; 0: from the first; absent: now"),
         ("run" = Option<String>, Query, description = "Only this run's"),
+        ("tree" = Option<String>, Query, description = "Only those of this run and of the runs that its nodes are, however deep"),
         ("namespace" = Option<String>, Query, description = "Only of runs in this namespace"),
         ("Last-Event-ID" = Option<u64>, Header, description = "As `after`, and wins over it"),
     ),
@@ -153,10 +154,11 @@ pub(super) async fn of_all(call: Call) -> Answer {
     let journal = call.house.handle.journal();
     let news = journal.tail();
     let run = call.query.parsed::<RunId>("run", "a run id (32 lowercase hex digits)")?;
-    if let Some(run) = run {
+    let tree = call.query.parsed::<RunId>("tree", "a run id (32 lowercase hex digits)")?;
+    for run in run.into_iter().chain(tree) {
         journal.head(run).await?;
     }
-    let filter = FeedFilter { run, namespace: call.query.get("namespace").map(str::to_owned) };
+    let filter = FeedFilter { run, tree, namespace: call.query.get("namespace").map(str::to_owned) };
     let after = resume(&call)?.map_or_else(|| *news.borrow(), Cursor);
     let (to, response) = reply::streamed(reply::SSE);
     tokio::spawn(follow_all(call.house.clone(), filter, after, news, to));

@@ -53,7 +53,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(M::PUT, "/v1/definitions/{name}", OPERATE, &["namespace"], definitions::put),
         Route::new(M::GET, "/v1/definitions/{name}", READ, &["namespace", "revision", "view"], definitions::show),
         Route::new(M::DELETE, "/v1/definitions/{name}", OPERATE, &["namespace"], definitions::delete),
-        Route::new(M::GET, "/v1/events", READ, &["after", "run", "namespace"], events::of_all),
+        Route::new(M::GET, "/v1/events", READ, &["after", "run", "tree", "namespace"], events::of_all),
         Route::new(M::GET, "/v1/whoami", ANY, &[], system::whoami),
         Route::new(M::POST, "/v1/validate", READ, &[], validate::validate),
         Route::new(M::GET, "/v1/executors", READ, &[], executors::list),

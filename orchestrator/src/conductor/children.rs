@@ -58,6 +58,8 @@ impl Conductor {
         let log = self.log.clone();
         tokio::spawn(async move {
             let result = match journal.head(attempt.child()).await {
+                // That it is durable is all that was to be done.
+                Ok(_) if order.parent.detached => started(attempt),
                 Ok(head) if head.ended.is_some() => match result_of(&journal, attempt.child()).await {
                     Ok(result) => result,
                     Err(error) => {
@@ -101,8 +103,8 @@ impl Conductor {
         tokio::spawn(async move {
             match answer.await {
                 Ok(Ok(child)) if detached => {
-                    let result = AttemptResult::succeeded(serde_json::json!({"run": child}));
-                    let _ = handle.send(Message::ChildEnded { attempt, result });
+                    debug_assert_eq!(child, attempt.child());
+                    let _ = handle.send(Message::ChildEnded { attempt, result: started(attempt) });
                 }
                 Ok(Ok(_)) => {}
                 // Not durable: the attempt is still out, and asks for it again.
@@ -147,9 +149,17 @@ impl Conductor {
     /// A run has ended: the attempt that it is ends with it.
     pub(super) fn tell_parent(&mut self, run: &Run) {
         let (Some(parent), Some((_, outcome))) = (run.parent(), run.ended()) else { return };
+        if parent.detached {
+            return;
+        }
         let result = as_result(run.id(), outcome, run.outputs(), parent);
         self.child_result(parent.attempt, result);
     }
+}
+
+/// How an attempt ends that only had to start a run.
+fn started(attempt: AttemptId) -> AttemptResult {
+    AttemptResult::succeeded(serde_json::json!({"run": attempt.child()}))
 }
 
 /// How an attempt ends that is a run which ended so.
@@ -205,7 +215,7 @@ impl Order {
             inputs: work.input,
             namespace: plan.workflow.options.namespace.clone(),
             name: node.name.clone(),
-            parent: Parent { attempt: key.of(run.id()), depth, locks, timeout },
+            parent: Parent { attempt: key.of(run.id()), depth, locks, detached: node.detached, timeout },
             no_cache: run.uses_no_cache(),
             repeats: run.old_child(key),
         })

@@ -29,6 +29,7 @@ macro_rules! conformance {
             runs_written_at_once_all_stand_and_the_feed_has_each_without_gaps
             the_feed_goes_on_exactly_where_it_stopped
             the_feed_shows_what_its_filter_asks_for
+            the_feed_of_a_tree_shows_a_run_and_all_that_are_parts_of_it
             followers_are_woken_by_what_is_durable
             what_an_attempt_wrote_is_kept_and_replaced
             appends_that_are_handed_over_together_stand_or_fall_alone

@@ -263,6 +263,8 @@ pub struct Page {
 pub struct FeedFilter {
     /// Of this run only.
     pub run: Option<RunId>,
+    /// Of this run, of those that its nodes are, of those that their nodes are, and so on.
+    pub tree: Option<RunId>,
     /// Of runs in this namespace only.
     pub namespace: Option<String>,
 }

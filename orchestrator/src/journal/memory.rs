@@ -176,13 +176,20 @@ impl State {
         Page { runs: page.into_iter().map(|(_, run)| run.summary.clone()).collect(), corrupt: Vec::new(), next }
     }
 
+    /// Is it this run, or a part of it?
+    fn is_below(&self, run: RunId, top: RunId) -> bool {
+        let parent = |run: &RunId| self.run(*run).ok().and_then(|run| run.accepted.parent);
+        std::iter::successors(Some(run), parent).any(|run| run == top)
+    }
+
     fn feed(&self, filter: &FeedFilter, after: Cursor, limit: usize) -> Result<Feed, Error> {
-        if let Some(run) = filter.run {
+        if let Some(run) = filter.run.or(filter.tree) {
             self.run(run)?;
         }
         let from = self.feed.range(..=after.0.saturating_add(1)).next_back().map_or(1, |(place, _)| *place);
         let shown = |run: &RunId| {
             filter.run.is_none_or(|wanted| wanted == *run)
+                && filter.tree.is_none_or(|top| self.is_below(*run, top))
                 && filter
                     .namespace
                     .as_ref()

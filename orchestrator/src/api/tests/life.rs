@@ -85,6 +85,15 @@ async fn a_node_that_is_another_run_takes_inputs_and_gives_outputs() {
     let inner = state(&stand, &child).await;
     assert_eq!((inner.name.as_str(), inner.namespace.as_str()), ("inner", "web"));
     assert_eq!(inner.parent.unwrap().to_string(), run);
+    let parts = stand.get(&format!("/v1/tasks?parent={run}")).await.json::<Value>();
+    assert_eq!(parts["tasks"].as_array().unwrap().len(), 1);
+    let submitted = stand.get("/v1/tasks?parent=none").await.json::<Value>();
+    assert_eq!(submitted["tasks"][0]["id"], run.as_str());
+    stand.submit(&one(node(0, "other", "nil", json!({}))).to_string()).await;
+    stand.closing.cancel();
+    let told = stand.get(&format!("/v1/events?after=0&tree={run}")).await.text();
+    let of = |event: &str| told.lines().filter(|line| *line == format!("event: {event}")).count();
+    assert_eq!((of("run_accepted"), of("run_ended")), (2, 2), "the run and its part, and no other: {told}");
 }
 
 #[tokio::test]
@@ -109,6 +118,9 @@ async fn a_run_within_a_run_fails_its_node_with_its_own_code_and_is_cancelled_wi
     assert_eq!(stand.ended(&run).await.state, "success");
     let inner = child(&stand, &run, 0).await;
     assert_eq!(state(&stand, &inner).await.state, "running", "nobody waits for it, and it goes on");
+    let failing = node(0, "sub", "gorch", json!({"artifact": failing, "detached": true}));
+    let run = submit(&stand, &one(failing)).await;
+    assert_eq!(stand.ended(&run).await.state, "success", "how it ends is its own affair, also if it ends at once");
 }
 
 #[tokio::test]

@@ -168,7 +168,7 @@ pub(crate) async fn a_forgotten_run_is_gone_and_remembered_as_gone(journal: Arc<
     assert!(gone(journal.append(accept(1)).await.unwrap_err()));
     assert!(gone(journal.append(goes_on(1, 2, 1)).await.unwrap_err()));
     assert!(gone(journal.forget(run(1), at(6)).await.unwrap_err()));
-    let of_it = FeedFilter { run: Some(run(1)), namespace: None };
+    let of_it = FeedFilter { run: Some(run(1)), ..FeedFilter::default() };
     assert!(gone(journal.feed(of_it, Cursor(0), 1).await.unwrap_err()));
 
     let feed = journal.feed(FeedFilter::default(), Cursor(0), 9).await.unwrap();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::join_all;
+use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Excerpt, Logs};
 use gorch_schema::{AttemptKey, Event, NodeId, StepId};
 
@@ -184,18 +185,40 @@ pub(crate) async fn the_feed_shows_what_its_filter_asks_for(journal: Arc<dyn Jou
     let lab = Some("lab".to_owned());
     for limit in [1, 3, 100] {
         for (n, after) in [(1, 0), (2, 0), (3, 0), (1, 5), (2, 7), (3, 17)] {
-            let filter = FeedFilter { run: Some(run(n)), namespace: None };
+            let filter = FeedFilter { run: Some(run(n)), ..FeedFilter::default() };
             let mut expected = of(n);
             expected.retain(|(place, _)| *place > after);
             assert_eq!(heard(&*journal, &filter, Cursor(after), limit).await, expected, "run {n} after {after}");
         }
-        let filter = FeedFilter { run: None, namespace: lab.clone() };
+        let filter = FeedFilter { namespace: lab.clone(), ..FeedFilter::default() };
         assert_eq!(heard(&*journal, &filter, Cursor(0), limit).await, of(2));
-        let filter = FeedFilter { run: Some(run(1)), namespace: lab.clone() };
+        let filter = FeedFilter { run: Some(run(1)), namespace: lab.clone(), ..FeedFilter::default() };
         assert_eq!(heard(&*journal, &filter, Cursor(0), limit).await, []);
     }
-    let filter = FeedFilter { run: Some(run(9)), namespace: None };
+    let filter = FeedFilter { run: Some(run(9)), ..FeedFilter::default() };
     assert!(matches!(journal.feed(filter, Cursor(0), 1).await, Err(Error::Unknown { .. })));
+}
+
+pub(crate) async fn the_feed_of_a_tree_shows_a_run_and_all_that_are_parts_of_it(journal: Arc<dyn Journal>) {
+    for (n, parent) in [(1, None), (2, Some(1)), (3, Some(2)), (4, None)] {
+        let new = accept(n);
+        let summary = new.summary.clone().map(|summary| RunSummary { parent: parent.map(run), ..summary });
+        journal.append(Append { summary, ..new }).await.unwrap();
+    }
+    for n in [4, 3, 1, 2] {
+        journal.append(goes_on(n, 1, 2)).await.unwrap();
+    }
+    let whole = heard(&*journal, &FeedFilter::default(), Cursor(0), 100).await;
+    for (top, parts) in [(1, vec![1, 2, 3]), (2, vec![2, 3]), (4, vec![4])] {
+        let filter = FeedFilter { tree: Some(run(top)), ..FeedFilter::default() };
+        let is_part = |said: &str| parts.iter().any(|part| said.starts_with(&run(*part).to_string()));
+        let expected: Vec<_> = whole.iter().filter(|(_, said)| is_part(said)).cloned().collect();
+        for limit in [1, 2, 100] {
+            assert_eq!(heard(&*journal, &filter, Cursor(0), limit).await, expected, "below {top}");
+        }
+        let later: Vec<_> = expected.into_iter().filter(|(place, _)| *place > 6).collect();
+        assert_eq!(heard(&*journal, &filter, Cursor(6), 100).await, later, "below {top} after 6");
+    }
 }
 
 pub(crate) async fn followers_are_woken_by_what_is_durable(journal: Arc<dyn Journal>) {

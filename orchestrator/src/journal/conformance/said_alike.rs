@@ -85,7 +85,7 @@ async fn answer(journal: &dyn Journal, call: &Call) -> String {
             format!("{page:?} {:?}", journal.unfinished().await)
         }
         Call::Feed { of, after, limit } => {
-            let filter = FeedFilter { run: of.map(run), namespace: None };
+            let filter = FeedFilter { run: of.map(run), ..FeedFilter::default() };
             let feed = journal.feed(filter, Cursor(after), limit).await;
             format!("{feed:?} {:?}", *journal.tail().borrow())
         }

@@ -259,20 +259,29 @@ const FEED: &str = "SELECT e.position, e.position + e.last - e.first, r.id, e.fi
     FROM events e CROSS JOIN runs r ON r.number = e.run WHERE e.position + e.last - e.first > ?1";
 const FROM_PLACE: &str = "e.position >= coalesce((SELECT max(position) FROM events WHERE position <= ?1 + 1), 0)";
 
+/// By the place and not by the run: whoever listens has heard what was before.
+const IN_TREE: &str = "+e.run IN (
+    WITH RECURSIVE tree (number, id) AS (
+        SELECT number, id FROM runs WHERE number = ?2
+        UNION SELECT runs.number, runs.id FROM tree CROSS JOIN runs ON runs.parent = tree.id)
+    SELECT number FROM tree)";
+
 /// The events of all runs after `after`.
 pub(super) fn feed(store: &mut Connection, filter: &FeedFilter, after: Cursor, limit: usize) -> Result<Feed, Trouble> {
     let moment = store.transaction()?;
-    let run = filter.run.map(|run| known(&moment, run)).transpose()?.map_or(0, |known| known.number);
+    let of = filter.run.or(filter.tree);
+    let run = of.map(|run| known(&moment, run)).transpose()?.map_or(0, |known| known.number);
     let namespace = filter.namespace.as_deref().unwrap_or_default();
     let limit = limit.max(1);
     let newest = Newest::load(&moment)?;
     // In one run the order of numbers is the order of places, and it has an index.
-    let sql = match (filter.run, &filter.namespace) {
-        (None, None) => format!("{FEED} AND {FROM_PLACE} AND ?2 = ?2 AND ?3 = ?3 ORDER BY e.position"),
-        (None, Some(_)) => format!("{FEED} AND {FROM_PLACE} AND ?2 = ?2 AND r.namespace = ?3 ORDER BY e.position"),
-        (Some(_), None) => format!("{FEED} AND e.run = ?2 AND ?3 = ?3 ORDER BY e.first"),
-        (Some(_), Some(_)) => format!("{FEED} AND e.run = ?2 AND r.namespace = ?3 ORDER BY e.first"),
+    let (which, order) = match (filter.run, filter.tree) {
+        (Some(_), _) => ("e.run = ?2".to_owned(), "e.first"),
+        (None, Some(_)) => (format!("{FROM_PLACE} AND {IN_TREE}"), "e.position"),
+        (None, None) => (FROM_PLACE.to_owned(), "e.position"),
     };
+    let whose = if filter.namespace.is_some() { "r.namespace = ?3" } else { "?3 = ?3" };
+    let sql = format!("{FEED} AND {which} AND {whose} AND ?2 = ?2 ORDER BY {order}");
     let mut statement = moment.prepare_cached(&sql)?;
     let mut rows = statement.query(params![Int(after.0), Int(run), namespace])?;
     let mut feed = Feed { rows: Vec::new(), corrupt: Vec::new(), next: after };
