@@ -1,0 +1,42 @@
+//! The functions of TOSCA.
+
+/// A function over values. Those that look something up (`get_input`, `get_property`, ...) are no longer there when a
+/// term is made; what they found is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Function {
+    And,
+    Or,
+    Not,
+    Xor,
+    Equal,
+    GreaterThan,
+    GreaterOrEqual,
+    LessThan,
+    LessOrEqual,
+    ValidValues,
+    InRange,
+    Matches,
+    HasSuffix,
+    HasPrefix,
+    Contains,
+    HasEntry,
+    HasKey,
+    HasAllEntries,
+    HasAllKeys,
+    HasAnyEntry,
+    HasAnyKey,
+    Length,
+    Concat,
+    Join,
+    Token,
+    Union,
+    Intersection,
+    Sum,
+    Difference,
+    Product,
+    Quotient,
+    Remainder,
+    Round,
+    Floor,
+    Ceil,
+}

@@ -1,0 +1,186 @@
+//! What is wrong with a template: complaints, each with its place, its rule and what to do.
+//!
+//! Owns how complaints are collected and shown. Promises that all of them are told, in the order of their places, none
+//! twice; that a message names what was found and what was expected; and that where two places disagree both are
+//! shown. Reading goes on after a complaint, with what can still be known.
+
+use std::fmt;
+
+use crate::place::{Files, Place};
+
+/// So many complaints are shown; the others are counted.
+const SHOWN: usize = 100;
+
+/// Does it stop the conversion?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// The template is wrong.
+    Error,
+    /// The template is right, and something should be known.
+    Warning,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone)]
+pub(crate) struct Complaint {
+    pub(crate) weight: Weight,
+    /// The rule that is broken: a short stable name.
+    pub(crate) rule: &'static str,
+    pub(crate) place: Place,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+    /// The other place of a disagreement, and what stands there.
+    pub(crate) other: Option<(Place, String)>,
+}
+
+impl Complaint {
+    /// With what to do about it.
+    pub(crate) fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With the other place.
+    pub(crate) fn other(&mut self, place: Place, what: impl Into<String>) -> &mut Self {
+        self.other = Some((place, what.into()));
+        self
+    }
+
+    /// With the nearest of the names that would have been right, if one is near, or all if they are few.
+    pub(crate) fn near<'a>(&mut self, name: &str, known: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        let mut known: Vec<&str> = known.into_iter().collect();
+        known.sort_unstable();
+        known.dedup();
+        let best = known.iter().map(|other| (strsim::damerau_levenshtein(name, other), *other)).min();
+        match best {
+            Some((distance, best)) if distance <= 1 + name.chars().count() / 4 => {
+                self.hint(format!("did you mean `{best}`?"))
+            }
+            Some(_) if known.len() <= 12 => self.hint(format!("there are: {}", known.join(", "))),
+            Some(_) | None => self,
+        }
+    }
+}
+
+/// All complaints of one reading.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    complaints: Vec<Complaint>,
+}
+
+impl Report {
+    /// The template is wrong at a place.
+    pub(crate) fn error(&mut self, place: Place, rule: &'static str, message: impl Into<String>) -> &mut Complaint {
+        self.add(Weight::Error, place, rule, message.into())
+    }
+
+    /// Something should be known.
+    pub(crate) fn warning(&mut self, place: Place, rule: &'static str, message: impl Into<String>) -> &mut Complaint {
+        self.add(Weight::Warning, place, rule, message.into())
+    }
+
+    fn add(&mut self, weight: Weight, place: Place, rule: &'static str, message: String) -> &mut Complaint {
+        // What is used twice is read twice; it is told once.
+        let known = self.complaints.iter().position(|known| known.place == place && known.message == message);
+        let index = known.unwrap_or_else(|| {
+            self.complaints.push(Complaint { weight, rule, place, message, hint: None, other: None });
+            self.complaints.len() - 1
+        });
+        &mut self.complaints[index]
+    }
+
+    /// Is the template wrong?
+    pub(crate) fn is_refused(&self) -> bool {
+        self.complaints.iter().any(|complaint| complaint.weight == Weight::Error)
+    }
+
+    /// All of it as text, in the order of the places.
+    pub(crate) fn told(mut self, files: &Files) -> Told {
+        self.complaints.sort_by(|a, b| (a.place, a.rule).cmp(&(b.place, b.rule)));
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            self.complaints.into_iter().partition(|complaint| complaint.weight == Weight::Error);
+        let told = |complaints: Vec<Complaint>| complaints.iter().map(|one| Message::new(one, files)).collect();
+        Told { errors: told(errors), warnings: told(warnings) }
+    }
+}
+
+/// A complaint with its places in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Does it stop the conversion?
+    pub weight: Weight,
+    /// The rule that is broken: a short stable name, such as `unknown_key`.
+    pub rule: &'static str,
+    /// Where: `service.yaml:12:7`.
+    pub at: String,
+    /// What was found, and what was expected.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The other place of a disagreement, and what stands there.
+    pub other: Option<(String, String)>,
+    /// The line of the file, and what of it is meant: the first character, from 0, and how many.
+    source: (u32, String, usize, usize),
+}
+
+impl Message {
+    fn new(complaint: &Complaint, files: &Files) -> Self {
+        let place = complaint.place;
+        let line = files.line(place).to_owned();
+        let column = place.column.saturating_sub(1) as usize;
+        let width = (place.width as usize).min(line.chars().count().saturating_sub(column)).max(1);
+        Message {
+            weight: complaint.weight,
+            rule: complaint.rule,
+            at: files.at(place),
+            message: complaint.message.clone(),
+            hint: complaint.hint.clone(),
+            other: complaint.other.as_ref().map(|(place, what)| (files.at(*place), what.clone())),
+            source: (place.line, line, column, width),
+        }
+    }
+}
+
+/// `service.yaml:12:7: error: ... [rule]`, the line, and what helps.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let weight = match self.weight {
+            Weight::Error => "error",
+            Weight::Warning => "warning",
+        };
+        writeln!(f, "{}: {weight}: {} [{}]", self.at, self.message, self.rule)?;
+        let (number, line, column, width) = &self.source;
+        if !line.trim().is_empty() {
+            writeln!(f, "{number:>6} | {}", line.replace('\t', " "))?;
+            writeln!(f, "       | {:column$}{}", "", "^".repeat(*width))?;
+        }
+        if let Some((at, what)) = &self.other {
+            writeln!(f, "       {at}: {what}")?;
+        }
+        if let Some(hint) = &self.hint {
+            writeln!(f, "       hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// All that was found, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// What is wrong.
+    pub errors: Vec<Message>,
+    /// What should be known.
+    pub warnings: Vec<Message>,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for message in self.errors.iter().take(SHOWN) {
+            write!(f, "{message}")?;
+        }
+        if let more @ 1.. = self.errors.len().saturating_sub(SHOWN) {
+            writeln!(f, "... and {more} more")?;
+        }
+        Ok(())
+    }
+}

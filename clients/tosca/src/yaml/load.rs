@@ -1,0 +1,249 @@
+//! The loader: events of the YAML parser become the tree.
+//!
+//! Promises bounds: depth, text and size after aliases are followed (so that walking the tree is bounded, too), and that
+//! a key that stands twice is refused with both places. Where an entry is tagged with the versions that have it
+//! (`!v1.2- key: ...`, our own notation, see `profile`), the others are dropped. `<<` merges maps; what stands in the
+//! map itself wins.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use granit_parser::{Event, Parser, ScalarStyle, Span};
+
+use super::node::{Entry, Kind, Node, Style};
+use crate::place::{FileId, Place};
+use crate::report::Report;
+
+/// Maps and lists in each other.
+const DEEPEST: usize = 128;
+
+/// Nodes after aliases are followed.
+const LARGEST: u32 = 250_000;
+
+/// The one document of a YAML text, or nothing where it cannot be read; why stands in the report.
+pub(crate) fn load(text: &str, file: FileId, has: impl Fn(&str) -> bool, report: &mut Report) -> Option<Node> {
+    Loader { file, has, anchors: HashMap::new(), open: Vec::new(), documents: Vec::new(), report }.load(text)
+}
+
+struct Loader<'r, F> {
+    file: FileId,
+    /// Are entries with this tag part of the tree?
+    has: F,
+    /// What an anchor names, and how many nodes that is.
+    anchors: HashMap<usize, (Node, u32)>,
+    open: Vec<Open>,
+    documents: Vec<Node>,
+    report: &'r mut Report,
+}
+
+/// A list or a map whose end has not come.
+struct Open {
+    place: Place,
+    anchor: Option<usize>,
+    tag: Option<Rc<str>>,
+    /// Values; in a map keys and values in turn.
+    nodes: Vec<Node>,
+    is_map: Shape,
+    size: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    List,
+    Map,
+}
+
+/// Reading cannot go on; the report says why.
+struct Stopped;
+
+impl<F: Fn(&str) -> bool> Loader<'_, F> {
+    fn load(mut self, text: &str) -> Option<Node> {
+        for event in Parser::new_from_str(text) {
+            let taken = match event {
+                Ok((event, span)) => self.take(event, span, text),
+                Err(error) => {
+                    let mark = error.marker();
+                    let place = self.at(mark.line(), mark.col(), 0);
+                    self.report.error(place, "yaml", format!("this is no YAML: {}", error.info()));
+                    Err(Stopped)
+                }
+            };
+            if taken.is_err() {
+                return None;
+            }
+        }
+        let start = Place::start_of(self.file);
+        let mut documents = self.documents.into_iter();
+        let first = documents.next();
+        if let Some(second) = documents.next() {
+            self.report.error(second.place, "one_document", "found a second YAML document, expected one in a file");
+            return None;
+        }
+        Some(first.unwrap_or(Node { place: start, tag: None, kind: null() }))
+    }
+
+    fn at(&self, line: usize, column: usize, width: usize) -> Place {
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Place { file: self.file, line: small(line.max(1)), column: small(column + 1), width: small(width) }
+    }
+
+    /// The place of a span: its first line.
+    fn place(&self, span: Span) -> Place {
+        let width =
+            if span.start.line() == span.end.line() { span.end.col().saturating_sub(span.start.col()) } else { 0 };
+        self.at(span.start.line(), span.start.col(), width)
+    }
+
+    fn take(&mut self, event: Event<'_>, span: Span, text: &str) -> Result<(), Stopped> {
+        let place = self.place(span);
+        let tag = event.tag().map(|tag| (tag.core_suffix().map(ToOwned::to_owned), tag.original()));
+        match event {
+            Event::Scalar(value, style, anchor, _) => {
+                let style = match (style, &tag) {
+                    (ScalarStyle::Plain, None) => Style::Plain,
+                    // A tag of YAML's own says what it is; a text is the only one that changes anything here.
+                    (ScalarStyle::Plain, Some((Some(core), _))) if core != "str" => Style::Plain,
+                    (ScalarStyle::Plain, Some((None, _))) => Style::Plain,
+                    (
+                        ScalarStyle::Plain
+                        | ScalarStyle::SingleQuoted
+                        | ScalarStyle::DoubleQuoted
+                        | ScalarStyle::Literal
+                        | ScalarStyle::Folded,
+                        _,
+                    ) => Style::Quoted,
+                };
+                let node = Node { place, tag: own(tag), kind: Kind::Scalar { text: value.as_ref().into(), style } };
+                self.put(node, 1, anchor_of(anchor))
+            }
+            Event::SequenceStart(_, anchor, _) => self.begin(Shape::List, place, anchor_of(anchor), own(tag)),
+            Event::MappingStart(_, anchor, _) => self.begin(Shape::Map, place, anchor_of(anchor), own(tag)),
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::Alias(id) => {
+                let Some((node, size)) = self.anchors.get(&id).cloned() else {
+                    let alias = span.slice(text).unwrap_or("*");
+                    self.report
+                        .error(place, "alias", format!("`{alias}` stands inside of what it names"))
+                        .hint("an alias may only name what ends before it");
+                    return Err(Stopped);
+                };
+                self.put(Node { place, ..node }, size, None)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        is_map: Shape,
+        place: Place,
+        anchor: Option<usize>,
+        tag: Option<Rc<str>>,
+    ) -> Result<(), Stopped> {
+        if self.open.len() == DEEPEST {
+            self.report.error(place, "too_deep", format!("more than {DEEPEST} maps and lists stand in each other"));
+            return Err(Stopped);
+        }
+        self.open.push(Open { place, anchor, tag, nodes: Vec::new(), is_map, size: 1 });
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Stopped> {
+        let open = self.open.pop().expect("the parser ends what it began");
+        let kind = match open.is_map {
+            Shape::List => Kind::List(open.nodes.into()),
+            Shape::Map => Kind::Map(self.map(open.nodes)?.into()),
+        };
+        self.put(Node { place: open.place, tag: open.tag, kind }, open.size, open.anchor)
+    }
+
+    /// Keys and values as entries, each key once.
+    fn map(&mut self, nodes: Vec<Node>) -> Result<Vec<Entry>, Stopped> {
+        let mut entries: Vec<Entry> = Vec::with_capacity(nodes.len() / 2);
+        let mut seen: HashMap<Rc<str>, Place> = HashMap::new();
+        let mut merged = Vec::new();
+        let mut nodes = nodes.into_iter();
+        while let (Some(key), Some(value)) = (nodes.next(), nodes.next()) {
+            if key.tag.as_deref().is_some_and(|tag| !(self.has)(tag)) {
+                continue;
+            }
+            if key.as_plain() == Some("<<") {
+                merged.push(value);
+                continue;
+            }
+            let before = match &key.kind {
+                Kind::Scalar { text, .. } => seen.insert(text.clone(), key.place),
+                Kind::List(_) | Kind::Map(_) => {
+                    entries.iter().find(|entry| entry.key.same(&key)).map(|entry| entry.key.place)
+                }
+            };
+            if let Some(before) = before {
+                self.report
+                    .error(key.place, "duplicate_key", format!("the key `{key}` stands twice in this map"))
+                    .other(before, "it stands here first");
+                return Err(Stopped);
+            }
+            entries.push(Entry { key, value });
+        }
+        for value in merged {
+            self.merge(&value, &mut entries)?;
+        }
+        Ok(entries)
+    }
+
+    fn merge(&mut self, from: &Node, entries: &mut Vec<Entry>) -> Result<(), Stopped> {
+        match &from.kind {
+            Kind::Map(more) => {
+                for entry in more.iter() {
+                    if !entries.iter().any(|own| own.key.same(&entry.key)) {
+                        entries.push(entry.clone());
+                    }
+                }
+                Ok(())
+            }
+            Kind::List(maps) if maps.iter().all(|map| map.as_map().is_some()) => {
+                maps.iter().try_for_each(|map| self.merge(map, entries))
+            }
+            Kind::Scalar { .. } | Kind::List(_) => {
+                let message = format!("found {} below `<<`, expected a map to merge, or a list of maps", from.said());
+                self.report.error(from.place, "merge", message);
+                Err(Stopped)
+            }
+        }
+    }
+
+    /// A node that is whole, where it belongs.
+    fn put(&mut self, node: Node, size: u32, anchor: Option<usize>) -> Result<(), Stopped> {
+        if let Some(anchor) = anchor {
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        let Some(open) = self.open.last_mut() else {
+            self.documents.push(node);
+            return Ok(());
+        };
+        open.size = open.size.saturating_add(size);
+        if open.size > LARGEST {
+            self.report.error(node.place, "too_large", format!("more than {LARGEST} values, with what aliases repeat"));
+            return Err(Stopped);
+        }
+        open.nodes.push(node);
+        Ok(())
+    }
+}
+
+fn null() -> Kind {
+    Kind::Scalar { text: "".into(), style: Style::Plain }
+}
+
+/// An anchor's number, where there is one.
+fn anchor_of(anchor: usize) -> Option<usize> {
+    (anchor != 0).then_some(anchor)
+}
+
+/// A tag that is not YAML's own.
+fn own(tag: Option<(Option<String>, String)>) -> Option<Rc<str>> {
+    match tag {
+        Some((None, original)) => Some(original.trim_start_matches('!').into()),
+        Some((Some(_), _)) | None => None,
+    }
+}
