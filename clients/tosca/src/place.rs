@@ -11,7 +11,7 @@ pub(crate) struct FileId(pub(crate) u16);
 
 /// A piece of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub(crate) struct Place {
     pub(crate) file: FileId,
     /// The line, from 1.
     pub(crate) line: u32,

@@ -5,7 +5,7 @@
 //! (`!v1.2- key: ...`, our own notation, see `profile`), the others are dropped. `<<` merges maps; what stands in the
 //! map itself wins.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::rc::Rc;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
@@ -55,6 +55,36 @@ enum Shape {
 
 /// Reading cannot go on; the report says why.
 struct Stopped;
+
+/// The keys that a map has, and where.
+#[derive(Default)]
+struct Keys {
+    scalars: HashMap<Rc<str>, Place>,
+    /// Lists and maps by their text; few maps have such keys.
+    others: HashMap<String, Place>,
+}
+
+impl Keys {
+    /// Where the same key stood before, if it did.
+    fn insert(&mut self, key: &Node) -> Option<Place> {
+        match &key.kind {
+            Kind::Scalar { text, .. } => match self.scalars.entry(text.clone()) {
+                hash_map::Entry::Occupied(before) => Some(*before.get()),
+                hash_map::Entry::Vacant(free) => {
+                    free.insert(key.place);
+                    None
+                }
+            },
+            Kind::List(_) | Kind::Map(_) => match self.others.entry(format!("{key:#}")) {
+                hash_map::Entry::Occupied(before) => Some(*before.get()),
+                hash_map::Entry::Vacant(free) => {
+                    free.insert(key.place);
+                    None
+                }
+            },
+        }
+    }
+}
 
 impl<F: Fn(&str) -> bool> Loader<'_, F> {
     fn load(mut self, text: &str) -> Option<Node> {
@@ -129,7 +159,7 @@ impl<F: Fn(&str) -> bool> Loader<'_, F> {
                 };
                 self.put(Node { place, ..node }, size, None)
             }
-            _ => Ok(()),
+            Event::StreamStart | Event::StreamEnd | Event::DocumentEnd | _ => Ok(()),
         }
     }
 
@@ -160,7 +190,7 @@ impl<F: Fn(&str) -> bool> Loader<'_, F> {
     /// Keys and values as entries, each key once.
     fn map(&mut self, nodes: Vec<Node>) -> Result<Vec<Entry>, Stopped> {
         let mut entries: Vec<Entry> = Vec::with_capacity(nodes.len() / 2);
-        let mut seen: HashMap<Rc<str>, Place> = HashMap::new();
+        let mut seen = Keys::default();
         let mut merged = Vec::new();
         let mut nodes = nodes.into_iter();
         while let (Some(key), Some(value)) = (nodes.next(), nodes.next()) {
@@ -171,13 +201,7 @@ impl<F: Fn(&str) -> bool> Loader<'_, F> {
                 merged.push(value);
                 continue;
             }
-            let before = match &key.kind {
-                Kind::Scalar { text, .. } => seen.insert(text.clone(), key.place),
-                Kind::List(_) | Kind::Map(_) => {
-                    entries.iter().find(|entry| entry.key.same(&key)).map(|entry| entry.key.place)
-                }
-            };
-            if let Some(before) = before {
+            if let Some(before) = seen.insert(&key) {
                 self.report
                     .error(key.place, "duplicate_key", format!("the key `{key}` stands twice in this map"))
                     .other(before, "it stands here first");
@@ -186,23 +210,24 @@ impl<F: Fn(&str) -> bool> Loader<'_, F> {
             entries.push(Entry { key, value });
         }
         for value in merged {
-            self.merge(&value, &mut entries)?;
+            self.merge(&value, &mut entries, &mut seen)?;
         }
         Ok(entries)
     }
 
-    fn merge(&mut self, from: &Node, entries: &mut Vec<Entry>) -> Result<(), Stopped> {
+    /// Adds what another map has and this one has not.
+    fn merge(&mut self, from: &Node, entries: &mut Vec<Entry>, seen: &mut Keys) -> Result<(), Stopped> {
         match &from.kind {
             Kind::Map(more) => {
                 for entry in more.iter() {
-                    if !entries.iter().any(|own| own.key.same(&entry.key)) {
+                    if seen.insert(&entry.key).is_none() {
                         entries.push(entry.clone());
                     }
                 }
                 Ok(())
             }
             Kind::List(maps) if maps.iter().all(|map| map.as_map().is_some()) => {
-                maps.iter().try_for_each(|map| self.merge(map, entries))
+                maps.iter().try_for_each(|map| self.merge(map, entries, seen))
             }
             Kind::Scalar { .. } | Kind::List(_) => {
                 let message = format!("found {} below `<<`, expected a map to merge, or a list of maps", from.said());

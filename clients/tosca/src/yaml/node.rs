@@ -168,22 +168,27 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// As in the flow notation of YAML, for messages.
+/// As in the flow notation of YAML, for messages; `{:#}` shortens no text.
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
+            Kind::Scalar { text, .. } if f.alternate() => f.write_str(text),
             Kind::Scalar { text, .. } => f.write_str(&shortened(text)),
             Kind::List(items) => {
                 f.write_str("[")?;
                 for (index, item) in items.iter().enumerate() {
-                    write!(f, "{}{item}", if index == 0 { "" } else { ", " })?;
+                    f.write_str(if index == 0 { "" } else { ", " })?;
+                    fmt::Display::fmt(item, f)?;
                 }
                 f.write_str("]")
             }
             Kind::Map(entries) => {
                 f.write_str("{")?;
                 for (index, entry) in entries.iter().enumerate() {
-                    write!(f, "{}{}: {}", if index == 0 { "" } else { ", " }, entry.key, entry.value)?;
+                    f.write_str(if index == 0 { "" } else { ", " })?;
+                    fmt::Display::fmt(&entry.key, f)?;
+                    f.write_str(": ")?;
+                    fmt::Display::fmt(&entry.value, f)?;
                 }
                 f.write_str("}")
             }
