@@ -7,6 +7,8 @@
 
 mod load;
 mod node;
+mod written;
 
 pub(crate) use load::load;
 pub(crate) use node::{Entry, Kind, Node, Style};
+pub(crate) use written::{Written, float, integer};

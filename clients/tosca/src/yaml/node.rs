@@ -109,6 +109,11 @@ impl Node {
         self.get(key).and_then(Node::as_map).unwrap_or_default()
     }
 
+    /// The entries of this map; none where it is something else.
+    pub(crate) fn entries_of(&self) -> &[Entry] {
+        self.as_map().unwrap_or_default()
+    }
+
     /// The items of a list below a key; none where it is missing or something else.
     pub(crate) fn items(&self, key: &str) -> &[Node] {
         self.get(key).and_then(Node::as_list).unwrap_or_default()

@@ -1,0 +1,312 @@
+//! The types that templates, their imports and the normative profiles define.
+//!
+//! Owns finding a type by the name that a file knows it by, what it is derived from, and what it defines once its
+//! parents are merged into it. Promises that a type whose parent is unknown, or that is its own ancestor, is complained
+//! of once and can be used nevertheless. Never looks at templates.
+
+mod define;
+mod interface;
+mod node;
+mod schema;
+
+use std::cell::{RefCell, RefMut};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::place::Place;
+use crate::report::Report;
+use crate::source::{Origin, Sources, UnitIx};
+use crate::version::Version;
+use crate::yaml::Node;
+
+pub(crate) use define::{pairs, CapabilityDef, Definition, Need, Property, Props, RequirementDef};
+pub(crate) use interface::{Input, InterfaceDef, OperationDef, Side};
+pub(crate) use schema::{Base, DataType, Schema};
+
+/// The kinds of types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    Artifact,
+    Data,
+    Capability,
+    Interface,
+    Relationship,
+    Node,
+    Group,
+    Policy,
+}
+
+impl Kind {
+    const ALL: [Kind; 8] = [
+        Kind::Artifact,
+        Kind::Data,
+        Kind::Capability,
+        Kind::Interface,
+        Kind::Relationship,
+        Kind::Node,
+        Kind::Group,
+        Kind::Policy,
+    ];
+
+    /// The section that defines them, what one is called, and how the normative ones begin.
+    fn words(self) -> (&'static str, &'static str, &'static [&'static str]) {
+        match self {
+            Kind::Artifact => ("artifact_types", "artifact type", &["tosca.artifacts."]),
+            Kind::Data => ("data_types", "data type", &["tosca.datatypes."]),
+            Kind::Capability => ("capability_types", "capability type", &["tosca.capabilities."]),
+            Kind::Interface => (
+                "interface_types",
+                "interface type",
+                &["tosca.interfaces.", "tosca.interfaces.node.lifecycle.", "tosca.interfaces.relationship."],
+            ),
+            Kind::Relationship => ("relationship_types", "relationship type", &["tosca.relationships."]),
+            Kind::Node => ("node_types", "node type", &["tosca.nodes."]),
+            Kind::Group => ("group_types", "group type", &["tosca.groups."]),
+            Kind::Policy => ("policy_types", "policy type", &["tosca.policies."]),
+        }
+    }
+
+    /// `node type`.
+    pub(crate) fn name(self) -> &'static str {
+        self.words().1
+    }
+}
+
+/// A type of [`World`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TypeIx(u32);
+
+/// What a file says of a type.
+#[derive(Debug)]
+pub(crate) struct Type {
+    pub(crate) kind: Kind,
+    pub(crate) unit: UnitIx,
+    pub(crate) name: Rc<str>,
+    pub(crate) place: Place,
+    pub(crate) node: Node,
+}
+
+/// All types, and the report of what is wrong.
+pub(crate) struct World<'s> {
+    pub(crate) sources: &'s Sources,
+    report: RefCell<Report>,
+    types: Vec<Type>,
+    index: HashMap<(UnitIx, Kind, Rc<str>), TypeIx>,
+    /// By name alone: the older versions know no namespaces, and their templates use what anybody imported.
+    anywhere: HashMap<(Kind, Rc<str>), TypeIx>,
+    found: RefCell<HashMap<(UnitIx, Kind, Rc<str>), Option<TypeIx>>>,
+    parents: RefCell<HashMap<TypeIx, Option<TypeIx>>>,
+    definitions: RefCell<HashMap<TypeIx, Rc<Definition>>>,
+    units: Vec<UnitIx>,
+}
+
+impl<'s> World<'s> {
+    /// Collects the types of all files.
+    pub(crate) fn new(sources: &'s Sources, report: Report) -> Self {
+        let mut units = vec![UnitIx(0); sources.files.len()];
+        for (index, unit) in sources.units.iter().enumerate() {
+            units[usize::from(unit.file.0)] = UnitIx(index);
+        }
+        let mut world = World {
+            sources,
+            report: RefCell::new(report),
+            types: Vec::new(),
+            index: HashMap::new(),
+            anywhere: HashMap::new(),
+            found: RefCell::default(),
+            parents: RefCell::default(),
+            definitions: RefCell::default(),
+            units,
+        };
+        for index in 0..sources.units.len() {
+            Kind::ALL.into_iter().for_each(|kind| world.collect(UnitIx(index), kind));
+        }
+        world
+    }
+
+    fn collect(&mut self, unit: UnitIx, kind: Kind) {
+        let root = &self.sources.units[unit.0].root;
+        for entry in root.entries(kind.words().0) {
+            let Some(name) = entry.key.as_name() else { continue };
+            let ix = TypeIx(u32::try_from(self.types.len()).expect("files are bounded"));
+            let name: Rc<str> = name.into();
+            self.index.insert((unit, kind, name.clone()), ix);
+            self.anywhere.entry((kind, name.clone())).or_insert(ix);
+            self.types.push(Type { kind, unit, name, place: entry.key.place, node: entry.value.clone() });
+        }
+    }
+
+    /// Where complaints go. It is held no longer than a statement: others complain, too.
+    pub(crate) fn report(&self) -> RefMut<'_, Report> {
+        self.report.borrow_mut()
+    }
+
+    /// The report, once nothing is left to be checked.
+    pub(crate) fn into_report(self) -> Report {
+        self.report.into_inner()
+    }
+
+    /// The file that a place is in.
+    pub(crate) fn unit_of(&self, place: Place) -> UnitIx {
+        self.units[usize::from(place.file.0)]
+    }
+
+    /// The version of the file that a place is in.
+    pub(crate) fn version_at(&self, place: Place) -> Version {
+        self.sources.units[self.unit_of(place).0].version
+    }
+
+    /// What a file says of a type.
+    pub(crate) fn get(&self, ix: TypeIx) -> &Type {
+        &self.types[ix.0 as usize]
+    }
+
+    /// All types.
+    pub(crate) fn all(&self) -> impl Iterator<Item = TypeIx> + use<> {
+        (0..u32::try_from(self.types.len()).expect("files are bounded")).map(TypeIx)
+    }
+
+    /// Is it one that its user wrote?
+    pub(crate) fn is_given(&self, ix: TypeIx) -> bool {
+        self.sources.units[self.get(ix).unit.0].origin == Origin::Given
+    }
+
+    /// The type that a file knows by a name.
+    pub(crate) fn find(&self, unit: UnitIx, kind: Kind, name: &str) -> Option<TypeIx> {
+        let key = (unit, kind, Rc::from(name));
+        if let Some(found) = self.found.borrow().get(&key) {
+            return *found;
+        }
+        let found = self.look(unit, kind, name, &mut Vec::new()).or_else(|| {
+            let is_simple = self.sources.units[unit.0].version.is_simple();
+            is_simple.then(|| self.look_loosely(unit, kind, name)).flatten()
+        });
+        self.found.borrow_mut().insert(key, found);
+        found
+    }
+
+    fn look(&self, unit: UnitIx, kind: Kind, name: &str, seen: &mut Vec<(UnitIx, usize)>) -> Option<TypeIx> {
+        // The same file may be looked into for names of different lengths: below different namespaces.
+        if seen.contains(&(unit, name.len())) {
+            return None;
+        }
+        seen.push((unit, name.len()));
+        if let Some(ix) = self.index.get(&(unit, kind, Rc::from(name))) {
+            return Some(*ix);
+        }
+        self.sources.units[unit.0].imports.iter().find_map(|import| {
+            let name = match &import.namespace {
+                Some(namespace) => name.strip_prefix(&**namespace)?.strip_prefix([':', '.'])?,
+                None => name,
+            };
+            self.look(import.unit, kind, name, seen)
+        })
+    }
+
+    /// Short names of the normative types (`Compute`, `tosca:Compute`), and what another file defines.
+    fn look_loosely(&self, unit: UnitIx, kind: Kind, name: &str) -> Option<TypeIx> {
+        let bare = name.strip_prefix("tosca:").unwrap_or(name);
+        let short = kind.words().2.iter().find_map(|prefix| self.look(unit, kind, &format!("{prefix}{bare}"), &mut Vec::new()));
+        short
+            .or_else(|| self.anywhere.get(&(kind, Rc::from(name))).copied())
+            .or_else(|| kind.words().2.iter().find_map(|prefix| {
+                self.anywhere.get(&(kind, Rc::from(format!("{prefix}{bare}")))).copied()
+            }))
+    }
+
+    /// The type that a name at a place means; complains where there is none.
+    pub(crate) fn named(&self, kind: Kind, name: &Node) -> Option<TypeIx> {
+        let text = name.as_name()?;
+        let unit = self.unit_of(name.place);
+        let found = self.find(unit, kind, text);
+        if found.is_none() {
+            self.unknown(kind, name.place, text);
+        }
+        found
+    }
+
+    /// Complains of a name that no type has.
+    pub(crate) fn unknown(&self, kind: Kind, place: Place, name: &str) {
+        // After an import that failed nobody knows what it would have brought.
+        if self.sources.units.iter().any(|unit| unit.incomplete) {
+            return;
+        }
+        let known = self.types.iter().filter(|known| known.kind == kind).map(|known| &*known.name);
+        let version = self.version_at(place);
+        let mut report = self.report();
+        let complaint =
+            report.error(place, "unknown_type", format!("there is no {} `{name}`", kind.name())).near(name, known);
+        if !version.is_simple() && name.starts_with("tosca.") {
+            complaint.hint("TOSCA 2.0 has no types of its own: import `profile: org.oasis-open.simple:2.0`");
+        }
+    }
+
+    /// What a type is derived from, where that is a type of a file.
+    pub(crate) fn parent(&self, ix: TypeIx) -> Option<TypeIx> {
+        if let Some(parent) = self.parents.borrow().get(&ix) {
+            return *parent;
+        }
+        let parent = self.look_for_parent(ix);
+        self.parents.borrow_mut().insert(ix, parent);
+        parent
+    }
+
+    fn look_for_parent(&self, ix: TypeIx) -> Option<TypeIx> {
+        let own = self.get(ix);
+        let name = own.node.get("derived_from")?;
+        let text = name.as_name()?;
+        if own.kind == Kind::Data && self.primitive(own.unit, text).is_some() {
+            return None;
+        }
+        let parent = match self.find(own.unit, own.kind, text) {
+            // A template that defines a normative type again means the other one when it derives from it.
+            Some(parent) if parent == ix => self.anywhere_but(ix, text),
+            found => found,
+        };
+        if parent.is_none() {
+            self.unknown(own.kind, name.place, text);
+        }
+        parent
+    }
+
+    fn anywhere_but(&self, ix: TypeIx, name: &str) -> Option<TypeIx> {
+        let own = self.get(ix);
+        self.all().find(|other| *other != ix && self.get(*other).kind == own.kind && &*self.get(*other).name == name)
+    }
+
+    /// A type and what it is derived from, nearest first. A type that is its own ancestor ends where it came again.
+    pub(crate) fn line(&self, ix: TypeIx) -> Vec<TypeIx> {
+        let mut line = vec![ix];
+        while let Some(parent) = self.parent(*line.last().expect("it begins with one")) {
+            if line.contains(&parent) {
+                break;
+            }
+            line.push(parent);
+        }
+        line
+    }
+
+    /// Is one type the other, or derived from it?
+    pub(crate) fn is_a(&self, ix: TypeIx, other: TypeIx) -> bool {
+        self.line(ix).contains(&other)
+    }
+
+    /// The names of a type and of what it is derived from, nearest first.
+    pub(crate) fn names(&self, ix: TypeIx) -> Vec<Rc<str>> {
+        self.line(ix).into_iter().map(|ix| self.get(ix).name.clone()).collect()
+    }
+
+    /// Complains of all types that are their own ancestors.
+    pub(crate) fn check_lines(&self) {
+        for ix in self.all().filter(|ix| self.is_given(*ix)) {
+            let line = self.line(ix);
+            let last = *line.last().expect("it begins with itself");
+            if self.parent(last) == Some(ix) {
+                let names: Vec<&str> = line.iter().rev().map(|ix| &*self.get(*ix).name).collect();
+                let message = format!("`{}` is derived from itself: {}", self.get(ix).name, names.join(" <- "));
+                self.report().error(self.get(ix).place, "derived_from_itself", message);
+            }
+        }
+    }
+}
+
