@@ -7,12 +7,16 @@
 
 #![allow(dead_code, unused_imports, reason = "the reader that fills these is not there yet")]
 
+mod data;
 mod function;
+mod grammar;
 mod place;
 mod report;
+mod resolve;
 mod service;
 mod source;
 mod term;
+mod types;
 mod version;
 mod yaml;
 

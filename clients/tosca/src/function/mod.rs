@@ -8,7 +8,7 @@ mod call;
 mod evaluate;
 
 pub(crate) use call::{Call, Callee, Look};
-pub(crate) use evaluate::evaluate;
+pub(crate) use evaluate::{evaluate, said};
 
 /// A function over values. Those that look something up (`get_input`, `get_property`, ...) are no longer there when a
 /// term is made; what they found is.

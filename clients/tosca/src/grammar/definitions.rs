@@ -26,8 +26,8 @@ static SCHEMA_RECORD: Record = Record {
         METADATA_KEY.since(Version::V2_0),
         key("constraints", Form::Any),
         key("validation", Form::Any).since(Version::V2_0),
-        key("key_schema", SCHEMA).since(Version::V1_2),
-        key("entry_schema", SCHEMA),
+        key("key_schema", Form::Either(&[Form::Name, Form::Record(&SCHEMA_RECORD)])).since(Version::V1_2),
+        key("entry_schema", Form::Either(&[Form::Name, Form::Record(&SCHEMA_RECORD)])),
         // A property's keys: written here by many, and without harm.
         key("required", Form::Flag).until(Version::V1_3),
         key("default", Form::Any).until(Version::V1_3),
@@ -405,15 +405,25 @@ static SIGNATURE: Record = Record {
     others: None,
 };
 
+const ARTIFACT_TYPES: Form = Form::MapOfMaybe(&Form::Record(&ARTIFACT_TYPE));
+const DATA_TYPES: Form = Form::MapOfMaybe(&Form::Record(&DATA_TYPE));
+const CAPABILITY_TYPES: Form = Form::MapOfMaybe(&Form::Record(&CAPABILITY_TYPE));
+const INTERFACE_TYPES: Form = Form::MapOfMaybe(&Form::Record(&INTERFACE_TYPE));
+const RELATIONSHIP_TYPES: Form = Form::MapOfMaybe(&Form::Record(&RELATIONSHIP_TYPE));
+const NODE_TYPES: Form = Form::MapOfMaybe(&Form::Record(&NODE_TYPE));
+const GROUP_TYPES: Form = Form::MapOfMaybe(&Form::Record(&GROUP_TYPE));
+const POLICY_TYPES: Form = Form::MapOfMaybe(&Form::Record(&POLICY_TYPE));
+const FUNCTIONS: Form = Form::MapOf(&Form::Record(&FUNCTION));
+
 /// The sections of types, and of functions.
 pub(super) const TYPES: [Keyname; 9] = [
-    key("artifact_types", Form::MapOfMaybe(&Form::Record(&ARTIFACT_TYPE))),
-    key("data_types", Form::MapOfMaybe(&Form::Record(&DATA_TYPE))),
-    key("capability_types", Form::MapOfMaybe(&Form::Record(&CAPABILITY_TYPE))),
-    key("interface_types", Form::MapOfMaybe(&Form::Record(&INTERFACE_TYPE))),
-    key("relationship_types", Form::MapOfMaybe(&Form::Record(&RELATIONSHIP_TYPE))),
-    key("node_types", Form::MapOfMaybe(&Form::Record(&NODE_TYPE))),
-    key("group_types", Form::MapOfMaybe(&Form::Record(&GROUP_TYPE))),
-    key("policy_types", Form::MapOfMaybe(&Form::Record(&POLICY_TYPE))),
-    key("functions", Form::MapOf(&Form::Record(&FUNCTION))).since(Version::V2_0),
+    key("artifact_types", ARTIFACT_TYPES),
+    key("data_types", DATA_TYPES),
+    key("capability_types", CAPABILITY_TYPES),
+    key("interface_types", INTERFACE_TYPES),
+    key("relationship_types", RELATIONSHIP_TYPES),
+    key("node_types", NODE_TYPES),
+    key("group_types", GROUP_TYPES),
+    key("policy_types", POLICY_TYPES),
+    key("functions", FUNCTIONS).since(Version::V2_0),
 ];

@@ -310,3 +310,27 @@ impl<'s> World<'s> {
     }
 }
 
+
+impl World<'_> {
+    /// Does a file know a function of this name, its own or one that it imports?
+    pub(crate) fn has_function(&self, unit: UnitIx, name: &str) -> bool {
+        self.look_for_function(unit, name, &mut Vec::new())
+    }
+
+    fn look_for_function(&self, unit: UnitIx, name: &str, seen: &mut Vec<(UnitIx, usize)>) -> bool {
+        if seen.contains(&(unit, name.len())) {
+            return false;
+        }
+        seen.push((unit, name.len()));
+        let unit = &self.sources.units[unit.0];
+        unit.incomplete
+            || unit.root.entries("functions").iter().any(|entry| entry.key.as_text() == Some(name))
+            || unit.imports.iter().any(|import| match &import.namespace {
+                Some(namespace) => name
+                    .strip_prefix(&**namespace)
+                    .and_then(|rest| rest.strip_prefix(':'))
+                    .is_some_and(|rest| self.look_for_function(import.unit, rest, seen)),
+                None => self.look_for_function(import.unit, name, seen),
+            })
+    }
+}

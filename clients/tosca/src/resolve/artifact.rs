@@ -1,0 +1,94 @@
+//! Artifacts: what an implementation or a node names as a file.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::slots::Field;
+use super::{Resolver, Scope};
+use crate::service::Artifact;
+use crate::types::{Kind, TypeIx};
+use crate::yaml::Node;
+
+impl Resolver<'_, '_> {
+    /// The artifact that an implementation names: one of the node's, or a file.
+    pub(super) fn artifact_named(&self, node: &Node, artifacts: &BTreeMap<Rc<str>, Node>) -> Option<Artifact> {
+        if let Some(known) = node.as_name().and_then(|name| artifacts.get(name)) {
+            return self.artifact(known);
+        }
+        self.artifact(node)
+    }
+
+    /// An artifact: a file, or a map that says more of it.
+    pub(super) fn artifact(&self, node: &Node) -> Option<Artifact> {
+        let file = match node.as_map() {
+            None => node.as_name()?.into(),
+            Some(_) => match node.some("file") {
+                Some(file) => match self.read(file, None, Scope::default())? {
+                    crate::term::Term::Text(file) => file,
+                    other => {
+                        let message = format!("`file`: found {}, expected a path", crate::function::said(&other));
+                        self.world.report().error(file.place, "wrong_type", message);
+                        return None;
+                    }
+                },
+                None => {
+                    self.world.report().error(node.place, "missing_key", "an artifact has no `file`");
+                    return None;
+                }
+            },
+        };
+        let of = match node.some("type") {
+            Some(name) => self.world.named(Kind::Artifact, name),
+            None => self.type_of_file(&file),
+        };
+        let definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
+        let owner = format!("the artifact `{file}`");
+        let known = of.is_some_and(|of| self.world.is_given(of)).then_some(&*definition.properties);
+        let slots = self.slots(Field::Property, known, Some(node), &owner, node.place);
+        let properties = slots.iter().filter_map(|(name, slot)| {
+            let schema = slot.property.as_ref().map(|property| property.schema.clone());
+            let term = self.read(slot.value.as_ref()?, schema.as_deref(), Scope::default())?;
+            Some((name.clone(), term))
+        });
+        Some(Artifact {
+            place: node.place,
+            path: self.path_of_file(node, &file),
+            repository: node.some("repository").and_then(|name| self.repository(name)),
+            types: of.map(|of| self.world.names(of)).unwrap_or_default(),
+            properties: properties.collect(),
+            file,
+        })
+    }
+
+    /// The type whose files end like this one.
+    fn type_of_file(&self, file: &str) -> Option<TypeIx> {
+        let end = file.rsplit_once('.')?.1;
+        let has_end = |ix: &TypeIx| {
+            let of = self.world.get(*ix);
+            let ends = of.node.items("file_ext").iter().filter_map(Node::as_text);
+            of.kind == Kind::Artifact && ends.map(|known| known.trim_start_matches('.')).any(|known| known == end)
+        };
+        // Those of the user come before the normative ones.
+        let given = self.world.all().filter(|ix| self.world.is_given(*ix)).find(has_end);
+        given.or_else(|| self.world.all().find(has_end))
+    }
+
+    /// The address of a repository of the file that names it.
+    fn repository(&self, name: &Node) -> Option<Rc<str>> {
+        let text = name.as_name()?;
+        let unit = &self.world.sources.units[self.world.unit_of(name.place).0];
+        let entry = self.world.sources.units.iter().find_map(|unit| unit.root.get("repositories")?.entry(text));
+        let entry = unit.root.get("repositories").and_then(|repositories| repositories.entry(text)).or(entry);
+        let Some(entry) = entry else {
+            let known = unit.root.entries("repositories").iter().filter_map(|entry| entry.key.as_text());
+            let message = format!("there is no repository `{text}`");
+            self.world.report().error(name.place, "unknown_repository", message).near(text, known);
+            return None;
+        };
+        entry.value.as_name().or_else(|| entry.value.name("url")).map(Rc::from)
+    }
+
+    fn path_of_file(&self, _node: &Node, _file: &str) -> Option<Rc<str>> {
+        None
+    }
+}

@@ -1,0 +1,73 @@
+//! The inputs of the service: what is given, what is assumed, and what is missing.
+
+use std::rc::Rc;
+
+use super::{Found, Resolver, Scope};
+use crate::term::Term;
+use crate::types::{DataType, Side};
+use crate::yaml::Node;
+
+/// What the user gave.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    /// By their names, as they are written in a file or on the command line.
+    pub(crate) values: Vec<(Rc<str>, Node)>,
+    pub(crate) wanted: Wanted,
+}
+
+/// Is a service read that shall run, or only looked at?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Wanted {
+    /// Inputs that are missing are not known; everything else is checked.
+    #[default]
+    Look,
+    /// All that is needed must be there.
+    Run,
+}
+
+impl Resolver<'_, '_> {
+    pub(super) fn read_inputs(&mut self, given: &Given) {
+        let world = self.world;
+        let Some(service) = self.service.clone() else { return };
+        let mut inputs = std::collections::BTreeMap::new();
+        world.add_inputs(&service, &mut inputs, Side::Type);
+        for entry in service.entries("inputs") {
+            let Some(name) = entry.key.as_name() else { continue };
+            let definition = inputs.get(name).and_then(|input| input.definition.clone());
+            let schema = definition.as_ref().map(|definition| definition.schema.clone());
+            if let Some(schema) = &schema {
+                self.check_rules(schema);
+            }
+            let said = given.values.iter().find(|(known, _)| **known == *name).map(|(_, value)| value.clone());
+            let assumed = definition.as_ref().and_then(|of| of.value.clone().or_else(|| of.default.clone()));
+            // A default is checked also where something else is given.
+            let assumed = assumed.filter(|node| !node.is_null() || !world.version_at(node.place).is_simple());
+            let assumed_term = assumed.as_ref().map(|node| self.read(node, schema.as_deref(), Scope::default()));
+            let term = match (&said, assumed_term) {
+                (Some(said), _) => self.read(said, schema.as_deref(), Scope::default()),
+                (None, Some(term)) => term,
+                (None, None) if definition.as_ref().is_some_and(|of| !of.is_required) => Some(Term::Null),
+                (None, None) => {
+                    if given.wanted == Wanted::Run {
+                        let message = format!("the input `{name}` has no value");
+                        let hint = format!("give it: `--inputs FILE`, or `--set {name}=VALUE`");
+                        world.report().error(entry.key.place, "missing_input", message).hint(hint);
+                    }
+                    None
+                }
+            };
+            let of = schema.map_or(DataType::Unknown, |schema| schema.of);
+            self.inputs.insert(name.into(), Found { term, of });
+        }
+        for (name, value) in &given.values {
+            if !self.inputs.contains_key(name) {
+                let known: Vec<Rc<str>> = self.inputs.keys().cloned().collect();
+                let message = format!("the service has no input `{name}`");
+                world
+                    .report()
+                    .error(value.place, "unknown_input", message)
+                    .near(name, known.iter().map(|known| &**known));
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! From the tree and the types to the service: templates become nodes, requirements find their targets, functions are
+//! calculated.
+//!
+//! Owns everything that needs more than one definition to be understood. Promises that each wrong thing is complained of
+//! at its place, that reading goes on after it with what can still be known, and that the result is the same for the
+//! same input. Never knows the order in which anything is done.
+
+mod artifact;
+mod call;
+mod checks;
+mod inputs;
+mod nodes;
+mod operations;
+mod path;
+mod relations;
+mod rules;
+mod slots;
+mod values;
+mod workflows;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use crate::place::Place;
+use crate::service::{NodeIx, RelationIx, Service};
+use crate::source::UnitIx;
+use crate::term::Term;
+use crate::types::{DataType, World};
+use crate::yaml::Node;
+
+pub(crate) use inputs::Given;
+use nodes::Draft;
+use relations::Link;
+use slots::Field;
+
+/// Reads the service of the entry file, and checks all that the files define. Without a service template it is empty.
+pub(crate) fn resolve(world: &World<'_>, given: &Given) -> Service {
+    let entry = &world.sources.units[0];
+    let service = entry.root.some("topology_template").or_else(|| entry.root.some("service_template")).cloned();
+    let mut resolver = Resolver {
+        world,
+        service,
+        unit: UnitIx(0),
+        inputs: BTreeMap::new(),
+        nodes: Vec::new(),
+        templates: HashMap::new(),
+        links: RefCell::default(),
+        links_of: RefCell::default(),
+        is_linked: Cell::new(false),
+        known: RefCell::default(),
+    };
+    resolver.read_inputs(given);
+    resolver.check_files();
+    resolver.make_nodes();
+    resolver.make_links();
+    resolver.finish()
+}
+
+/// What is known while a service is read.
+struct Resolver<'w, 's> {
+    world: &'w World<'s>,
+    service: Option<Node>,
+    unit: UnitIx,
+    inputs: BTreeMap<Rc<str>, Found>,
+    nodes: Vec<Draft>,
+    /// The nodes of a template: several where it has a count.
+    templates: HashMap<Rc<str>, Vec<NodeIx>>,
+    links: RefCell<Vec<Rc<Link>>>,
+    links_of: RefCell<HashMap<NodeIx, Vec<RelationIx>>>,
+    /// Have the requirements found their targets? Until then what depends on them is not known.
+    is_linked: Cell<bool>,
+    /// Properties and attributes that were calculated, and those that are at this moment.
+    known: RefCell<HashMap<(Holder, Field, Rc<str>), Calculated>>,
+}
+
+/// A value with its type; without one it is not known, or was complained of.
+#[derive(Debug, Clone)]
+struct Found {
+    term: Option<Term>,
+    of: DataType,
+}
+
+impl Found {
+    const NOTHING: Found = Found { term: None, of: DataType::Unknown };
+
+    fn of(term: Term) -> Self {
+        Found { term: Some(term), of: DataType::Unknown }
+    }
+}
+
+/// What has properties and attributes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Holder {
+    Node(NodeIx),
+    Capability(NodeIx, Rc<str>),
+    Relation(RelationIx),
+}
+
+/// How far the calculation of a value is.
+#[derive(Debug, Clone)]
+enum Calculated {
+    Busy(Place),
+    Done(Found),
+}
+
+/// Where a value stands: what its functions can see.
+#[derive(Debug, Clone, Copy, Default)]
+struct Scope<'a> {
+    /// Whose it is: `SELF`.
+    own: Option<&'a Holder>,
+    /// `$value`.
+    value: Option<(&'a Term, DataType)>,
+    /// What the workflow around it was given.
+    parameters: Option<&'a BTreeMap<Rc<str>, Found>>,
+    /// How many of them there are: `$relationship_index`.
+    index: Option<usize>,
+}
+
+impl<'a> Scope<'a> {
+    fn of(own: &'a Holder) -> Self {
+        Scope { own: Some(own), ..Scope::default() }
+    }
+}

@@ -1,0 +1,170 @@
+//! Node templates become nodes: one each, or as many as a template counts.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::slots::{Field, Slots};
+use super::{Resolver, Scope};
+use crate::data::Primitive;
+use crate::place::Place;
+use crate::service::NodeIx;
+use crate::term::Term;
+use crate::types::{CapabilityDef, DataType, Definition, InterfaceDef, Kind, Side, TypeIx, pairs};
+use crate::yaml::{Entry, Node};
+
+/// A template of a node counts so many at most.
+const MOST_INSTANCES: i64 = 10_000;
+
+/// A node whose values are not calculated yet.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    pub(super) name: Rc<str>,
+    pub(super) place: Place,
+    /// What the template says.
+    pub(super) node: Node,
+    pub(super) of: Option<TypeIx>,
+    pub(super) definition: Rc<Definition>,
+    /// Which of those of its template it is.
+    pub(super) index: usize,
+    pub(super) properties: Slots,
+    pub(super) attributes: Slots,
+    pub(super) capabilities: BTreeMap<Rc<str>, Offer>,
+    pub(super) interfaces: BTreeMap<Rc<str>, Rc<InterfaceDef>>,
+    pub(super) artifacts: BTreeMap<Rc<str>, Node>,
+}
+
+/// A capability of a node.
+#[derive(Debug, Clone)]
+pub(super) struct Offer {
+    pub(super) of: Option<TypeIx>,
+    pub(super) definition: Option<Rc<CapabilityDef>>,
+    pub(super) properties: Slots,
+    pub(super) attributes: Slots,
+}
+
+impl Draft {
+    /// Has it a requirement of this name?
+    pub(super) fn asks_for(&self, name: &str) -> bool {
+        self.definition.requirements.iter().any(|known| *known.name == *name)
+            || pairs(self.node.get("requirements")).any(|(known, _, _)| known == name)
+    }
+
+    /// Does it say this of itself?
+    pub(super) fn has_directive(&self, name: &str) -> bool {
+        self.node.items("directives").iter().any(|directive| directive.as_text() == Some(name))
+    }
+}
+
+impl Resolver<'_, '_> {
+    pub(super) fn make_nodes(&mut self) {
+        let Some(service) = self.service.clone() else { return };
+        let templates = service.entries("node_templates");
+        for entry in templates {
+            let Some(name) = entry.key.as_name() else { continue };
+            let node = self.copied(entry, templates, "node template");
+            let count = self.count(&node);
+            let draft = self.draft(name, entry.key.place, node);
+            let mut nodes = Vec::new();
+            for index in 0..count.unwrap_or(1) {
+                let ix = NodeIx(u32::try_from(self.nodes.len()).expect("a template has a bound"));
+                let name: Rc<str> = match count {
+                    Some(2..) => format!("{name}_{index}").into(),
+                    Some(_) | None => name.into(),
+                };
+                self.nodes.push(Draft { name, index, ..draft.clone() });
+                nodes.push(ix);
+            }
+            self.templates.insert(name.into(), nodes);
+        }
+        for entry in service.entries("relationship_templates") {
+            self.check_relationship_template(entry);
+        }
+    }
+
+    /// What a template says, over what the one says that it copies.
+    pub(super) fn copied(&self, entry: &Entry, templates: &[Entry], what: &str) -> Node {
+        let node = entry.value.clone();
+        let Some(source) = node.some("copy") else { return node };
+        let name = source.as_text().unwrap_or_default();
+        let Some(other) = templates.iter().find(|other| other.key.as_text() == Some(name) && !other.key.same(&entry.key)) else {
+            let known = templates.iter().filter_map(|known| known.key.as_text());
+            let message = format!("there is no other {what} `{name}` to copy");
+            self.world.report().error(source.place, "unknown_node", message).near(name, known);
+            return node;
+        };
+        if other.value.get("copy").is_some() {
+            let message = format!("`{name}` is a copy itself: a template that copies cannot be copied");
+            self.world.report().error(source.place, "copy", message).other(other.key.place, "it stands here");
+        }
+        let mut entries = node.entries_of().to_vec();
+        entries.extend(other.value.entries_of().iter().filter(|one| node.get(one.key.as_text().unwrap_or_default()).is_none()).cloned());
+        Node::map(entries, node.place)
+    }
+
+    /// How many nodes a template is; none where it does not say.
+    fn count(&self, node: &Node) -> Option<usize> {
+        let said = node.some("count")?;
+        match self.read_as(said, DataType::Primitive(Primitive::Integer), Scope::default())? {
+            Term::Integer(count @ 0..=MOST_INSTANCES) => usize::try_from(count).ok(),
+            term if !term.is_known() => None,
+            term => {
+                let message = format!("`count`: found {}, expected 0 to {MOST_INSTANCES}", crate::function::said(&term));
+                self.world.report().error(said.place, "count", message);
+                None
+            }
+        }
+    }
+
+    fn draft(&self, name: &str, place: Place, node: Node) -> Draft {
+        let of = node.some("type").and_then(|name| self.world.named(Kind::Node, name));
+        let definition = of.map(|ix| self.world.definition(ix)).unwrap_or_default();
+        let owner = format!("`{name}`");
+        let properties = of.is_some().then_some(&*definition.properties);
+        let attributes = of.is_some().then_some(&*definition.attributes);
+        let mut capabilities = BTreeMap::new();
+        for (name, offered) in &definition.capabilities {
+            let assigned = node.get("capabilities").and_then(|capabilities| capabilities.get(name));
+            let owner = format!("the capability `{name}` of {owner}");
+            let known = offered.of.is_some();
+            let slots = |field, props| self.slots(field, Some(props).filter(|_| known), assigned, &owner, place);
+            let offer = Offer {
+                of: offered.of,
+                definition: Some(offered.clone()),
+                properties: slots(Field::Property, &*offered.properties),
+                attributes: slots(Field::Attribute, &*offered.attributes),
+            };
+            capabilities.insert(name.clone(), offer);
+        }
+        for entry in node.entries("capabilities") {
+            let Some(name) = entry.key.as_name() else { continue };
+            if of.is_some() && !capabilities.contains_key(name) {
+                let message = format!("{owner} has no capability `{name}`");
+                let known = capabilities.keys().map(|known| &**known);
+                self.world.report().error(entry.key.place, "unknown_capability", message).near(name, known);
+            } else if of.is_none() {
+                let owner = format!("the capability `{name}`");
+                let properties = self.slots(Field::Property, None, Some(&entry.value), &owner, place);
+                let offer = Offer { of: None, definition: None, properties, attributes: Slots::new() };
+                capabilities.insert(name.into(), offer);
+            }
+        }
+        let mut artifacts = definition.artifacts.clone();
+        artifacts.extend(pairs(node.get("artifacts")).map(|(name, _, artifact)| (name.into(), artifact.clone())));
+        Draft {
+            name: name.into(),
+            place,
+            of,
+            index: 0,
+            properties: self.slots(Field::Property, properties, Some(&node), &owner, place),
+            attributes: self.slots(Field::Attribute, attributes, Some(&node), &owner, place),
+            capabilities,
+            interfaces: match of {
+                Some(_) => self.world.interfaces(&node, &definition.interfaces, Side::Template),
+                None => BTreeMap::new(),
+            },
+            artifacts,
+            definition,
+            node,
+        }
+    }
+}

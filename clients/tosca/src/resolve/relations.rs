@@ -1,0 +1,474 @@
+//! Requirements find their targets, and become relationships.
+//!
+//! A requirement names a template, or a type, or neither; what it leads to has the capability that is asked for, and
+//! keeps its filter. What is still open then is told, not guessed.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::slots::{Field, Slots};
+use super::{Holder, Resolver, Scope};
+use crate::data::Primitive;
+use crate::function::Call;
+use crate::place::Place;
+use crate::service::{NodeIx, RelationIx, is_a};
+use crate::term::Term;
+use crate::types::{DataType, InterfaceDef, Kind, Need, RequirementDef, Side, TypeIx, pairs};
+use crate::yaml::{Entry, Node, Written};
+
+/// A relationship whose values are not calculated yet.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    pub(super) name: Rc<str>,
+    pub(super) place: Place,
+    pub(super) source: NodeIx,
+    pub(super) target: NodeIx,
+    pub(super) capability: Option<Rc<str>>,
+    pub(super) of: Option<TypeIx>,
+    /// Which of those of its requirement it is.
+    pub(super) index: usize,
+    /// The relationship template that it is made of.
+    pub(super) template: Option<Rc<str>>,
+    pub(super) properties: Slots,
+    pub(super) attributes: Slots,
+    pub(super) interfaces: BTreeMap<Rc<str>, Rc<InterfaceDef>>,
+}
+
+/// The index of a relationship.
+pub(super) fn index(index: usize) -> RelationIx {
+    RelationIx(u32::try_from(index).expect("a template has a bound"))
+}
+
+/// What a requirement asks for, as a template says it.
+struct Asked<'n> {
+    name: &'n str,
+    place: Place,
+    node: Option<&'n Node>,
+    capability: Option<&'n Node>,
+    /// Which of the nodes of a template.
+    index: Option<&'n Node>,
+    relationship: Option<&'n Node>,
+    filter: Option<&'n Node>,
+    count: Option<&'n Node>,
+}
+
+impl<'n> Asked<'n> {
+    fn read(name: &'n str, place: Place, value: &'n Node) -> Self {
+        let (node, second) = match value.as_list() {
+            Some([node, second, ..]) => (Some(node), Some(second)),
+            Some(_) => (None, None),
+            None if value.as_map().is_some() => match value.some("node").map(|node| (node, node.as_list())) {
+                Some((_, Some([node, index]))) => (Some(node), Some(index)),
+                Some((node, _)) => (Some(node), None),
+                None => (None, None),
+            },
+            None => (Some(value).filter(|value| !value.is_null()), None),
+        };
+        let is_index = |node: &&Node| matches!(node.written(), Written::Integer(_)) || node.as_text().is_none_or(|text| text.starts_with('$'));
+        Asked {
+            name,
+            place,
+            node,
+            capability: value.some("capability").or(second.filter(|second| !is_index(second))),
+            index: second.filter(is_index),
+            relationship: value.some("relationship"),
+            filter: value.some("node_filter"),
+            count: value.some("count"),
+        }
+    }
+}
+
+impl Resolver<'_, '_> {
+    /// A relationship.
+    pub(super) fn link(&self, ix: RelationIx) -> Rc<Link> {
+        self.links.borrow()[ix.0 as usize].clone()
+    }
+
+    /// The relationships whose source a node is.
+    pub(super) fn links_from(&self, node: NodeIx) -> Vec<RelationIx> {
+        self.links_of.borrow().get(&node).cloned().unwrap_or_default()
+    }
+
+    /// Does its source run on its target?
+    pub(super) fn is_hosting(&self, link: &Link) -> bool {
+        let is_hosted_on = link.of.is_some_and(|of| is_a(&self.world.names(of), "HostedOn"));
+        is_hosted_on || (link.of.is_none() && &*link.name == "host")
+    }
+
+    pub(super) fn make_links(&mut self) {
+        let count = u32::try_from(self.nodes.len()).expect("a template has a bound");
+        // Those that name a template first: what has to be found may be found by them.
+        for node in (0..count).map(NodeIx) {
+            let draft = self.nodes[node.0 as usize].clone();
+            for (name, place, value) in pairs(draft.node.get("requirements")) {
+                self.assigned(node, &draft, &Asked::read(name, place, value));
+            }
+        }
+        for node in (0..count).map(NodeIx) {
+            self.fill_open(node);
+        }
+        self.is_linked.set(true);
+        self.known.borrow_mut().retain(|_, calculated| !matches!(calculated, super::Calculated::Done(found) if found.term.is_none()));
+    }
+
+    fn assigned(&self, node: NodeIx, draft: &super::Draft, asked: &Asked<'_>) {
+        let definition = draft.definition.requirements.iter().find(|known| *known.name == *asked.name).cloned();
+        if definition.is_none() && draft.of.is_some() {
+            let message = format!("`{}` has no requirement `{}`", draft.name, asked.name);
+            let known = draft.definition.requirements.iter().map(|known| &*known.name);
+            self.world.report().error(asked.place, "unknown_requirement", message).near(asked.name, known);
+        }
+        let definition = definition.as_deref();
+        let count = self.count_of(asked, node);
+        let Some(targets) = self.targets(node, draft, asked, definition) else { return };
+        for index in 0..count {
+            let holder = Holder::Node(node);
+            let scope = Scope { index: Some(index), ..Scope::of(&holder) };
+            let chosen = match asked.index.map(|index| self.read(index, None, scope)) {
+                Some(Some(Term::Integer(chosen))) => usize::try_from(chosen).ok(),
+                Some(_) => None,
+                None if targets.is_empty() => None,
+                // Of several nodes of a template each source takes another one, as far as there are some.
+                None => Some((draft.index + index) % targets.len()),
+            };
+            let Some((target, capability)) = chosen.and_then(|chosen| targets.get(chosen)) else { continue };
+            self.add_link(node, *target, capability.clone(), asked, definition, index);
+        }
+        self.check_count(draft, asked, definition);
+    }
+
+    fn count_of(&self, asked: &Asked<'_>, node: NodeIx) -> usize {
+        let Some(said) = asked.count else { return 1 };
+        let holder = Holder::Node(node);
+        match self.read_as(said, DataType::Primitive(Primitive::Integer), Scope::of(&holder)) {
+            Some(Term::Integer(count @ 0..=10_000)) => usize::try_from(count).unwrap_or(1),
+            _ => 1,
+        }
+    }
+
+    /// A requirement that is assigned less often than its type wants.
+    fn check_count(&self, draft: &super::Draft, asked: &Asked<'_>, definition: Option<&RequirementDef>) {
+        let Some(definition) = definition else { return };
+        let mut all = 0;
+        for (name, place, value) in pairs(draft.node.get("requirements")) {
+            if name == asked.name {
+                all += self.count_of(&Asked::read(name, place, value), NodeIx(0));
+            }
+        }
+        let (least, most) = definition.count;
+        let is_simple = self.world.version_at(asked.place).is_simple();
+        let is_wrong = (all < least as usize && !is_simple) || most.is_some_and(|most| all > most as usize && !is_simple);
+        if is_wrong {
+            let most = most.map_or("any number".to_owned(), |most| most.to_string());
+            let message = format!("`{}` is assigned {all} times, expected {least} to {most}", asked.name);
+            self.world.report().error(asked.place, "count_range", message).other(definition.place, "it is defined here");
+        }
+    }
+
+    /// Where a requirement may lead, each with the capability. None where that was complained of.
+    fn targets(
+        &self,
+        node: NodeIx,
+        draft: &super::Draft,
+        asked: &Asked<'_>,
+        definition: Option<&RequirementDef>,
+    ) -> Option<Vec<(NodeIx, Option<Rc<str>>)>> {
+        let named = asked.node.map(|named| self.named_target(named, node));
+        match named {
+            Some(Named::Template(nodes)) => {
+                let mut targets = Vec::new();
+                for target in nodes {
+                    match self.capability_of(target, asked, definition) {
+                        Ok(capability) => targets.push((target, capability)),
+                        Err(wanted) => {
+                            let name = self.nodes[target.0 as usize].name.clone();
+                            let place = asked.node.map_or(asked.place, |node| node.place);
+                            let message = format!("`{name}` has no capability `{wanted}`, which `{}` of `{}` asks for", asked.name, draft.name);
+                            let other = definition.map_or(asked.place, |definition| definition.place);
+                            let is_simple = self.world.version_at(place).is_simple();
+                            let mut report = self.world.report();
+                            match is_simple {
+                                true => report.warning(place, "no_capability", message).other(other, "it is asked for here"),
+                                false => report.error(place, "no_capability", message).other(other, "it is asked for here"),
+                            };
+                            targets.push((target, None));
+                        }
+                    }
+                }
+                Some(targets)
+            }
+            Some(Named::Unknown) => None,
+            Some(Named::Type(of)) => self.found(node, draft, asked, definition, Some(of)),
+            None => self.found(node, draft, asked, definition, None),
+        }
+    }
+
+    /// The node that fits, where none is named.
+    fn found(
+        &self,
+        node: NodeIx,
+        draft: &super::Draft,
+        asked: &Asked<'_>,
+        definition: Option<&RequirementDef>,
+        of: Option<TypeIx>,
+    ) -> Option<Vec<(NodeIx, Option<Rc<str>>)>> {
+        let fitting = self.fitting(node, asked, definition, of);
+        if fitting.is_empty() {
+            let wanted = match (of, definition.and_then(|definition| definition.capability.as_ref())) {
+                (Some(of), _) => format!("a `{}`", self.world.get(of).name),
+                (None, Some(Need::Type(of))) => format!("the capability `{}`", self.world.get(*of).name),
+                (None, Some(Need::Named(name))) => format!("the capability `{name}`"),
+                (None, None) => "what it asks for".to_owned(),
+            };
+            let message = format!("`{}` of `{}` stays open: no node of this service has {wanted}", asked.name, draft.name);
+            self.world.report().warning(asked.place, "open_requirement", message);
+            return None;
+        }
+        Some(fitting)
+    }
+
+    /// All nodes that a requirement could lead to, in the order of the templates.
+    fn fitting(
+        &self,
+        node: NodeIx,
+        asked: &Asked<'_>,
+        definition: Option<&RequirementDef>,
+        of: Option<TypeIx>,
+    ) -> Vec<(NodeIx, Option<Rc<str>>)> {
+        let source = self.nodes[node.0 as usize].of;
+        let wanted = of.or_else(|| definition.and_then(|definition| definition.node));
+        let filter = asked.filter.or_else(|| definition.and_then(|definition| definition.filter.as_ref()));
+        let mut fitting = Vec::new();
+        for (at, other) in self.nodes.iter().enumerate() {
+            let target = NodeIx(u32::try_from(at).expect("a template has a bound"));
+            let is_wanted = wanted.is_none_or(|wanted| other.of.is_some_and(|of| self.world.is_a(of, wanted)));
+            if target == node || !is_wanted {
+                continue;
+            }
+            let Ok(capability) = self.capability_of(target, asked, definition) else { continue };
+            // Without a type and a capability everything would fit.
+            if wanted.is_none() && capability.is_none() {
+                continue;
+            }
+            let takes = capability.as_ref().and_then(|name| other.capabilities.get(name)).is_none_or(|offer| {
+                let sources = offer.definition.as_ref().map(|definition| definition.sources.as_slice()).unwrap_or_default();
+                sources.is_empty() || source.is_none_or(|source| sources.iter().any(|of| self.world.is_a(source, *of)))
+            });
+            if takes && filter.is_none_or(|filter| self.keeps_filter(target, filter)) {
+                fitting.push((target, capability));
+            }
+        }
+        fitting
+    }
+
+    fn named_target(&self, named: &Node, node: NodeIx) -> Named {
+        let version = self.world.version_at(named.place);
+        let name: Rc<str> = match Call::of(named, version) {
+            Some(_) => match self.read(named, None, Scope::of(&Holder::Node(node))) {
+                Some(Term::Text(name)) => name,
+                _ => return Named::Unknown,
+            },
+            None => match named.as_name() {
+                Some(name) => name.into(),
+                None => {
+                    let message = format!("found {}, expected a node template or a node type", named.said());
+                    self.world.report().error(named.place, "wrong_form", message);
+                    return Named::Unknown;
+                }
+            },
+        };
+        if let Some(nodes) = self.templates.get(&name) {
+            return Named::Template(nodes.clone());
+        }
+        if let Some(of) = self.world.find(self.world.unit_of(named.place), Kind::Node, &name) {
+            return Named::Type(of);
+        }
+        let known: Vec<Rc<str>> = self.templates.keys().cloned().collect();
+        let message = format!("there is neither a node template nor a node type `{name}`");
+        self.world.report().error(named.place, "unknown_node", message).near(&name, known.iter().map(|known| &**known));
+        Named::Unknown
+    }
+
+    /// The capability of a node that a requirement leads to; or what it asked for in vain.
+    fn capability_of(&self, target: NodeIx, asked: &Asked<'_>, definition: Option<&RequirementDef>) -> Result<Option<Rc<str>>, Rc<str>> {
+        let draft = &self.nodes[target.0 as usize];
+        if draft.of.is_none() {
+            return Ok(None);
+        }
+        let of_type = |wanted: TypeIx| {
+            let offers = || draft.capabilities.iter();
+            let exact = offers().find(|(_, offer)| offer.of == Some(wanted));
+            let derived = || offers().find(|(_, offer)| offer.of.is_some_and(|of| self.world.is_a(of, wanted)));
+            exact.or_else(derived).map(|(name, _)| name.clone())
+        };
+        if let Some(said) = asked.capability.and_then(|node| Some((node, node.as_name()?))) {
+            let (node, name) = said;
+            if draft.capabilities.contains_key(name) {
+                return Ok(Some(name.into()));
+            }
+            let of = self.world.find(self.world.unit_of(node.place), Kind::Capability, name);
+            return of.and_then(of_type).map(Some).ok_or_else(|| name.into());
+        }
+        match definition.and_then(|definition| definition.capability.as_ref()) {
+            None => Ok(None),
+            Some(Need::Named(name)) => draft.capabilities.get_key_value(name).map(|(name, _)| Some(name.clone())).ok_or_else(|| name.clone()),
+            Some(Need::Type(wanted)) => match of_type(*wanted) {
+                Some(name) => Ok(Some(name)),
+                // A requirement that any node fulfils, as `dependency` does.
+                None if is_a(&self.world.names(*wanted)[..1], "Node") => Ok(None),
+                None => Err(self.world.get(*wanted).name.clone()),
+            },
+        }
+    }
+
+    /// Requirements of a type that no template mentions, and that need a target.
+    fn fill_open(&self, node: NodeIx) {
+        let draft = self.nodes[node.0 as usize].clone();
+        for definition in &draft.definition.requirements {
+            let is_assigned = pairs(draft.node.get("requirements")).any(|(name, _, _)| *name == *definition.name);
+            if is_assigned || definition.count.0 == 0 || draft.has_directive("substitute") || draft.has_directive("select") {
+                continue;
+            }
+            let asked = Asked {
+                name: &definition.name,
+                place: draft.place,
+                node: None,
+                capability: None,
+                index: None,
+                relationship: None,
+                filter: None,
+                count: None,
+            };
+            let targets = self.found(node, &draft, &asked, Some(definition), None);
+            let wanted = definition.count.0 as usize;
+            for (index, (target, capability)) in targets.into_iter().flatten().take(wanted).enumerate() {
+                self.add_link(node, target, capability, &asked, Some(definition), index);
+            }
+        }
+    }
+
+    fn add_link(
+        &self,
+        source: NodeIx,
+        target: NodeIx,
+        capability: Option<Rc<str>>,
+        asked: &Asked<'_>,
+        definition: Option<&RequirementDef>,
+        index_of: usize,
+    ) {
+        let said = asked.relationship;
+        let service = self.service.as_ref();
+        let templates = service.map(|service| service.entries("relationship_templates")).unwrap_or_default();
+        let template = said.and_then(Node::as_name).and_then(|name| templates.iter().find(|entry| entry.key.as_text() == Some(name)));
+        let made_of = template.map(|entry| self.copied(entry, templates, "relationship template"));
+        let of = match (said, &made_of) {
+            (_, Some(template)) => template.some("type").and_then(|name| self.world.named(Kind::Relationship, name)),
+            (Some(said), None) if said.as_map().is_some() => match said.some("type") {
+                Some(name) => match self.template_named(name, templates) {
+                    Some(template) => template.value.some("type").and_then(|name| self.world.named(Kind::Relationship, name)),
+                    None => self.world.named(Kind::Relationship, name),
+                },
+                None => None,
+            },
+            (Some(said), None) => self.world.named(Kind::Relationship, said),
+            (None, None) => None,
+        };
+        let of = of.or_else(|| definition.and_then(|definition| definition.relationship)).or_else(|| self.assumed_type(asked));
+        let type_definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
+        let mut interfaces = type_definition.interfaces.clone();
+        let defined = definition.and_then(|definition| definition.relationship_node.as_ref());
+        let assigned = made_of.as_ref().or(said.filter(|said| said.as_map().is_some()));
+        for node in [defined, assigned].into_iter().flatten() {
+            interfaces = self.world.interfaces(node, &interfaces, Side::Template);
+        }
+        let owner = format!("the relationship `{}`", asked.name);
+        let known = of.is_some();
+        let slots = |field, props| self.slots(field, Some(props).filter(|_| known), assigned, &owner, asked.place);
+        let link = Link {
+            name: asked.name.into(),
+            place: asked.place,
+            source,
+            target,
+            capability,
+            of,
+            index: index_of,
+            template: template.and_then(|entry| entry.key.as_text()).map(Rc::from),
+            properties: slots(Field::Property, &*type_definition.properties),
+            attributes: slots(Field::Attribute, &*type_definition.attributes),
+            interfaces,
+        };
+        let ix = index(self.links.borrow().len());
+        self.links.borrow_mut().push(Rc::new(link));
+        self.links_of.borrow_mut().entry(source).or_default().push(ix);
+    }
+
+    fn template_named<'t>(&self, name: &Node, templates: &'t [Entry]) -> Option<&'t Entry> {
+        let is_type = name.as_name().is_some_and(|text| self.world.find(self.world.unit_of(name.place), Kind::Relationship, text).is_some());
+        templates.iter().find(|entry| !is_type && entry.key.same(name))
+    }
+
+    /// The type of a relationship that nothing says: hosts are called so.
+    fn assumed_type(&self, asked: &Asked<'_>) -> Option<TypeIx> {
+        let is_simple = self.world.version_at(asked.place).is_simple();
+        let name = if asked.name == "host" { "tosca.relationships.HostedOn" } else { "tosca.relationships.DependsOn" };
+        is_simple.then(|| self.world.find(self.unit, Kind::Relationship, name)).flatten()
+    }
+
+    /// A relationship template is checked also where no requirement uses it.
+    pub(super) fn check_relationship_template(&self, entry: &Entry) {
+        let Some(name) = entry.key.as_name() else { return };
+        let Some(of) = entry.value.some("type").and_then(|name| self.world.named(Kind::Relationship, name)) else { return };
+        let definition = self.world.definition(of);
+        let owner = format!("`{name}`");
+        for (field, known) in [(Field::Property, &definition.properties), (Field::Attribute, &definition.attributes)] {
+            let slots = self.slots(field, Some(known), Some(&entry.value), &owner, entry.key.place);
+            for slot in slots.values() {
+                if let (Some(value), Some(property)) = (&slot.value, &slot.property) {
+                    self.read(value, Some(&property.schema), Scope::default());
+                }
+            }
+        }
+        self.world.interfaces(&entry.value, &definition.interfaces, Side::Template);
+    }
+}
+
+/// What the name of a target means.
+enum Named {
+    Template(Vec<NodeIx>),
+    Type(TypeIx),
+    /// Nothing, of which was complained.
+    Unknown,
+}
+
+impl Resolver<'_, '_> {
+    /// Does a node keep a filter? What cannot be known is no reason against it.
+    fn keeps_filter(&self, node: NodeIx, filter: &Node) -> bool {
+        let holder = Holder::Node(node);
+        if !self.world.version_at(filter.place).is_simple() {
+            return !matches!(self.read(filter, None, Scope::of(&holder)), Some(Term::Bool(false)));
+        }
+        let of_capabilities = pairs(filter.get("capabilities")).all(|(name, _, inside)| {
+            let draft = &self.nodes[node.0 as usize];
+            let of_type = |offer: &super::nodes::Offer| offer.of.is_some_and(|of| self.world.names(of).iter().any(|known| **known == *name));
+            let offers: Vec<&Rc<str>> = draft.capabilities.iter().filter(|(known, offer)| ***known == *name || of_type(offer)).map(|(known, _)| known).collect();
+            offers.iter().any(|offer| self.keeps_conditions(&Holder::Capability(node, (*offer).clone()), inside.get("properties")))
+        });
+        of_capabilities && self.keeps_conditions(&holder, filter.get("properties"))
+    }
+
+    /// `- name: {greater_than: 1}`, `- name: [{...}, {...}]`, `- name: value`.
+    fn keeps_conditions(&self, holder: &Holder, conditions: Option<&Node>) -> bool {
+        pairs(conditions).all(|(name, place, condition)| {
+            let Some(found) = self.field(holder, Field::Property, name, place) else { return false };
+            let Some(term) = found.term.filter(Term::is_known) else { return true };
+            let clauses: Vec<&Entry> = match condition.as_list() {
+                Some(items) => items.iter().flat_map(Node::entries_of).collect(),
+                None => condition.entries_of().iter().collect(),
+            };
+            if clauses.is_empty() {
+                return self.read_as(condition, found.of, Scope::default()).is_none_or(|wanted| wanted == term);
+            }
+            clauses.iter().all(|clause| self.holds(&term, found.of, clause) != Some(false))
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! The rules that values keep: constraints before 2.0, validations in it.
+
+use super::{Resolver, Scope};
+use crate::data::{Measure, Primitive};
+use crate::function::{Function, evaluate};
+use crate::place::Place;
+use crate::term::Term;
+use crate::types::{Base, DataType, Schema};
+use crate::yaml::{Entry, Node};
+
+/// The constraints of the versions before 2.0.
+const CONSTRAINTS: &[&str] = &[
+    "equal",
+    "greater_than",
+    "greater_or_equal",
+    "less_than",
+    "less_or_equal",
+    "in_range",
+    "valid_values",
+    "length",
+    "min_length",
+    "max_length",
+    "pattern",
+    "schema",
+];
+
+impl Resolver<'_, '_> {
+    /// Complains of each rule of a schema and of its type that a value does not keep.
+    pub(super) fn keep_rules(&self, term: &Term, schema: &Schema, place: Place) {
+        if !term.is_known() {
+            return;
+        }
+        let of_type = match schema.of {
+            DataType::Type(ix) => self.world.definition(ix).entries.clone(),
+            DataType::Primitive(_) | DataType::Unknown => None,
+        };
+        let of_type = of_type.as_deref().map(|own| own.rules.as_slice()).unwrap_or_default();
+        for rule in of_type.iter().chain(&schema.rules) {
+            self.keep(term, schema.of, rule, place);
+        }
+    }
+
+    fn keep(&self, term: &Term, of: DataType, rule: &Node, place: Place) {
+        if self.world.version_at(rule.place).is_simple() {
+            let entries = rule.as_list().map_or(rule.entries_of().iter().collect::<Vec<_>>(), |items| {
+                items.iter().flat_map(Node::entries_of).collect()
+            });
+            for entry in entries {
+                if self.holds(term, of, entry) == Some(false) {
+                    self.broken(term, &format!("{}: {}", entry.key, entry.value), entry.key.place, place);
+                }
+            }
+            return;
+        }
+        let scope = Scope { value: Some((term, of)), ..Scope::default() };
+        if let Some(Term::Bool(false)) = self.read(rule, None, scope) {
+            self.broken(term, &rule.to_string(), rule.place, place);
+        }
+    }
+
+    fn broken(&self, term: &Term, rule: &str, rule_place: Place, place: Place) {
+        let message = format!("found {}, which breaks a rule: {rule}", crate::function::said(term));
+        self.world.report().error(place, "rule", message).other(rule_place, "the rule stands here");
+    }
+
+    /// Does a value keep one constraint? Nothing where that cannot be known.
+    pub(super) fn holds(&self, term: &Term, of: DataType, constraint: &Entry) -> Option<bool> {
+        let name = constraint.key.as_text()?;
+        if !term.is_known() || name == "schema" {
+            return None;
+        }
+        let bound = |node: &Node| self.bound(node, of);
+        let (function, arguments) = match name {
+            "equal" => (Function::Equal, vec![term.clone(), bound(&constraint.value)?]),
+            "greater_than" => (Function::GreaterThan, vec![term.clone(), bound(&constraint.value)?]),
+            "greater_or_equal" => (Function::GreaterOrEqual, vec![term.clone(), bound(&constraint.value)?]),
+            "less_than" => (Function::LessThan, vec![term.clone(), bound(&constraint.value)?]),
+            "less_or_equal" => (Function::LessOrEqual, vec![term.clone(), bound(&constraint.value)?]),
+            "in_range" => {
+                let bounds: Option<Vec<Term>> = constraint.value.as_list()?.iter().map(bound).collect();
+                return self.is_in_range(term, of, &Term::List(bounds?), constraint);
+            }
+            "valid_values" => {
+                let values: Option<Vec<Term>> = constraint.value.as_list()?.iter().map(bound).collect();
+                (Function::ValidValues, vec![term.clone(), Term::List(values?)])
+            }
+            "pattern" => (Function::Matches, vec![term.clone(), Term::text(constraint.value.as_text()?)]),
+            "length" | "min_length" | "max_length" => {
+                let length = self.calculate(Function::Length, &[term.clone()], DataType::Unknown, constraint.key.place)?;
+                let bound = self.read_as(&constraint.value, DataType::Primitive(Primitive::Integer), Scope::default())?;
+                let function = match name {
+                    "length" => Function::Equal,
+                    "min_length" => Function::GreaterOrEqual,
+                    _ => Function::LessOrEqual,
+                };
+                (function, vec![length, bound])
+            }
+            _ => return None,
+        };
+        match self.calculate(function, &arguments, of, constraint.key.place)? {
+            Term::Bool(holds) => Some(holds),
+            _ => None,
+        }
+    }
+
+    /// A range is in another one if both of its ends are.
+    fn is_in_range(&self, term: &Term, of: DataType, bounds: &Term, constraint: &Entry) -> Option<bool> {
+        let one = |term: &Term| match self.calculate(Function::InRange, &[term.clone(), bounds.clone()], of, constraint.key.place)? {
+            Term::Bool(holds) => Some(holds),
+            _ => None,
+        };
+        match term {
+            Term::List(ends) => ends
+                .iter()
+                .filter(|end| !matches!(end, Term::Text(text) if &**text == "UNBOUNDED"))
+                .map(one)
+                .try_fold(true, |all, one| one.map(|one| all && one)),
+            term => one(term),
+        }
+    }
+
+    /// What a constraint compares with: read by the type of what it is about.
+    fn bound(&self, node: &Node, of: DataType) -> Option<Term> {
+        match self.world.base(of) {
+            _ if node.as_text() == Some("UNBOUNDED") => Some(Term::text("UNBOUNDED")),
+            Some(Base::Primitive(Primitive::Range)) if node.as_list().is_none() => {
+                self.read_as(node, DataType::Primitive(Primitive::Integer), Scope::default())
+            }
+            Some(Base::Primitive(primitive)) => self.read_as(node, DataType::Primitive(primitive), Scope::default()),
+            Some(Base::Scalar(_) | Base::Complex(_)) | None => self.read(node, None, Scope::default()),
+        }
+    }
+
+    /// A function over known values; complains where it cannot be calculated.
+    pub(super) fn calculate(&self, function: Function, arguments: &[Term], of: DataType, place: Place) -> Option<Term> {
+        let base = self.world.base(of);
+        let by = match &base {
+            Some(Base::Primitive(primitive)) => Measure::Of(*primitive),
+            Some(Base::Scalar(units)) => Measure::Units(units),
+            Some(Base::Complex(_)) | None => Measure::Plain,
+        };
+        match evaluate(function, arguments, by) {
+            Ok(term) => Some(term),
+            Err(message) => {
+                self.world.report().error(place, "function", message);
+                None
+            }
+        }
+    }
+
+    /// Complains of rules that say nothing, before any value comes.
+    pub(super) fn check_rules(&self, schema: &Schema) {
+        for rule in &schema.rules {
+            if self.world.version_at(rule.place).is_simple() {
+                self.check_constraints(rule);
+            } else {
+                self.check_validation(rule);
+            }
+        }
+        for below in [&schema.key, &schema.entry].into_iter().flatten() {
+            self.check_rules(below);
+        }
+    }
+
+    fn check_constraints(&self, rule: &Node) {
+        let entries: Vec<&Entry> = match rule.as_list() {
+            Some(items) => items.iter().flat_map(Node::entries_of).collect(),
+            None => rule.entries_of().iter().collect(),
+        };
+        if entries.is_empty() && !rule.is_null() && rule.as_list().is_none_or(|items| !items.is_empty()) {
+            let message = format!("`constraints`: found {}, expected a list such as `- greater_than: 1`", rule.said());
+            self.world.report().error(rule.place, "wrong_form", message);
+        }
+        for entry in entries {
+            let name = entry.key.as_text().unwrap_or_default();
+            let wants_list = matches!(name, "in_range" | "valid_values");
+            if !CONSTRAINTS.contains(&name) {
+                let message = format!("there is no constraint `{}`", entry.key);
+                self.world.report().error(entry.key.place, "unknown_constraint", message).near(name, CONSTRAINTS.iter().copied());
+            } else if wants_list && entry.value.as_list().is_none_or(|items| name == "in_range" && items.len() != 2) {
+                let expected = if name == "in_range" { "two bounds such as `[1, 10]`" } else { "a list of values" };
+                let message = format!("`{name}`: found {}, expected {expected}", entry.value.said());
+                self.world.report().error(entry.value.place, "wrong_form", message);
+            }
+        }
+    }
+
+    /// A validation is a call that says true or false; here its functions are checked, without a value.
+    fn check_validation(&self, rule: &Node) {
+        let version = self.world.version_at(rule.place);
+        if crate::function::Call::of(rule, version).is_none() {
+            let message = format!("`validation`: found {}, expected a function such as `$greater_than: [$value, 1]`", rule.said());
+            self.world.report().error(rule.place, "wrong_form", message);
+            return;
+        }
+        self.read(rule, None, Scope::default());
+    }
+}

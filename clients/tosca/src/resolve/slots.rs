@@ -1,0 +1,209 @@
+//! Properties and attributes of nodes, capabilities and relationships: what is assigned, and what it comes to.
+//!
+//! A value is calculated when it is asked for, once; one that needs itself is complained of.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::{Calculated, Found, Holder, Resolver, Scope};
+use crate::place::Place;
+use crate::term::Term;
+use crate::types::{DataType, Property, Props};
+use crate::yaml::Node;
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Field {
+    Property,
+    Attribute,
+}
+
+impl Field {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Field::Property => "property",
+            Field::Attribute => "attribute",
+        }
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Field::Property => "properties",
+            Field::Attribute => "attributes",
+        }
+    }
+}
+
+/// Those of one holder, by name.
+pub(super) type Slots = BTreeMap<Rc<str>, Slot>;
+
+/// One of them: what it has to be, and what is assigned or assumed.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    pub(super) property: Option<Rc<Property>>,
+    pub(super) value: Option<Node>,
+}
+
+impl Resolver<'_, '_> {
+    /// The values below `properties` or `attributes` of an assignment, with what their definitions say besides.
+    ///
+    /// `owner` names whose they are in a message. Where the type is not known nothing is missing, and all is taken.
+    pub(super) fn slots(&self, field: Field, known: Option<&Props>, assigned: Option<&Node>, owner: &str, at: Place) -> Slots {
+        let mut slots = Slots::new();
+        for (name, property) in known.into_iter().flatten() {
+            let value = property.value.clone().or_else(|| property.default.clone());
+            slots.insert(name.clone(), Slot { property: Some(property.clone()), value });
+        }
+        for entry in assigned.map(|node| node.entries(field.key())).unwrap_or_default() {
+            let Some(name) = entry.key.as_name() else { continue };
+            let is_simple = self.world.version_at(entry.key.place).is_simple();
+            match (slots.get_mut(name), known) {
+                (Some(slot), _) if is_simple && entry.value.is_null() => drop(slot),
+                (Some(slot), _) => slot.value = Some(entry.value.clone()),
+                // Tools of the older versions set attributes that nobody declared.
+                (None, Some(known)) if field == Field::Property || !is_simple => {
+                    let message = format!("{owner} has no {} `{name}`", field.name());
+                    let known = known.keys().map(|known| &**known);
+                    self.world.report().error(entry.key.place, "unknown_property", message).near(name, known);
+                }
+                (None, _) => {
+                    slots.insert(name.into(), Slot { property: None, value: Some(entry.value.clone()) });
+                }
+            }
+        }
+        if field == Field::Property {
+            let missing = |slot: &Slot| slot.value.is_none() && slot.property.as_ref().is_some_and(|of| of.is_required);
+            for (name, slot) in slots.iter().filter(|(_, slot)| missing(slot)) {
+                let place = slot.property.as_ref().map_or(at, |property| property.place);
+                self.world
+                    .report()
+                    .error(at, "missing_property", format!("{owner} has no `{name}`"))
+                    .other(place, format!("`{name}` is required here, and has no default"));
+            }
+        }
+        slots
+    }
+
+    fn slot(&self, holder: &Holder, field: Field, name: &str) -> Option<Slot> {
+        let pick = |properties: &Slots, attributes: &Slots| match field {
+            Field::Property => properties.get(name).cloned(),
+            Field::Attribute => attributes.get(name).cloned(),
+        };
+        match holder {
+            Holder::Node(ix) => {
+                let draft = &self.nodes[ix.0 as usize];
+                pick(&draft.properties, &draft.attributes)
+            }
+            Holder::Capability(ix, capability) => {
+                let capability = self.nodes[ix.0 as usize].capabilities.get(capability)?;
+                pick(&capability.properties, &capability.attributes)
+            }
+            Holder::Relation(ix) => {
+                let link = self.link(*ix);
+                pick(&link.properties, &link.attributes)
+            }
+        }
+    }
+
+    /// Is there one of this name?
+    pub(super) fn has(&self, holder: &Holder, field: Field, name: &str) -> bool {
+        self.slot(holder, field, name).is_some()
+    }
+
+    /// The names of all of them.
+    pub(super) fn names(&self, holder: &Holder, field: Field) -> Vec<Rc<str>> {
+        let of = |properties: &Slots, attributes: &Slots| match field {
+            Field::Property => properties.keys().cloned().collect(),
+            Field::Attribute => attributes.keys().chain(properties.keys()).cloned().collect(),
+        };
+        match holder {
+            Holder::Node(ix) => {
+                let draft = &self.nodes[ix.0 as usize];
+                of(&draft.properties, &draft.attributes)
+            }
+            Holder::Capability(ix, name) => match self.nodes[ix.0 as usize].capabilities.get(name) {
+                Some(capability) => of(&capability.properties, &capability.attributes),
+                None => Vec::new(),
+            },
+            Holder::Relation(ix) => {
+                let link = self.link(*ix);
+                of(&link.properties, &link.attributes)
+            }
+        }
+    }
+
+    /// Is the type of what has them unknown?
+    pub(super) fn is_unknown(&self, holder: &Holder) -> bool {
+        match holder {
+            Holder::Node(ix) => self.nodes[ix.0 as usize].of.is_none(),
+            Holder::Capability(ix, name) => {
+                self.nodes[ix.0 as usize].capabilities.get(name).is_none_or(|capability| capability.of.is_none())
+            }
+            Holder::Relation(ix) => self.link(*ix).of.is_none(),
+        }
+    }
+
+    /// Whose, in a message.
+    pub(super) fn said(&self, holder: &Holder) -> String {
+        match holder {
+            Holder::Node(ix) => format!("`{}`", self.nodes[ix.0 as usize].name),
+            Holder::Capability(ix, name) => format!("the capability `{name}` of `{}`", self.nodes[ix.0 as usize].name),
+            Holder::Relation(ix) => {
+                let link = self.link(*ix);
+                format!("the relationship `{}` of `{}`", link.name, self.nodes[link.source.0 as usize].name)
+            }
+        }
+    }
+
+    /// What a property or attribute comes to; none where there is none of this name.
+    pub(super) fn field(&self, holder: &Holder, field: Field, name: &str, asked: Place) -> Option<Found> {
+        let slot = self.slot(holder, field, name)?;
+        let key = (holder.clone(), field, Rc::from(name));
+        match self.known.borrow().get(&key) {
+            Some(Calculated::Done(found)) => return Some(found.clone()),
+            Some(Calculated::Busy(began)) => {
+                let message = format!("`{name}` of {} needs its own value", self.said(holder));
+                let began = *began;
+                self.world.report().error(asked, "circle", message).other(began, "its calculation begins here");
+                return Some(Found::NOTHING);
+            }
+            None => {}
+        }
+        let place = slot.value.as_ref().map_or(asked, |value| value.place);
+        self.known.borrow_mut().insert(key.clone(), Calculated::Busy(place));
+        let schema = slot.property.as_ref().map(|property| &property.schema);
+        let term = match &slot.value {
+            Some(value) => self.read(value, schema.map(|schema| &**schema), Scope::of(holder)),
+            None => Some(Term::Null),
+        };
+        let found = Found { term, of: schema.map_or(DataType::Unknown, |schema| schema.of) };
+        // What was not known before the requirements had found their targets may be later.
+        if found.term.is_none() && !self.is_linked.get() {
+            self.known.borrow_mut().remove(&key);
+        } else {
+            self.known.borrow_mut().insert(key, Calculated::Done(found.clone()));
+        }
+        Some(found)
+    }
+
+    /// All of one kind, calculated; those without a value, too.
+    pub(super) fn fields(&self, holder: &Holder, field: Field) -> BTreeMap<Rc<str>, Option<Term>> {
+        let own = match field {
+            Field::Property => self.names(holder, Field::Property),
+            Field::Attribute => {
+                let mut names = self.names(holder, Field::Attribute);
+                names.retain(|name| self.has(holder, Field::Attribute, name));
+                names
+            }
+        };
+        own.into_iter()
+            .map(|name| {
+                let has_value = self.slot(holder, field, &name).is_some_and(|slot| slot.value.is_some());
+                let place = self.slot(holder, field, &name).and_then(|slot| Some(slot.value?.place));
+                let place = place.unwrap_or_else(|| Place::start_of(self.world.sources.units[0].file));
+                let found = self.field(holder, field, &name, place);
+                (name, found.and_then(|found| found.term).filter(|_| has_value))
+            })
+            .collect()
+    }
+}
