@@ -38,8 +38,9 @@ impl Version {
         if heading == "tosca_2_0" {
             return Some(Version::V2_0);
         }
+        let mut simple = Version::ALL.into_iter().filter(|version| version.is_simple());
         if let Some(name) = heading.strip_prefix("http://docs.oasis-open.org/tosca/ns/simple/yaml/") {
-            return Version::simple(name);
+            return simple.find(|version| version.name() == name);
         }
         // Numbers have two parts, or three of which the last is 0; a draft of the text adds its own: `_wd03`.
         let numbers = heading.strip_prefix("tosca_simple_yaml_")?;
@@ -47,12 +48,8 @@ impl Version {
             Some((numbers, draft)) if is_number(draft) => numbers,
             Some(_) | None => numbers,
         };
-        Version::simple(&numbers.strip_suffix("_0").filter(|two| two.contains('_')).unwrap_or(numbers).replace('_', "."))
-    }
-
-    /// The version of the Simple Profile in YAML with this name.
-    fn simple(name: &str) -> Option<Version> {
-        Version::ALL.into_iter().find(|version| version.is_simple() && version.name() == name)
+        let two = numbers.strip_suffix("_0").filter(|two| two.contains('_')).unwrap_or(numbers);
+        simple.find(|version| version.name().replace('.', "_") == two)
     }
 
     /// What a template of this version should say.
@@ -163,7 +160,19 @@ mod tests {
             "tosca_simple_yaml_1_1_wd01",
             "http://docs.oasis-open.org/tosca/ns/simple/yaml/1.0",
             "http://docs.oasis-open.org/tosca/ns/simple/yaml/1.3",
-        ]), @"");
+        ]), @"
+        tosca_simple_yaml_1_0: TOSCA 1.0
+        tosca_simple_yaml_1_1: TOSCA 1.1
+        tosca_simple_yaml_1_2: TOSCA 1.2
+        tosca_simple_yaml_1_3: TOSCA 1.3
+        tosca_2_0: TOSCA 2.0
+        tosca_simple_yaml_1_0_0: TOSCA 1.0
+        tosca_simple_yaml_1_3_0: TOSCA 1.3
+        tosca_simple_yaml_1_0_0_wd03: TOSCA 1.0
+        tosca_simple_yaml_1_1_wd01: TOSCA 1.1
+        http://docs.oasis-open.org/tosca/ns/simple/yaml/1.0: TOSCA 1.0
+        http://docs.oasis-open.org/tosca/ns/simple/yaml/1.3: TOSCA 1.3
+        ");
     }
 
     #[test]
@@ -176,7 +185,15 @@ mod tests {
             "tosca_simple_profile_for_nfv_1_0",
             "tosca_simple_profile_for_nfv_1_0_0",
             "tosca_simple_profile_for_mec_1_0_0_wd01",
-        ]), @"");
+        ]), @"
+        alien_dsl_1_3_0: TOSCA 1.3, of Alien4Cloud
+        alien_dsl_1_4_0: TOSCA 1.3, of Alien4Cloud
+        alien_dsl_2_0_0: TOSCA 1.3, of Alien4Cloud
+        yorc_tosca_simple_yaml_1_0: TOSCA 1.3, of Yorc
+        tosca_simple_profile_for_nfv_1_0: TOSCA 1.3, of the NFV profile
+        tosca_simple_profile_for_nfv_1_0_0: TOSCA 1.3, of the NFV profile
+        tosca_simple_profile_for_mec_1_0_0_wd01: TOSCA 1.3, of the MEC profile
+        ");
     }
 
     #[test]

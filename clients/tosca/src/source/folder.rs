@@ -83,9 +83,15 @@ impl Folder {
 
     /// Is there such a file? The path is one that this folder made.
     pub(crate) fn has(&self, path: &str) -> bool {
+        self.look(path).is_ok()
+    }
+
+    /// Why there is no such file, if there is none.
+    pub(super) fn look(&self, path: &str) -> io::Result<()> {
         match &self.kind {
-            Kind::Packed(archive) => archive.has(path),
-            Kind::Open { .. } | Kind::Closed { .. } => self.on_disk(path).is_ok(),
+            Kind::Packed(archive) if archive.has(path) => Ok(()),
+            Kind::Packed(_) => Err(io::ErrorKind::NotFound.into()),
+            Kind::Open { .. } | Kind::Closed { .. } => self.on_disk(path).map(|_| ()),
         }
     }
 
@@ -140,13 +146,11 @@ impl Folder {
 
     /// How people call a file of it.
     pub(super) fn shown(&self, path: &str) -> String {
-        match (&self.kind, self.name.as_str()) {
-            (Kind::Open { .. } | Kind::Closed { .. } | Kind::Packed(_), "") => path.to_owned(),
-            // `examples/../common/x` is `common/x`.
-            (Kind::Open { .. }, name) if !name.starts_with('/') => {
-                path::join(name, path).map_or_else(|_| format!("{name}/{path}"), |path| path.as_ref().to_owned())
-            }
-            (Kind::Open { .. } | Kind::Closed { .. } | Kind::Packed(_), name) => format!("{name}/{path}"),
+        let root = if self.name.starts_with('/') { "/" } else { "" };
+        // `examples/../common/x` is `common/x`. A name on a disk may be one that a template could not write.
+        match path::join(&self.name, path) {
+            Ok(path) => format!("{root}{path}"),
+            Err(_) => format!("{}/{path}", self.name),
         }
     }
 

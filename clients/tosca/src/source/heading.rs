@@ -37,24 +37,27 @@ pub(super) fn read(root: &Node, file: FileId, report: &mut Report) -> Option<Ver
     };
     let text = heading.value.as_name().unwrap_or_default();
     let Some(version) = Version::read(text) else {
-        let message = format!("unknown version {}, expected such as `{}`", heading.value.said(), Version::V1_3.heading());
+        let message =
+            format!("found {}, expected a version such as `{}`", heading.value.said(), Version::V1_3.heading());
         report
             .error(heading.value.place, "version", message)
             .near(text, Version::ALL.into_iter().map(Version::heading));
         return None;
     };
     if let Some(dialect) = Dialect::of(text) {
-        let message = format!("`{text}` is a dialect ({}), read as {version}", dialect.name);
+        let message = format!("`{text}` is a dialect of TOSCA ({}), read as {version}", dialect.name);
         let complaint = report.warning(heading.value.place, "dialect", message);
         match dialect.types {
             Types::Theirs => complaint.hint("its types are not built in: import them"),
             Types::Normative => complaint,
         };
     }
-    if let (false, Some(first)) = (version.is_simple(), entries.first().filter(|first| first.key.as_text() != Some(KEY))) {
+    let before = entries.first().filter(|first| !version.is_simple() && first.key.as_text() != Some(KEY));
+    if let Some(before) = before {
+        let message = format!("`{KEY}` has to be the first key of a file of {version}");
         report
-            .error(heading.key.place, "version_first", format!("`{KEY}` has to be the first key of a file of {version}"))
-            .other(first.key.place, format!("`{}` stands before it", first.key));
+            .error(heading.key.place, "version_first", message)
+            .other(before.key.place, format!("`{}` stands before it", before.key));
     }
     Some(version)
 }

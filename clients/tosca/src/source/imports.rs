@@ -6,10 +6,11 @@
 use std::rc::Rc;
 
 use super::path;
+use super::profiles::OF_ALIEN;
 use crate::place::Place;
 use crate::report::Report;
 use crate::version::Version;
-use crate::yaml::Node;
+use crate::yaml::{Entry, Node};
 
 /// One import.
 #[derive(Debug)]
@@ -96,11 +97,17 @@ impl Reader<'_> {
             let message = format!("found {} imports in one item of the list, expected one", entries.len());
             self.report.warning(second.key.place, "imports", message).hint("begin each import with `- `");
         }
-        entries.iter().map(|entry| self.named(&entry.value)).collect()
+        entries.iter().map(|entry| self.named(entry)).collect()
     }
 
     /// What stands behind the name of an import.
-    fn named(&mut self, value: &Node) -> Option<Wanted> {
+    fn named(&mut self, entry: &Entry) -> Option<Wanted> {
+        let value = &entry.value;
+        if let (Some(OF_ALIEN), Some(version)) = (entry.key.as_text(), value.as_name()) {
+            // With a blank behind its colon, the name of the archive is a key.
+            let what = What::File(format!("{OF_ALIEN}:{version}"));
+            return Some(Wanted { what, place: entry.key.place, namespace: None });
+        }
         if value.as_name().is_some() {
             return self.file(value, None, None);
         }

@@ -40,8 +40,10 @@ pub(super) fn read(text: &str, file: FileId, report: &mut Report) -> Option<Meta
     let find = |name: &str| lines.iter().find(|line| line.name.eq_ignore_ascii_case(name));
     let start = Place::start_of(file);
     let missing = |name: &str, report: &mut Report| {
-        let known = lines.iter().map(|line| line.name.as_str());
-        report.error(start, "meta", format!("`{name}` is missing")).near(name, known);
+        match lines.iter().find(|line| strsim::damerau_levenshtein(&line.name, name) <= 3) {
+            Some(like) => report.error(like.place, "meta", format!("found `{}`, expected `{name}`", like.name)),
+            None => report.error(start, "meta", format!("`{name}` is missing")),
+        };
     };
     let form = match find("CSAR-Version") {
         Some(line) => match Form::KNOWN.iter().find(|(version, _)| *version == line.value) {

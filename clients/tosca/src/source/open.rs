@@ -96,7 +96,8 @@ impl Reading<'_> {
                 None => Err(self.files),
             },
             [..] => {
-                let message = format!("found {}, expected one of them", METAS.map(|meta| format!("`{meta}`")).join(" and "));
+                let message =
+                    format!("found {}, expected one of them", METAS.map(|meta| format!("`{meta}`")).join(" and "));
                 self.report.error(named, "csar", message);
                 Err(self.files)
             }
@@ -170,9 +171,7 @@ impl Reading<'_> {
             [..] => {
                 let found = names.iter().take(5).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
                 let message = format!("found {} templates at the root ({found}), expected one", names.len());
-                self.report
-                    .error(named, "csar", message)
-                    .hint(format!("say in `{}` which one is the entry", METAS[0]));
+                self.report.error(named, "csar", message).hint(format!("say in `{}` which one is the entry", METAS[0]));
                 None
             }
         }

@@ -15,6 +15,8 @@ pub(crate) enum Unfound {
         path: Rc<str>,
         looked: Vec<String>,
     },
+    #[error("`{name}` cannot be read: {why}")]
+    Unusable { name: String, why: String },
     #[error("`{name}` leads out of {of}")]
     Outside { name: String, of: String },
     #[error("`{name}` would have to be fetched, and gorch asks no network while it converts")]
@@ -28,6 +30,7 @@ impl Unfound {
     pub(crate) fn rule(&self) -> &'static str {
         match self {
             Unfound::Missing { .. } => "not_found",
+            Unfound::Unusable { .. } => "read",
             Unfound::Outside { .. } => "outside",
             Unfound::Network { .. } => "network",
             Unfound::NoPath { .. } => "no_path",
@@ -38,8 +41,10 @@ impl Unfound {
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Unfound::Network { .. } => Some("put the file beside the template, or into the CSAR"),
-            Unfound::NoPath { .. } => Some("a path has `/` between its folders, and is relative to the file that names it"),
-            Unfound::Missing { .. } | Unfound::Outside { .. } => None,
+            Unfound::NoPath { .. } => {
+                Some("a path has `/` between its folders, and is relative to the file that names it")
+            }
+            Unfound::Missing { .. } | Unfound::Unusable { .. } | Unfound::Outside { .. } => None,
         }
     }
 }
@@ -47,6 +52,9 @@ impl Unfound {
 /// The path that a name means in a file of a folder; `dir` is normal, and empty for the root.
 pub(super) fn join(dir: &str, name: &str) -> Result<Rc<str>, Unfound> {
     let no_path = |why| Unfound::NoPath { name: name.to_owned(), why };
+    if name.is_empty() {
+        return Err(no_path("it is empty"));
+    }
     if name.contains('\0') {
         return Err(no_path("it has a zero byte in it"));
     }
@@ -93,7 +101,9 @@ pub(super) fn last(path: &str) -> &str {
 
 /// Does its name say that it is YAML?
 pub(super) fn is_yaml(path: &str) -> bool {
-    last(path).rsplit_once('.').is_some_and(|(_, end)| ["yaml", "yml"].iter().any(|yaml| end.eq_ignore_ascii_case(yaml)))
+    last(path)
+        .rsplit_once('.')
+        .is_some_and(|(_, end)| ["yaml", "yml"].iter().any(|yaml| end.eq_ignore_ascii_case(yaml)))
 }
 
 /// `http` and the rest behind its colon.

@@ -36,27 +36,27 @@ pub(super) const SIMPLE_2: [&str; 2] = ["org.oasis-open.simple:2.0", "org.oasis-
 
 /// What an import of TOSCA 1.x means that names no file, but something that another tool has built in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BuiltIn {
+pub(super) enum BuiltIn<'a> {
     /// The normative types, which every template has here.
     Normative,
-    /// Something else, that only the tool has.
-    Foreign {
-        /// Whose it is.
-        tool: &'static str,
-    },
+    /// A file that Yorc has, and that nobody has to bring along there.
+    OfYorc(&'a str),
 }
 
-impl BuiltIn {
+/// The archive of Alien4Cloud with the normative types. A version stands behind it.
+pub(super) const OF_ALIEN: &str = "tosca-normative-types";
+
+impl BuiltIn<'_> {
     /// Alien4Cloud names archives with versions, Yorc puts its own into `<...>`, and ARIA has its types by its name.
-    pub(super) fn named(name: &str) -> Option<BuiltIn> {
+    pub(super) fn named(name: &str) -> Option<BuiltIn<'_>> {
         if let Some(inner) = name.strip_prefix('<').and_then(|name| name.strip_suffix('>')) {
             return Some(match inner {
                 "normative-types.yml" => BuiltIn::Normative,
-                _ => BuiltIn::Foreign { tool: "Yorc" },
+                file => BuiltIn::OfYorc(file),
             });
         }
         match name.split_once(':') {
-            Some(("tosca-normative-types", _)) => Some(BuiltIn::Normative),
+            Some((OF_ALIEN, _)) => Some(BuiltIn::Normative),
             Some(_) => None,
             None => (name == "aria-1.0").then_some(BuiltIn::Normative),
         }

@@ -4,6 +4,7 @@
 //! that is no use, and that a unit knows when something that it imports is missing.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::rc::Rc;
 
 use super::folder::Folder;
@@ -19,8 +20,16 @@ use crate::yaml::{self, Node};
 /// A file that is read as YAML has at most so many bytes.
 const LARGEST_FILE: u64 = 16 << 20;
 
-/// So many neighbours are asked whether they are a profile.
-const MOST_ASKED: usize = 256;
+/// So many imports have all files together.
+const MOST_IMPORTS: usize = 10_000;
+
+/// So many neighbours are asked whether they are a profile, if they have at most so many bytes: others may stand there,
+/// and what is read counts.
+const MOST_ASKED: usize = 100;
+const LARGEST_ASKED: u64 = 1 << 20;
+
+/// So many neighbours are compared with a name that is not there.
+const MOST_COMPARED: usize = 200;
 
 /// What was read until now.
 pub(super) struct Reading<'r> {
@@ -33,13 +42,15 @@ pub(super) struct Reading<'r> {
     ours: Vec<(Profile, UnitIx)>,
     /// The profiles that the files of a folder declare, with their paths.
     profiles: HashMap<String, Vec<(String, Rc<str>)>>,
+    /// The imports that were looked at.
+    imports: usize,
     pub(super) report: &'r mut Report,
 }
 
 impl<'r> Reading<'r> {
     pub(super) fn new(folder: Folder, files: Files, report: &'r mut Report) -> Self {
         let (known, profiles) = (HashMap::new(), HashMap::new());
-        Reading { folder, files, units: Vec::new(), known, ours: Vec::new(), profiles, report }
+        Reading { folder, files, units: Vec::new(), known, ours: Vec::new(), profiles, imports: 0, report }
     }
 
     /// All that the entry leads to, and what stands for nodes of it. Where the entry is no use, the files come back.
@@ -171,6 +182,13 @@ impl<'r> Reading<'r> {
         let root = unit.root.clone();
         let mut seen = HashSet::new();
         for wanted in imports::read(&root, unit.version, self.report) {
+            self.imports += 1;
+            if self.imports > MOST_IMPORTS {
+                let place = Place::start_of(self.units[0].file);
+                self.report.error(place, "too_many_files", format!("all files have more than {MOST_IMPORTS} imports"));
+                self.units[ix.0].incomplete = true;
+                return;
+            }
             let Some(Wanted { what, place, namespace }) = wanted else {
                 self.units[ix.0].incomplete = true;
                 continue;
@@ -201,11 +219,14 @@ impl<'r> Reading<'r> {
                     .hint("they are built in, and need no import");
                 return Some(self.ours(Profile::Simple1, entry));
             }
-            Some(BuiltIn::Foreign { tool }) => {
-                self.report
-                    .error(place, "built_in", format!("`{name}` is a part of {tool}, which gorch does not have"))
-                    .hint("put the file beside the template, and import it by its path");
-                return None;
+            Some(BuiltIn::OfYorc(file)) => {
+                let Ok(path) = path_of(&self.folder, &self.units[from.0], file) else {
+                    self.report
+                        .error(place, "built_in", format!("`{name}` is a part of Yorc, which gorch does not have"))
+                        .hint(format!("put Yorc's `{file}` beside the template"));
+                    return None;
+                };
+                return self.load(&path, place);
             }
             None => {}
         }
@@ -219,6 +240,7 @@ impl<'r> Reading<'r> {
                 if let Unfound::Missing { path, .. } = &error {
                     let beside = self.folder.names(path::dir(path));
                     let beside = beside.iter().map(String::as_str).filter(|name| path::is_yaml(name));
+                    let beside = beside.take(MOST_COMPARED);
                     complaint.near(path::last(path), beside);
                 }
                 None
@@ -255,7 +277,7 @@ impl<'r> Reading<'r> {
             let names = self.folder.names(dir).into_iter().filter(|name| path::is_yaml(name)).take(MOST_ASKED);
             let declared = names.filter_map(|name| {
                 let path = path::join(dir, &name).ok()?;
-                let bytes = self.folder.read_at_most(&path, LARGEST_FILE).ok()?;
+                let bytes = self.folder.read_at_most(&path, LARGEST_ASKED).ok()?;
                 let text = String::from_utf8(bytes).ok()?;
                 let text = text.trim_start_matches('\u{feff}');
                 // What is wrong with a neighbour is told when it is imported.
@@ -296,12 +318,14 @@ fn family(version: Version) -> &'static str {
     if version.is_simple() { "TOSCA 1.x" } else { "TOSCA 2.0" }
 }
 
-/// The path that a name means in a unit: relative to its file; where nothing is there, tools of TOSCA 1.x look from the
-/// root, too.
+/// The path that a name means in a unit: relative to its file. Where nothing is there, tools of TOSCA 1.x look from the
+/// root, too, and let a file name its own folder.
 pub(super) fn path_of(folder: &Folder, unit: &Unit, name: &str) -> Result<Rc<str>, Unfound> {
     let path = folder.path(path::dir(&unit.path), name)?;
-    if folder.has(&path) {
-        return Ok(path);
+    match folder.look(&path) {
+        Ok(()) => return Ok(path),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+        Err(error) => return Err(Unfound::Unusable { name: name.to_owned(), why: error.to_string() }),
     }
     let mut looked = vec![folder.shown(&path)];
     if unit.version.is_simple() && unit.path.contains('/') {
@@ -311,6 +335,14 @@ pub(super) fn path_of(folder: &Folder, unit: &Unit, name: &str) -> Result<Rc<str
         }
         if second != path {
             looked.push(folder.shown(&second));
+        }
+    }
+    if unit.version.is_simple() && !name.starts_with('/') {
+        // `types/x.yaml` in a file of `types`: up as many folders as are named, and down again into the same ones.
+        let ups = "../".repeat(name.matches('/').count());
+        let own = folder.path(path::dir(&unit.path), &format!("{ups}{name}"));
+        if let Some(own) = own.ok().filter(|own| path::dir(own) == path::dir(&unit.path) && folder.has(own)) {
+            return Ok(own);
         }
     }
     Err(Unfound::Missing { name: name.to_owned(), path, looked })
