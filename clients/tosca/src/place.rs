@@ -67,6 +67,11 @@ impl Files {
         &self.files[usize::from(file.0)].name
     }
 
+    /// The text of a file.
+    pub(crate) fn text(&self, file: FileId) -> Rc<str> {
+        self.files[usize::from(file.0)].text.clone()
+    }
+
     /// The line that a place is in.
     pub(crate) fn line(&self, place: Place) -> &str {
         let text = &self.files[usize::from(place.file.0)].text;

@@ -4,6 +4,7 @@
 //! twice; that a message names what was found and what was expected; and that where two places disagree both are
 //! shown. Reading goes on after a complaint, with what can still be known.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use crate::place::{Files, Place};
@@ -66,6 +67,8 @@ impl Complaint {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     complaints: Vec<Complaint>,
+    /// The complaints of a place.
+    at: HashMap<Place, Vec<usize>>,
 }
 
 impl Report {
@@ -81,9 +84,11 @@ impl Report {
 
     fn add(&mut self, weight: Weight, place: Place, rule: &'static str, message: String) -> &mut Complaint {
         // What is used twice is read twice; it is told once.
-        let known = self.complaints.iter().position(|known| known.place == place && known.message == message);
+        let here = self.at.entry(place).or_default();
+        let known = here.iter().copied().find(|known| self.complaints[*known].message == message);
         let index = known.unwrap_or_else(|| {
             self.complaints.push(Complaint { weight, rule, place, message, hint: None, other: None });
+            here.push(self.complaints.len() - 1);
             self.complaints.len() - 1
         });
         &mut self.complaints[index]
@@ -126,19 +131,29 @@ pub struct Message {
 impl Message {
     fn new(complaint: &Complaint, files: &Files) -> Self {
         let place = complaint.place;
-        let line = files.line(place).to_owned();
+        let line = plain(files.line(place));
         let column = place.column.saturating_sub(1) as usize;
         let width = (place.width as usize).min(line.chars().count().saturating_sub(column)).max(1);
         Message {
             weight: complaint.weight,
             rule: complaint.rule,
             at: files.at(place),
-            message: complaint.message.clone(),
-            hint: complaint.hint.clone(),
-            other: complaint.other.as_ref().map(|(place, what)| (files.at(*place), what.clone())),
+            message: plain(&complaint.message),
+            hint: complaint.hint.as_deref().map(plain),
+            other: complaint.other.as_ref().map(|(place, what)| (files.at(*place), plain(what))),
             source: (place.line, line, column, width),
         }
     }
+}
+
+/// Without what a terminal would obey: the text is somebody else's.
+fn plain(text: &str) -> String {
+    let shown = |one: char| match one {
+        '\t' => ' ',
+        one if one.is_control() => char::REPLACEMENT_CHARACTER,
+        one => one,
+    };
+    text.chars().map(shown).collect()
 }
 
 /// `service.yaml:12:7: error: ... [rule]`, the line, and what helps.
@@ -151,7 +166,7 @@ impl fmt::Display for Message {
         writeln!(f, "{}: {weight}: {} [{}]", self.at, self.message, self.rule)?;
         let (number, line, column, width) = &self.source;
         if !line.trim().is_empty() {
-            writeln!(f, "{number:>6} | {}", line.replace('\t', " "))?;
+            writeln!(f, "{number:>6} | {line}")?;
             writeln!(f, "       | {:column$}{}", "", "^".repeat(*width))?;
         }
         if let Some((at, what)) = &self.other {

@@ -1,11 +1,26 @@
 //! Where templates come from: a file with its neighbours, a folder, or an archive (CSAR).
 //!
-//! Owns finding and loading the files that a template imports, each once. Promises that nothing outside of the
-//! template's folder or archive is read, that the network is not asked, that an import may go in a circle, and that an
-//! archive cannot cost more than its limits. Never looks into what a file defines, beyond its heading, its imports and
-//! the addresses of its repositories.
+//! Owns finding and loading the files that a template imports, each once. Promises that nothing outside of an archive,
+//! packed or unpacked, is read, that the network is not asked, that an import may go in a circle, and that nothing can
+//! cost more than its limits. Never looks into what a file defines, beyond its heading, its imports and the addresses of
+//! its repositories.
+
+mod archive;
+mod folder;
+mod heading;
+mod imports;
+mod meta;
+mod open;
+mod path;
+mod profiles;
+mod reading;
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
+
+pub(crate) use folder::Folder;
+pub(crate) use path::Unfound;
 
 use crate::place::{FileId, Files, Place};
 use crate::version::Version;
@@ -21,6 +36,20 @@ pub(crate) struct Sources {
     /// The entry is the first one.
     pub(crate) units: Vec<Unit>,
     pub(crate) files: Files,
+    /// What the artifacts are read from.
+    pub(crate) folder: Folder,
+    /// Templates of an archive that can stand for nodes of the entry (`Other-Definitions`).
+    pub(crate) others: Vec<UnitIx>,
+}
+
+impl Sources {
+    /// The path of a file of [`Sources::folder`] that a unit names: an artifact, a script.
+    ///
+    /// It is relative to the unit's file, or to the root if it begins with `/`. For TOSCA 1.x it is looked for from the
+    /// root, too, where it is not beside the file.
+    pub(crate) fn path_of(&self, unit: UnitIx, name: &str) -> Result<Rc<str>, Unfound> {
+        reading::path_of(&self.folder, &self.units[unit.0], name)
+    }
 }
 
 /// One file: a template, or definitions for others.
@@ -37,6 +66,8 @@ pub(crate) struct Unit {
     pub(crate) incomplete: bool,
     /// In the order of the file. What every template of a version has without saying so comes last.
     pub(crate) imports: Vec<Import>,
+    /// Something that it imports, however far, could not be read: an unknown name is nobody's fault.
+    pub(crate) incomplete: bool,
 }
 
 /// Whose file is it?
