@@ -11,6 +11,7 @@ mod data;
 mod function;
 mod grammar;
 mod place;
+mod read;
 mod report;
 mod resolve;
 mod service;
@@ -21,3 +22,10 @@ mod version;
 mod yaml;
 
 pub use report::{Message, Told, Weight};
+pub use types::Whole;
+
+/// Checks a template, without inputs: what should be known, or all that is wrong.
+pub fn check(at: &std::path::Path, whole: Whole) -> Result<Told, Told> {
+    let reading = read::read(at, &resolve::Given::default(), whole)?;
+    Ok(reading.report.told(&reading.sources.files))
+}

@@ -94,6 +94,13 @@ impl Report {
         &mut self.complaints[index]
     }
 
+    /// Makes warnings of the errors that are excused.
+    pub(crate) fn excuse(&mut self, is_excused: impl Fn(&Complaint) -> bool) {
+        for complaint in self.complaints.iter_mut().filter(|complaint| is_excused(complaint)) {
+            complaint.weight = Weight::Warning;
+        }
+    }
+
     /// Is the template wrong?
     pub(crate) fn is_refused(&self) -> bool {
         self.complaints.iter().any(|complaint| complaint.weight == Weight::Error)

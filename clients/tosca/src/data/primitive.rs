@@ -33,7 +33,8 @@ pub(crate) enum Primitive {
 }
 
 impl Primitive {
-    /// All, with their names and the versions that have them.
+    /// All, with their names and the versions that have them. The quantities of the Simple Profile are of no profile in
+    /// many a template of 2.0 either.
     const ALL: &[(&str, Primitive, Version, Version)] = &[
         ("string", Primitive::Text, Version::V1_0, Version::V2_0),
         ("integer", Primitive::Integer, Version::V1_0, Version::V2_0),
@@ -47,10 +48,10 @@ impl Primitive {
         ("range", Primitive::Range, Version::V1_0, Version::V1_3),
         ("list", Primitive::List, Version::V1_0, Version::V2_0),
         ("map", Primitive::Map, Version::V1_0, Version::V2_0),
-        ("scalar-unit.size", Primitive::Unit(Family::Size), Version::V1_0, Version::V1_3),
-        ("scalar-unit.time", Primitive::Unit(Family::Time), Version::V1_0, Version::V1_3),
-        ("scalar-unit.frequency", Primitive::Unit(Family::Frequency), Version::V1_0, Version::V1_3),
-        ("scalar-unit.bitrate", Primitive::Unit(Family::Bitrate), Version::V1_0, Version::V1_3),
+        ("scalar-unit.size", Primitive::Unit(Family::Size), Version::V1_0, Version::V2_0),
+        ("scalar-unit.time", Primitive::Unit(Family::Time), Version::V1_0, Version::V2_0),
+        ("scalar-unit.frequency", Primitive::Unit(Family::Frequency), Version::V1_0, Version::V2_0),
+        ("scalar-unit.bitrate", Primitive::Unit(Family::Bitrate), Version::V1_0, Version::V2_0),
         ("scalar", Primitive::Scalar, Version::V2_0, Version::V2_0),
     ];
 

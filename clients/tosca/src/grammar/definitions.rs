@@ -96,7 +96,8 @@ pub(super) static PARAMETER: Record = Record {
     others: None,
 };
 
-pub(super) const PROPERTIES: Form = Form::MapOf(&Form::Record(&PROPERTY));
+/// A value that is no map is what a refined property always is, from 2.0 on; before, whoever reads it complains.
+pub(super) const PROPERTIES: Form = Form::MapOf(&Form::Either(&[Form::Record(&PROPERTY), Form::Any]));
 const ATTRIBUTES: Form = Form::MapOf(&Form::Record(&ATTRIBUTE));
 pub(super) const PARAMETERS: Form = Form::MapOf(&Form::Record(&PARAMETER));
 
@@ -135,7 +136,7 @@ static DATA_TYPE: Record = Record {
         key("data_type", Form::Name).since(Version::V2_0),
         key("units", Form::MapOf(&Form::Any)).since(Version::V2_0),
         key("canonical_unit", Form::Text).since(Version::V2_0),
-        key("prefixes", Form::MapOf(&Form::Any)).since(Version::V2_0),
+        key("prefixes", Form::Any).since(Version::V2_0),
     ],
     others: None,
 };

@@ -2,7 +2,7 @@
 //!
 //! Sources: TOSCA Simple Profile in YAML 1.0 to 1.3, section 3 each; TOSCA 2.0, sections 6 to 15.
 
-use super::definitions::{ARTIFACTS, INTERFACES, PARAMETER, PARAMETERS, PROPERTY, REPOSITORY, TYPES};
+use super::definitions::{ARTIFACTS, INTERFACES, PARAMETERS, REPOSITORY, TYPES};
 use super::{Form, Keyname, Record, key};
 use crate::version::Version;
 
@@ -57,7 +57,7 @@ static SERVICE: Record = Record {
         key("policies", Form::Named(&Form::Record(&POLICY))),
         key("outputs", PARAMETERS),
         key("substitution_mappings", Form::Record(&SUBSTITUTION)),
-        key("workflows", Form::MapOf(&Form::Record(&WORKFLOW))),
+        key("workflows", Form::MapOfMaybe(&Form::Record(&WORKFLOW))),
     ],
     others: None,
 };
@@ -230,7 +230,7 @@ static WORKFLOW: Record = Record {
     keys: &[
         DESCRIPTION,
         METADATA_KEY,
-        key("inputs", Form::MapOf(&Form::Either(&[Form::Record(&PROPERTY), Form::Record(&PARAMETER)]))),
+        key("inputs", PARAMETERS),
         key("outputs", Form::MapOf(&Form::Any)),
         key("preconditions", Form::ListOf(&Form::Record(&PRECONDITION))).until(Version::V1_3),
         key("precondition", Form::Any).since(Version::V2_0),

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::slots::Field;
 use super::{Resolver, Scope};
 use crate::service::Artifact;
+use crate::source::Origin;
 use crate::types::{Kind, TypeIx};
 use crate::yaml::Node;
 
@@ -44,7 +45,7 @@ impl Resolver<'_, '_> {
         let definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
         let owner = format!("the artifact `{file}`");
         let known = of.is_some_and(|of| self.world.is_given(of)).then_some(&*definition.properties);
-        let slots = self.slots(Field::Property, known, Some(node), &owner, node.place);
+        let slots = self.slots(Field::Property, known, Some(node), &owner);
         let properties = slots.iter().filter_map(|(name, slot)| {
             let schema = slot.property.as_ref().map(|property| property.schema.clone());
             let term = self.read(slot.value.as_ref()?, schema.as_deref(), Scope::default())?;
@@ -88,7 +89,13 @@ impl Resolver<'_, '_> {
         entry.value.as_name().or_else(|| entry.value.name("url")).map(Rc::from)
     }
 
-    fn path_of_file(&self, _node: &Node, _file: &str) -> Option<Rc<str>> {
-        None
+    /// Where a file is. That it is missing is a warning where others might bring it, and an error in an archive.
+    fn path_of_file(&self, node: &Node, file: &str) -> Option<Rc<str>> {
+        let unit = self.world.unit_of(node.place);
+        let sources = self.world.sources;
+        if sources.units[unit.0].origin == Origin::Normative || file.contains("://") || node.get("repository").is_some() {
+            return None;
+        }
+        sources.path_of(unit, file).ok()
     }
 }

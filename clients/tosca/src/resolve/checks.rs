@@ -73,9 +73,12 @@ impl Resolver<'_, '_> {
 
     fn check_metadata(&self, root: &Node) {
         for entry in root.entries("metadata") {
+            // Those that the standard names are texts; of what others put there only nothing is wrong.
+            let is_named = matches!(entry.key.as_text(), Some("template_name" | "template_author" | "template_version"));
             let is_right = match entry.value.written() {
-                Written::Text(_) | Written::List | Written::Map => true,
-                Written::Null | Written::Bool(_) | Written::Integer(_) | Written::Float(_) => false,
+                Written::Text(_) => true,
+                Written::Bool(_) | Written::Integer(_) | Written::Float(_) | Written::List | Written::Map => !is_named,
+                Written::Null => false,
             };
             if !is_right {
                 let message = format!("`{}`: found {}, expected a text", entry.key, entry.value.said());
@@ -98,12 +101,11 @@ impl Resolver<'_, '_> {
         for entry in root.entries("repositories") {
             for other in self.world.sources.units.iter().filter(|unit| unit.origin == Origin::Given) {
                 let Some(same) = other.root.get("repositories").and_then(|all| all.entry(entry.key.as_text()?)) else { continue };
-                let url = |entry: &Entry| entry.value.as_name().or_else(|| entry.value.name("url")).map(ToOwned::to_owned);
-                if same.key.place > entry.key.place && url(same) != url(entry) {
+                if same.key.place > entry.key.place && !same.value.same(&entry.value) {
                     self.world
                         .report()
                         .error(entry.key.place, "repository", format!("`{}` is another repository in another file", entry.key))
-                        .other(same.key.place, "it has another address here");
+                        .other(same.key.place, "it says something else here");
                 }
             }
         }
@@ -164,7 +166,8 @@ impl Resolver<'_, '_> {
     fn check_assigned(&self, entry: &Entry, definition: Option<&Definition>) -> BTreeMap<Rc<str>, crate::term::Term> {
         let owner = format!("`{}`", entry.key);
         let properties = definition.map(|definition| &*definition.properties);
-        let slots = self.slots(Field::Property, properties, Some(&entry.value), &owner, entry.key.place);
+        let slots = self.slots(Field::Property, properties, Some(&entry.value), &owner);
+        self.check_missing(&slots, &owner, entry.key.place);
         slots
             .iter()
             .filter_map(|(name, slot)| {

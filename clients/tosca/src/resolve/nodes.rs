@@ -119,6 +119,10 @@ impl Resolver<'_, '_> {
         let of = node.some("type").and_then(|name| self.world.named(Kind::Node, name));
         let definition = of.map(|ix| self.world.definition(ix)).unwrap_or_default();
         let owner = format!("`{name}`");
+        // What is found elsewhere has its values there.
+        let is_elsewhere = ["select", "selectable", "substitute", "substitutable"]
+            .iter()
+            .any(|word| node.items("directives").iter().any(|directive| directive.as_text() == Some(word)));
         let properties = of.is_some().then_some(&*definition.properties);
         let attributes = of.is_some().then_some(&*definition.attributes);
         let mut capabilities = BTreeMap::new();
@@ -126,13 +130,16 @@ impl Resolver<'_, '_> {
             let assigned = node.get("capabilities").and_then(|capabilities| capabilities.get(name));
             let owner = format!("the capability `{name}` of {owner}");
             let known = offered.of.is_some();
-            let slots = |field, props| self.slots(field, Some(props).filter(|_| known), assigned, &owner, place);
+            let slots = |field, props| self.slots(field, Some(props).filter(|_| known), assigned, &owner);
             let offer = Offer {
                 of: offered.of,
                 definition: Some(offered.clone()),
                 properties: slots(Field::Property, &*offered.properties),
                 attributes: slots(Field::Attribute, &*offered.attributes),
             };
+            if !is_elsewhere {
+                self.check_missing(&offer.properties, &owner, place);
+            }
             capabilities.insert(name.clone(), offer);
         }
         for entry in node.entries("capabilities") {
@@ -143,20 +150,24 @@ impl Resolver<'_, '_> {
                 self.world.report().error(entry.key.place, "unknown_capability", message).near(name, known);
             } else if of.is_none() {
                 let owner = format!("the capability `{name}`");
-                let properties = self.slots(Field::Property, None, Some(&entry.value), &owner, place);
+                let properties = self.slots(Field::Property, None, Some(&entry.value), &owner);
                 let offer = Offer { of: None, definition: None, properties, attributes: Slots::new() };
                 capabilities.insert(name.into(), offer);
             }
         }
         let mut artifacts = definition.artifacts.clone();
         artifacts.extend(pairs(node.get("artifacts")).map(|(name, _, artifact)| (name.into(), artifact.clone())));
+        let own = self.slots(Field::Property, properties, Some(&node), &owner);
+        if !is_elsewhere {
+            self.check_missing(&own, &owner, place);
+        }
         Draft {
             name: name.into(),
             place,
             of,
             index: 0,
-            properties: self.slots(Field::Property, properties, Some(&node), &owner, place),
-            attributes: self.slots(Field::Attribute, attributes, Some(&node), &owner, place),
+            properties: own,
+            attributes: self.slots(Field::Attribute, attributes, Some(&node), &owner),
             capabilities,
             interfaces: match of {
                 Some(_) => self.world.interfaces(&node, &definition.interfaces, Side::Template),

@@ -283,6 +283,9 @@ impl Resolver<'_, '_> {
         if let Some(of) = self.world.find(self.world.unit_of(named.place), Kind::Node, &name) {
             return Named::Type(of);
         }
+        if self.world.is_incomplete() {
+            return Named::Unknown;
+        }
         let known: Vec<Rc<str>> = self.templates.keys().cloned().collect();
         let message = format!("there is neither a node template nor a node type `{name}`");
         self.world.report().error(named.place, "unknown_node", message).near(&name, known.iter().map(|known| &**known));
@@ -383,7 +386,7 @@ impl Resolver<'_, '_> {
         }
         let owner = format!("the relationship `{}`", asked.name);
         let known = of.is_some();
-        let slots = |field, props| self.slots(field, Some(props).filter(|_| known), assigned, &owner, asked.place);
+        let slots = |field, props| self.slots(field, Some(props).filter(|_| known), assigned, &owner);
         let link = Link {
             name: asked.name.into(),
             place: asked.place,
@@ -397,6 +400,7 @@ impl Resolver<'_, '_> {
             attributes: slots(Field::Attribute, &*type_definition.attributes),
             interfaces,
         };
+        self.check_missing(&link.properties, &owner, asked.place);
         let ix = index(self.links.borrow().len());
         self.links.borrow_mut().push(Rc::new(link));
         self.links_of.borrow_mut().entry(source).or_default().push(ix);
@@ -421,7 +425,7 @@ impl Resolver<'_, '_> {
         let definition = self.world.definition(of);
         let owner = format!("`{name}`");
         for (field, known) in [(Field::Property, &definition.properties), (Field::Attribute, &definition.attributes)] {
-            let slots = self.slots(field, Some(known), Some(&entry.value), &owner, entry.key.place);
+            let slots = self.slots(field, Some(known), Some(&entry.value), &owner);
             for slot in slots.values() {
                 if let (Some(value), Some(property)) = (&slot.value, &slot.property) {
                     self.read(value, Some(&property.schema), Scope::default());

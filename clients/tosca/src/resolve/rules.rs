@@ -127,7 +127,7 @@ impl Resolver<'_, '_> {
                 self.read_as(node, DataType::Primitive(Primitive::Integer), Scope::default())
             }
             Some(Base::Primitive(primitive)) => self.read_as(node, DataType::Primitive(primitive), Scope::default()),
-            Some(Base::Scalar(_) | Base::Complex(_)) | None => self.read(node, None, Scope::default()),
+            Some(Base::Scalar(..) | Base::Complex(_)) | None => self.read(node, None, Scope::default()),
         }
     }
 
@@ -136,7 +136,7 @@ impl Resolver<'_, '_> {
         let base = self.world.base(of);
         let by = match &base {
             Some(Base::Primitive(primitive)) => Measure::Of(*primitive),
-            Some(Base::Scalar(units)) => Measure::Units(units),
+            Some(Base::Scalar(units, _)) => Measure::Units(units),
             Some(Base::Complex(_)) | None => Measure::Plain,
         };
         match evaluate(function, arguments, by) {

@@ -48,7 +48,7 @@ impl Resolver<'_, '_> {
     /// The values below `properties` or `attributes` of an assignment, with what their definitions say besides.
     ///
     /// `owner` names whose they are in a message. Where the type is not known nothing is missing, and all is taken.
-    pub(super) fn slots(&self, field: Field, known: Option<&Props>, assigned: Option<&Node>, owner: &str, at: Place) -> Slots {
+    pub(super) fn slots(&self, field: Field, known: Option<&Props>, assigned: Option<&Node>, owner: &str) -> Slots {
         let mut slots = Slots::new();
         for (name, property) in known.into_iter().flatten() {
             let value = property.value.clone().or_else(|| property.default.clone());
@@ -71,17 +71,18 @@ impl Resolver<'_, '_> {
                 }
             }
         }
-        if field == Field::Property {
-            let missing = |slot: &Slot| slot.value.is_none() && slot.property.as_ref().is_some_and(|of| of.is_required);
-            for (name, slot) in slots.iter().filter(|(_, slot)| missing(slot)) {
-                let place = slot.property.as_ref().map_or(at, |property| property.place);
-                self.world
-                    .report()
-                    .error(at, "missing_property", format!("{owner} has no `{name}`"))
-                    .other(place, format!("`{name}` is required here, and has no default"));
-            }
-        }
         slots
+    }
+
+    /// Complains of each property that is required and has no value.
+    pub(super) fn check_missing(&self, slots: &Slots, owner: &str, at: Place) {
+        for (name, slot) in slots {
+            let Some(property) = slot.property.as_ref().filter(|of| of.is_required && slot.value.is_none()) else { continue };
+            self.world
+                .report()
+                .error(at, "missing_property", format!("{owner} has no `{name}`"))
+                .other(property.place, format!("`{name}` is required here, and has no default"));
+        }
     }
 
     fn slot(&self, holder: &Holder, field: Field, name: &str) -> Option<Slot> {

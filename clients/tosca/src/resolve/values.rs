@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Found, Resolver, Scope};
-use crate::data::Primitive;
+use crate::data::{Primitive, split};
 use crate::function::Call;
 use crate::place::Place;
 use crate::term::Term;
@@ -39,6 +39,13 @@ impl Resolver<'_, '_> {
             && !self.is_entry_of_data(node, schema)
         {
             let Found { term, of } = self.call(&call, node, scope);
+            if let (None, Some(schema)) = (&term, schema)
+                && !version.is_simple()
+                && !self.world.is_data(of, schema.of)
+            {
+                let found = format!("`{}` gives a value of the type `{}`", call.name, self.world.data_name(of));
+                return self.wrong(node, schema, &format!("one of `{}`: {found}", self.world.data_name(schema.of)));
+            }
             let term = term?;
             let is_right = schema.is_none_or(|schema| schema.rules.is_empty() && of == schema.of && of != DataType::Unknown);
             let Some(literal) = as_node(&term, node.place).filter(|_| !is_right) else { return Some(term) };
@@ -73,7 +80,7 @@ impl Resolver<'_, '_> {
         let (Some(schema), Some(entry)) = (schema, node.only_entry()) else { return false };
         match self.world.base(schema.of) {
             Some(Base::Complex(properties)) => entry.key.as_text().is_some_and(|key| properties.contains_key(key)),
-            Some(Base::Primitive(_) | Base::Scalar(_)) | None => false,
+            Some(Base::Primitive(_) | Base::Scalar(..)) | None => false,
         }
     }
 
@@ -110,9 +117,15 @@ impl Resolver<'_, '_> {
                 Some(entries) => self.complex(node, entries, schema, properties, reading),
                 None => self.wrong(node, schema, "a map"),
             },
-            Base::Scalar(units) => match (node.written(), node.as_name()) {
+            Base::Scalar(units, of) => match (node.written(), node.as_name()) {
                 (Written::Text(_) | Written::Integer(_) | Written::Float(_), Some(text)) => match units.read(text) {
-                    Ok(_) => Some(Term::text(text)),
+                    Ok(_) => {
+                        // The number itself is a value of the type that the scalar names.
+                        let number = split(text).map_or(text, |(number, _)| number);
+                        let kind = Kind::Scalar { text: number.into(), style: Style::Plain };
+                        self.read_as(&Node { kind, ..node.clone() }, *of, Scope::default())?;
+                        Some(Term::text(text))
+                    }
                     Err(why) => self.wrong(node, schema, &why),
                 },
                 _ => self.wrong(node, schema, "a number and a unit"),

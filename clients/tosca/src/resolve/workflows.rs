@@ -277,18 +277,17 @@ impl Resolver<'_, '_> {
         let Some(name) = name.as_name().filter(|name| call.name.ends_with("get_input") && parameters.contains_key(*name)) else {
             return;
         };
-        if is_required && self.is_optional_parameter(value, name) {
+        if is_required && self.is_optional_parameter(name) {
             let message = format!("the input `{name}` of the workflow may be missing, and is required here");
             self.world.report().error(value.place, "optional_input", message);
         }
     }
 
-    fn is_optional_parameter(&self, value: &Node, name: &str) -> bool {
-        let _ = value;
+    fn is_optional_parameter(&self, name: &str) -> bool {
         let Some(service) = &self.service else { return false };
         service.entries("workflows").iter().any(|workflow| {
             let input = workflow.value.get("inputs").and_then(|inputs| inputs.get(name));
-            input.is_some_and(|input| input.name("required") == Some("false") && input.some("default").is_none())
+            input.is_some_and(|input| matches!(input.name("required"), Some("false" | "False" | "FALSE")) && input.some("default").is_none())
         })
     }
 

@@ -54,6 +54,14 @@ impl Folder {
         Ok(Folder::new(at, Kind::Open { at: real, pieces }))
     }
 
+    /// Has it all that belongs to its template?
+    pub(crate) fn is_archive(&self) -> bool {
+        match self.kind {
+            Kind::Open { .. } => false,
+            Kind::Closed { .. } | Kind::Packed(_) => true,
+        }
+    }
+
     /// An unpacked archive.
     pub(super) fn unpacked(at: &Path) -> io::Result<Folder> {
         Ok(Folder::new(at, Kind::Closed { at: fs::canonicalize(at)? }))

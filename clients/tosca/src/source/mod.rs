@@ -62,8 +62,6 @@ pub(crate) struct Unit {
     pub(crate) origin: Origin,
     /// The whole tree; a map.
     pub(crate) root: Node,
-    /// Did an import fail? Then nobody knows what it would have brought.
-    pub(crate) incomplete: bool,
     /// In the order of the file. What every template of a version has without saying so comes last.
     pub(crate) imports: Vec<Import>,
     /// Something that it imports, however far, could not be read: an unknown name is nobody's fault.

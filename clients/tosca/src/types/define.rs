@@ -216,13 +216,21 @@ impl World<'_> {
 
     /// One definition, which may refine the one of a parent.
     pub(super) fn property(&self, name: &str, place: Place, node: &Node, refined: Option<&Property>, typed: Typed) -> Property {
-        let schema = self.schema(node, refined.map(|old| &*old.schema));
+        let is_short = node.as_map().is_none();
+        if is_short && (refined.is_none() || self.version_at(place).is_simple()) {
+            let message = format!("`{name}`: found {}, expected a property definition", node.said());
+            self.report().error(node.place, "wrong_form", message);
+        }
+        let nothing = Node::map(Vec::new(), node.place);
+        let (said, value) = if is_short { (&nothing, Some(node)) } else { (node, node.get("value")) };
+        let schema = self.schema(said, refined.map(|old| &*old.schema));
+        let node = said;
         if let Some(refined) = refined {
-            self.check_refinement(name, place, node, refined, &schema);
+            self.check_refinement(name, place, (node, value), refined, &schema);
         } else if typed == Typed::Must && node.as_map().is_some() && node.some("type").is_none() {
             self.report().error(place, "missing_key", format!("`{name}` has no `type`"));
         }
-        let is_false = |node: &Node| matches!(node.as_text(), Some("false" | "False" | "no"));
+        let is_false = |node: &Node| matches!(node.as_text(), Some("false" | "False" | "FALSE" | "no"));
         Property {
             place,
             schema,
@@ -231,13 +239,13 @@ impl World<'_> {
                 None => refined.is_none_or(|old| old.is_required),
             },
             default: node.get("default").cloned().or_else(|| refined.and_then(|old| old.default.clone())),
-            value: node.get("value").cloned().or_else(|| refined.and_then(|old| old.value.clone())),
+            value: value.cloned().or_else(|| refined.and_then(|old| old.value.clone())),
             mapping: node.get("mapping").cloned(),
         }
     }
 
     /// A refined property may say more than its parent's, never something else.
-    fn check_refinement(&self, name: &str, place: Place, node: &Node, old: &Property, new: &Schema) {
+    fn check_refinement(&self, name: &str, place: Place, (node, value): (&Node, Option<&Node>), old: &Property, new: &Schema) {
         if self.version_at(place).is_simple() {
             return;
         }
@@ -248,7 +256,7 @@ impl World<'_> {
                 .other(old.place, format!("`{name}` is `{old_name}` here"))
                 .hint("a refined property has the same type, or one that is derived from it");
         }
-        if let (Some(new), Some(fixed)) = (node.get("value"), &old.value)
+        if let (Some(new), Some(fixed)) = (value, &old.value)
             && !new.same(fixed)
         {
             self.report()

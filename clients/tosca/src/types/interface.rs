@@ -94,7 +94,8 @@ impl World<'_> {
                     report.error(entry.key.place, "missing_key", format!("the interface `{name}` has no `type`"));
                 }
                 Side::Template => {
-                    report.error(entry.key.place, "unknown_interface", format!("the type has no interface `{name}`"));
+                    let message = format!("the type has no interface `{name}`: nobody will call what is in it");
+                    report.warning(entry.key.place, "unknown_interface", message);
                 }
             }
         }

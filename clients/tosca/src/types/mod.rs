@@ -98,11 +98,22 @@ pub(crate) struct World<'s> {
     parents: RefCell<HashMap<TypeIx, Option<TypeIx>>>,
     definitions: RefCell<HashMap<TypeIx, Rc<Definition>>>,
     units: Vec<UnitIx>,
+    whole: Whole,
+}
+
+/// Is everything there that belongs to a service?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Whole {
+    /// What is missing is wrong.
+    #[default]
+    Whole,
+    /// It is looked at apart from the files that belong to it: what they would have brought is nobody's mistake.
+    Part,
 }
 
 impl<'s> World<'s> {
     /// Collects the types of all files.
-    pub(crate) fn new(sources: &'s Sources, report: Report) -> Self {
+    pub(crate) fn new(sources: &'s Sources, report: Report, whole: Whole) -> Self {
         let mut units = vec![UnitIx(0); sources.files.len()];
         for (index, unit) in sources.units.iter().enumerate() {
             units[usize::from(unit.file.0)] = UnitIx(index);
@@ -117,6 +128,7 @@ impl<'s> World<'s> {
             parents: RefCell::default(),
             definitions: RefCell::default(),
             units,
+            whole,
         };
         for index in 0..sources.units.len() {
             Kind::ALL.into_iter().for_each(|kind| world.collect(UnitIx(index), kind));
@@ -225,10 +237,16 @@ impl<'s> World<'s> {
         found
     }
 
+    /// May there be more types than were found? After an import that failed nobody knows what it would have brought;
+    /// and in the older versions a file that is looked at by itself may use what its neighbours define.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        let is_apart = self.whole == Whole::Part && self.sources.units[0].version.is_simple();
+        is_apart || self.sources.units.iter().any(|unit| unit.incomplete)
+    }
+
     /// Complains of a name that no type has.
     pub(crate) fn unknown(&self, kind: Kind, place: Place, name: &str) {
-        // After an import that failed nobody knows what it would have brought.
-        if self.sources.units.iter().any(|unit| unit.incomplete) {
+        if self.is_incomplete() {
             return;
         }
         let known = self.types.iter().filter(|known| known.kind == kind).map(|known| &*known.name);

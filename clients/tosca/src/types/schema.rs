@@ -34,7 +34,8 @@ pub(crate) enum Base {
     Primitive(Primitive),
     /// A map of properties.
     Complex(Rc<Props>),
-    Scalar(Rc<Units>),
+    /// A number of a type, with a unit.
+    Scalar(Rc<Units>, DataType),
 }
 
 impl World<'_> {
@@ -105,7 +106,7 @@ impl World<'_> {
             (DataType::Type(one), DataType::Type(other)) => self.is_a(one, other),
             (DataType::Type(_), DataType::Primitive(primitive)) => match self.base(of) {
                 Some(Base::Primitive(base)) => base == primitive,
-                Some(Base::Scalar(_)) => primitive == Primitive::Scalar,
+                Some(Base::Scalar(..)) => primitive == Primitive::Scalar,
                 Some(Base::Complex(_)) => primitive == Primitive::Map,
                 None => true,
             },
@@ -142,7 +143,7 @@ impl World<'_> {
             Base::Primitive(primitive) => {
                 self.check_native(ix, primitive);
                 match primitive {
-                    Primitive::Scalar => Some(Base::Scalar(Rc::new(self.units(ix, None)?))),
+                    Primitive::Scalar => self.units(ix, None).map(|(units, of)| Base::Scalar(Rc::new(units), of)),
                     _ if says_units => {
                         self.complain_of_units(ix, "only types that are derived from `scalar` have units");
                         None
@@ -150,9 +151,13 @@ impl World<'_> {
                     _ => Some(base),
                 }
             }
-            Base::Scalar(units) => {
+            Base::Scalar(units, of) if says_units => {
                 self.check_native(ix, Primitive::Scalar);
-                if says_units { Some(Base::Scalar(Rc::new(self.units(ix, Some(&units))?))) } else { Some(Base::Scalar(units)) }
+                self.units(ix, Some((&units, of))).map(|(units, of)| Base::Scalar(Rc::new(units), of))
+            }
+            Base::Scalar(units, of) => {
+                self.check_native(ix, Primitive::Scalar);
+                Some(Base::Scalar(units, of))
             }
         }
     }
@@ -173,13 +178,16 @@ impl World<'_> {
     }
 
     /// The units of a scalar type: section 9.2.1 of TOSCA 2.0.
-    fn units(&self, ix: TypeIx, inherited: Option<&Units>) -> Option<Units> {
+    fn units(&self, ix: TypeIx, inherited: Option<(&Units, DataType)>) -> Option<(Units, DataType)> {
         let own = self.get(ix);
-        let number = match own.node.some("data_type").map(|node| (node, node.as_text())) {
-            None => inherited.map_or(Number::Float, |units| units.number),
-            Some((_, Some("integer"))) => Number::Integer,
-            Some((_, Some("float"))) => Number::Float,
-            Some((node, _)) => match self.base(self.data_type(node)) {
+        let said = own.node.some("data_type");
+        let of = match said {
+            Some(said) => self.data_type(said),
+            None => inherited.map_or(DataType::Primitive(Primitive::Float), |(_, of)| of),
+        };
+        let number = match said {
+            None => inherited.map_or(Number::Float, |(units, _)| units.number),
+            Some(node) => match self.base(of) {
                 Some(Base::Primitive(Primitive::Integer)) => Number::Integer,
                 Some(Base::Primitive(Primitive::Float)) => Number::Float,
                 Some(_) => {
@@ -190,12 +198,12 @@ impl World<'_> {
                 None => return None,
             },
         };
-        let mut units = inherited.map(|units| units.units.clone()).unwrap_or_default();
+        let mut units = inherited.map(|(units, _)| units.units.clone()).unwrap_or_default();
         for entry in own.node.entries("units") {
             let name: Rc<str> = entry.key.as_text().unwrap_or_default().into();
             units.insert(name, self.multiplier(&entry.value, number)?);
         }
-        let mut prefixes = inherited.map(|units| units.prefixes.clone()).unwrap_or_default();
+        let mut prefixes = inherited.map(|(units, _)| units.prefixes.clone()).unwrap_or_default();
         for entry in own.node.entries("prefixes") {
             let name: Rc<str> = entry.key.as_text().unwrap_or_default().into();
             prefixes.insert(name, self.multiplier(&entry.value, number)?);
@@ -224,7 +232,7 @@ impl World<'_> {
         if let Some(entry) = own.node.entry("prefixes").filter(|_| units.len() > 1) {
             complain(entry.key.place, "prefixes stand before the only unit: there are several".to_owned());
         }
-        Some(Units { number, units, prefixes })
+        Some((Units { number, units, prefixes }, of))
     }
 
     fn multiplier(&self, node: &Node, number: Number) -> Option<f64> {
