@@ -27,6 +27,10 @@ pub(crate) fn read(at: &Path, given: &Given, whole: Whole) -> Result<Reading, To
         Ok(sources) => sources,
         Err(files) => return Err(report.told(&files)),
     };
+    report.excuse(|complaint| {
+        let unit = sources.units.iter().find(|unit| unit.file == complaint.place.file);
+        complaint.rule == "duplicate_key" && unit.is_some_and(|unit| unit.version.is_simple())
+    });
     if whole == Whole::Part && !sources.folder.is_archive() {
         report.excuse(|complaint| MISSING.contains(&complaint.rule));
     }

@@ -82,6 +82,17 @@ impl Report {
         self.add(Weight::Warning, place, rule, message.into())
     }
 
+    /// As much as it weighs.
+    pub(crate) fn say(
+        &mut self,
+        weight: Weight,
+        place: Place,
+        rule: &'static str,
+        message: impl Into<String>,
+    ) -> &mut Complaint {
+        self.add(weight, place, rule, message.into())
+    }
+
     fn add(&mut self, weight: Weight, place: Place, rule: &'static str, message: String) -> &mut Complaint {
         // What is used twice is read twice; it is told once.
         let here = self.at.entry(place).or_default();

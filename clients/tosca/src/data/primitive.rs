@@ -94,6 +94,9 @@ impl Primitive {
             },
             Primitive::Integer => match plain.and_then(integer) {
                 Some(number) => Ok(Term::Integer(number)),
+                // YAML 1.1 and what reads it take truth for a number.
+                None if is_loose && matches!(plain, Some("true" | "yes")) => Ok(Term::Integer(1)),
+                None if is_loose && matches!(plain, Some("false" | "no")) => Ok(Term::Integer(0)),
                 None => Err("a whole number".to_owned()),
             },
             Primitive::Float => match plain.and_then(|text| integer(text).map(|n| n as f64).or_else(|| float(text))) {

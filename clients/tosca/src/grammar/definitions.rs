@@ -20,6 +20,7 @@ const SCHEMA: Form = Form::Either(&[Form::Name, Form::Record(&SCHEMA_RECORD)]);
 
 static SCHEMA_RECORD: Record = Record {
     name: "a schema",
+    is_definition: true,
     keys: &[
         key("type", Form::Name).required(),
         DESCRIPTION,
@@ -38,6 +39,7 @@ static SCHEMA_RECORD: Record = Record {
 
 pub(super) static PROPERTY: Record = Record {
     name: "a property definition",
+    is_definition: true,
     keys: &[
         TYPE,
         DESCRIPTION,
@@ -59,6 +61,7 @@ pub(super) static PROPERTY: Record = Record {
 
 static ATTRIBUTE: Record = Record {
     name: "an attribute definition",
+    is_definition: true,
     keys: &[
         TYPE,
         DESCRIPTION,
@@ -77,6 +80,7 @@ static ATTRIBUTE: Record = Record {
 
 pub(super) static PARAMETER: Record = Record {
     name: "a parameter definition",
+    is_definition: true,
     keys: &[
         TYPE,
         DESCRIPTION,
@@ -103,12 +107,14 @@ pub(super) const PARAMETERS: Form = Form::MapOf(&Form::Record(&PARAMETER));
 
 pub(super) static REPOSITORY: Record = Record {
     name: "a repository",
+    is_definition: true,
     keys: &[DESCRIPTION, METADATA_KEY, key("url", Form::Text).required(), key("credential", Form::Any)],
     others: None,
 };
 
 static ARTIFACT_TYPE: Record = Record {
     name: "an artifact type",
+    is_definition: true,
     keys: &[
         DERIVED_FROM,
         VERSION,
@@ -123,6 +129,7 @@ static ARTIFACT_TYPE: Record = Record {
 
 static DATA_TYPE: Record = Record {
     name: "a data type",
+    is_definition: true,
     keys: &[
         DERIVED_FROM,
         VERSION,
@@ -143,6 +150,7 @@ static DATA_TYPE: Record = Record {
 
 static CAPABILITY_TYPE: Record = Record {
     name: "a capability type",
+    is_definition: true,
     keys: &[
         DERIVED_FROM,
         VERSION,
@@ -159,6 +167,7 @@ static CAPABILITY_TYPE: Record = Record {
 
 static INTERFACE_TYPE: Record = Record {
     name: "an interface type",
+    is_definition: true,
     keys: &[
         DERIVED_FROM,
         VERSION,
@@ -173,6 +182,7 @@ static INTERFACE_TYPE: Record = Record {
 
 static RELATIONSHIP_TYPE: Record = Record {
     name: "a relationship type",
+    is_definition: true,
     keys: &[
         DERIVED_FROM,
         VERSION,
@@ -192,6 +202,7 @@ static RELATIONSHIP_TYPE: Record = Record {
 
 static NODE_TYPE: Record = Record {
     name: "a node type",
+    is_definition: true,
     keys: &[
         DERIVED_FROM,
         VERSION,
@@ -212,6 +223,7 @@ static NODE_TYPE: Record = Record {
 
 static GROUP_TYPE: Record = Record {
     name: "a group type",
+    is_definition: true,
     keys: &[
         DERIVED_FROM,
         VERSION,
@@ -229,6 +241,7 @@ static GROUP_TYPE: Record = Record {
 
 static POLICY_TYPE: Record = Record {
     name: "a policy type",
+    is_definition: true,
     keys: &[
         DERIVED_FROM,
         VERSION,
@@ -243,6 +256,7 @@ static POLICY_TYPE: Record = Record {
 
 static CAPABILITY: Record = Record {
     name: "a capability definition",
+    is_definition: true,
     keys: &[
         TYPE,
         DESCRIPTION,
@@ -260,6 +274,7 @@ static CAPABILITY: Record = Record {
 
 static REQUIREMENT: Record = Record {
     name: "a requirement definition",
+    is_definition: true,
     keys: &[
         DESCRIPTION,
         METADATA_KEY,
@@ -282,6 +297,7 @@ static REQUIREMENT: Record = Record {
 
 static REQUIRED_RELATIONSHIP: Record = Record {
     name: "the relationship of a requirement definition",
+    is_definition: true,
     keys: &[
         TYPE,
         DESCRIPTION,
@@ -298,6 +314,7 @@ pub(super) const INTERFACES: Form = Form::MapOfMaybe(&Form::Either(&[Form::Name,
 
 static INTERFACE: Record = Record {
     name: "an interface",
+    is_definition: true,
     keys: &[
         TYPE,
         DESCRIPTION,
@@ -311,10 +328,11 @@ static INTERFACE: Record = Record {
 };
 
 /// An operation may be no more than its implementation.
-const OPERATION: Form = Form::Either(&[Form::Text, Form::Record(&OPERATION_RECORD)]);
+const OPERATION: Form = Form::Either(&[Form::Text, Form::Record(&OPERATION_RECORD), Form::Empty]);
 
 static OPERATION_RECORD: Record = Record {
     name: "an operation",
+    is_definition: true,
     keys: &[
         DESCRIPTION,
         METADATA_KEY,
@@ -331,6 +349,7 @@ const TYPE_OPERATION: Form = Form::Either(&[Form::Text, Form::Record(&TYPE_OPERA
 
 static TYPE_OPERATION_RECORD: Record = Record {
     name: "an operation of an interface type",
+    is_definition: true,
     keys: &[
         DESCRIPTION,
         METADATA_KEY,
@@ -345,9 +364,11 @@ const IMPLEMENTATION: Form = Form::Either(&[Form::Text, Form::Record(&IMPLEMENTA
 
 static IMPLEMENTATION_RECORD: Record = Record {
     name: "an implementation",
+    is_definition: true,
     keys: &[
         key("primary", ARTIFACT),
-        key("dependencies", Form::ListOf(&ARTIFACT)),
+        key("dependencies", Form::ListOf(&ARTIFACT)).since(Version::V2_0),
+        key("dependencies", Form::Either(&[Form::ListOf(&ARTIFACT), Form::Text])).until(Version::V1_3),
         key("timeout", Form::Any),
         key("operation_host", Form::Text),
         // An artifact stands here itself in 1.2 and 1.3.
@@ -366,6 +387,7 @@ pub(super) const ARTIFACTS: Form = Form::Either(&[Form::MapOf(&ARTIFACT), Form::
 
 static ARTIFACT_RECORD: Record = Record {
     name: "an artifact",
+    is_definition: true,
     keys: &[
         TYPE,
         key("file", Form::Any),
@@ -384,6 +406,7 @@ static ARTIFACT_RECORD: Record = Record {
 
 static FUNCTION: Record = Record {
     name: "a function definition",
+    is_definition: true,
     keys: &[
         key("signatures", Form::ListOf(&Form::Record(&SIGNATURE))).required(),
         DESCRIPTION,
@@ -394,6 +417,7 @@ static FUNCTION: Record = Record {
 
 static SIGNATURE: Record = Record {
     name: "a signature",
+    is_definition: true,
     keys: &[
         key("arguments", Form::ListOf(&SCHEMA)),
         key("optional_arguments", Form::ListOf(&SCHEMA)),

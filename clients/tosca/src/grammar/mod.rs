@@ -8,7 +8,7 @@ mod definitions;
 mod templates;
 
 use crate::data::TypeVersion;
-use crate::report::Report;
+use crate::report::{Report, Weight};
 use crate::version::Version;
 use crate::yaml::{Entry, Node, Written};
 
@@ -28,6 +28,8 @@ pub(crate) enum Form {
     /// `1.2.3`, `1.0.0.alpha-1`.
     TypeVersion,
     ListOf(&'static Form),
+    /// A list of nothing.
+    Empty,
     /// A map of names.
     MapOf(&'static Form),
     /// A map of names whose values may be missing.
@@ -46,6 +48,8 @@ pub(crate) struct Record {
     /// With its article: `a node template`.
     pub(crate) name: &'static str,
     pub(crate) keys: &'static [Keyname],
+    /// Does it stand in a type?
+    pub(crate) is_definition: bool,
     /// What other keys may be, in the versions that let some stand here.
     pub(crate) others: Option<(Version, Form)>,
 }
@@ -126,6 +130,11 @@ impl Walk<'_> {
                 Some(items) => items.iter().for_each(|item| self.form(item, *of, what)),
                 None => self.wrong(node, "a list", what),
             },
+            Form::Empty => {
+                if node.as_list().is_none_or(|items| !items.is_empty()) {
+                    self.wrong(node, "nothing", what);
+                }
+            }
             Form::MapOf(of) => self.map(node, what, |walk, value, name| walk.form(value, *of, name)),
             Form::MapOfMaybe(of) => self.map(node, what, |walk, value, name| {
                 if !value.is_null() {
@@ -236,7 +245,9 @@ impl Walk<'_> {
             }
             None => format!("{} has no key `{}` in {}", record.name, entry.key, self.version),
         };
-        self.report.error(entry.key.place, "unknown_key", message).near(&entry.key.to_string(), known);
+        // In definitions of the older versions tools keep what is theirs.
+        let weight = if record.is_definition && self.version.is_simple() { Weight::Warning } else { Weight::Error };
+        self.report.say(weight, entry.key.place, "unknown_key", message).near(&entry.key.to_string(), known);
     }
 
     fn wrong(&mut self, node: &Node, expected: &str, what: &str) {
@@ -249,7 +260,7 @@ fn fits(node: &Node, form: &Form) -> bool {
     match form {
         Form::Any => true,
         Form::Text | Form::Name | Form::Flag | Form::Count | Form::TypeVersion => node.as_text().is_some(),
-        Form::ListOf(_) | Form::Named(_) => node.as_list().is_some(),
+        Form::ListOf(_) | Form::Named(_) | Form::Empty => node.as_list().is_some(),
         Form::MapOf(_) | Form::MapOfMaybe(_) | Form::Record(_) => node.as_map().is_some(),
         Form::Either(forms) => forms.iter().any(|form| fits(node, form)),
     }
@@ -265,6 +276,7 @@ fn kind(form: &Form) -> String {
         Form::Count => "a whole number from 0".to_owned(),
         Form::TypeVersion => "a version".to_owned(),
         Form::ListOf(_) | Form::Named(_) => "a list".to_owned(),
+        Form::Empty => "nothing".to_owned(),
         Form::MapOf(_) | Form::MapOfMaybe(_) => "a map".to_owned(),
         Form::Record(record) => record.name.to_owned(),
         Form::Either(forms) => kinds(forms),

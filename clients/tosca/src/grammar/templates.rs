@@ -17,6 +17,7 @@ const TEXTS: Form = Form::ListOf(&Form::Text);
 /// A file with a service template or with definitions for others.
 pub(crate) static SERVICE_FILE: Record = Record {
     name: "a TOSCA file",
+    is_definition: false,
     keys: &[
         key("tosca_definitions_version", Form::Any).required(),
         key("tosca_default_namespace", Form::Text).until(Version::V1_3),
@@ -25,7 +26,8 @@ pub(crate) static SERVICE_FILE: Record = Record {
         key("template_author", Form::Text).until(Version::V1_3),
         key("template_version", Form::Any).until(Version::V1_3),
         key("profile", Form::Name).since(Version::V2_0),
-        key("metadata", Form::MapOf(&Form::Any)),
+        METADATA_KEY.since(Version::V2_0),
+        key("metadata", Form::Either(&[Form::MapOf(&Form::Any), Form::Text])).until(Version::V1_3),
         DESCRIPTION,
         key("dsl_definitions", Form::MapOf(&Form::Any)),
         key("repositories", Form::MapOf(&Form::Either(&[Form::Text, Form::Record(&REPOSITORY)]))),
@@ -47,6 +49,7 @@ pub(crate) static SERVICE_FILE: Record = Record {
 
 static SERVICE: Record = Record {
     name: "a service template",
+    is_definition: false,
     keys: &[
         DESCRIPTION,
         METADATA_KEY,
@@ -64,6 +67,7 @@ static SERVICE: Record = Record {
 
 static NODE: Record = Record {
     name: "a node template",
+    is_definition: false,
     keys: &[
         TYPE,
         DESCRIPTION,
@@ -87,6 +91,7 @@ static NODE: Record = Record {
 
 static CAPABILITY: Record = Record {
     name: "a capability assignment",
+    is_definition: false,
     keys: &[
         key("properties", VALUES),
         key("attributes", VALUES),
@@ -104,6 +109,7 @@ const REQUIREMENT: Form =
 
 static REQUIREMENT_RECORD: Record = Record {
     name: "a requirement assignment",
+    is_definition: false,
     keys: &[
         key("node", Form::Any),
         key("capability", Form::Any),
@@ -126,6 +132,7 @@ static REQUIREMENT_RECORD: Record = Record {
 
 static ASSIGNED_RELATIONSHIP: Record = Record {
     name: "the relationship of a requirement",
+    is_definition: false,
     keys: &[
         key("type", Form::Name),
         DESCRIPTION,
@@ -139,6 +146,7 @@ static ASSIGNED_RELATIONSHIP: Record = Record {
 
 static RELATIONSHIP: Record = Record {
     name: "a relationship template",
+    is_definition: false,
     keys: &[
         TYPE,
         DESCRIPTION,
@@ -153,6 +161,7 @@ static RELATIONSHIP: Record = Record {
 
 static GROUP: Record = Record {
     name: "a group",
+    is_definition: false,
     keys: &[
         TYPE,
         DESCRIPTION,
@@ -169,6 +178,7 @@ static GROUP: Record = Record {
 
 static POLICY: Record = Record {
     name: "a policy",
+    is_definition: false,
     keys: &[
         TYPE,
         DESCRIPTION,
@@ -184,6 +194,7 @@ pub(super) const TRIGGERS: Form = Form::MapOf(&Form::Record(&TRIGGER));
 
 static TRIGGER: Record = Record {
     name: "a trigger",
+    is_definition: false,
     keys: &[
         DESCRIPTION,
         METADATA_KEY,
@@ -209,12 +220,12 @@ static TRIGGER: Record = Record {
 
 static SUBSTITUTION: Record = Record {
     name: "a substitution mapping",
+    is_definition: false,
     keys: &[
         key("node_type", Form::Name).required(),
         DESCRIPTION,
         METADATA_KEY,
         key("substitution_filter", Form::Any),
-        key("node_filter", Form::Any),
         key("inputs", Form::Any),
         key("properties", Form::Any),
         key("attributes", Form::Any),
@@ -227,6 +238,7 @@ static SUBSTITUTION: Record = Record {
 
 static WORKFLOW: Record = Record {
     name: "a workflow",
+    is_definition: false,
     keys: &[
         DESCRIPTION,
         METADATA_KEY,
@@ -242,6 +254,7 @@ static WORKFLOW: Record = Record {
 
 static PRECONDITION: Record = Record {
     name: "a precondition",
+    is_definition: false,
     keys: &[
         key("target", Form::Name).required(),
         key("target_relationship", Form::Name),
@@ -252,6 +265,7 @@ static PRECONDITION: Record = Record {
 
 static STEP: Record = Record {
     name: "a step",
+    is_definition: false,
     keys: &[
         DESCRIPTION,
         METADATA_KEY,

@@ -6,8 +6,10 @@ use super::{Found, Holder, Resolver, Scope};
 use crate::data::Primitive;
 use crate::function::{Call, Callee, Function, Look};
 use crate::place::Place;
+use crate::report::Weight;
 use crate::term::{Entity, Key, Term};
 use crate::types::{DataType, Kind};
+use crate::version::Version;
 use crate::yaml::{Node, integer};
 
 use super::slots::Field;
@@ -97,6 +99,9 @@ impl Resolver<'_, '_> {
         let Some(name) = first.as_name() else {
             return self.wrong_call(first, "`get_input` takes the name of an input");
         };
+        if !rest.is_empty() && self.world.version_at(node.place) < Version::V1_3 {
+            return self.wrong_call(node, "`get_input` takes one name before TOSCA 1.3");
+        }
         if let Some(found) = scope.parameters.and_then(|parameters| parameters.get(name)) {
             return self.part_of(found.clone(), rest, scope);
         }
@@ -163,8 +168,16 @@ impl Resolver<'_, '_> {
         }
         let known = self.names(holder, field);
         let message = format!("{} has no {} `{name}`", self.said(holder), field.name());
-        self.world.report().error(place, "unknown_property", message).near(name, known.iter().map(|known| &**known));
-        Found::NOTHING
+        // Attributes are set while a service runs, in the older versions also those that nobody declared.
+        let weight = match field {
+            Field::Property => Weight::Error,
+            Field::Attribute => self.world.loosely(place),
+        };
+        self.world.report().say(weight, place, "unknown_property", message).near(name, known.iter().map(|known| &**known));
+        match (field, weight) {
+            (Field::Attribute, Weight::Warning) => Found::of(self.attribute(holder, name, Vec::new())),
+            (Field::Attribute | Field::Property, _) => Found::NOTHING,
+        }
     }
 
     /// Keys of maps and indices of lists.

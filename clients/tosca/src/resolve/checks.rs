@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::slots::Field;
 use super::{Holder, Resolver, Scope};
 use crate::service::{Capability, Group, NodeIx, NodeTemplate, Policy, Relation, Service};
+use crate::report::Weight;
 use crate::source::Origin;
 use crate::types::{Definition, InterfaceDef, Kind, Props, pairs};
 use crate::version::Version;
@@ -167,7 +168,7 @@ impl Resolver<'_, '_> {
         let owner = format!("`{}`", entry.key);
         let properties = definition.map(|definition| &*definition.properties);
         let slots = self.slots(Field::Property, properties, Some(&entry.value), &owner);
-        self.check_missing(&slots, &owner, entry.key.place);
+        self.check_missing(Weight::Error, &slots, &owner, entry.key.place);
         slots
             .iter()
             .filter_map(|(name, slot)| {

@@ -7,6 +7,7 @@ use super::slots::{Field, Slots};
 use super::{Resolver, Scope};
 use crate::data::Primitive;
 use crate::place::Place;
+use crate::report::Weight;
 use crate::service::NodeIx;
 use crate::term::Term;
 use crate::types::{CapabilityDef, DataType, Definition, InterfaceDef, Kind, Side, TypeIx, pairs};
@@ -138,7 +139,7 @@ impl Resolver<'_, '_> {
                 attributes: slots(Field::Attribute, &*offered.attributes),
             };
             if !is_elsewhere {
-                self.check_missing(&offer.properties, &owner, place);
+                self.check_missing(self.world.loosely(place), &offer.properties, &owner, place);
             }
             capabilities.insert(name.clone(), offer);
         }
@@ -159,7 +160,7 @@ impl Resolver<'_, '_> {
         artifacts.extend(pairs(node.get("artifacts")).map(|(name, _, artifact)| (name.into(), artifact.clone())));
         let own = self.slots(Field::Property, properties, Some(&node), &owner);
         if !is_elsewhere {
-            self.check_missing(&own, &owner, place);
+            self.check_missing(Weight::Error, &own, &owner, place);
         }
         Draft {
             name: name.into(),

@@ -89,6 +89,9 @@ impl Resolver<'_, '_> {
             }
             seen.push(node);
         }
+        if self.world.is_incomplete() {
+            return None;
+        }
         let name = &self.nodes[own.0 as usize].name;
         let message = match node == own {
             true => format!("`{name}` is hosted on nothing: `HOST` is what a relationship `HostedOn` leads to"),

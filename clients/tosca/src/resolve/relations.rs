@@ -116,7 +116,8 @@ impl Resolver<'_, '_> {
         if definition.is_none() && draft.of.is_some() {
             let message = format!("`{}` has no requirement `{}`", draft.name, asked.name);
             let known = draft.definition.requirements.iter().map(|known| &*known.name);
-            self.world.report().error(asked.place, "unknown_requirement", message).near(asked.name, known);
+            let weight = self.world.loosely(asked.place);
+            self.world.report().say(weight, asked.place, "unknown_requirement", message).near(asked.name, known);
         }
         let definition = definition.as_deref();
         let count = self.count_of(asked, node);
@@ -185,12 +186,11 @@ impl Resolver<'_, '_> {
                             let place = asked.node.map_or(asked.place, |node| node.place);
                             let message = format!("`{name}` has no capability `{wanted}`, which `{}` of `{}` asks for", asked.name, draft.name);
                             let other = definition.map_or(asked.place, |definition| definition.place);
-                            let is_simple = self.world.version_at(place).is_simple();
-                            let mut report = self.world.report();
-                            match is_simple {
-                                true => report.warning(place, "no_capability", message).other(other, "it is asked for here"),
-                                false => report.error(place, "no_capability", message).other(other, "it is asked for here"),
-                            };
+                            let weight = self.world.loosely(place);
+                            self.world
+                                .report()
+                                .say(weight, place, "no_capability", message)
+                                .other(other, "it is asked for here");
                             targets.push((target, None));
                         }
                     }
@@ -342,12 +342,27 @@ impl Resolver<'_, '_> {
                 filter: None,
                 count: None,
             };
-            let targets = self.found(node, &draft, &asked, Some(definition), None);
+            let targets = match self.fitting(node, &asked, Some(definition), None) {
+                // Nothing is named, and nothing would do: in the older versions the host of a software is an example.
+                none if none.is_empty() && self.world.version_at(draft.place).is_simple() && !self.world.is_incomplete() => {
+                    self.never_filled(&draft, definition);
+                    None
+                }
+                _ => self.found(node, &draft, &asked, Some(definition), None),
+            };
             let wanted = definition.count.0 as usize;
             for (index, (target, capability)) in targets.into_iter().flatten().take(wanted).enumerate() {
                 self.add_link(node, target, capability, &asked, Some(definition), index);
             }
         }
+    }
+
+    fn never_filled(&self, draft: &super::Draft, definition: &RequirementDef) {
+        let message = format!("`{}` needs `{}`, and nothing in this service is one", draft.name, definition.name);
+        self.world
+            .report()
+            .error(draft.place, "missing_requirement", message)
+            .other(definition.place, "it is required here");
     }
 
     fn add_link(
@@ -400,7 +415,7 @@ impl Resolver<'_, '_> {
             attributes: slots(Field::Attribute, &*type_definition.attributes),
             interfaces,
         };
-        self.check_missing(&link.properties, &owner, asked.place);
+        self.check_missing(self.world.loosely(asked.place), &link.properties, &owner, asked.place);
         let ix = index(self.links.borrow().len());
         self.links.borrow_mut().push(Rc::new(link));
         self.links_of.borrow_mut().entry(source).or_default().push(ix);

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::{Calculated, Found, Holder, Resolver, Scope};
 use crate::place::Place;
+use crate::report::Weight;
 use crate::term::Term;
 use crate::types::{DataType, Property, Props};
 use crate::yaml::Node;
@@ -75,12 +76,12 @@ impl Resolver<'_, '_> {
     }
 
     /// Complains of each property that is required and has no value.
-    pub(super) fn check_missing(&self, slots: &Slots, owner: &str, at: Place) {
+    pub(super) fn check_missing(&self, weight: Weight, slots: &Slots, owner: &str, at: Place) {
         for (name, slot) in slots {
             let Some(property) = slot.property.as_ref().filter(|of| of.is_required && slot.value.is_none()) else { continue };
             self.world
                 .report()
-                .error(at, "missing_property", format!("{owner} has no `{name}`"))
+                .say(weight, at, "missing_property", format!("{owner} has no `{name}`"))
                 .other(property.place, format!("`{name}` is required here, and has no default"));
         }
     }

@@ -217,7 +217,7 @@ impl World<'_> {
     /// One definition, which may refine the one of a parent.
     pub(super) fn property(&self, name: &str, place: Place, node: &Node, refined: Option<&Property>, typed: Typed) -> Property {
         let is_short = node.as_map().is_none();
-        if is_short && (refined.is_none() || self.version_at(place).is_simple()) {
+        if is_short && refined.is_none() {
             let message = format!("`{name}`: found {}, expected a property definition", node.said());
             self.report().error(node.place, "wrong_form", message);
         }

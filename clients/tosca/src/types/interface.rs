@@ -108,6 +108,7 @@ impl World<'_> {
         let declared = new.operations.clone();
         self.add_operations(node, &mut new, side);
         if let Some(of) = of
+            && (side == Side::Template || version == Version::V2_0)
             && !new.operations.is_empty()
         {
             self.check_operations(node, of, &declared);

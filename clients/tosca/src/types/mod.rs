@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::place::Place;
-use crate::report::Report;
+use crate::report::{Report, Weight};
 use crate::source::{Origin, Sources, UnitIx};
 use crate::version::Version;
 use crate::yaml::Node;
@@ -51,16 +51,24 @@ impl Kind {
     /// The section that defines them, what one is called, and how the normative ones begin.
     fn words(self) -> (&'static str, &'static str, &'static [&'static str]) {
         match self {
-            Kind::Artifact => ("artifact_types", "artifact type", &["tosca.artifacts."]),
-            Kind::Data => ("data_types", "data type", &["tosca.datatypes."]),
-            Kind::Capability => ("capability_types", "capability type", &["tosca.capabilities."]),
+            Kind::Artifact => {
+                ("artifact_types", "artifact type", &["tosca.artifacts.", "tosca.artifacts.Implementation."])
+            }
+            Kind::Data => ("data_types", "data type", &["tosca.datatypes.", "tosca.datatypes.network."]),
+            Kind::Capability => {
+                ("capability_types", "capability type", &["tosca.capabilities.", "tosca.capabilities.network."])
+            }
             Kind::Interface => (
                 "interface_types",
                 "interface type",
                 &["tosca.interfaces.", "tosca.interfaces.node.lifecycle.", "tosca.interfaces.relationship."],
             ),
-            Kind::Relationship => ("relationship_types", "relationship type", &["tosca.relationships."]),
-            Kind::Node => ("node_types", "node type", &["tosca.nodes."]),
+            Kind::Relationship => (
+                "relationship_types",
+                "relationship type",
+                &["tosca.relationships.", "tosca.relationships.network."],
+            ),
+            Kind::Node => ("node_types", "node type", &["tosca.nodes.", "tosca.nodes.Storage.", "tosca.nodes.network."]),
             Kind::Group => ("group_types", "group type", &["tosca.groups."]),
             Kind::Policy => ("policy_types", "policy type", &["tosca.policies."]),
         }
@@ -151,6 +159,11 @@ impl<'s> World<'s> {
     /// Where complaints go. It is held no longer than a statement: others complain, too.
     pub(crate) fn report(&self) -> RefMut<'_, Report> {
         self.report.borrow_mut()
+    }
+
+    /// How much weighs what is wrong by the letter, and harmless: the older versions are written loosely by many.
+    pub(crate) fn loosely(&self, place: Place) -> Weight {
+        if self.version_at(place).is_simple() { Weight::Warning } else { Weight::Error }
     }
 
     /// The report, once nothing is left to be checked.

@@ -12,7 +12,7 @@ use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::node::{Entry, Kind, Node, Style};
 use crate::place::{FileId, Place};
-use crate::report::Report;
+use crate::report::{Report, Weight};
 
 /// Maps and lists in each other.
 const DEEPEST: usize = 128;
@@ -202,10 +202,17 @@ impl<F: Fn(&str) -> bool> Loader<'_, F> {
                 continue;
             }
             if let Some(before) = seen.insert(&key) {
+                let first = entries.iter_mut().find(|entry| entry.key.place == before);
+                let is_same = first.as_ref().is_some_and(|first| first.value.same(&value));
+                let weight = if is_same { Weight::Warning } else { Weight::Error };
                 self.report
-                    .error(key.place, "duplicate_key", format!("the key `{key}` stands twice in this map"))
+                    .say(weight, key.place, "duplicate_key", format!("the key `{key}` stands twice in this map"))
                     .other(before, "it stands here first");
-                return Err(Stopped);
+                // The older versions are read by parsers that let the last one win.
+                if let Some(first) = first {
+                    first.value = value;
+                }
+                continue;
             }
             entries.push(Entry { key, value });
         }
