@@ -7,6 +7,8 @@
 
 mod load;
 mod node;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use load::load;
 pub(crate) use node::{Entry, Kind, Node, Style};
