@@ -39,6 +39,8 @@ pub(crate) struct Files {
 struct File {
     name: Rc<str>,
     text: Rc<str>,
+    /// Where the lines after the first one begin.
+    lines: Vec<usize>,
 }
 
 impl Files {
@@ -48,7 +50,8 @@ impl Files {
     /// Keeps a file. At most [`Files::MOST`] are read, so its number fits.
     pub(crate) fn add(&mut self, name: &str, text: Rc<str>) -> FileId {
         let id = u16::try_from(self.files.len()).expect("the imports are counted before they are read");
-        self.files.push(File { name: name.into(), text });
+        let lines = text.match_indices('\n').map(|(end, _)| end + 1).collect();
+        self.files.push(File { name: name.into(), text, lines });
         FileId(id)
     }
 
@@ -74,7 +77,11 @@ impl Files {
 
     /// The line that a place is in.
     pub(crate) fn line(&self, place: Place) -> &str {
-        let text = &self.files[usize::from(place.file.0)].text;
-        text.lines().nth(place.line.saturating_sub(1) as usize).unwrap_or_default()
+        let file = &self.files[usize::from(place.file.0)];
+        let line = place.line.saturating_sub(1) as usize;
+        let start = line.checked_sub(1).map_or(Some(0), |before| file.lines.get(before).copied());
+        let end = file.lines.get(line).copied().unwrap_or(file.text.len());
+        let text = start.and_then(|start| file.text.get(start..end)).unwrap_or_default();
+        text.trim_end_matches(['\n', '\r'])
     }
 }

@@ -12,6 +12,9 @@ use crate::place::{Files, Place};
 /// So many complaints are shown; the others are counted.
 const SHOWN: usize = 100;
 
+/// So much of a line is shown: a file may have no second one.
+const WIDEST: usize = 160;
+
 /// Does it stop the conversion?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
@@ -142,15 +145,18 @@ pub struct Message {
     pub hint: Option<String>,
     /// The other place of a disagreement, and what stands there.
     pub other: Option<(String, String)>,
-    /// The line of the file, and what of it is meant: the first character, from 0, and how many.
+    /// The line of the file, or a piece of it, and what of that is meant: the first character, from 0, and how many.
     source: (u32, String, usize, usize),
 }
 
 impl Message {
     fn new(complaint: &Complaint, files: &Files) -> Self {
         let place = complaint.place;
-        let line = plain(files.line(place));
+        let whole = files.line(place);
         let column = place.column.saturating_sub(1) as usize;
+        let first = if whole.len() <= WIDEST { 0 } else { column.saturating_sub(WIDEST / 2) };
+        let line = plain(&whole.chars().skip(first).take(WIDEST).collect::<String>());
+        let column = column - first;
         let width = (place.width as usize).min(line.chars().count().saturating_sub(column)).max(1);
         Message {
             weight: complaint.weight,

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::slots::Field;
 use super::{Resolver, Scope};
 use crate::service::Artifact;
+use crate::report::Weight;
 use crate::source::Origin;
 use crate::types::{Kind, TypeIx};
 use crate::yaml::Node;
@@ -96,6 +97,23 @@ impl Resolver<'_, '_> {
         if sources.units[unit.0].origin == Origin::Normative || file.contains("://") || node.get("repository").is_some() {
             return None;
         }
-        sources.path_of(unit, file).ok()
+        match sources.path_of(unit, file) {
+            Ok(path) => Some(path),
+            // What is no path at all is the name of an image, a command, or what a tool of its own understands.
+            Err(unfound) if is_path(file) => {
+                let weight = if sources.folder.is_archive() { Weight::Error } else { Weight::Warning };
+                self.world.report().say(weight, node.place, "missing_file", unfound.to_string());
+                None
+            }
+            Err(_) => None,
+        }
     }
+}
+
+/// Does it look like the path of a file? Its name then has an end, and nothing that stands in no path.
+fn is_path(file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or_default();
+    let end = name.rsplit_once('.').map(|(_, end)| end).unwrap_or_default();
+    let is_end = end.starts_with(|c: char| c.is_ascii_alphabetic()) && end.chars().all(|c| c.is_ascii_alphanumeric());
+    is_end && !file.contains([':', ' ', '$', '{', '\n'])
 }

@@ -197,7 +197,9 @@ impl Resolver<'_, '_> {
         let Some(node) = self.service.as_ref().and_then(|service| service.some("substitution_mappings")) else { return };
         let of = node.some("node_type").and_then(|name| self.world.named(Kind::Node, name));
         let definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
-        let service = self.service.as_ref();
+        if let Some(filter) = node.some("substitution_filter") {
+            self.check_filter(filter);
+        }
         for section in ["capabilities", "requirements"] {
             for (name, place, value) in pairs(node.get(section)) {
                 let has = match section {
@@ -216,7 +218,27 @@ impl Resolver<'_, '_> {
                 }
             }
         }
-        let _ = service;
+        if self.world.version_at(node.place).is_simple() {
+            self.check_substituted_inputs(node, of, &definition);
+        }
+    }
+
+    /// Before 2.0 the properties of what is substituted become the inputs of the same names.
+    fn check_substituted_inputs(&self, node: &Node, of: Option<crate::types::TypeIx>, definition: &Definition) {
+        let is_whole = of.is_some_and(|of| self.world.is_whole(of));
+        let is_missing = |name: &Rc<str>, property: &crate::types::Property| {
+            property.is_required
+                && property.default.is_none()
+                && !self.inputs.contains_key(name)
+                && node.get("properties").is_none_or(|mapped| mapped.get(name).is_none())
+        };
+        for (name, property) in definition.properties.iter().filter(|(name, property)| is_whole && is_missing(name, property)) {
+            let message = format!("the service has no input `{name}`, which is a property of what it stands for");
+            self.world
+                .report()
+                .error(node.place, "substitution", message)
+                .other(property.place, format!("`{name}` is required here"));
+        }
     }
 
     /// The service, with everything in it calculated.

@@ -124,13 +124,14 @@ impl Resolver<'_, '_> {
         let is_elsewhere = ["select", "selectable", "substitute", "substitutable"]
             .iter()
             .any(|word| node.items("directives").iter().any(|directive| directive.as_text() == Some(word)));
-        let properties = of.is_some().then_some(&*definition.properties);
-        let attributes = of.is_some().then_some(&*definition.attributes);
+        let is_whole = of.is_some_and(|of| self.world.is_whole(of));
+        let properties = is_whole.then_some(&*definition.properties);
+        let attributes = is_whole.then_some(&*definition.attributes);
         let mut capabilities = BTreeMap::new();
         for (name, offered) in &definition.capabilities {
             let assigned = node.get("capabilities").and_then(|capabilities| capabilities.get(name));
             let owner = format!("the capability `{name}` of {owner}");
-            let known = offered.of.is_some();
+            let known = offered.of.is_some_and(|of| self.world.is_whole(of));
             let slots = |field, props| self.slots(field, Some(props).filter(|_| known), assigned, &owner);
             let offer = Offer {
                 of: offered.of,
@@ -145,11 +146,11 @@ impl Resolver<'_, '_> {
         }
         for entry in node.entries("capabilities") {
             let Some(name) = entry.key.as_name() else { continue };
-            if of.is_some() && !capabilities.contains_key(name) {
+            if is_whole && !capabilities.contains_key(name) {
                 let message = format!("{owner} has no capability `{name}`");
                 let known = capabilities.keys().map(|known| &**known);
                 self.world.report().error(entry.key.place, "unknown_capability", message).near(name, known);
-            } else if of.is_none() {
+            } else if !capabilities.contains_key(name) {
                 let owner = format!("the capability `{name}`");
                 let properties = self.slots(Field::Property, None, Some(&entry.value), &owner);
                 let offer = Offer { of: None, definition: None, properties, attributes: Slots::new() };

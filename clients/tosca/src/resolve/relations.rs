@@ -113,13 +113,16 @@ impl Resolver<'_, '_> {
 
     fn assigned(&self, node: NodeIx, draft: &super::Draft, asked: &Asked<'_>) {
         let definition = draft.definition.requirements.iter().find(|known| *known.name == *asked.name).cloned();
-        if definition.is_none() && draft.of.is_some() {
+        if definition.is_none() && draft.of.is_some_and(|of| self.world.is_whole(of)) {
             let message = format!("`{}` has no requirement `{}`", draft.name, asked.name);
             let known = draft.definition.requirements.iter().map(|known| &*known.name);
             let weight = self.world.loosely(asked.place);
             self.world.report().say(weight, asked.place, "unknown_requirement", message).near(asked.name, known);
         }
         let definition = definition.as_deref();
+        if let Some(filter) = asked.filter {
+            self.check_filter(filter);
+        }
         let count = self.count_of(asked, node);
         let Some(targets) = self.targets(node, draft, asked, definition) else { return };
         for index in 0..count {
@@ -400,7 +403,7 @@ impl Resolver<'_, '_> {
             interfaces = self.world.interfaces(node, &interfaces, Side::Template);
         }
         let owner = format!("the relationship `{}`", asked.name);
-        let known = of.is_some();
+        let known = of.is_some_and(|of| self.world.is_whole(of));
         let slots = |field, props| self.slots(field, Some(props).filter(|_| known), assigned, &owner);
         let link = Link {
             name: asked.name.into(),
@@ -460,6 +463,29 @@ enum Named {
 }
 
 impl Resolver<'_, '_> {
+    /// Complains of a filter that has not the form of its version.
+    pub(super) fn check_filter(&self, filter: &Node) {
+        if !self.world.version_at(filter.place).is_simple() {
+            return;
+        }
+        let mut lists = vec![filter.entry("properties"), filter.entry("capabilities")];
+        lists.extend(pairs(filter.get("capabilities")).map(|(_, _, inside)| inside.entry("properties")));
+        for entry in lists.into_iter().flatten() {
+            if entry.value.as_list().is_none() {
+                let message = format!("`{}` of a filter: found {}, expected a list of one-entry maps", entry.key, entry.value.said());
+                self.world.report().error(entry.value.place, "wrong_form", message);
+            }
+        }
+        for entry in filter.entries_of() {
+            let name = entry.key.as_text().unwrap_or_default();
+            let known = ["properties", "capabilities", "requirements", "node_filter", "interfaces"];
+            if !known.contains(&name) {
+                let message = format!("a filter has no key `{}`", entry.key);
+                self.world.report().error(entry.key.place, "unknown_key", message).near(name, known);
+            }
+        }
+    }
+
     /// Does a node keep a filter? What cannot be known is no reason against it.
     fn keeps_filter(&self, node: NodeIx, filter: &Node) -> bool {
         let holder = Holder::Node(node);

@@ -137,11 +137,11 @@ impl Resolver<'_, '_> {
     /// Is the type of what has them unknown?
     pub(super) fn is_unknown(&self, holder: &Holder) -> bool {
         match holder {
-            Holder::Node(ix) => self.nodes[ix.0 as usize].of.is_none(),
+            Holder::Node(ix) => self.nodes[ix.0 as usize].of.is_none_or(|of| !self.world.is_whole(of)),
             Holder::Capability(ix, name) => {
-                self.nodes[ix.0 as usize].capabilities.get(name).is_none_or(|capability| capability.of.is_none())
+                self.nodes[ix.0 as usize].capabilities.get(name).is_none_or(|capability| capability.of.is_none_or(|of| !self.world.is_whole(of)))
             }
-            Holder::Relation(ix) => self.link(*ix).of.is_none(),
+            Holder::Relation(ix) => self.link(*ix).of.is_none_or(|of| !self.world.is_whole(of)),
         }
     }
 

@@ -9,7 +9,7 @@ mod interface;
 mod node;
 mod schema;
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -107,6 +107,8 @@ pub(crate) struct World<'s> {
     definitions: RefCell<HashMap<TypeIx, Rc<Definition>>>,
     units: Vec<UnitIx>,
     whole: Whole,
+    /// Was something missing that is excused?
+    lacks: Cell<bool>,
 }
 
 /// Is everything there that belongs to a service?
@@ -137,6 +139,7 @@ impl<'s> World<'s> {
             definitions: RefCell::default(),
             units,
             whole,
+            lacks: Cell::new(false),
         };
         for index in 0..sources.units.len() {
             Kind::ALL.into_iter().for_each(|kind| world.collect(UnitIx(index), kind));
@@ -253,12 +256,14 @@ impl<'s> World<'s> {
     /// May there be more types than were found? After an import that failed nobody knows what it would have brought;
     /// and in the older versions a file that is looked at by itself may use what its neighbours define.
     pub(crate) fn is_incomplete(&self) -> bool {
-        let is_apart = self.whole == Whole::Part && self.sources.units[0].version.is_simple();
-        is_apart || self.sources.units.iter().any(|unit| unit.incomplete)
+        self.lacks.get() || self.sources.units.iter().any(|unit| unit.incomplete)
     }
 
     /// Complains of a name that no type has.
     pub(crate) fn unknown(&self, kind: Kind, place: Place, name: &str) {
+        if self.whole == Whole::Part && self.version_at(place).is_simple() {
+            self.lacks.set(true);
+        }
         if self.is_incomplete() {
             return;
         }
@@ -286,6 +291,10 @@ impl<'s> World<'s> {
         let own = self.get(ix);
         let name = own.node.get("derived_from")?;
         let text = name.as_name()?;
+        // Some write the root of all kinds, which no version has as a type.
+        if text == "tosca.entity.Root" && self.find(own.unit, own.kind, text).is_none() {
+            return None;
+        }
         if own.kind == Kind::Data && self.primitive(own.unit, text).is_some() {
             return None;
         }
@@ -315,6 +324,13 @@ impl<'s> World<'s> {
             line.push(parent);
         }
         line
+    }
+
+    /// Is everything known that a type is derived from? If not, it may have more than what was found.
+    pub(crate) fn is_whole(&self, ix: TypeIx) -> bool {
+        let line = self.line(ix);
+        let last = self.get(*line.last().expect("it begins with one"));
+        last.node.some("derived_from").is_none_or(|name| name.as_text() == Some("tosca.entity.Root"))
     }
 
     /// Is one type the other, or derived from it?

@@ -62,6 +62,8 @@ impl World<'_> {
     /// Reads a schema: a map, or no more than the name of a type. What it does not say is as in what it refines.
     pub(crate) fn schema(&self, node: &Node, refined: Option<&Schema>) -> Rc<Schema> {
         let name = if node.as_map().is_some() { node.some("type") } else { Some(node).filter(|node| !node.is_null()) };
+        // Before 2.0 a definition stands instead of the one that it overrides.
+        let refined = refined.filter(|_| name.is_none() || !self.version_at(node.place).is_simple());
         let of = match (name, refined) {
             (Some(name), _) => {
                 let of = self.data_type(name);

@@ -17,8 +17,19 @@ use crate::report::{Report, Weight};
 /// Maps and lists in each other.
 const DEEPEST: usize = 128;
 
-/// Nodes after aliases are followed.
+/// Nodes after aliases are followed. Long texts count as several, so that repeating them is bounded, too.
 const LARGEST: u32 = 250_000;
+
+/// So many bytes of a text count as a node.
+const BYTES_OF_A_NODE: usize = 64;
+
+/// How much a node is, with all that it has in it.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    nodes: u32,
+    /// Maps and lists in each other.
+    depth: usize,
+}
 
 /// The one document of a YAML text, or nothing where it cannot be read; why stands in the report.
 pub(crate) fn load(text: &str, file: FileId, has: impl Fn(&str) -> bool, report: &mut Report) -> Option<Node> {
@@ -29,8 +40,8 @@ struct Loader<'r, F> {
     file: FileId,
     /// Are entries with this tag part of the tree?
     has: F,
-    /// What an anchor names, and how many nodes that is.
-    anchors: HashMap<usize, (Node, u32)>,
+    /// What an anchor names, and how much that is.
+    anchors: HashMap<usize, (Node, Extent)>,
     open: Vec<Open>,
     documents: Vec<Node>,
     report: &'r mut Report,
@@ -44,7 +55,7 @@ struct Open {
     /// Values; in a map keys and values in turn.
     nodes: Vec<Node>,
     is_map: Shape,
-    size: u32,
+    extent: Extent,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -143,21 +154,22 @@ impl<F: Fn(&str) -> bool> Loader<'_, F> {
                         _,
                     ) => Style::Quoted,
                 };
+                let nodes = 1 + u32::try_from(value.len() / BYTES_OF_A_NODE).unwrap_or(LARGEST);
                 let node = Node { place, tag: own(tag), kind: Kind::Scalar { text: value.as_ref().into(), style } };
-                self.put(node, 1, anchor_of(anchor))
+                self.put(node, Extent { nodes, depth: 0 }, anchor_of(anchor))
             }
             Event::SequenceStart(_, anchor, _) => self.begin(Shape::List, place, anchor_of(anchor), own(tag)),
             Event::MappingStart(_, anchor, _) => self.begin(Shape::Map, place, anchor_of(anchor), own(tag)),
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(id) => {
-                let Some((node, size)) = self.anchors.get(&id).cloned() else {
+                let Some((node, extent)) = self.anchors.get(&id).cloned() else {
                     let alias = span.slice(text).unwrap_or("*");
                     self.report
                         .error(place, "alias", format!("`{alias}` stands inside of what it names"))
                         .hint("an alias may only name what ends before it");
                     return Err(Stopped);
                 };
-                self.put(Node { place, ..node }, size, None)
+                self.put(Node { place, ..node }, extent, None)
             }
             Event::StreamStart | Event::StreamEnd | Event::DocumentEnd | _ => Ok(()),
         }
@@ -170,12 +182,19 @@ impl<F: Fn(&str) -> bool> Loader<'_, F> {
         anchor: Option<usize>,
         tag: Option<Rc<str>>,
     ) -> Result<(), Stopped> {
-        if self.open.len() == DEEPEST {
-            self.report.error(place, "too_deep", format!("more than {DEEPEST} maps and lists stand in each other"));
-            return Err(Stopped);
-        }
-        self.open.push(Open { place, anchor, tag, nodes: Vec::new(), is_map, size: 1 });
+        let extent = Extent { nodes: 1, depth: 1 };
+        self.fits(extent, place)?;
+        self.open.push(Open { place, anchor, tag, nodes: Vec::new(), is_map, extent });
         Ok(())
+    }
+
+    /// Is there room for a node below what is open? What an alias names can be deep, too.
+    fn fits(&mut self, extent: Extent, place: Place) -> Result<(), Stopped> {
+        if self.open.len() + extent.depth <= DEEPEST {
+            return Ok(());
+        }
+        self.report.error(place, "too_deep", format!("more than {DEEPEST} maps and lists stand in each other"));
+        Err(Stopped)
     }
 
     fn end(&mut self) -> Result<(), Stopped> {
@@ -184,7 +203,7 @@ impl<F: Fn(&str) -> bool> Loader<'_, F> {
             Shape::List => Kind::List(open.nodes.into()),
             Shape::Map => Kind::Map(self.map(open.nodes)?.into()),
         };
-        self.put(Node { place: open.place, tag: open.tag, kind }, open.size, open.anchor)
+        self.put(Node { place: open.place, tag: open.tag, kind }, open.extent, open.anchor)
     }
 
     /// Keys and values as entries, each key once.
@@ -245,17 +264,22 @@ impl<F: Fn(&str) -> bool> Loader<'_, F> {
     }
 
     /// A node that is whole, where it belongs.
-    fn put(&mut self, node: Node, size: u32, anchor: Option<usize>) -> Result<(), Stopped> {
+    fn put(&mut self, node: Node, extent: Extent, anchor: Option<usize>) -> Result<(), Stopped> {
+        self.fits(extent, node.place)?;
         if let Some(anchor) = anchor {
-            self.anchors.insert(anchor, (node.clone(), size));
+            self.anchors.insert(anchor, (node.clone(), extent));
         }
         let Some(open) = self.open.last_mut() else {
             self.documents.push(node);
             return Ok(());
         };
-        open.size = open.size.saturating_add(size);
-        if open.size > LARGEST {
-            self.report.error(node.place, "too_large", format!("more than {LARGEST} values, with what aliases repeat"));
+        open.extent.nodes = open.extent.nodes.saturating_add(extent.nodes);
+        open.extent.depth = open.extent.depth.max(extent.depth + 1);
+        if open.extent.nodes > LARGEST {
+            let message = format!(
+                "more than {LARGEST} values, with what aliases repeat; {BYTES_OF_A_NODE} bytes of a text count as one"
+            );
+            self.report.error(node.place, "too_large", message);
             return Err(Stopped);
         }
         open.nodes.push(node);

@@ -7,6 +7,8 @@
 
 mod load;
 mod node;
+#[cfg(test)]
+mod tests;
 mod written;
 
 pub(crate) use load::load;

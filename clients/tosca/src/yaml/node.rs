@@ -173,28 +173,40 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// As in the flow notation of YAML, for messages; `{:#}` shortens no text.
+/// So many items and entries fit into a message.
+const SHOWN: usize = 8;
+
+/// How many of so many are shown, and what stands for the others.
+fn shown(f: &fmt::Formatter<'_>, all: usize) -> (usize, &'static str) {
+    if f.alternate() || all <= SHOWN { (all, "") } else { (SHOWN, ", ...") }
+}
+
+/// As in the flow notation of YAML, for messages; `{:#}` shortens nothing.
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Scalar { text, .. } if f.alternate() => f.write_str(text),
             Kind::Scalar { text, .. } => f.write_str(&shortened(text)),
             Kind::List(items) => {
+                let (most, others) = shown(f, items.len());
                 f.write_str("[")?;
-                for (index, item) in items.iter().enumerate() {
+                for (index, item) in items.iter().take(most).enumerate() {
                     f.write_str(if index == 0 { "" } else { ", " })?;
                     fmt::Display::fmt(item, f)?;
                 }
+                f.write_str(others)?;
                 f.write_str("]")
             }
             Kind::Map(entries) => {
+                let (most, others) = shown(f, entries.len());
                 f.write_str("{")?;
-                for (index, entry) in entries.iter().enumerate() {
+                for (index, entry) in entries.iter().take(most).enumerate() {
                     f.write_str(if index == 0 { "" } else { ", " })?;
                     fmt::Display::fmt(&entry.key, f)?;
                     f.write_str(": ")?;
                     fmt::Display::fmt(&entry.value, f)?;
                 }
+                f.write_str(others)?;
                 f.write_str("}")
             }
         }
