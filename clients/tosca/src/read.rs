@@ -31,7 +31,9 @@ pub(crate) fn read(at: &Path, given: &Given, whole: Whole) -> Result<Reading, To
         let unit = sources.units.iter().find(|unit| unit.file == complaint.place.file);
         complaint.rule == "duplicate_key" && unit.is_some_and(|unit| unit.version.is_simple())
     });
-    if whole == Whole::Part && !sources.folder.is_archive() {
+    // An archive has all that belongs to it.
+    let whole = if sources.folder.is_archive() { Whole::Whole } else { whole };
+    if whole == Whole::Part {
         report.excuse(|complaint| MISSING.contains(&complaint.rule));
     }
     for unit in sources.units.iter().filter(|unit| unit.origin == Origin::Given) {

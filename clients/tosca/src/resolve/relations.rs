@@ -330,6 +330,7 @@ impl Resolver<'_, '_> {
     /// Requirements of a type that no template mentions, and that need a target.
     fn fill_open(&self, node: NodeIx) {
         let draft = self.nodes[node.0 as usize].clone();
+        let is_simple = self.world.version_at(draft.place).is_simple();
         for definition in &draft.definition.requirements {
             let is_assigned = pairs(draft.node.get("requirements")).any(|(name, _, _)| *name == *definition.name);
             if is_assigned || definition.count.0 == 0 || draft.has_directive("substitute") || draft.has_directive("select") {
@@ -347,7 +348,7 @@ impl Resolver<'_, '_> {
             };
             let targets = match self.fitting(node, &asked, Some(definition), None) {
                 // Nothing is named, and nothing would do: in the older versions the host of a software is an example.
-                none if none.is_empty() && self.world.version_at(draft.place).is_simple() && !self.world.is_incomplete() => {
+                none if none.is_empty() && definition.is_counted && is_simple && !self.world.is_incomplete() => {
                     self.never_filled(&draft, definition);
                     None
                 }
@@ -467,6 +468,9 @@ impl Resolver<'_, '_> {
     pub(super) fn check_filter(&self, filter: &Node) {
         if !self.world.version_at(filter.place).is_simple() {
             return;
+        }
+        if let Some(inside) = filter.some("node_filter") {
+            return self.check_filter(inside);
         }
         let mut lists = vec![filter.entry("properties"), filter.entry("capabilities")];
         lists.extend(pairs(filter.get("capabilities")).map(|(_, _, inside)| inside.entry("properties")));

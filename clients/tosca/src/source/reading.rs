@@ -328,7 +328,8 @@ pub(super) fn path_of(folder: &Folder, unit: &Unit, name: &str) -> Result<Rc<str
         Err(error) => return Err(Unfound::Unusable { name: name.to_owned(), why: error.to_string() }),
     }
     let mut looked = vec![folder.shown(&path)];
-    if unit.version.is_simple() && unit.path.contains('/') {
+    // In an archive the standard is kept: paths are relative to the file.
+    if unit.version.is_simple() && unit.path.contains('/') && !folder.is_archive() {
         let second = folder.path("", name)?;
         if folder.has(&second) {
             return Ok(second);

@@ -69,6 +69,8 @@ pub(crate) struct RequirementDef {
     pub(crate) filter: Option<Node>,
     /// At least and at most so many; without an upper bound none.
     pub(crate) count: (u32, Option<u32>),
+    /// Does a definition say so, or is it a host? Others are often left open.
+    pub(crate) is_counted: bool,
 }
 
 /// The capability that a requirement asks for.

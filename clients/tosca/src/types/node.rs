@@ -81,6 +81,9 @@ impl World<'_> {
             relationship_node: said.filter(|said| said.as_map().is_some()).cloned().or_else(|| refined?.relationship_node.clone()),
             filter: node.some("node_filter").cloned().or_else(|| refined?.filter.clone()),
             count: self.count(name, place, node, refined),
+            is_counted: ["count_range", "occurrences"].iter().any(|key| node.some(key).is_some())
+                || relationship.is_some_and(|of| crate::service::is_a(&self.names(of), "HostedOn"))
+                || refined.is_some_and(|old| old.is_counted),
         }
     }
 
