@@ -69,7 +69,8 @@ static NODE: Record = Record {
     name: "a node template",
     is_definition: false,
     keys: &[
-        TYPE,
+        // What it copies may say it.
+        key("type", Form::Name),
         DESCRIPTION,
         METADATA_KEY,
         key("directives", TEXTS),
@@ -148,7 +149,7 @@ static RELATIONSHIP: Record = Record {
     name: "a relationship template",
     is_definition: false,
     keys: &[
-        TYPE,
+        key("type", Form::Name),
         DESCRIPTION,
         METADATA_KEY,
         key("properties", VALUES),
@@ -273,10 +274,13 @@ static STEP: Record = Record {
         key("target_relationship", Form::Any),
         key("operation_host", Form::Text),
         key("filter", Form::Any),
-        key("activities", Form::ListOf(&Form::Any)).required(),
+        key("activities", Form::ListOf(&Form::Any)).required().since(Version::V2_0),
+        key("activities", Form::ListOf(&Form::Any)).until(Version::V1_3),
         key("on_success", Form::Either(&[NAMES, Form::Name])),
         key("on_failure", Form::Either(&[NAMES, Form::Name])),
         // As Alien writes it.
+        key("node", Form::Name).until(Version::V1_3),
+        key("activity", Form::Any).until(Version::V1_3),
         key("on-success", Form::Either(&[NAMES, Form::Name])).until(Version::V1_3),
         key("on-failure", Form::Either(&[NAMES, Form::Name])).until(Version::V1_3),
     ],

@@ -40,7 +40,16 @@ impl Resolver<'_, '_> {
             },
         };
         let of = match node.some("type") {
-            Some(name) => self.world.named(Kind::Artifact, name),
+            Some(name) => {
+                let of = self.world.find(self.world.unit_of(name.place), Kind::Artifact, name.as_name()?);
+                if of.is_none() && self.world.version_at(name.place).is_simple() {
+                    let message = format!("there is no artifact type {}", name.said());
+                    self.world.report().warning(name.place, "unknown_type", message);
+                } else if of.is_none() {
+                    self.world.named(Kind::Artifact, name);
+                }
+                of.or_else(|| self.type_of_file(&file))
+            }
             None => self.type_of_file(&file),
         };
         let definition = of.map(|of| self.world.definition(of)).unwrap_or_default();

@@ -63,6 +63,7 @@ impl Resolver<'_, '_> {
         for entry in templates {
             let Some(name) = entry.key.as_name() else { continue };
             let node = self.copied(entry, templates, "node template");
+            self.check_type_is_said(&node, entry);
             let count = self.count(&node);
             let draft = self.draft(name, entry.key.place, node);
             let mut nodes = Vec::new();
@@ -95,11 +96,20 @@ impl Resolver<'_, '_> {
         };
         if other.value.get("copy").is_some() {
             let message = format!("`{name}` is a copy itself: a template that copies cannot be copied");
-            self.world.report().error(source.place, "copy", message).other(other.key.place, "it stands here");
+            let weight = self.world.loosely(source.place);
+            self.world.report().say(weight, source.place, "copy", message).other(other.key.place, "it stands here");
         }
         let mut entries = node.entries_of().to_vec();
         entries.extend(other.value.entries_of().iter().filter(|one| node.get(one.key.as_text().unwrap_or_default()).is_none()).cloned());
         Node::map(entries, node.place)
+    }
+
+    /// A template has a type, its own or the one of what it copies.
+    pub(super) fn check_type_is_said(&self, node: &Node, entry: &Entry) {
+        if node.some("type").is_none() && node.as_map().is_some() {
+            let message = format!("the template `{}` has no `type`", entry.key);
+            self.world.report().error(entry.key.place, "missing_key", message);
+        }
     }
 
     /// How many nodes a template is; none where it does not say.
@@ -158,7 +168,21 @@ impl Resolver<'_, '_> {
             }
         }
         let mut artifacts = definition.artifacts.clone();
-        artifacts.extend(pairs(node.get("artifacts")).map(|(name, _, artifact)| (name.into(), artifact.clone())));
+        for (name, _, artifact) in pairs(node.get("artifacts")) {
+            // What a template does not say of an artifact its type may have said.
+            let whole = match artifacts.get(name) {
+                Some(known) if artifact.as_map().is_some() && artifact.get("file").is_none() => {
+                    let mut entries = artifact.entries_of().to_vec();
+                    match known.as_map() {
+                        Some(more) => entries.extend(more.iter().filter(|one| artifact.get(one.key.as_text().unwrap_or_default()).is_none()).cloned()),
+                        None => entries.push(Entry { key: Node::text("file", known.place), value: known.clone() }),
+                    }
+                    Node::map(entries, artifact.place)
+                }
+                Some(_) | None => artifact.clone(),
+            };
+            artifacts.insert(name.into(), whole);
+        }
         let own = self.slots(Field::Property, properties, Some(&node), &owner);
         if !is_elsewhere {
             self.check_missing(Weight::Error, &own, &owner, place);

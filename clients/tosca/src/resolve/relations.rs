@@ -395,7 +395,12 @@ impl Resolver<'_, '_> {
             (Some(said), None) => self.world.named(Kind::Relationship, said),
             (None, None) => None,
         };
-        let of = of.or_else(|| definition.and_then(|definition| definition.relationship)).or_else(|| self.assumed_type(asked));
+        let is_said = said.is_some_and(|said| said.as_map().is_none() || said.some("type").is_some());
+        let of = match of {
+            None if is_said => None,
+            None => definition.and_then(|definition| definition.relationship).or_else(|| self.assumed_type(asked)),
+            of => of,
+        };
         let type_definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
         let mut interfaces = type_definition.interfaces.clone();
         let defined = definition.and_then(|definition| definition.relationship_node.as_ref());
@@ -440,18 +445,21 @@ impl Resolver<'_, '_> {
     /// A relationship template is checked also where no requirement uses it.
     pub(super) fn check_relationship_template(&self, entry: &Entry) {
         let Some(name) = entry.key.as_name() else { return };
-        let Some(of) = entry.value.some("type").and_then(|name| self.world.named(Kind::Relationship, name)) else { return };
+        let templates = self.service.as_ref().map(|service| service.entries("relationship_templates")).unwrap_or_default();
+        let node = self.copied(entry, templates, "relationship template");
+        self.check_type_is_said(&node, entry);
+        let Some(of) = node.some("type").and_then(|name| self.world.named(Kind::Relationship, name)) else { return };
         let definition = self.world.definition(of);
         let owner = format!("`{name}`");
         for (field, known) in [(Field::Property, &definition.properties), (Field::Attribute, &definition.attributes)] {
-            let slots = self.slots(field, Some(known), Some(&entry.value), &owner);
+            let slots = self.slots(field, Some(known), Some(&node), &owner);
             for slot in slots.values() {
                 if let (Some(value), Some(property)) = (&slot.value, &slot.property) {
                     self.read(value, Some(&property.schema), Scope::default());
                 }
             }
         }
-        self.world.interfaces(&entry.value, &definition.interfaces, Side::Template);
+        self.world.interfaces(&node, &definition.interfaces, Side::Template);
     }
 }
 

@@ -69,7 +69,7 @@ impl Resolver<'_, '_> {
     fn step_of(&self, entry: &Entry, known: &[&str], names: &[&str], parameters: &BTreeMap<Rc<str>, Found>) -> Option<Step> {
         let node = &entry.value;
         let name: Rc<str> = entry.key.as_name()?.into();
-        let targets = match node.some("target") {
+        let targets = match node.some("target").or_else(|| node.some("node")) {
             Some(target) => self.targets_of(target, node.some("target_relationship")),
             None => Vec::new(),
         };
@@ -91,10 +91,10 @@ impl Resolver<'_, '_> {
             };
             steps.into_iter().filter_map(index).collect::<Vec<usize>>()
         };
-        let activities = node.items("activities").iter();
+        let activities = node.items("activities").iter().chain(node.some("activity"));
         let activities: Vec<(Activity, Place)> =
             activities.filter_map(|activity| Some((self.activity(activity, &targets, names, parameters)?, activity.place))).collect();
-        if targets.is_empty() && node.get("target").is_none() && !activities.iter().all(|(activity, _)| matches!(activity, Activity::Inline(_))) {
+        if targets.is_empty() && node.get("target").is_none() && node.get("node").is_none() && !activities.iter().all(|(activity, _)| matches!(activity, Activity::Inline(_))) {
             self.world.report().error(entry.key.place, "missing_key", format!("the step `{name}` has no `target`"));
         }
         let filter = node.some("filter").map(|filter| {

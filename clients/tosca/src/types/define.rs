@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{Base, InterfaceDef, Kind, Schema, Side, TypeIx, World};
+use crate::function::Call;
 use crate::place::Place;
 use crate::yaml::Node;
 
@@ -210,6 +211,14 @@ impl World<'_> {
         let mut new = (**inherited).clone();
         for entry in entries {
             let Some(name) = entry.key.as_name() else { continue };
+            // Alien calculates attributes in types: what stands there is their value.
+            if key == "attributes" && Call::of(&entry.value, self.version_at(entry.key.place)).is_some() {
+                let schema = self.schema(&Node::map(Vec::new(), entry.value.place), None);
+                let default = Some(entry.value.clone());
+                let attribute = Property { place: entry.key.place, schema, is_required: false, default, value: None, mapping: None };
+                new.insert(name.into(), Rc::new(attribute));
+                continue;
+            }
             let property = self.property(name, entry.key.place, &entry.value, inherited.get(name).map(|old| &**old), typed);
             new.insert(name.into(), Rc::new(property));
         }
@@ -230,7 +239,8 @@ impl World<'_> {
         if let Some(refined) = refined {
             self.check_refinement(name, place, (node, value), refined, &schema);
         } else if typed == Typed::Must && node.as_map().is_some() && node.some("type").is_none() {
-            self.report().error(place, "missing_key", format!("`{name}` has no `type`"));
+            let weight = self.loosely(place);
+            self.report().say(weight, place, "missing_key", format!("`{name}` has no `type`"));
         }
         let is_false = |node: &Node| matches!(node.as_text(), Some("false" | "False" | "FALSE" | "no"));
         Property {
