@@ -1,5 +1,6 @@
 //! Tests of the room: templates on a disk, archives that are made here, and what is said about them.
 
+mod any;
 mod archives;
 mod files;
 mod imports;
