@@ -103,7 +103,7 @@ pub(super) static PARAMETER: Record = Record {
 /// A value that is no map is what a refined property always is, from 2.0 on; before, whoever reads it complains.
 pub(super) const PROPERTIES: Form = Form::MapOf(&Form::Either(&[Form::Record(&PROPERTY), Form::Any]));
 const ATTRIBUTES: Form = Form::MapOf(&Form::Record(&ATTRIBUTE));
-pub(super) const PARAMETERS: Form = Form::MapOf(&Form::Record(&PARAMETER));
+pub(super) const PARAMETERS: Form = Form::MapOf(&Form::Either(&[Form::Record(&PARAMETER), Form::Any]));
 
 pub(super) static REPOSITORY: Record = Record {
     name: "a repository",

@@ -55,7 +55,7 @@ impl Resolver<'_, '_> {
         let definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
         let owner = format!("the artifact `{file}`");
         let known = of.is_some_and(|of| self.world.is_given(of)).then_some(&*definition.properties);
-        let slots = self.slots(Field::Property, known, Some(node), &owner);
+        let slots = self.slots(Field::Property, Weight::Error, known, Some(node), &owner);
         let properties = slots.iter().filter_map(|(name, slot)| {
             let schema = slot.property.as_ref().map(|property| property.schema.clone());
             let term = self.read(slot.value.as_ref()?, schema.as_deref(), Scope::default())?;

@@ -109,7 +109,7 @@ impl Resolver<'_, '_> {
             Some(found) => self.part_of(found.clone(), rest, scope),
             // A file of types may be used by services that have the input.
             None if self.service.is_none() => Found::NOTHING,
-            None if scope.parameters.is_some() => {
+            None if scope.parameters.is_some() || self.is_of_a_workflow(name) => {
                 let message = format!("neither this workflow nor the service has an input `{name}`");
                 self.world.report().warning(first.place, "unknown_input", message);
                 Found::NOTHING
@@ -121,6 +121,12 @@ impl Resolver<'_, '_> {
                 Found::NOTHING
             }
         }
+    }
+
+    /// Is it an input of a workflow, which an operation of a node sees only while that runs?
+    fn is_of_a_workflow(&self, name: &str) -> bool {
+        let workflows = self.service.as_ref().map(|service| service.entries("workflows")).unwrap_or_default();
+        workflows.iter().any(|workflow| workflow.value.get("inputs").is_some_and(|inputs| inputs.get(name).is_some()))
     }
 
     fn get_field(&self, field: Field, call: &Call<'_>, node: &Node, scope: Scope<'_>) -> Found {
@@ -243,7 +249,8 @@ impl Resolver<'_, '_> {
             }
             let message = format!("{} has no interface `{interface_name}`", self.said(&holder));
             let known: Vec<Rc<str>> = interfaces.keys().cloned().collect();
-            self.world.report().error(node.place, "unknown_interface", message).near(interface_name, known.iter().map(|name| &**name));
+            let weight = self.world.loosely(node.place);
+            self.world.report().say(weight, node.place, "unknown_interface", message).near(interface_name, known.iter().map(|name| &**name));
             return Found::NOTHING;
         };
         if !found.operations.contains_key(operation_name) {

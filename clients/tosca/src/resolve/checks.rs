@@ -167,7 +167,7 @@ impl Resolver<'_, '_> {
     fn check_assigned(&self, entry: &Entry, definition: Option<&Definition>) -> BTreeMap<Rc<str>, crate::term::Term> {
         let owner = format!("`{}`", entry.key);
         let properties = definition.map(|definition| &*definition.properties);
-        let slots = self.slots(Field::Property, properties, Some(&entry.value), &owner);
+        let slots = self.slots(Field::Property, self.world.loosely(entry.key.place), properties, Some(&entry.value), &owner);
         self.check_missing(Weight::Error, &slots, &owner, entry.key.place);
         slots
             .iter()

@@ -40,6 +40,8 @@ impl Resolver<'_, '_> {
             }
             let said = given.values.iter().find(|(known, _)| **known == *name).map(|(_, value)| value.clone());
             let assumed = definition.as_ref().and_then(|of| of.value.clone().or_else(|| of.default.clone()));
+            // In the older versions some write only the value.
+            let assumed = assumed.or_else(|| inputs.get(name).filter(|_| definition.is_none())?.value.clone());
             // A default is checked also where something else is given.
             let assumed = assumed.filter(|node| !node.is_null() || !world.version_at(node.place).is_simple());
             let assumed_term = assumed.as_ref().map(|node| self.read(node, schema.as_deref(), Scope::default()));

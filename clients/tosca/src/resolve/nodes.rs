@@ -50,9 +50,9 @@ impl Draft {
             || pairs(self.node.get("requirements")).any(|(known, _, _)| known == name)
     }
 
-    /// Does it say this of itself?
-    pub(super) fn has_directive(&self, name: &str) -> bool {
-        self.node.items("directives").iter().any(|directive| directive.as_text() == Some(name))
+    /// Is it found or made elsewhere?
+    pub(super) fn is_elsewhere(&self) -> bool {
+        is_elsewhere(&self.node)
     }
 }
 
@@ -96,11 +96,12 @@ impl Resolver<'_, '_> {
         };
         if other.value.get("copy").is_some() {
             let message = format!("`{name}` is a copy itself: a template that copies cannot be copied");
-            let weight = self.world.loosely(source.place);
-            self.world.report().say(weight, source.place, "copy", message).other(other.key.place, "it stands here");
+            self.world.report().warning(source.place, "copy", message).other(other.key.place, "it stands here");
         }
         let mut entries = node.entries_of().to_vec();
-        entries.extend(other.value.entries_of().iter().filter(|one| node.get(one.key.as_text().unwrap_or_default()).is_none()).cloned());
+        let of_other = self.copied(other, &templates.iter().filter(|one| !one.key.same(&entry.key)).cloned().collect::<Vec<_>>(), what);
+        merge(&mut entries, of_other.entries_of());
+        entries.retain(|one| one.key.as_text() != Some("copy"));
         Node::map(entries, node.place)
     }
 
@@ -131,9 +132,7 @@ impl Resolver<'_, '_> {
         let definition = of.map(|ix| self.world.definition(ix)).unwrap_or_default();
         let owner = format!("`{name}`");
         // What is found elsewhere has its values there.
-        let is_elsewhere = ["select", "selectable", "substitute", "substitutable"]
-            .iter()
-            .any(|word| node.items("directives").iter().any(|directive| directive.as_text() == Some(word)));
+        let is_elsewhere = is_elsewhere(&node);
         let is_whole = of.is_some_and(|of| self.world.is_whole(of));
         let properties = is_whole.then_some(&*definition.properties);
         let attributes = is_whole.then_some(&*definition.attributes);
@@ -142,7 +141,7 @@ impl Resolver<'_, '_> {
             let assigned = node.get("capabilities").and_then(|capabilities| capabilities.get(name));
             let owner = format!("the capability `{name}` of {owner}");
             let known = offered.of.is_some_and(|of| self.world.is_whole(of));
-            let slots = |field, props| self.slots(field, Some(props).filter(|_| known), assigned, &owner);
+            let slots = |field, props| self.slots(field, Weight::Error, Some(props).filter(|_| known), assigned, &owner);
             let offer = Offer {
                 of: offered.of,
                 definition: Some(offered.clone()),
@@ -159,10 +158,11 @@ impl Resolver<'_, '_> {
             if is_whole && !capabilities.contains_key(name) {
                 let message = format!("{owner} has no capability `{name}`");
                 let known = capabilities.keys().map(|known| &**known);
-                self.world.report().error(entry.key.place, "unknown_capability", message).near(name, known);
+                let weight = self.world.loosely(entry.key.place);
+                self.world.report().say(weight, entry.key.place, "unknown_capability", message).near(name, known);
             } else if !capabilities.contains_key(name) {
                 let owner = format!("the capability `{name}`");
-                let properties = self.slots(Field::Property, None, Some(&entry.value), &owner);
+                let properties = self.slots(Field::Property, Weight::Error, None, Some(&entry.value), &owner);
                 let offer = Offer { of: None, definition: None, properties, attributes: Slots::new() };
                 capabilities.insert(name.into(), offer);
             }
@@ -183,7 +183,7 @@ impl Resolver<'_, '_> {
             };
             artifacts.insert(name.into(), whole);
         }
-        let own = self.slots(Field::Property, properties, Some(&node), &owner);
+        let own = self.slots(Field::Property, Weight::Error, properties, Some(&node), &owner);
         if !is_elsewhere {
             self.check_missing(Weight::Error, &own, &owner, place);
         }
@@ -193,7 +193,7 @@ impl Resolver<'_, '_> {
             of,
             index: 0,
             properties: own,
-            attributes: self.slots(Field::Attribute, attributes, Some(&node), &owner),
+            attributes: self.slots(Field::Attribute, Weight::Error, attributes, Some(&node), &owner),
             capabilities,
             interfaces: match of {
                 Some(_) => self.world.interfaces(&node, &definition.interfaces, Side::Template),
@@ -202,6 +202,27 @@ impl Resolver<'_, '_> {
             artifacts,
             definition,
             node,
+        }
+    }
+}
+
+fn is_elsewhere(node: &Node) -> bool {
+    let known = ["select", "selectable", "substitute", "substitutable"];
+    node.items("directives").iter().any(|directive| directive.as_text().is_some_and(|word| known.contains(&word)))
+}
+
+/// Adds what is missing, also below keys that both have: what stands in the copy wins.
+fn merge(entries: &mut Vec<Entry>, more: &[Entry]) {
+    for other in more {
+        match entries.iter_mut().find(|one| one.key.same(&other.key)) {
+            Some(one) => {
+                if let (Some(inside), Some(more)) = (one.value.as_map(), other.value.as_map()) {
+                    let mut inside = inside.to_vec();
+                    merge(&mut inside, more);
+                    one.value = Node::map(inside, one.value.place);
+                }
+            }
+            None => entries.push(other.clone()),
         }
     }
 }

@@ -120,9 +120,6 @@ impl Resolver<'_, '_> {
             self.world.report().say(weight, asked.place, "unknown_requirement", message).near(asked.name, known);
         }
         let definition = definition.as_deref();
-        if let Some(filter) = asked.filter {
-            self.check_filter(filter);
-        }
         let count = self.count_of(asked, node);
         let Some(targets) = self.targets(node, draft, asked, definition) else { return };
         for index in 0..count {
@@ -255,7 +252,9 @@ impl Resolver<'_, '_> {
             }
             let takes = capability.as_ref().and_then(|name| other.capabilities.get(name)).is_none_or(|offer| {
                 let sources = offer.definition.as_ref().map(|definition| definition.sources.as_slice()).unwrap_or_default();
-                sources.is_empty() || source.is_none_or(|source| sources.iter().any(|of| self.world.is_a(source, *of)))
+                // The older versions' types name examples there.
+                let is_open = sources.is_empty() || self.world.version_at(asked.place).is_simple();
+                is_open || source.is_none_or(|source| sources.iter().any(|of| self.world.is_a(source, *of)))
             });
             if takes && filter.is_none_or(|filter| self.keeps_filter(target, filter)) {
                 fitting.push((target, capability));
@@ -333,7 +332,7 @@ impl Resolver<'_, '_> {
         let is_simple = self.world.version_at(draft.place).is_simple();
         for definition in &draft.definition.requirements {
             let is_assigned = pairs(draft.node.get("requirements")).any(|(name, _, _)| *name == *definition.name);
-            if is_assigned || definition.count.0 == 0 || draft.has_directive("substitute") || draft.has_directive("select") {
+            if is_assigned || definition.count.0 == 0 || draft.is_elsewhere() {
                 continue;
             }
             let asked = Asked {
@@ -398,7 +397,11 @@ impl Resolver<'_, '_> {
         let is_said = said.is_some_and(|said| said.as_map().is_none() || said.some("type").is_some());
         let of = match of {
             None if is_said => None,
-            None => definition.and_then(|definition| definition.relationship).or_else(|| self.assumed_type(asked)),
+            None => match definition {
+                Some(definition) => definition.relationship.or_else(|| self.assumed_type(asked)),
+                // Of a node whose type is not known nobody knows how it is related.
+                None => self.nodes[source.0 as usize].of.and_then(|_| self.assumed_type(asked)),
+            },
             of => of,
         };
         let type_definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
@@ -410,7 +413,7 @@ impl Resolver<'_, '_> {
         }
         let owner = format!("the relationship `{}`", asked.name);
         let known = of.is_some_and(|of| self.world.is_whole(of));
-        let slots = |field, props| self.slots(field, Some(props).filter(|_| known), assigned, &owner);
+        let slots = |field, props| self.slots(field, self.world.loosely(asked.place), Some(props).filter(|_| known), assigned, &owner);
         let link = Link {
             name: asked.name.into(),
             place: asked.place,
@@ -452,7 +455,7 @@ impl Resolver<'_, '_> {
         let definition = self.world.definition(of);
         let owner = format!("`{name}`");
         for (field, known) in [(Field::Property, &definition.properties), (Field::Attribute, &definition.attributes)] {
-            let slots = self.slots(field, Some(known), Some(&node), &owner);
+            let slots = self.slots(field, self.world.loosely(entry.key.place), Some(known), Some(&node), &owner);
             for slot in slots.values() {
                 if let (Some(value), Some(property)) = (&slot.value, &slot.property) {
                     self.read(value, Some(&property.schema), Scope::default());

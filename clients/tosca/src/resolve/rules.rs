@@ -6,7 +6,7 @@ use crate::function::{Function, evaluate};
 use crate::place::Place;
 use crate::term::Term;
 use crate::types::{Base, DataType, Schema};
-use crate::yaml::{Entry, Node};
+use crate::yaml::{Entry, Node, Written};
 
 /// The constraints of the versions before 2.0.
 const CONSTRAINTS: &[&str] = &[
@@ -125,6 +125,10 @@ impl Resolver<'_, '_> {
             _ if node.as_text() == Some("UNBOUNDED") => Some(Term::text("UNBOUNDED")),
             Some(Base::Primitive(Primitive::Range)) if node.as_list().is_none() => {
                 self.read_as(node, DataType::Primitive(Primitive::Integer), Scope::default())
+            }
+            // A number without a unit is one of the smallest.
+            Some(Base::Primitive(Primitive::Unit(_))) if matches!(node.written(), Written::Integer(_) | Written::Float(_)) => {
+                self.read(node, None, Scope::default())
             }
             Some(Base::Primitive(primitive)) => self.read_as(node, DataType::Primitive(primitive), Scope::default()),
             Some(Base::Scalar(..) | Base::Complex(_)) | None => self.read(node, None, Scope::default()),

@@ -48,8 +48,10 @@ pub(super) struct Slot {
 impl Resolver<'_, '_> {
     /// The values below `properties` or `attributes` of an assignment, with what their definitions say besides.
     ///
+    /// What nobody declared weighs as much as is said.
+    ///
     /// `owner` names whose they are in a message. Where the type is not known nothing is missing, and all is taken.
-    pub(super) fn slots(&self, field: Field, known: Option<&Props>, assigned: Option<&Node>, owner: &str) -> Slots {
+    pub(super) fn slots(&self, field: Field, weight: Weight, known: Option<&Props>, assigned: Option<&Node>, owner: &str) -> Slots {
         let mut slots = Slots::new();
         for (name, property) in known.into_iter().flatten() {
             let value = property.value.clone().or_else(|| property.default.clone());
@@ -58,17 +60,28 @@ impl Resolver<'_, '_> {
         for entry in assigned.map(|node| node.entries(field.key())).unwrap_or_default() {
             let Some(name) = entry.key.as_name() else { continue };
             let is_simple = self.world.version_at(entry.key.place).is_simple();
+            // An attribute may be assigned with a description, and with nothing else.
+            let value = match field {
+                Field::Attribute if says_more(&entry.value) => match entry.value.get("value") {
+                    Some(value) => value,
+                    None => continue,
+                },
+                Field::Attribute | Field::Property => &entry.value,
+            };
             match (slots.get_mut(name), known) {
                 (Some(slot), _) if is_simple && entry.value.is_null() => drop(slot),
-                (Some(slot), _) => slot.value = Some(entry.value.clone()),
+                (Some(slot), _) => slot.value = Some(value.clone()),
                 // Tools of the older versions set attributes that nobody declared.
                 (None, Some(known)) if field == Field::Property || !is_simple => {
                     let message = format!("{owner} has no {} `{name}`", field.name());
                     let known = known.keys().map(|known| &**known);
-                    self.world.report().error(entry.key.place, "unknown_property", message).near(name, known);
+                    self.world.report().say(weight, entry.key.place, "unknown_property", message).near(name, known);
+                    if weight == Weight::Warning {
+                        slots.insert(name.into(), Slot { property: None, value: Some(value.clone()) });
+                    }
                 }
                 (None, _) => {
-                    slots.insert(name.into(), Slot { property: None, value: Some(entry.value.clone()) });
+                    slots.insert(name.into(), Slot { property: None, value: Some(value.clone()) });
                 }
             }
         }
@@ -208,4 +221,10 @@ impl Resolver<'_, '_> {
             })
             .collect()
     }
+}
+
+/// Is it the long form of an assignment: a description, with or without a value?
+fn says_more(node: &Node) -> bool {
+    let is_known = |key: Option<&str>| matches!(key, Some("description" | "value"));
+    node.get("description").is_some() && node.entries_of().iter().all(|entry| is_known(entry.key.as_text()))
 }

@@ -230,7 +230,8 @@ impl Resolver<'_, '_> {
             if !self.is_unknown(&holder) {
                 let known = interfaces.keys().map(|known| &**known);
                 let message = format!("{} has no interface `{wanted}`", self.said(&holder));
-                self.world.report().error(value.place, "unknown_interface", message).near(wanted, known);
+                let weight = self.world.loosely(value.place);
+                self.world.report().say(weight, value.place, "unknown_interface", message).near(wanted, known);
             }
             return None;
         };

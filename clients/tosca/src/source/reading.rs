@@ -64,6 +64,9 @@ impl<'r> Reading<'r> {
             self.imports(UnitIx(next));
             next += 1;
         }
+        if version == Version::V2_0 {
+            self.imply_simple();
+        }
         if let Some(normative) = normative {
             for unit in self.units.iter_mut().filter(|unit| unit.origin == Origin::Given) {
                 let place = Place::start_of(unit.file);
@@ -146,6 +149,29 @@ impl<'r> Reading<'r> {
                 }
                 None
             }
+        }
+    }
+
+    /// `tosca:Compute` in a file of 2.0 that imports nothing by that name means the normative types.
+    fn imply_simple(&mut self) {
+        let says_it = |unit: &Unit| {
+            let text = self.files.text(unit.file);
+            let uses = text.match_indices("tosca:").any(|(at, name)| {
+                let is_begin = !text[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '_' | '-'));
+                is_begin && text[at + name.len()..].starts_with(|c: char| c.is_ascii_uppercase())
+            });
+            uses && !unit.imports.iter().any(|import| import.namespace.as_deref() == Some("tosca"))
+        };
+        let implied: Vec<usize> = (0..self.units.len())
+            .filter(|at| self.units[*at].origin == Origin::Given && says_it(&self.units[*at]))
+            .collect();
+        for at in implied {
+            let simple = self.ours(Profile::Simple2, Version::V2_0);
+            let place = Place::start_of(self.units[at].file);
+            self.report
+                .warning(place, "implied_profile", "`tosca:` stands before names, and is no namespace of this file")
+                .hint("it is read as `imports: [{profile: org.oasis-open.simple:2.0, namespace: tosca}]`: write that");
+            self.units[at].imports.push(Import { place, unit: simple, namespace: Some("tosca".into()) });
         }
     }
 

@@ -230,7 +230,8 @@ impl World<'_> {
         let is_short = node.as_map().is_none();
         if is_short && refined.is_none() {
             let message = format!("`{name}`: found {}, expected a property definition", node.said());
-            self.report().error(node.place, "wrong_form", message);
+            let weight = self.loosely(place);
+            self.report().say(weight, node.place, "wrong_form", message);
         }
         let nothing = Node::map(Vec::new(), node.place);
         let (said, value) = if is_short { (&nothing, Some(node)) } else { (node, node.get("value")) };

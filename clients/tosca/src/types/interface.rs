@@ -180,6 +180,11 @@ impl World<'_> {
         for entry in node.entries("inputs") {
             let Some(name) = entry.key.as_name() else { continue };
             let old = inputs.get(name).cloned();
+            if side == Side::Type && entry.value.as_map().is_none() {
+                let message = format!("`{name}`: found {}, expected a parameter definition", entry.value.said());
+                let weight = self.loosely(entry.value.place);
+                self.report().say(weight, entry.value.place, "wrong_form", message);
+            }
             let input = if self.is_definition(&entry.value, side) {
                 let refined = old.as_ref().and_then(|old| old.definition.as_deref());
                 let definition = self.property(name, entry.key.place, &entry.value, refined, Typed::May);

@@ -259,9 +259,14 @@ impl<'s> World<'s> {
         self.lacks.get() || self.sources.units.iter().any(|unit| unit.incomplete)
     }
 
+    /// Is a file of the older versions looked at apart from others?
+    pub(crate) fn is_part(&self, place: Place) -> bool {
+        self.whole == Whole::Part && self.version_at(place).is_simple()
+    }
+
     /// Complains of a name that no type has.
     pub(crate) fn unknown(&self, kind: Kind, place: Place, name: &str) {
-        if self.whole == Whole::Part && self.version_at(place).is_simple() {
+        if self.is_part(place) {
             self.lacks.set(true);
         }
         if self.is_incomplete() {
