@@ -78,7 +78,8 @@ impl Resolver<'_, '_> {
             let is_named = matches!(entry.key.as_text(), Some("template_name" | "template_author" | "template_version"));
             let is_right = match entry.value.written() {
                 Written::Text(_) => true,
-                Written::Bool(_) | Written::Integer(_) | Written::Float(_) | Written::List | Written::Map => !is_named,
+                Written::List | Written::Map => true,
+                Written::Bool(_) | Written::Integer(_) | Written::Float(_) => !is_named,
                 Written::Null => false,
             };
             if !is_right {

@@ -134,6 +134,9 @@ impl Resolver<'_, '_> {
                     name if draft.asks_for(name) => {
                         let links = self.links_of_name(*ix, name, rest[0])?;
                         let link = self.link(*links.first()?);
+                        if link.capability.is_none() && self.world.is_incomplete() {
+                            return None;
+                        }
                         let capability = link.capability.clone().map(|name| Holder::Capability(link.target, name));
                         let wanted = rest[1].as_name()?;
                         let has = |holder: &Holder| self.has(holder, field, wanted) || self.has(holder, Field::Property, wanted);

@@ -180,7 +180,7 @@ impl World<'_> {
         for entry in node.entries("inputs") {
             let Some(name) = entry.key.as_name() else { continue };
             let old = inputs.get(name).cloned();
-            if side == Side::Type && entry.value.as_map().is_none() {
+            if side == Side::Type && entry.value.as_map().is_none() && old.is_none() {
                 let message = format!("`{name}`: found {}, expected a parameter definition", entry.value.said());
                 let weight = self.loosely(entry.value.place);
                 self.report().say(weight, entry.value.place, "wrong_form", message);
