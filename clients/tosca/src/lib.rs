@@ -7,6 +7,7 @@
 
 mod function;
 mod place;
+mod plan;
 mod report;
 mod service;
 mod term;
