@@ -6,6 +6,7 @@
 //! with its places, and no look at the network. Never talks to an orchestrator.
 
 mod function;
+mod lower;
 mod place;
 mod plan;
 mod report;

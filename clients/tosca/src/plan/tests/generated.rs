@@ -3,7 +3,9 @@
 use insta::assert_snapshot;
 
 use super::{attribute, deployed, operation, planned, service, shown};
-use crate::plan::{DEPLOY, UNDEPLOY};
+use crate::plan::{At, DEPLOY, OperationKey, Survey, UNDEPLOY};
+use crate::service::{OperationHost, RelationIx};
+use crate::term::Entity;
 
 /// The service of the golden sequence: two programs on one machine, one needs the other.
 const TWO: &str = "
@@ -104,7 +106,7 @@ fn a_machine_whose_address_is_asked_for_is_asked_first_and_one_that_is_made_once
     app:start <- server:start
     ");
     operation(&mut service, "server", "create").implementation.as_mut().unwrap().host =
-        Some(crate::service::OperationHost::Orchestrator);
+        Some(OperationHost::Orchestrator);
     let (plan, _) = planned(&service, DEPLOY);
     assert_snapshot!(shown(&plan.unwrap()), @r"
     server:create
@@ -155,4 +157,35 @@ fn an_operation_that_no_workflow_calls_is_told_of() {
     let (_, told) = planned(&service("app: create Backup.run"), DEPLOY);
     let said: Vec<&str> = told.warnings.iter().map(|warning| &*warning.message).collect();
     assert_eq!(said, ["no workflow calls the operation `run` of the interface `Backup`"]);
+}
+
+#[test]
+fn an_operation_of_a_relationship_is_done_where_its_side_is() {
+    let service = service(
+        "
+        here is Compute
+        there is Compute
+        app
+        db
+        app -host-> here
+        db -host-> there
+        app -db-> db: pre_configure_source pre_configure_target post_configure_source post_configure_target \
+         add_target add_source remove_target remove_source Other.run",
+    );
+    let survey = Survey::of(&service);
+    let relation = Entity::Relation(RelationIx(2));
+    let at = |interface: &str, operation: &str| {
+        let key = OperationKey { of: relation, interface: interface.into(), operation: operation.into() };
+        match survey.at(&key, None) {
+            At::Host(host) => service.node(host).name.to_string(),
+            At::Executor => "anywhere".to_owned(),
+        }
+    };
+    for operation in ["pre_configure_source", "post_configure_source", "add_target", "remove_target"] {
+        assert_eq!(at("Configure", operation), "here", "{operation}");
+    }
+    for operation in ["pre_configure_target", "post_configure_target", "add_source", "remove_source"] {
+        assert_eq!(at("Configure", operation), "there", "{operation}");
+    }
+    assert_eq!(at("Other", "run"), "here");
 }

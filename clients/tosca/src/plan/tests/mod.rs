@@ -4,6 +4,8 @@ mod generated;
 mod imperative;
 mod random;
 
+pub(crate) use random::services;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;

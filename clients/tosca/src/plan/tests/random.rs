@@ -30,7 +30,7 @@ fn chosen<'n>(names: &[&'n str], bits: u8) -> String {
 
 prop_compose! {
     /// A service whose nodes require only those before them, in an order of names that says nothing.
-    fn services()(
+    pub(crate) fn services()(
         nodes in vec((any::<u8>(), 0_u8..4), 1..12),
         relations in vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 0..24),
     ) -> Service {
