@@ -1,13 +1,24 @@
 //! From a path to the service: opens, checks the forms, collects the types, and resolves.
 
+use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 
+use crate::convert::Inputs;
 use crate::grammar;
+use crate::place::{FileId, Files, Place};
 use crate::report::{Report, Told};
-use crate::resolve::{Given, resolve};
+use crate::resolve::{Given, Wanted, resolve};
 use crate::service::Service;
 use crate::source::{Origin, Sources};
 use crate::types::{Whole, World};
+use crate::yaml::{Node, load};
+
+/// A file of inputs has at most so many bytes.
+const LARGEST_INPUTS: u64 = 16 << 20;
+
+/// The rules of imports that cannot be had.
+const MISSING: &[&str] = &["not_found", "network", "profile", "built_in"];
 
 /// A service that was read, with its files and with what should be known of it.
 #[derive(Debug)]
@@ -17,13 +28,10 @@ pub(crate) struct Reading {
     pub(crate) report: Report,
 }
 
-/// The rules of imports that cannot be had. An archive has all that belongs to it.
-const MISSING: &[&str] = &["not_found", "network", "profile", "built_in"];
-
 /// Reads the service that a path leads to; or says all that is wrong with it.
-pub(crate) fn read(at: &Path, given: &Given, whole: Whole) -> Result<Reading, Told> {
+pub(crate) fn read(at: &Path, inputs: &[Inputs], wanted: Wanted, whole: Whole) -> Result<Reading, Told> {
     let mut report = Report::default();
-    let sources = match Sources::open(at, &mut report) {
+    let mut sources = match Sources::open(at, &mut report) {
         Ok(sources) => sources,
         Err(files) => return Err(report.told(&files)),
     };
@@ -39,11 +47,75 @@ pub(crate) fn read(at: &Path, given: &Given, whole: Whole) -> Result<Reading, To
     for unit in sources.units.iter().filter(|unit| unit.origin == Origin::Given) {
         grammar::check(&unit.root, unit.version, &mut report);
     }
+    let mut given = Given { values: Vec::new(), wanted };
+    for one in inputs {
+        take(one, &mut given, &mut sources.files, &mut report);
+    }
     let world = World::new(&sources, report, whole);
-    let service = resolve(&world, given);
+    let service = resolve(&world, &given);
     let report = world.into_report();
     if report.is_refused() {
         return Err(report.told(&sources.files));
     }
     Ok(Reading { service, sources, report })
+}
+
+/// Adds inputs to those that are given; a later one replaces an earlier one.
+fn take(inputs: &Inputs, given: &mut Given, files: &mut Files, report: &mut Report) {
+    let mut add = |name: &str, value: Node| {
+        given.values.retain(|(known, _)| **known != *name);
+        given.values.push((name.into(), value));
+    };
+    match inputs {
+        Inputs::File(path) => {
+            let Some((root, file)) = inputs_file(path, files, report) else { return };
+            match root.as_map() {
+                Some(entries) => entries.iter().for_each(|entry| {
+                    add(entry.key.as_text().unwrap_or_default(), entry.value.clone());
+                }),
+                None if root.is_null() => {}
+                None => {
+                    let message = format!("found {}, expected a map: `NAME: VALUE`", root.said());
+                    report.error(Place::start_of(file), "inputs", message);
+                }
+            }
+        }
+        Inputs::Set(text) => {
+            let (name, value) = match text.split_once('=') {
+                Some((name, value)) if !name.trim().is_empty() => (name.trim(), value),
+                Some(_) | None => {
+                    let file = files.add("--set", text.as_str().into());
+                    let message = format!("found `{text}`, expected `NAME=VALUE`");
+                    report.error(Place::start_of(file), "inputs", message);
+                    return;
+                }
+            };
+            let file = files.add(&format!("--set {name}"), value.into());
+            if let Some(node) = load(value, file, |_| true, report) {
+                add(name, node);
+            }
+        }
+    }
+}
+
+/// The tree of a file of inputs.
+fn inputs_file(path: &Path, files: &mut Files, report: &mut Report) -> Option<(Node, FileId)> {
+    let shown = path.display().to_string();
+    let text = match fs::metadata(path) {
+        Ok(about) if about.len() > LARGEST_INPUTS => Err(format!("it has {} bytes, of at most {LARGEST_INPUTS}", about.len())),
+        Ok(_) => fs::read_to_string(path).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match text {
+        Ok(text) => {
+            let text: Rc<str> = text.into();
+            let file = files.add(&shown, text.clone());
+            load(&text, file, |_| true, report).map(|root| (root, file))
+        }
+        Err(why) => {
+            let file = files.add(&shown, "".into());
+            report.error(Place::start_of(file), "inputs", format!("the inputs cannot be read: {why}"));
+            None
+        }
+    }
 }

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use super::{Found, Resolver, Scope};
+use crate::data::Primitive;
 use crate::term::Term;
-use crate::types::{DataType, Side};
+use crate::types::{Base, DataType, Schema, Side, World};
 use crate::yaml::Node;
 
 /// What the user gave.
@@ -46,7 +47,7 @@ impl Resolver<'_, '_> {
             let assumed = assumed.filter(|node| !node.is_null() || !world.version_at(node.place).is_simple());
             let assumed_term = assumed.as_ref().map(|node| self.read(node, schema.as_deref(), Scope::default()));
             let term = match (&said, assumed_term) {
-                (Some(said), _) => self.read(said, schema.as_deref(), Scope::default()),
+                (Some(said), _) => self.read_data(unwrapped(said, schema.as_deref(), world), schema.as_deref()),
                 (None, Some(term)) => term,
                 (None, None) if definition.as_ref().is_some_and(|of| !of.is_required) => Some(Term::Null),
                 (None, None) => {
@@ -71,5 +72,15 @@ impl Resolver<'_, '_> {
                     .near(name, known.iter().map(|known| &**known));
             }
         }
+    }
+}
+
+/// The first converter's files of inputs have `NAME: {value: VALUE}`: that is the value, where no map is wanted.
+fn unwrapped<'n>(said: &'n Node, schema: Option<&Schema>, world: &World<'_>) -> &'n Node {
+    let base = schema.and_then(|schema| world.base(schema.of));
+    let is_map = matches!(base, Some(Base::Complex(_) | Base::Primitive(Primitive::Map)));
+    match said.only_entry() {
+        Some(entry) if !is_map && entry.key.as_text() == Some("value") => &entry.value,
+        Some(_) | None => said,
     }
 }

@@ -29,7 +29,7 @@ use crate::term::Term;
 use crate::types::{DataType, World};
 use crate::yaml::Node;
 
-pub(crate) use inputs::Given;
+pub(crate) use inputs::{Given, Wanted};
 use nodes::Draft;
 use relations::Link;
 use slots::Field;

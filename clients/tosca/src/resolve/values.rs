@@ -26,6 +26,11 @@ impl Resolver<'_, '_> {
         self.value(node, schema, Reading::Written(scope))
     }
 
+    /// A value that calls nothing, whatever it looks like.
+    pub(super) fn read_data(&self, node: &Node, schema: Option<&Schema>) -> Option<Term> {
+        self.value(node, schema, Reading::Literal)
+    }
+
     /// A value as its data type wants it, of which nothing else is known.
     pub(super) fn read_as(&self, node: &Node, of: DataType, scope: Scope<'_>) -> Option<Term> {
         let schema = Schema { place: node.place, of, key: None, entry: None, rules: Vec::new() };

@@ -54,6 +54,14 @@ impl Folder {
         Ok(Folder::new(at, Kind::Open { at: real, pieces }))
     }
 
+    /// Where it is on the disk; none for a packed archive.
+    pub(crate) fn at(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Open { at, .. } | Kind::Closed { at } => Some(at),
+            Kind::Packed(_) => None,
+        }
+    }
+
     /// Has it all that belongs to its template?
     pub(crate) fn is_archive(&self) -> bool {
         match self.kind {

@@ -15,7 +15,7 @@ use super::{Import, Origin, Sources, Unit, UnitIx, heading};
 use crate::place::{FileId, Files, Place};
 use crate::report::Report;
 use crate::version::Version;
-use crate::yaml::{self, Node};
+use crate::yaml;
 
 /// A file that is read as YAML has at most so many bytes.
 const LARGEST_FILE: u64 = 16 << 20;

@@ -19,7 +19,7 @@ use crate::source::{Origin, Sources, UnitIx};
 use crate::version::Version;
 use crate::yaml::Node;
 
-pub(crate) use define::{pairs, CapabilityDef, Definition, Need, Property, Props, RequirementDef};
+pub(crate) use define::{CapabilityDef, Definition, Need, Property, Props, RequirementDef, pairs};
 pub(crate) use interface::{Input, InterfaceDef, OperationDef, Side};
 pub(crate) use schema::{Base, DataType, Schema};
 

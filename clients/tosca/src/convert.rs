@@ -1,0 +1,129 @@
+//! The conversion as its callers see it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::lower::{self, HostParallel, Via, lower};
+use crate::place::Place;
+use crate::plan::{DEPLOY, Survey, plans};
+use crate::read::{Reading, read};
+use crate::report::Told;
+use crate::resolve::Wanted;
+use crate::source::Folder;
+use crate::types::Whole;
+
+/// How a template is converted.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Inputs of the service, later ones over earlier ones.
+    pub inputs: Vec<Inputs>,
+    /// `deploy`, `undeploy`, or a workflow of the template.
+    pub workflow: String,
+    /// How hosts are reached.
+    pub via: Via,
+    /// Whether operations of one host wait for each other.
+    pub host_parallel: HostParallel,
+}
+
+/// Where inputs come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inputs {
+    /// A YAML or JSON file: a map of names.
+    File(PathBuf),
+    /// `NAME=VALUE`; the value is read as YAML.
+    Set(String),
+}
+
+/// A document, and what belongs to it.
+#[derive(Debug)]
+pub struct Converted {
+    /// The gorch document, as JSON.
+    pub document: String,
+    /// The plan as a table for people.
+    pub plan: String,
+    /// What should be known.
+    pub told: Told,
+    /// The files that the document names, by their paths relative to the template's folder or archive, sorted.
+    pub files: Vec<String>,
+    /// The output of a `deploy` run that other workflows of the template take as their input of the same name.
+    pub attributes: Option<String>,
+    folder: Folder,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            inputs: Vec::new(),
+            workflow: DEPLOY.to_owned(),
+            via: Via::Host,
+            host_parallel: HostParallel::No,
+        }
+    }
+}
+
+impl Converted {
+    /// The content of one of [`Converted::files`].
+    pub fn read(&self, file: &str) -> io::Result<Vec<u8>> {
+        self.folder.read(file)
+    }
+
+    /// The folder that the files are in; none where they are in a packed archive.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.at()
+    }
+}
+
+/// Converts the template, folder or archive at a path; `name` says how the document names a file, by its path.
+///
+/// # Errors
+/// All that is wrong with the template, its inputs and its plan.
+pub fn convert(at: &Path, options: &Options, name: &dyn Fn(&str) -> String) -> Result<Converted, Told> {
+    let Reading { service, sources, mut report } = read(at, &options.inputs, Wanted::Run, Whole::Whole)?;
+    let survey = Survey::of(&service);
+    let mut plans = plans(&survey, &mut report);
+    let plan = plans.remove(options.workflow.as_str());
+    let lowered = plan.as_ref().map(|plan| {
+        let first_line = |file: &str| first_line(&sources.folder, file);
+        let options =
+            lower::Options { via: options.via, host_parallel: options.host_parallel, name, first_line: &first_line };
+        lower(&survey, plan, &options, &mut report)
+    });
+    if plan.is_none() && !report.is_refused() {
+        let known = plans.keys().map(|name| &**name);
+        let message = format!("the template has no workflow `{}`", options.workflow);
+        report
+            .error(Place::start_of(sources.units[0].file), "unknown_workflow", message)
+            .near(&options.workflow, known);
+    }
+    match (plan, lowered) {
+        (Some(plan), Some(lowered)) if !report.is_refused() => Ok(Converted {
+            plan: lowered.text(&plan, &sources.files),
+            files: lowered.files.iter().map(ToString::to_string).collect(),
+            attributes: lowered.attributes,
+            document: lowered.document,
+            told: report.told(&sources.files),
+            folder: sources.folder,
+        }),
+        _ => Err(report.told(&sources.files)),
+    }
+}
+
+/// Checks a template without inputs: what should be known of it.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn check(at: &Path, whole: Whole) -> Result<Told, Told> {
+    let Reading { service, sources, mut report } = read(at, &[], Wanted::Look, whole)?;
+    plans(&Survey::of(&service), &mut report);
+    let is_refused = report.is_refused();
+    let told = report.told(&sources.files);
+    if is_refused { Err(told) } else { Ok(told) }
+}
+
+/// The first line of a text file.
+fn first_line(folder: &Folder, file: &str) -> Option<String> {
+    const ENOUGH: usize = 256;
+    let content = folder.read(file).ok()?;
+    let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Some(String::from_utf8_lossy(&line[..line.len().min(ENOUGH)]).into_owned())
+}

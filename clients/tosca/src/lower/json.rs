@@ -1,0 +1,146 @@
+//! The document, as bytes.
+//!
+//! Owns the order of fields and lines: a node on a line, what says who it is first. Promises that equal nodes give equal
+//! bytes.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use super::ATTRIBUTES;
+use super::engine::{Engine, Inventory};
+use super::node::Node;
+use crate::plan::{DEPLOY, Edge, Join, Plan, When};
+use crate::service::Service;
+
+/// A text as JSON.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("every text can be written as JSON")
+}
+
+/// An object on one line, of values that are JSON already.
+pub(super) fn object<'f>(fields: impl Iterator<Item = (&'f str, &'f str)>) -> String {
+    let mut object = Fields::default();
+    for (name, value) in fields {
+        object.add(name, value);
+    }
+    object.end()
+}
+
+/// Fields of an object.
+#[derive(Default)]
+struct Fields(String);
+
+impl Fields {
+    fn add(&mut self, name: &str, value: impl fmt::Display) {
+        self.0.push_str(if self.0.is_empty() { "" } else { ", " });
+        write!(self.0, "{}: {value}", quoted(name)).expect("a text takes all that is written to it");
+    }
+
+    fn end(self) -> String {
+        format!("{{{}}}", self.0)
+    }
+}
+
+/// The whole document.
+pub(super) fn document(service: &Service, plan: &Plan, nodes: &[Node], outputs: &[(String, String)]) -> String {
+    let labels = [("tosca.template", quoted(&service.name)), ("tosca.workflow", quoted(&plan.name))];
+    let labels = object(labels.iter().map(|(name, value)| (*name, value.as_str())));
+    let mut text = format!("{{\n  \"name\": {},\n", quoted(&format!("{} {}", service.name, plan.name)));
+    text.push_str(&format!("  \"labels\": {labels}"));
+    if &*plan.name != DEPLOY {
+        text.push_str(&format!(",\n  \"inputs\": {{{}: {{}}}}", quoted(ATTRIBUTES)));
+    }
+    block(&mut text, "nodes", ['[', ']'], nodes.iter().map(node));
+    block(&mut text, "edges", ['[', ']'], plan.edges.iter().map(|one| edge(plan, one)));
+    if !outputs.is_empty() {
+        let outputs = outputs.iter().map(|(name, value)| format!("{}: {value}", quoted(name)));
+        block(&mut text, "outputs", ['{', '}'], outputs);
+    }
+    text.push_str("\n}\n");
+    text
+}
+
+/// A field with an item on each line.
+fn block(text: &mut String, name: &str, [open, close]: [char; 2], items: impl Iterator<Item = String>) {
+    text.push_str(&format!(",\n  \"{name}\": {open}"));
+    let mut end = "";
+    let mut before = "\n    ";
+    for item in items {
+        text.push_str(before);
+        text.push_str(&item);
+        (before, end) = (",\n    ", "\n  ");
+    }
+    text.push_str(end);
+    text.push(close);
+}
+
+fn node(node: &Node) -> String {
+    let mut fields = Fields::default();
+    let texts =
+        |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| quoted(text)).collect::<Vec<_>>().join(", ");
+    let map = |entries: &BTreeMap<String, String>| {
+        let entries: Vec<(&str, String)> = entries.iter().map(|(key, value)| (key.as_str(), quoted(value))).collect();
+        object(entries.iter().map(|(key, value)| (*key, value.as_str())))
+    };
+    fields.add("name", quoted(&node.name));
+    fields.add("engine", quoted(node.engine.name()));
+    if let Some(target) = &node.target {
+        fields.add("target", quoted(target));
+    }
+    if !node.artifact.is_empty() {
+        fields.add("artifact", quoted(&node.artifact));
+    }
+    if node.engine == Engine::Ansible(Inventory::Local) {
+        fields.add("inventory", r#"{"all": {"hosts": {"localhost": {"ansible_connection": "local"}}}}"#);
+        fields.add("limit", quoted("localhost"));
+    }
+    if !node.files.is_empty() {
+        fields.add("files", map(&node.files));
+    }
+    if !node.args.is_empty() {
+        fields.add("args", format_args!("[{}]", texts(&mut node.args.iter())));
+    }
+    if !node.env.is_empty() {
+        fields.add("env", map(&node.env));
+    }
+    if let Some(input) = &node.input {
+        fields.add("input", input);
+    }
+    if !node.output.is_empty() {
+        fields.add("output", object(node.output.iter().map(|key| (&**key, "\"\""))));
+    }
+    if !node.choose.is_empty() {
+        let choice = |(when, label): &(String, &str)| format!("{{\"when\": {}, \"label\": \"{label}\"}}", quoted(when));
+        fields.add("choose", format_args!("[{}]", node.choose.iter().map(choice).collect::<Vec<_>>().join(", ")));
+    }
+    if let Some(lock) = &node.lock {
+        fields.add("lock", quoted(lock));
+    }
+    if let Some(timeout) = node.timeout {
+        fields.add("timeout", quoted(&seconds(timeout)));
+    }
+    match node.join {
+        Join::All => {}
+        Join::One => fields.add("join", 1),
+    }
+    fields.end()
+}
+
+fn edge(plan: &Plan, edge: &Edge) -> String {
+    let mut fields = Fields::default();
+    fields.add("from", quoted(&plan.steps[edge.from.index()].name));
+    fields.add("to", quoted(&plan.steps[edge.to.index()].name));
+    match edge.when {
+        When::Succeeded => {}
+        When::Failed => fields.add("when", quoted("failed")),
+        When::Yes => fields.add("when", quoted("chose:yes")),
+        When::No => fields.add("when", quoted("chose:no")),
+    }
+    fields.end()
+}
+
+/// `90s`, `1.5s`.
+fn seconds(time: Duration) -> String {
+    format!("{}s", time.as_secs_f64())
+}
