@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What only tests of a crate may name besides.
-const IN_TESTS: &[(&str, &[&str])] = &[("gorch-tests", &["gorch-engine"])];
+const IN_TESTS: &[(&str, &[&str])] = &[("gorch-tests", &["gorch-engine"]), ("gorch-tosca", &["gorch-schema"])];
 
 /// What the engine is too pure for: it waits for nobody, asks nobody and keeps nothing.
 const IMPURE: &[&str] =

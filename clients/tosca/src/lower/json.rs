@@ -22,7 +22,7 @@ pub(super) fn quoted(text: &str) -> String {
 pub(super) fn object<'f>(fields: impl Iterator<Item = (&'f str, &'f str)>) -> String {
     let mut object = Fields::default();
     for (name, value) in fields {
-        object.add(name, value);
+        object.put(quoted(name), value);
     }
     object.end()
 }
@@ -32,9 +32,14 @@ pub(super) fn object<'f>(fields: impl Iterator<Item = (&'f str, &'f str)>) -> St
 struct Fields(String);
 
 impl Fields {
-    fn add(&mut self, name: &str, value: impl fmt::Display) {
+    /// A field of a name that is a plain word.
+    fn add(&mut self, name: &'static str, value: impl fmt::Display) {
+        self.put(format_args!("\"{name}\""), value);
+    }
+
+    fn put(&mut self, name: impl fmt::Display, value: impl fmt::Display) {
         self.0.push_str(if self.0.is_empty() { "" } else { ", " });
-        write!(self.0, "{}: {value}", quoted(name)).expect("a text takes all that is written to it");
+        write!(self.0, "{name}: {value}").expect("a text takes all that is written to it");
     }
 
     fn end(self) -> String {

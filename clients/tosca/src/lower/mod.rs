@@ -66,7 +66,20 @@ pub(crate) struct Lowered {
     pub(crate) files: BTreeSet<Rc<str>>,
     /// The output of a deploy that other workflows take for their input [`ATTRIBUTES`], where it has any.
     pub(crate) attributes: Option<String>,
+    /// The same, for whoever must get it from the nodes of a run: one that failed has no outputs.
+    pub(crate) said: Vec<Saying>,
     pub(crate) nodes: Vec<Node>,
+}
+
+/// Something that nodes of a run say of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Saying {
+    /// The template, or the relationship: `app`, `app:host`.
+    pub(crate) of: String,
+    /// `url`; of a capability `endpoint.port`, of an operation's own outputs `Standard.create.url`.
+    pub(crate) key: String,
+    /// The nodes that can have said it and the output of each, the latest first: what is there and not null counts.
+    pub(crate) said_by: Vec<(String, Rc<str>)>,
 }
 
 /// What a document is made from, and of.
@@ -80,14 +93,15 @@ struct Lowering<'l, 's> {
 
 /// Writes the document of a plan. What cannot be run is in the report then, and what could stands in the document.
 pub(crate) fn lower(survey: &Survey<'_>, plan: &Plan, options: &Options<'_>, report: &mut Report) -> Lowered {
-    let said = Said::of(survey, plan);
-    let values = Values { survey, plan, said: &said };
+    let steps = Said::of(survey, plan);
+    let values = Values { survey, plan, said: &steps };
     let mut lowering = Lowering { survey, options, values, report, files: BTreeSet::new() };
     let nodes: Vec<Node> = (0..plan.steps.len()).map(|index| lowering.node(plan, index)).collect();
-    let (outputs, attributes) = lowering.outputs(plan);
+    let said = lowering.values.all_said();
+    let (outputs, attributes) = lowering.outputs(plan, &said);
     let Lowering { files, .. } = lowering;
     let document = json::document(survey.service, plan, &nodes, &outputs);
-    Lowered { document, files, attributes, nodes }
+    Lowered { document, files, attributes, said, nodes }
 }
 
 impl Lowering<'_, '_> {
@@ -150,7 +164,7 @@ impl Lowering<'_, '_> {
     }
 
     /// What the run will say of itself: what the template says, and of a deploy all attributes that were set in it.
-    fn outputs(&mut self, plan: &Plan) -> (Vec<(String, String)>, Option<String>) {
+    fn outputs(&mut self, plan: &Plan, said: &[Saying]) -> (Vec<(String, String)>, Option<String>) {
         // What is gone says nothing of itself.
         if &*plan.name == UNDEPLOY {
             return (Vec::new(), None);
@@ -175,17 +189,16 @@ impl Lowering<'_, '_> {
         if &*plan.name != DEPLOY {
             return (outputs, None);
         }
-        let mut attributes: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
-        for (of, key, expression) in self.values.all_said() {
-            let value = json::quoted(&format!("${{ {expression} }}"));
-            attributes.entry(self.survey.label(of)).or_default().insert(key, value);
+        let mut attributes: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
+        for saying in said {
+            let value = json::quoted(&format!("${{ {} }}", saying.expression()));
+            attributes.entry(&saying.of).or_default().insert(&saying.key, value);
         }
         if attributes.is_empty() {
             return (outputs, None);
         }
-        let object = |fields: &BTreeMap<String, String>| {
-            json::object(fields.iter().map(|(key, value)| (key.as_str(), value.as_str())))
-        };
+        let object =
+            |fields: &BTreeMap<&str, String>| json::object(fields.iter().map(|(key, value)| (*key, value.as_str())));
         let attributes: Vec<(&str, String)> =
             attributes.iter().map(|(label, fields)| (*label, object(fields))).collect();
         let value = json::object(attributes.iter().map(|(label, value)| (*label, value.as_str())));

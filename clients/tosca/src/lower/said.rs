@@ -13,16 +13,13 @@ use crate::term::Entity;
 /// Attributes that follow from the plan, or from the template.
 pub(super) const DERIVED: [&str; 3] = ["state", "tosca_id", "tosca_name"];
 
-/// A step, and the output by which it says something.
-pub(super) type Saying = (usize, Rc<str>);
-
 /// What the steps of a plan say.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     /// The outputs of each step.
     outputs: Vec<BTreeSet<Rc<str>>>,
-    /// In the order of the plan.
-    attributes: BTreeMap<Slot, Vec<Saying>>,
+    /// Steps, and the outputs by which they say something; in the order of the plan.
+    attributes: BTreeMap<Slot, Vec<(usize, Rc<str>)>>,
     operations: BTreeMap<OperationKey, Vec<usize>>,
     /// The states that each node comes to, and by which step.
     states: HashMap<NodeIx, Vec<(usize, Rc<str>)>>,
@@ -63,7 +60,7 @@ impl Said {
                 said.attributes.entry(slot.clone()).or_default().push((index, name.clone()));
             }
         }
-        said.attributes.values_mut().for_each(|sayings| sayings.sort_unstable());
+        said.attributes.values_mut().for_each(|steps| steps.sort_unstable());
         said
     }
 
@@ -90,7 +87,7 @@ impl Said {
     }
 
     /// Which steps before this one say an attribute, the latest first.
-    pub(super) fn attribute(&self, slot: &Slot, before: usize) -> impl Iterator<Item = &Saying> {
+    pub(super) fn attribute(&self, slot: &Slot, before: usize) -> impl Iterator<Item = &(usize, Rc<str>)> {
         self.attributes.get(slot).into_iter().flatten().rev().filter(move |(step, _)| *step < before)
     }
 

@@ -7,10 +7,9 @@
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use super::ATTRIBUTES;
-use super::function;
 use super::json::quoted;
 use super::said::{DERIVED, Said};
+use super::{ATTRIBUTES, Saying, function};
 use crate::plan::{DEPLOY, OperationKey, Plan, Slot, Survey, each_term};
 use crate::term::{Attribute, Entity, Key, Term};
 
@@ -273,26 +272,36 @@ impl Values<'_, '_> {
         slots
     }
 
-    /// All that the steps of the plan say: whose, by which key a later workflow knows it, and how it is had.
-    pub(super) fn all_said(&self) -> impl Iterator<Item = (Entity, String, String)> {
+    /// All that the steps of the plan say, and that somebody may ask for later.
+    pub(super) fn all_said(&self) -> Vec<Saying> {
         let end = self.plan.steps.len();
-        let value = move |sayings: Vec<String>| match sayings.as_slice() {
-            [one] => one.clone(),
-            several => format!("first((({}) | values), null)", several.join(", ")),
+        let saying = |of: Entity, key: String, steps: Vec<(usize, Rc<str>)>| Saying {
+            of: self.survey.label(of).to_owned(),
+            key,
+            said_by: steps.into_iter().map(|(step, output)| (self.plan.steps[step].name.clone(), output)).collect(),
         };
-        let attributes = self.said.all_attributes().map(move |slot| {
-            let sayings = self.said.attribute(slot, end).map(|(step, output)| self.output(*step, output)).collect();
-            (slot.of, key_of(slot), value(sayings))
+        let attributes = self.said.all_attributes().map(|slot| {
+            let steps = self.said.attribute(slot, end).cloned().collect();
+            saying(slot.of, key_of(slot), steps)
         });
-        let outputs = self.survey.demand.outputs.iter().flat_map(move |(key, outputs)| {
-            outputs.iter().filter_map(move |output| {
-                let sayings: Vec<String> =
-                    self.said.operations(key, end).map(|step| self.output(step, output)).collect();
-                let name = format!("{}.{}.{output}", key.interface, key.operation);
-                (!sayings.is_empty()).then(|| (key.of, name, value(sayings)))
+        let outputs = self.survey.demand.outputs.iter().flat_map(|(key, outputs)| {
+            outputs.iter().map(move |output| {
+                let steps = self.said.operations(key, end).map(|step| (step, output.clone())).collect();
+                saying(key.of, format!("{}.{}.{output}", key.interface, key.operation), steps)
             })
         });
-        attributes.chain(outputs)
+        attributes.chain(outputs).filter(|saying| !saying.said_by.is_empty()).collect()
+    }
+}
+
+impl Saying {
+    /// The expression of what the latest of the nodes has said, or of null.
+    pub(super) fn expression(&self) -> String {
+        let said = |(node, output): &(String, Rc<str>)| format!(".nodes[{}].output{}", quoted(node), field(output));
+        match self.said_by.iter().map(said).collect::<Vec<_>>().as_slice() {
+            [one] => one.clone(),
+            several => format!("first((({}) | values), null)", several.join(", ")),
+        }
     }
 }
 

@@ -17,6 +17,9 @@ use crate::term::{Entity, Term};
 /// So many steps are no slip of a template any more.
 const MOST: usize = 20_000;
 
+/// So many workflows may run inside of each other.
+const DEEPEST: usize = 64;
+
 /// A part of a plan with one beginning and one end.
 #[derive(Debug)]
 struct Piece {
@@ -49,6 +52,11 @@ impl Expansion<'_, '_> {
             let way: Vec<String> = self.inside.iter().chain([name]).map(|name| format!("`{name}`")).collect();
             let message = format!("found a workflow that leads back to itself: {}", way.join(" runs "));
             self.report.error(workflow.place, "cycle", message);
+            return None;
+        }
+        if self.inside.len() == DEEPEST {
+            let message = format!("found workflows that run each other {DEEPEST} deep, expected fewer");
+            self.report.error(workflow.place, "too_deep", message);
             return None;
         }
         let in_order = self.in_order(workflow)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 
 use super::{accepted, lines, lowered};
-use crate::lower::{HostParallel, Via};
+use crate::lower::{HostParallel, Saying, Via};
 use crate::place::Files;
 use crate::plan::tests::{artifact, attribute, operation, service, workflow};
 use crate::plan::{DEPLOY, Survey, UNDEPLOY, plans};
@@ -39,6 +39,8 @@ fn a_deploy_becomes_a_document() {
     assert_eq!(told.warnings, []);
     accepted(&lowered.document);
     assert_eq!(lowered.attributes.as_deref(), Some("tosca.attributes"));
+    let said_by = vec![("db:create".to_owned(), "url".into())];
+    assert_eq!(lowered.said, [Saying { of: "db".into(), key: "url".into(), said_by }]);
     let files: Vec<&str> = lowered.files.iter().map(|file| &**file).collect();
     assert_eq!(
         files,

@@ -2,9 +2,9 @@
 
 use insta::assert_snapshot;
 
-use super::{attribute, deployed, operation, planned, service, shown};
+use super::{attribute, deployed, node, operation, planned, service, shown};
 use crate::plan::{At, DEPLOY, OperationKey, Survey, UNDEPLOY};
-use crate::service::{OperationHost, RelationIx};
+use crate::service::{OperationHost, RelationIx, Target};
 use crate::term::Entity;
 
 /// The service of the golden sequence: two programs on one machine, one needs the other.
@@ -114,6 +114,18 @@ fn a_machine_whose_address_is_asked_for_is_asked_first_and_one_that_is_made_once
     server:start <- server:facts
     app:start <- server:start
     ");
+}
+
+#[test]
+fn a_machine_whose_address_an_operation_says_is_not_asked() {
+    let mut service = service("server is Compute: create");
+    let of = Entity::Node(node(&service, "server"));
+    let address = attribute(&service, "server", "private_address");
+    service.nodes[0].properties.insert("asked".into(), address);
+    assert!(Survey::of(&service).facts(node(&service, "server")).is_some());
+    let said = Target { of, capability: None, attribute: "private_address".into() };
+    operation(&mut service, "server", "create").outputs.insert("ip".into(), Some(said));
+    assert!(Survey::of(&service).facts(node(&service, "server")).is_none());
 }
 
 #[test]

@@ -187,3 +187,17 @@ fn workflows_that_double_with_each_other_are_refused_early() {
     let (_, told) = planned(&with(&base(), &texts), "w0");
     assert!(told.errors.iter().any(|error| error.rule == "too_many_steps"));
 }
+
+#[test]
+fn workflows_deep_inside_of_each_other_are_refused() {
+    let deep = |count: usize| {
+        let mut texts: Vec<(String, String)> =
+            (1..count).map(|n| (format!("w{n}"), format!("one app: inline w{}", n + 1))).collect();
+        texts.push((format!("w{count}"), "one app: start".into()));
+        let texts: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (&**name, &**text)).collect();
+        planned(&with(&base(), &texts), "w1")
+    };
+    assert!(deep(64).0.is_some());
+    let (plan, told) = deep(65);
+    assert!(plan.is_none() && told.errors[0].rule == "too_deep");
+}
