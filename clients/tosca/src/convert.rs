@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::lower::{self, HostParallel, Via, lower};
+use crate::lower::{self, HostParallel, Saying, Via, lower};
 use crate::place::Place;
 use crate::plan::{DEPLOY, Survey, plans};
 use crate::read::{Reading, read};
@@ -47,17 +47,14 @@ pub struct Converted {
     pub files: Vec<String>,
     /// The output of a `deploy` run that other workflows of the template take as their input of the same name.
     pub attributes: Option<String>,
+    /// The same, node by node: a run that failed has no outputs, and its nodes have.
+    pub said: Vec<Saying>,
     folder: Folder,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options {
-            inputs: Vec::new(),
-            workflow: DEPLOY.to_owned(),
-            via: Via::Host,
-            host_parallel: HostParallel::No,
-        }
+        Options { inputs: Vec::new(), workflow: DEPLOY.to_owned(), via: Via::Host, host_parallel: HostParallel::No }
     }
 }
 
@@ -100,6 +97,7 @@ pub fn convert(at: &Path, options: &Options, name: &dyn Fn(&str) -> String) -> R
             plan: lowered.text(&plan, &sources.files),
             files: lowered.files.iter().map(ToString::to_string).collect(),
             attributes: lowered.attributes,
+            said: lowered.said,
             document: lowered.document,
             told: report.told(&sources.files),
             folder: sources.folder,

@@ -67,14 +67,6 @@ impl Primitive {
         Self::ALL.iter().find(is_it).map(|(_, primitive, _, _)| *primitive)
     }
 
-    /// The names of a version.
-    pub(crate) fn names(version: Version) -> impl Iterator<Item = &'static str> {
-        Self::ALL
-            .iter()
-            .filter(move |(_, _, first, last)| (*first..=*last).contains(&version))
-            .map(|(name, _, _, _)| *name)
-    }
-
     /// Its name.
     pub(crate) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, known, _, _)| *known == self).map_or("", |(name, _, _, _)| name)
@@ -157,7 +149,7 @@ fn range(node: &Node) -> Option<Term> {
 fn is_base64(text: &str) -> bool {
     let text: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let digits = text.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    text.len() % 4 == 0
+    text.len().is_multiple_of(4)
         && text.len() - digits <= 2
         && text[..digits].iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
@@ -207,7 +199,8 @@ impl TypeVersion {
             Some((qualifier, build)) => (qualifier, number(build)?),
             None => (rest, 0),
         };
-        let is_word = !qualifier.is_empty() && qualifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let is_word =
+            !qualifier.is_empty() && qualifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         is_word.then(|| TypeVersion {
             numbers: [major, minor, fix],
             is_final: IsFinal::NotYet,
@@ -216,4 +209,3 @@ impl TypeVersion {
         })
     }
 }
-

@@ -23,8 +23,6 @@ pub(crate) enum Form {
     /// The name of a type, or of something else that has one.
     Name,
     Flag,
-    /// A whole number from 0.
-    Count,
     /// `1.2.3`, `1.0.0.alpha-1`.
     TypeVersion,
     ListOf(&'static Form),
@@ -116,13 +114,8 @@ impl Walk<'_> {
                 | Written::List
                 | Written::Map => self.wrong(node, "`true` or `false`", what),
             },
-            Form::Count => {
-                if !matches!(node.written(), Written::Integer(0..)) {
-                    self.wrong(node, "a whole number from 0", what);
-                }
-            }
             Form::TypeVersion => {
-                if !node.as_name().is_some_and(|text| TypeVersion::read(text).is_some()) {
+                if node.as_name().is_none_or(|text| TypeVersion::read(text).is_none()) {
                     self.wrong(node, "a version such as `1.2` or `1.2.3.beta-4`", what);
                 }
             }
@@ -259,7 +252,7 @@ impl Walk<'_> {
 fn fits(node: &Node, form: &Form) -> bool {
     match form {
         Form::Any => true,
-        Form::Text | Form::Name | Form::Flag | Form::Count | Form::TypeVersion => node.as_text().is_some(),
+        Form::Text | Form::Name | Form::Flag | Form::TypeVersion => node.as_text().is_some(),
         Form::ListOf(_) | Form::Named(_) | Form::Empty => node.as_list().is_some(),
         Form::MapOf(_) | Form::MapOfMaybe(_) | Form::Record(_) => node.as_map().is_some(),
         Form::Either(forms) => forms.iter().any(|form| fits(node, form)),
@@ -273,7 +266,6 @@ fn kind(form: &Form) -> String {
         Form::Text => "a text".to_owned(),
         Form::Name => "a name".to_owned(),
         Form::Flag => "`true` or `false`".to_owned(),
-        Form::Count => "a whole number from 0".to_owned(),
         Form::TypeVersion => "a version".to_owned(),
         Form::ListOf(_) | Form::Named(_) => "a list".to_owned(),
         Form::Empty => "nothing".to_owned(),

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::slots::Field;
 use super::{Holder, Resolver, Scope};
-use crate::service::{Capability, Group, NodeIx, NodeTemplate, Policy, Relation, Service};
 use crate::report::Weight;
+use crate::service::{Capability, Group, NodeIx, NodeTemplate, Policy, Relation, Service};
 use crate::source::Origin;
 use crate::types::{Definition, InterfaceDef, Kind, Props, pairs};
 use crate::version::Version;
@@ -44,7 +44,10 @@ impl Resolver<'_, '_> {
     }
 
     fn check_interface(&self, interface: &InterfaceDef) {
-        let inputs = interface.inputs.values().chain(interface.operations.values().flat_map(|operation| operation.inputs.values()));
+        let inputs = interface
+            .inputs
+            .values()
+            .chain(interface.operations.values().flat_map(|operation| operation.inputs.values()));
         for input in inputs {
             if let (Some(definition), Some(value)) = (&input.definition, &input.value)
                 && !definition.is_untyped()
@@ -75,7 +78,8 @@ impl Resolver<'_, '_> {
     fn check_metadata(&self, root: &Node) {
         for entry in root.entries("metadata") {
             // Those that the standard names are texts; of what others put there only nothing is wrong.
-            let is_named = matches!(entry.key.as_text(), Some("template_name" | "template_author" | "template_version"));
+            let is_named =
+                matches!(entry.key.as_text(), Some("template_name" | "template_author" | "template_version"));
             let is_right = match entry.value.written() {
                 Written::Text(_) => true,
                 Written::List | Written::Map => true,
@@ -91,8 +95,15 @@ impl Resolver<'_, '_> {
 
     fn check_dsl(&self, root: &Node) {
         for entry in root.entries("dsl_definitions") {
-            if matches!(entry.value.written(), Written::Bool(_) | Written::Integer(_) | Written::Float(_) | Written::Null) {
-                let message = format!("`{}`: found {}, expected something that is used again: a map or a list", entry.key, entry.value.said());
+            if matches!(
+                entry.value.written(),
+                Written::Bool(_) | Written::Integer(_) | Written::Float(_) | Written::Null
+            ) {
+                let message = format!(
+                    "`{}`: found {}, expected something that is used again: a map or a list",
+                    entry.key,
+                    entry.value.said()
+                );
                 self.world.report().error(entry.value.place, "wrong_form", message);
             }
         }
@@ -102,11 +113,17 @@ impl Resolver<'_, '_> {
     fn check_repositories(&self, root: &Node) {
         for entry in root.entries("repositories") {
             for other in self.world.sources.units.iter().filter(|unit| unit.origin == Origin::Given) {
-                let Some(same) = other.root.get("repositories").and_then(|all| all.entry(entry.key.as_text()?)) else { continue };
+                let Some(same) = other.root.get("repositories").and_then(|all| all.entry(entry.key.as_text()?)) else {
+                    continue;
+                };
                 if same.key.place > entry.key.place && !same.value.same(&entry.value) {
                     self.world
                         .report()
-                        .error(entry.key.place, "repository", format!("`{}` is another repository in another file", entry.key))
+                        .error(
+                            entry.key.place,
+                            "repository",
+                            format!("`{}` is another repository in another file", entry.key),
+                        )
                         .other(same.key.place, "it says something else here");
                 }
             }
@@ -151,7 +168,7 @@ impl Resolver<'_, '_> {
             let Some(name) = entry.key.as_name() else { continue };
             let of = entry.value.some("type").and_then(|name| self.world.named(Kind::Policy, name));
             let definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
-            let properties = self.check_assigned(entry, of.is_some().then_some(&*definition));
+            self.check_assigned(entry, of.is_some().then_some(&*definition));
             let mut targets = Vec::new();
             for target in entry.value.items("targets") {
                 if self.known_member(target, &["groups"]) {
@@ -159,24 +176,24 @@ impl Resolver<'_, '_> {
                 }
             }
             let types = of.map(|of| self.world.names(of)).unwrap_or_default();
-            all.push(Policy { name: name.into(), types, targets, properties });
+            all.push(Policy { name: name.into(), types, targets });
         }
         all
     }
 
     /// The properties of a group or a policy, by its type.
-    fn check_assigned(&self, entry: &Entry, definition: Option<&Definition>) -> BTreeMap<Rc<str>, crate::term::Term> {
+    fn check_assigned(&self, entry: &Entry, definition: Option<&Definition>) {
         let owner = format!("`{}`", entry.key);
         let properties = definition.map(|definition| &*definition.properties);
-        let slots = self.slots(Field::Property, self.world.loosely(entry.key.place), properties, Some(&entry.value), &owner);
+        let slots =
+            self.slots(Field::Property, self.world.loosely(entry.key.place), properties, Some(&entry.value), &owner);
         self.check_missing(Weight::Error, &slots, &owner, entry.key.place);
-        slots
-            .iter()
-            .filter_map(|(name, slot)| {
-                let schema = slot.property.as_ref().map(|property| property.schema.clone());
-                Some((name.clone(), self.read(slot.value.as_ref()?, schema.as_deref(), Scope::default())?))
-            })
-            .collect()
+        for slot in slots.values() {
+            let schema = slot.property.as_ref().map(|property| property.schema.clone());
+            if let Some(value) = &slot.value {
+                self.read(value, schema.as_deref(), Scope::default());
+            }
+        }
     }
 
     /// Complains of a name that is no node template and stands in none of these sections.
@@ -188,14 +205,19 @@ impl Resolver<'_, '_> {
         if !is_known {
             let known: Vec<Rc<str>> = self.templates.keys().cloned().collect();
             let message = format!("there is neither a node template nor a group `{text}`");
-            self.world.report().error(name.place, "unknown_node", message).near(text, known.iter().map(|known| &**known));
+            self.world
+                .report()
+                .error(name.place, "unknown_node", message)
+                .near(text, known.iter().map(|known| &**known));
         }
         is_known
     }
 
     /// What another service may use this one for.
     fn check_substitution(&self) {
-        let Some(node) = self.service.as_ref().and_then(|service| service.some("substitution_mappings")) else { return };
+        let Some(node) = self.service.as_ref().and_then(|service| service.some("substitution_mappings")) else {
+            return;
+        };
         let of = node.some("node_type").and_then(|name| self.world.named(Kind::Node, name));
         let definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
         if let Some(filter) = node.some("substitution_filter") {
@@ -215,7 +237,10 @@ impl Resolver<'_, '_> {
                 if let Some(text) = template.as_name().filter(|text| !self.templates.contains_key(*text)) {
                     let known: Vec<Rc<str>> = self.templates.keys().cloned().collect();
                     let message = format!("there is no node template `{text}`");
-                    self.world.report().error(template.place, "unknown_node", message).near(text, known.iter().map(|known| &**known));
+                    self.world
+                        .report()
+                        .error(template.place, "unknown_node", message)
+                        .near(text, known.iter().map(|known| &**known));
                 }
             }
         }
@@ -233,7 +258,9 @@ impl Resolver<'_, '_> {
                 && !self.inputs.contains_key(name)
                 && node.get("properties").is_none_or(|mapped| mapped.get(name).is_none())
         };
-        for (name, property) in definition.properties.iter().filter(|(name, property)| is_whole && is_missing(name, property)) {
+        for (name, property) in
+            definition.properties.iter().filter(|(name, property)| is_whole && is_missing(name, property))
+        {
             let message = format!("the service has no input `{name}`, which is a property of what it stands for");
             self.world
                 .report()
@@ -245,7 +272,9 @@ impl Resolver<'_, '_> {
     /// The service, with everything in it calculated.
     pub(super) fn finish(self) -> Service {
         self.check_substitution();
-        let nodes = (0..self.nodes.len()).map(|at| self.node(NodeIx(u32::try_from(at).expect("a template has a bound")))).collect();
+        let nodes = (0..self.nodes.len())
+            .map(|at| self.node(NodeIx(u32::try_from(at).expect("a template has a bound"))))
+            .collect();
         let links = self.links.borrow().len();
         let relations = (0..links).map(|at| self.relation(super::relations::index(at))).collect();
         let outputs = self.outputs();
@@ -274,25 +303,22 @@ impl Resolver<'_, '_> {
         let known = |fields: BTreeMap<Rc<str>, Option<crate::term::Term>>| {
             fields.into_iter().filter_map(|(name, term)| Some((name, term?))).collect()
         };
-        let capability = |(name, offer): (&Rc<str>, &super::nodes::Offer)| {
+        let capability = |name: &Rc<str>| {
             let holder = Holder::Capability(ix, name.clone());
             let capability = Capability {
-                types: offer.of.map(|of| self.world.names(of)).unwrap_or_default(),
                 properties: known(self.fields(&holder, Field::Property)),
                 attributes: self.fields(&holder, Field::Attribute),
             };
             (name.clone(), capability)
         };
-        let directives = draft.node.items("directives").iter().filter_map(Node::as_text).map(Rc::from);
         let artifact = |(name, node): (&Rc<str>, &Node)| Some((name.clone(), self.artifact(node)?));
         NodeTemplate {
             name: draft.name.clone(),
             place: draft.place,
             types: draft.of.map(|of| self.world.names(of)).unwrap_or_default(),
-            directives: directives.collect(),
             properties: known(self.fields(&holder, Field::Property)),
             attributes: self.fields(&holder, Field::Attribute),
-            capabilities: draft.capabilities.iter().map(capability).collect(),
+            capabilities: draft.capabilities.keys().map(capability).collect(),
             requirements: self.links_from(ix),
             interfaces: self.interfaces(&draft.interfaces, &holder, &draft.artifacts),
             artifacts: draft.artifacts.iter().filter_map(artifact).collect(),
@@ -308,7 +334,6 @@ impl Resolver<'_, '_> {
             place: link.place,
             source: link.source,
             target: link.target,
-            capability: link.capability.clone(),
             types: link.of.map(|of| self.world.names(of)).unwrap_or_default(),
             properties: properties.into_iter().filter_map(|(name, term)| Some((name, term?))).collect(),
             attributes: self.fields(&holder, Field::Attribute),

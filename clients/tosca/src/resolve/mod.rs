@@ -71,8 +71,11 @@ struct Resolver<'w, 's> {
     /// Have the requirements found their targets? Until then what depends on them is not known.
     is_linked: Cell<bool>,
     /// Properties and attributes that were calculated, and those that are at this moment.
-    known: RefCell<HashMap<(Holder, Field, Rc<str>), Calculated>>,
+    known: RefCell<Known>,
 }
+
+/// Values by whose they are, which of the two they are, and their name.
+type Known = HashMap<(Holder, Field, Rc<str>), Calculated>;
 
 /// A value with its type; without one it is not known, or was complained of.
 #[derive(Debug, Clone)]

@@ -88,7 +88,9 @@ impl Resolver<'_, '_> {
         let node = entry.value.clone();
         let Some(source) = node.some("copy") else { return node };
         let name = source.as_text().unwrap_or_default();
-        let Some(other) = templates.iter().find(|other| other.key.as_text() == Some(name) && !other.key.same(&entry.key)) else {
+        let Some(other) =
+            templates.iter().find(|other| other.key.as_text() == Some(name) && !other.key.same(&entry.key))
+        else {
             let known = templates.iter().filter_map(|known| known.key.as_text());
             let message = format!("there is no other {what} `{name}` to copy");
             self.world.report().error(source.place, "unknown_node", message).near(name, known);
@@ -99,7 +101,11 @@ impl Resolver<'_, '_> {
             self.world.report().warning(source.place, "copy", message).other(other.key.place, "it stands here");
         }
         let mut entries = node.entries_of().to_vec();
-        let of_other = self.copied(other, &templates.iter().filter(|one| !one.key.same(&entry.key)).cloned().collect::<Vec<_>>(), what);
+        let of_other = self.copied(
+            other,
+            &templates.iter().filter(|one| !one.key.same(&entry.key)).cloned().collect::<Vec<_>>(),
+            what,
+        );
         merge(&mut entries, of_other.entries_of());
         entries.retain(|one| one.key.as_text() != Some("copy"));
         Node::map(entries, node.place)
@@ -116,15 +122,15 @@ impl Resolver<'_, '_> {
     /// How many nodes a template is; none where it does not say.
     fn count(&self, node: &Node) -> Option<usize> {
         let said = node.some("count")?;
-        match self.read_as(said, DataType::Primitive(Primitive::Integer), Scope::default())? {
-            Term::Integer(count @ 0..=MOST_INSTANCES) => usize::try_from(count).ok(),
-            term if !term.is_known() => None,
-            term => {
-                let message = format!("`count`: found {}, expected 0 to {MOST_INSTANCES}", crate::function::said(&term));
-                self.world.report().error(said.place, "count", message);
-                None
-            }
+        let term = self.read_as(said, DataType::Primitive(Primitive::Integer), Scope::default())?;
+        if let Term::Integer(count @ 0..=MOST_INSTANCES) = term {
+            return usize::try_from(count).ok();
         }
+        if term.is_known() {
+            let message = format!("`count`: found {}, expected 0 to {MOST_INSTANCES}", crate::function::said(&term));
+            self.world.report().error(said.place, "count", message);
+        }
+        None
     }
 
     fn draft(&self, name: &str, place: Place, node: Node) -> Draft {
@@ -141,7 +147,8 @@ impl Resolver<'_, '_> {
             let assigned = node.get("capabilities").and_then(|capabilities| capabilities.get(name));
             let owner = format!("the capability `{name}` of {owner}");
             let known = offered.of.is_some_and(|of| self.world.is_whole(of));
-            let slots = |field, props| self.slots(field, Weight::Error, Some(props).filter(|_| known), assigned, &owner);
+            let slots =
+                |field, props| self.slots(field, Weight::Error, Some(props).filter(|_| known), assigned, &owner);
             let offer = Offer {
                 of: offered.of,
                 definition: Some(offered.clone()),
@@ -174,7 +181,11 @@ impl Resolver<'_, '_> {
                 Some(known) if artifact.as_map().is_some() && artifact.get("file").is_none() => {
                     let mut entries = artifact.entries_of().to_vec();
                     match known.as_map() {
-                        Some(more) => entries.extend(more.iter().filter(|one| artifact.get(one.key.as_text().unwrap_or_default()).is_none()).cloned()),
+                        Some(more) => entries.extend(
+                            more.iter()
+                                .filter(|one| artifact.get(one.key.as_text().unwrap_or_default()).is_none())
+                                .cloned(),
+                        ),
                         None => entries.push(Entry { key: Node::text("file", known.place), value: known.clone() }),
                     }
                     Node::map(entries, artifact.place)

@@ -86,8 +86,14 @@ impl Resolver<'_, '_> {
             }
             "pattern" => (Function::Matches, vec![term.clone(), Term::text(constraint.value.as_text()?)]),
             "length" | "min_length" | "max_length" => {
-                let length = self.calculate(Function::Length, &[term.clone()], DataType::Unknown, constraint.key.place)?;
-                let bound = self.read_as(&constraint.value, DataType::Primitive(Primitive::Integer), Scope::default())?;
+                let length = self.calculate(
+                    Function::Length,
+                    std::slice::from_ref(term),
+                    DataType::Unknown,
+                    constraint.key.place,
+                )?;
+                let bound =
+                    self.read_as(&constraint.value, DataType::Primitive(Primitive::Integer), Scope::default())?;
                 let function = match name {
                     "length" => Function::Equal,
                     "min_length" => Function::GreaterOrEqual,
@@ -97,26 +103,18 @@ impl Resolver<'_, '_> {
             }
             _ => return None,
         };
-        match self.calculate(function, &arguments, of, constraint.key.place)? {
-            Term::Bool(holds) => Some(holds),
-            _ => None,
-        }
+        as_bool(self.calculate(function, &arguments, of, constraint.key.place)?)
     }
 
     /// A range is in another one if both of its ends are.
     fn is_in_range(&self, term: &Term, of: DataType, bounds: &Term, constraint: &Entry) -> Option<bool> {
-        let one = |term: &Term| match self.calculate(Function::InRange, &[term.clone(), bounds.clone()], of, constraint.key.place)? {
-            Term::Bool(holds) => Some(holds),
-            _ => None,
+        let one = |term: &Term| {
+            let arguments = [term.clone(), bounds.clone()];
+            as_bool(self.calculate(Function::InRange, &arguments, of, constraint.key.place)?)
         };
-        match term {
-            Term::List(ends) => ends
-                .iter()
-                .filter(|end| !matches!(end, Term::Text(text) if &**text == "UNBOUNDED"))
-                .map(one)
-                .try_fold(true, |all, one| one.map(|one| all && one)),
-            term => one(term),
-        }
+        let Term::List(ends) = term else { return one(term) };
+        let known = ends.iter().filter(|end| !matches!(end, Term::Text(text) if &**text == "UNBOUNDED"));
+        known.map(one).try_fold(true, |all, one| one.map(|one| all && one))
     }
 
     /// What a constraint compares with: read by the type of what it is about.
@@ -127,7 +125,9 @@ impl Resolver<'_, '_> {
                 self.read_as(node, DataType::Primitive(Primitive::Integer), Scope::default())
             }
             // A number without a unit is one of the smallest.
-            Some(Base::Primitive(Primitive::Unit(_))) if matches!(node.written(), Written::Integer(_) | Written::Float(_)) => {
+            Some(Base::Primitive(Primitive::Unit(_)))
+                if matches!(node.written(), Written::Integer(_) | Written::Float(_)) =>
+            {
                 self.read(node, None, Scope::default())
             }
             Some(Base::Primitive(primitive)) => self.read_as(node, DataType::Primitive(primitive), Scope::default()),
@@ -180,7 +180,10 @@ impl Resolver<'_, '_> {
             let wants_list = matches!(name, "in_range" | "valid_values");
             if !CONSTRAINTS.contains(&name) {
                 let message = format!("there is no constraint `{}`", entry.key);
-                self.world.report().error(entry.key.place, "unknown_constraint", message).near(name, CONSTRAINTS.iter().copied());
+                self.world
+                    .report()
+                    .error(entry.key.place, "unknown_constraint", message)
+                    .near(name, CONSTRAINTS.iter().copied());
             } else if wants_list && entry.value.as_list().is_none_or(|items| name == "in_range" && items.len() != 2) {
                 let expected = if name == "in_range" { "two bounds such as `[1, 10]`" } else { "a list of values" };
                 let message = format!("`{name}`: found {}, expected {expected}", entry.value.said());
@@ -193,10 +196,17 @@ impl Resolver<'_, '_> {
     fn check_validation(&self, rule: &Node) {
         let version = self.world.version_at(rule.place);
         if crate::function::Call::of(rule, version).is_none() {
-            let message = format!("`validation`: found {}, expected a function such as `$greater_than: [$value, 1]`", rule.said());
+            let message = format!(
+                "`validation`: found {}, expected a function such as `$greater_than: [$value, 1]`",
+                rule.said()
+            );
             self.world.report().error(rule.place, "wrong_form", message);
             return;
         }
         self.read(rule, None, Scope::default());
     }
+}
+
+fn as_bool(term: Term) -> Option<bool> {
+    if let Term::Bool(flag) = term { Some(flag) } else { None }
 }

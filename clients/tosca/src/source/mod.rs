@@ -22,7 +22,7 @@ use std::rc::Rc;
 pub(crate) use folder::Folder;
 pub(crate) use path::Unfound;
 
-use crate::place::{FileId, Files, Place};
+use crate::place::{FileId, Files};
 use crate::version::Version;
 use crate::yaml::Node;
 
@@ -80,7 +80,6 @@ pub(crate) enum Origin {
 /// That a file can use what another one defines.
 #[derive(Debug)]
 pub(crate) struct Import {
-    pub(crate) place: Place,
     pub(crate) unit: UnitIx,
     /// The prefix (1.x) or namespace (2.0) that the names get: `prefix:Name`.
     pub(crate) namespace: Option<Rc<str>>,

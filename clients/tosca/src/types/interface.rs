@@ -137,10 +137,9 @@ impl World<'_> {
     fn operations_in<'n>(&self, node: &'n Node) -> impl Iterator<Item = &'n Entry> {
         let is_old = self.version_at(node.place) <= Version::V1_3;
         let is_type = ["derived_from", "version"];
-        let inside = node
-            .entries_of()
-            .iter()
-            .filter(move |entry| is_old && entry.key.as_text().is_some_and(|key| !RESERVED.contains(&key) && !is_type.contains(&key)));
+        let inside = node.entries_of().iter().filter(move |entry| {
+            is_old && entry.key.as_text().is_some_and(|key| !RESERVED.contains(&key) && !is_type.contains(&key))
+        });
         node.entries("operations").iter().chain(node.entries("notifications")).chain(inside)
     }
 
@@ -206,13 +205,23 @@ impl World<'_> {
             return side == Side::Type;
         }
         let known = [
-            "type", "description", "required", "default", "value", "status", "constraints", "entry_schema", "key_schema", "metadata",
+            "type",
+            "description",
+            "required",
+            "default",
+            "value",
+            "status",
+            "constraints",
+            "entry_schema",
+            "key_schema",
+            "metadata",
         ];
         let has_type = node.some("type").and_then(Node::as_name).is_some_and(|name| {
             let unit = self.unit_of(node.place);
             self.primitive(unit, name).is_some() || self.find(unit, Kind::Data, name).is_some()
         });
-        let says_one = has_type || (side == Side::Type && (node.get("default").is_some() || node.get("required").is_some()));
+        let says_one =
+            has_type || (side == Side::Type && (node.get("default").is_some() || node.get("required").is_some()));
         says_one && entries.iter().all(|entry| entry.key.as_text().is_some_and(|key| known.contains(&key)))
     }
 }
