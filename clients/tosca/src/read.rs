@@ -47,7 +47,7 @@ pub(crate) fn read(at: &Path, inputs: &[Inputs], wanted: Wanted, whole: Whole) -
     for unit in sources.units.iter().filter(|unit| unit.origin == Origin::Given) {
         grammar::check(&unit.root, unit.version, &mut report);
     }
-    let mut given = Given { values: Vec::new(), wanted };
+    let mut given = Given { wanted, ..Given::default() };
     for one in inputs {
         take(one, &mut given, &mut sources.files, &mut report);
     }

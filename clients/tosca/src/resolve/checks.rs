@@ -278,7 +278,7 @@ impl Resolver<'_, '_> {
         let links = self.links.borrow().len();
         let relations = (0..links).map(|at| self.relation(super::relations::index(at))).collect();
         let outputs = self.outputs();
-        Service {
+        let mut service = Service {
             name: self.name(),
             nodes,
             relations,
@@ -286,11 +286,13 @@ impl Resolver<'_, '_> {
             policies: self.policies(),
             workflows: self.workflows(),
             outputs,
-        }
+        };
+        self.substitute(&mut service);
+        service
     }
 
     fn name(&self) -> String {
-        let unit = &self.world.sources.units[0];
+        let unit = &self.world.sources.units[self.unit.0];
         let said = unit.root.get("metadata").and_then(|metadata| metadata.name("template_name"));
         let said = said.or_else(|| unit.root.name("template_name"));
         let file = unit.path.rsplit('/').next().unwrap_or_default();

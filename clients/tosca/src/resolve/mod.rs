@@ -15,6 +15,7 @@ mod path;
 mod relations;
 mod rules;
 mod slots;
+mod substitution;
 mod values;
 mod workflows;
 
@@ -36,25 +37,10 @@ use slots::Field;
 
 /// Reads the service of the entry file, and checks all that the files define. Without a service template it is empty.
 pub(crate) fn resolve(world: &World<'_>, given: &Given) -> Service {
-    let entry = &world.sources.units[0];
-    let service = entry.root.some("topology_template").or_else(|| entry.root.some("service_template")).cloned();
-    let mut resolver = Resolver {
-        world,
-        service,
-        unit: UnitIx(0),
-        inputs: BTreeMap::new(),
-        nodes: Vec::new(),
-        templates: HashMap::new(),
-        links: RefCell::default(),
-        links_of: RefCell::default(),
-        is_linked: Cell::new(false),
-        known: RefCell::default(),
-    };
+    let mut resolver = Resolver::of(world, UnitIx(0), Level::Outer);
     resolver.read_inputs(given);
     resolver.check_files();
-    resolver.make_nodes();
-    resolver.make_links();
-    resolver.finish()
+    resolver.read_service()
 }
 
 /// What is known while a service is read.
@@ -62,6 +48,7 @@ struct Resolver<'w, 's> {
     world: &'w World<'s>,
     service: Option<Node>,
     unit: UnitIx,
+    level: Level,
     inputs: BTreeMap<Rc<str>, Found>,
     nodes: Vec<Draft>,
     /// The nodes of a template: several where it has a count.
@@ -72,6 +59,40 @@ struct Resolver<'w, 's> {
     is_linked: Cell<bool>,
     /// Properties and attributes that were calculated, and those that are at this moment.
     known: RefCell<Known>,
+}
+
+/// Is a service read for itself, or because it stands for a node of another one?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Outer,
+    Inner,
+}
+
+impl<'w, 's> Resolver<'w, 's> {
+    /// Begins with the service template of a file.
+    fn of(world: &'w World<'s>, unit: UnitIx, level: Level) -> Self {
+        let root = &world.sources.units[unit.0].root;
+        Resolver {
+            world,
+            service: root.some("topology_template").or_else(|| root.some("service_template")).cloned(),
+            unit,
+            level,
+            inputs: BTreeMap::new(),
+            nodes: Vec::new(),
+            templates: HashMap::new(),
+            links: RefCell::default(),
+            links_of: RefCell::default(),
+            is_linked: Cell::new(false),
+            known: RefCell::default(),
+        }
+    }
+
+    /// All of it, once the inputs are known.
+    fn read_service(mut self) -> Service {
+        self.make_nodes();
+        self.make_links();
+        self.finish()
+    }
 }
 
 /// Values by whose they are, which of the two they are, and their name.

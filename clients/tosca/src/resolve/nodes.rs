@@ -67,13 +67,13 @@ impl Resolver<'_, '_> {
             let count = self.count(&node);
             let draft = self.draft(name, entry.key.place, node);
             let mut nodes = Vec::new();
-            for index in 0..count.unwrap_or(1) {
-                let ix = NodeIx(u32::try_from(self.nodes.len()).expect("a template has a bound"));
+            for number in 0..count.unwrap_or(1) {
+                let ix = index(self.nodes.len());
                 let name: Rc<str> = match count {
-                    Some(2..) => format!("{name}_{index}").into(),
+                    Some(2..) => format!("{name}_{number}").into(),
                     Some(_) | None => name.into(),
                 };
-                self.nodes.push(Draft { name, index, ..draft.clone() });
+                self.nodes.push(Draft { name, index: number, ..draft.clone() });
                 nodes.push(ix);
             }
             self.templates.insert(name.into(), nodes);
@@ -236,4 +236,9 @@ fn merge(entries: &mut Vec<Entry>, more: &[Entry]) {
             None => entries.push(other.clone()),
         }
     }
+}
+
+/// The index of a node.
+pub(super) fn index(index: usize) -> NodeIx {
+    NodeIx(u32::try_from(index).expect("a template has a bound"))
 }

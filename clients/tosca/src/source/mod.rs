@@ -33,13 +33,12 @@ pub(crate) struct UnitIx(pub(crate) usize);
 /// All that was read.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    /// The entry is the first one.
+    /// The entry is the first one. Templates of an archive that can stand for nodes of it (`Other-Definitions`) are
+    /// among them.
     pub(crate) units: Vec<Unit>,
     pub(crate) files: Files,
     /// What the artifacts are read from.
     pub(crate) folder: Folder,
-    /// Templates of an archive that can stand for nodes of the entry (`Other-Definitions`).
-    pub(crate) others: Vec<UnitIx>,
 }
 
 impl Sources {

@@ -58,7 +58,9 @@ impl<'r> Reading<'r> {
         let Some(first) = self.load(&entry.0, entry.1) else { return Err(self.files) };
         let version = self.units[first.0].version;
         let normative = version.is_simple().then(|| self.ours(Profile::Simple1, version));
-        let others = others.into_iter().filter_map(|(path, place)| self.load(&path, place)).collect();
+        for (path, place) in others {
+            self.load(&path, place);
+        }
         let mut next = 0;
         while next < self.units.len() {
             self.imports(UnitIx(next));
@@ -73,7 +75,7 @@ impl<'r> Reading<'r> {
             }
         }
         self.spread_incomplete();
-        Ok(Sources { units: self.units, files: self.files, folder: self.folder, others })
+        Ok(Sources { units: self.units, files: self.files, folder: self.folder })
     }
 
     /// The unit of a path of the folder, read where it was not yet.
