@@ -33,11 +33,6 @@ impl FilePath {
         &self.0
     }
 
-    /// The folder that it is in; `None` where that is the one which all files are put into.
-    pub fn folder(&self) -> Option<&str> {
-        self.0.rsplit_once('/').map(|(folder, _)| folder)
-    }
-
     /// All folders on the way to it, the outermost first.
     pub fn folders(&self) -> impl Iterator<Item = &str> {
         self.0.match_indices('/').map(|(end, _)| &self.0[..end])
@@ -84,6 +79,11 @@ impl Files {
     /// Is a file at this place?
     pub fn has(&self, path: &str) -> bool {
         self.0.keys().any(|known| known.as_str() == path)
+    }
+
+    /// Is a file at this place, or a folder of one?
+    pub fn is_taken(&self, path: &str) -> bool {
+        self.has(path) || self.0.keys().flat_map(FilePath::folders).any(|folder| folder == path)
     }
 
     /// Every file.
@@ -160,13 +160,15 @@ mod tests {
     fn a_place_knows_the_folders_on_the_way() {
         let path: FilePath = "a/b/c.ini".parse().unwrap();
         assert_eq!(path.folders().collect::<Vec<_>>(), ["a", "a/b"]);
-        assert_eq!(path.folder(), Some("a/b"));
-        assert_eq!("c".parse::<FilePath>().unwrap().folder(), None);
+        assert_eq!("c".parse::<FilePath>().unwrap().folders().count(), 0);
     }
 
     #[test]
     fn nothing_is_a_file_and_a_folder() {
-        assert!(files(&["a/b", "a/c", "a.b", "ab/c"]).is_ok());
+        let fine = files(&["a/b", "a/c", "a.b", "ab/c"]).unwrap();
+        let taken = ["a", "a/b", "ab", "a.b"].map(|path| (fine.is_taken(path), fine.has(path)));
+        assert_eq!(taken, [(true, false), (true, true), (true, false), (true, true)]);
+        assert!(!fine.is_taken("b") && !fine.is_taken("a/b/c"));
         let both = files(&["a", "a/b/c", "a/b", "a/b.c"]).unwrap_err();
         assert_eq!(both, NoFiles::Both(vec!["a".parse().unwrap(), "a/b".parse().unwrap()]));
         assert_eq!(both.to_string(), "`a` is a file and a folder");
