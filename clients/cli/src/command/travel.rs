@@ -165,10 +165,13 @@ fn write_node(text: &mut String, node: &Fields<'_>, rename: &mut Rename<'_>) {
                 Some(document) => write_document(text, &document, rename),
                 None => write_content(text, value, rename),
             },
+            "undo" => match fields() {
+                Some(undo) => write_node(text, &undo, rename),
+                None => write_content(text, value, rename),
+            },
             "files" if let Some(files) = fields() => {
                 object(text, &files, |_, value, text| write_content(text, value, rename));
             }
-            "undo" if let Some(undo) = fields() => write_node(text, &undo, rename),
             _ => text.push_str(value.get()),
         }
     });
@@ -234,6 +237,8 @@ mod tests {
         assert_eq!(files, [once, once].concat());
         let node = r#"{"files": {"file:a": "sha256:0", "c": "sha256:x", "d": 5}, "artifact": "sha256:0", "undo": {"artifact": "sha256:2"}}"#;
         assert_eq!(new, format!("{{\"nodes\": [{node},\n{{\"artifact\": {{\"nodes\": [{node}]}}}}]}}"));
+        let (files, new) = travelled(r#"{"nodes": [{"undo": "file:u"}]}"#);
+        assert_eq!((files.len(), &*new), (1, r#"{"nodes": [{"undo": "sha256:0"}]}"#));
         let (files, _) =
             travelled(r#"{"nodes": [{"files": "file:x", "env": {"y": "file:y"}}], "files": {"z": "file:z"}}"#);
         assert!(files.is_empty(), "{files:?}");
