@@ -62,7 +62,7 @@ pub(super) async fn fetch(settings: &Settings, job: &Job) -> Result<Vec<Given>, 
 }
 
 /// Fetches the node's files and puts them, and one more that is here, into a folder of the attempt's, which is the owner's
-/// afterwards; `None` where the node has none. The end of the job, where that fails or takes longer than the job may.
+/// afterwards; `None` where the node has none. The end of the job, where that fails or is stopped.
 pub(super) async fn furnish(
     settings: &Settings,
     job: &Job,

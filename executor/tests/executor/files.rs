@@ -203,6 +203,25 @@ async fn a_command_that_is_stopped_takes_its_files_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_takes_no_files_says_why() {
+    let remote = Remote::new(&[]);
+    fs::write(remote.server.path("home/.gorch"), "in the way").unwrap();
+    let large = "0123456789".repeat(300_000);
+    let works = [
+        remote.command(0, &format!("#!/bin/sh\n#{large}"), &[]),
+        with_files(&remote, remote.command(1, "true", &[]), &[("large", &large), ("small", "x")]),
+    ];
+    for work in works {
+        let report = remote.run(&work).await;
+        let (code, message) = failure(&report);
+        assert!(
+            code == "spawn_failed" && message.starts_with("the host does not take the job's files: mkdir:"),
+            "{code}: {message}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_playbook_finds_roles_templates_and_files_beside_it() {
     let house = ansible::house(&[]);
     let files = [

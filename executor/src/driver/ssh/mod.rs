@@ -293,16 +293,26 @@ impl Remote {
         };
         let loads = spawn_blocking(move || upload::loads(files)).await.unwrap_or_else(|panic| Err(panic.into()));
         let loads = loads.map_err(|error| failed("the files cannot be read", &error))?;
-        let script = path.map(|path| (upload::artifact(attempt), vec![path]));
-        let files = loads.into_iter().map(|load| (load.script(attempt), load.paths()));
-        for (script, paths) in script.into_iter().chain(files) {
-            let answer = self.settings.masters.ask(lease, &script, &paths, UPLOAD).await;
-            let taken = upload::taken(attempt, &answer.map_err(|error| error.failure())?);
-            taken.map_err(|said| {
-                Failure::new(failure_code::SPAWN_FAILED, format!("the host does not take the job's files: {said}"))
-            })?;
+        if let Some(path) = path {
+            self.send(attempt, lease, &upload::artifact(attempt), &[path]).await?;
+        }
+        for load in &loads {
+            self.send(attempt, lease, &load.script(attempt), &load.paths()).await?;
         }
         Ok(())
+    }
+
+    async fn send(&self, attempt: AttemptId, lease: &Lease, script: &str, paths: &[PathBuf]) -> Result<(), Failure> {
+        let answer = self.settings.masters.ask(lease, script, paths, UPLOAD).await;
+        match upload::taken(attempt, &answer.map_err(|error| error.failure())?) {
+            Ok(()) => Ok(()),
+            Err(said) => {
+                // What is there of them goes: most often there is no room.
+                let _ = self.look(attempt, lease, Look::Stop).await;
+                let said = format!("the host does not take the job's files: {said}");
+                Err(Failure::new(failure_code::SPAWN_FAILED, said))
+            }
+        }
     }
 
     /// Ends the attempt over there; says what could not be seen to end.
