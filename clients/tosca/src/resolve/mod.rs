@@ -59,6 +59,8 @@ struct Resolver<'w, 's> {
     is_linked: Cell<bool>,
     /// Properties and attributes that were calculated, and those that are at this moment.
     known: RefCell<Known>,
+    /// Where files are: an artifact is named by many.
+    files: RefCell<HashMap<(UnitIx, Rc<str>), Option<Rc<str>>>>,
 }
 
 /// Is a service read for itself, or because it stands for a node of another one?
@@ -84,6 +86,7 @@ impl<'w, 's> Resolver<'w, 's> {
             links_of: RefCell::default(),
             is_linked: Cell::new(false),
             known: RefCell::default(),
+            files: RefCell::default(),
         }
     }
 
