@@ -8,6 +8,7 @@
 mod artifact;
 mod call;
 mod checks;
+mod details;
 mod inputs;
 mod nodes;
 mod operations;

@@ -147,7 +147,12 @@ impl Resolver<'_, '_> {
         let holder = Holder::Node(node);
         match self.read_as(said, DataType::Primitive(Primitive::Integer), Scope::of(&holder)) {
             Some(Term::Integer(count @ 0..=10_000)) => usize::try_from(count).unwrap_or(1),
-            _ => 1,
+            Some(term) if term.is_known() => {
+                let message = format!("`count`: found {}, expected 0 to 10000", crate::function::said(&term));
+                self.world.report().error(said.place, "count", message);
+                1
+            }
+            Some(_) | None => 1,
         }
     }
 
@@ -429,6 +434,9 @@ impl Resolver<'_, '_> {
             of => of,
         };
         let type_definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
+        if let Some(of) = of {
+            self.check_ends(of, source, target, asked.place);
+        }
         let mut interfaces = type_definition.interfaces.clone();
         let defined = definition.and_then(|definition| definition.relationship_node.as_ref());
         let assigned = made_of.as_ref().or(said.filter(|said| said.as_map().is_some()));
