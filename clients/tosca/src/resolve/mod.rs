@@ -61,8 +61,11 @@ struct Resolver<'w, 's> {
     /// Properties and attributes that were calculated, and those that are at this moment.
     known: RefCell<Known>,
     /// Where files are: an artifact is named by many.
-    files: RefCell<HashMap<(UnitIx, Rc<str>), Option<Rc<str>>>>,
+    files: RefCell<HashMap<NamedFile, Option<Rc<str>>>>,
 }
+
+/// A name of a file, and where it stands.
+type NamedFile = (UnitIx, Rc<str>);
 
 /// Is a service read for itself, or because it stands for a node of another one?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
