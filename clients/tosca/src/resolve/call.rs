@@ -14,9 +14,28 @@ use crate::yaml::{Node, integer};
 
 use super::slots::Field;
 
+/// All functions together come to so many values.
+const MOST_VALUES: usize = 4_000_000;
+
 impl Resolver<'_, '_> {
-    /// What a call comes to.
+    /// What a call comes to. What it gives is bounded: a text that is twice another one, which is twice another one, has
+    /// no end.
     pub(super) fn call(&self, call: &Call<'_>, node: &Node, scope: Scope<'_>) -> Found {
+        let found = self.called(call, node, scope);
+        let size = found.term.as_ref().map_or(0, Term::size);
+        self.called.set(self.called.get().saturating_add(size));
+        if self.called.get() <= MOST_VALUES {
+            return found;
+        }
+        if size > 0 {
+            let message = format!("the functions of this service come to more than {MOST_VALUES} values; 64 bytes of a text count as one");
+            let place = Place::start_of(node.place.file);
+            self.world.report().error(place, "too_large", message).other(node.place, "the one that was too much");
+        }
+        Found::NOTHING
+    }
+
+    fn called(&self, call: &Call<'_>, node: &Node, scope: Scope<'_>) -> Found {
         match call.callee {
             Callee::Pure(function) => self.pure(function, call, node, scope),
             Callee::Look(look) => self.look(look, call, node, scope),

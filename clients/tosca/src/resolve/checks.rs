@@ -15,7 +15,6 @@ use crate::yaml::{Entry, Node, Written};
 impl Resolver<'_, '_> {
     /// All types of the user's files, and what stands beside them.
     pub(super) fn check_files(&self) {
-        self.world.check_lines();
         for ix in self.world.all().filter(|ix| self.world.is_given(*ix)) {
             let definition = self.world.definition(ix);
             self.check_definition(&definition);

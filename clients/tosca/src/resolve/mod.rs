@@ -49,6 +49,8 @@ pub(crate) fn resolve(world: &World<'_>, given: &Given) -> Service {
         links_of: RefCell::default(),
         is_linked: Cell::new(false),
         known: RefCell::default(),
+        depth: Cell::new(0),
+        called: Cell::new(0),
     };
     resolver.read_inputs(given);
     resolver.check_files();
@@ -72,6 +74,10 @@ struct Resolver<'w, 's> {
     is_linked: Cell<bool>,
     /// Properties and attributes that were calculated, and those that are at this moment.
     known: RefCell<HashMap<(Holder, Field, Rc<str>), Calculated>>,
+    /// How many values are being read at this moment, each for the one before it.
+    depth: Cell<usize>,
+    /// What all calls came to, in values.
+    called: Cell<usize>,
 }
 
 /// A value with its type; without one it is not known, or was complained of.

@@ -11,6 +11,9 @@ use crate::types::{Base, DataType, Props, Schema};
 use crate::version::Version;
 use crate::yaml::{Entry, Kind, Node, Style, Written};
 
+/// So many values can need each other, one after the other.
+const DEEPEST: usize = 160;
+
 /// Are functions called?
 #[derive(Debug, Clone, Copy)]
 enum Reading<'a> {
@@ -37,7 +40,21 @@ impl Resolver<'_, '_> {
         self.read(node, Some(&schema), scope)
     }
 
+    /// Values that need each other are read inside of each other, and so are defaults in what they are a default of:
+    /// without a bound a long row of them, or one that never ends, would need more stack than there is.
     fn value(&self, node: &Node, schema: Option<&Schema>, reading: Reading<'_>) -> Option<Term> {
+        if self.depth.get() >= DEEPEST {
+            let message = format!("more than {DEEPEST} values need each other, one after the other");
+            self.world.report().error(node.place, "too_deep", message);
+            return None;
+        }
+        self.depth.set(self.depth.get() + 1);
+        let term = self.value_within(node, schema, reading);
+        self.depth.set(self.depth.get() - 1);
+        term
+    }
+
+    fn value_within(&self, node: &Node, schema: Option<&Schema>, reading: Reading<'_>) -> Option<Term> {
         let version = self.world.version_at(node.place);
         if let Reading::Written(scope) = reading
             && let Some(call) = Call::of(node, version)

@@ -96,8 +96,7 @@ impl World<'_> {
             return known.clone();
         }
         // A type may be named inside of itself (a tree of data): there it has what its parents have.
-        let line = self.line(ix);
-        let inherited = line.get(1).map(|parent| self.definition(*parent)).unwrap_or_default();
+        let inherited = self.parent(ix).map(|parent| self.definition(parent)).unwrap_or_default();
         self.definitions.borrow_mut().insert(ix, inherited.clone());
         let definition = Rc::new(self.define(ix, &inherited));
         self.definitions.borrow_mut().insert(ix, definition.clone());

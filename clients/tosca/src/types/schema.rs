@@ -100,6 +100,18 @@ impl World<'_> {
         }
     }
 
+    /// The built-in type that a data type is derived from in the end, where it is one.
+    fn root(&self, of: DataType) -> Option<Primitive> {
+        match of {
+            DataType::Primitive(primitive) => Some(primitive),
+            DataType::Type(ix) => {
+                let last = self.get(self.line(ix).last()?);
+                self.primitive(last.unit, last.node.name("derived_from")?)
+            }
+            DataType::Unknown => None,
+        }
+    }
+
     /// Does a value of one type fit where the other one is expected?
     pub(crate) fn is_data(&self, of: DataType, other: DataType) -> bool {
         match (of, other) {
@@ -189,15 +201,15 @@ impl World<'_> {
         };
         let number = match said {
             None => inherited.map_or(Number::Float, |(units, _)| units.number),
-            Some(node) => match self.base(of) {
-                Some(Base::Primitive(Primitive::Integer)) => Number::Integer,
-                Some(Base::Primitive(Primitive::Float)) => Number::Float,
-                Some(_) => {
+            Some(_) if of == DataType::Unknown => return None,
+            Some(node) => match self.root(of) {
+                Some(Primitive::Integer) => Number::Integer,
+                Some(Primitive::Float) => Number::Float,
+                Some(_) | None => {
                     let message = format!("`data_type`: found {}, expected `integer`, `float` or what is derived from them", node.said());
                     self.report().error(node.place, "scalar", message);
                     return None;
                 }
-                None => return None,
             },
         };
         let mut units = inherited.map(|(units, _)| units.units.clone()).unwrap_or_default();
