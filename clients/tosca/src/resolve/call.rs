@@ -23,14 +23,13 @@ impl Resolver<'_, '_> {
     pub(super) fn call(&self, call: &Call<'_>, node: &Node, scope: Scope<'_>) -> Found {
         let found = self.called(call, node, scope);
         let size = found.term.as_ref().map_or(0, Term::size);
-        self.called.set(self.called.get().saturating_add(size));
-        if self.called.get() <= MOST_VALUES {
+        let before = self.called.replace(self.called.get().saturating_add(size));
+        if before.saturating_add(size) <= MOST_VALUES {
             return found;
         }
-        if size > 0 {
+        if before <= MOST_VALUES {
             let message = format!("the functions of this service come to more than {MOST_VALUES} values; 64 bytes of a text count as one");
-            let place = Place::start_of(node.place.file);
-            self.world.report().error(place, "too_large", message).other(node.place, "the one that was too much");
+            self.world.report().error(node.place, "too_large", message);
         }
         Found::NOTHING
     }

@@ -31,7 +31,7 @@ use crate::yaml::Node;
 
 pub(crate) use inputs::{Given, Wanted};
 use nodes::Draft;
-use relations::Link;
+use relations::{Link, Same};
 use slots::Field;
 
 /// Reads the service of the entry file, and checks all that the files define. Without a service template it is empty.
@@ -47,6 +47,7 @@ pub(crate) fn resolve(world: &World<'_>, given: &Given) -> Service {
         templates: HashMap::new(),
         links: RefCell::default(),
         links_of: RefCell::default(),
+        fitting: RefCell::default(),
         is_linked: Cell::new(false),
         known: RefCell::default(),
         depth: Cell::new(0),
@@ -70,6 +71,8 @@ struct Resolver<'w, 's> {
     templates: HashMap<Rc<str>, Vec<NodeIx>>,
     links: RefCell<Vec<Rc<Link>>>,
     links_of: RefCell<HashMap<NodeIx, Vec<RelationIx>>>,
+    /// What requirements without a filter could lead to.
+    fitting: RefCell<HashMap<Same, Rc<[NodeIx]>>>,
     /// Have the requirements found their targets? Until then what depends on them is not known.
     is_linked: Cell<bool>,
     /// Properties and attributes that were calculated, and those that are at this moment.

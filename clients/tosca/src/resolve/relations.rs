@@ -132,8 +132,9 @@ impl Resolver<'_, '_> {
                 // Of several nodes of a template each source takes another one, as far as there are some.
                 None => Some((draft.index + index) % targets.len()),
             };
-            let Some((target, capability)) = chosen.and_then(|chosen| targets.get(chosen)) else { continue };
-            self.add_link(node, *target, capability.clone(), asked, definition, index);
+            let Some(target) = chosen.and_then(|chosen| targets.get(chosen)) else { continue };
+            let capability = self.capability_or_complaint(target, draft, asked, definition);
+            self.add_link(node, target, capability, asked, definition, index);
         }
         self.check_count(draft, asked, definition);
     }
@@ -150,12 +151,12 @@ impl Resolver<'_, '_> {
     /// A requirement that is assigned less often than its type wants.
     fn check_count(&self, draft: &super::Draft, asked: &Asked<'_>, definition: Option<&RequirementDef>) {
         let Some(definition) = definition else { return };
-        let mut all = 0;
-        for (name, place, value) in pairs(draft.node.get("requirements")) {
-            if name == asked.name {
-                all += self.count_of(&Asked::read(name, place, value), NodeIx(0));
-            }
+        let same = || pairs(draft.node.get("requirements")).filter(|(name, _, _)| *name == asked.name);
+        // All of them are counted where the first one stands.
+        if same().next().is_some_and(|(_, place, _)| place != asked.place) {
+            return;
         }
+        let all: usize = same().map(|(name, place, value)| self.count_of(&Asked::read(name, place, value), NodeIx(0))).sum();
         let (least, most) = definition.count;
         let is_simple = self.world.version_at(asked.place).is_simple();
         let is_wrong = (all < least as usize && !is_simple) || most.is_some_and(|most| all > most as usize && !is_simple);
@@ -166,44 +167,45 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// Where a requirement may lead, each with the capability. None where that was complained of.
+    /// Where a requirement may lead. None where that was complained of.
     fn targets(
         &self,
         node: NodeIx,
         draft: &super::Draft,
         asked: &Asked<'_>,
         definition: Option<&RequirementDef>,
-    ) -> Option<Vec<(NodeIx, Option<Rc<str>>)>> {
-        let named = asked.node.map(|named| self.named_target(named, node));
-        match named {
-            Some(Named::Template(nodes)) => {
-                let mut targets = Vec::new();
-                for target in nodes {
-                    match self.capability_of(target, asked, definition) {
-                        Ok(capability) => targets.push((target, capability)),
-                        Err(wanted) => {
-                            let name = self.nodes[target.0 as usize].name.clone();
-                            let place = asked.node.map_or(asked.place, |node| node.place);
-                            let message = format!("`{name}` has no capability `{wanted}`, which `{}` of `{}` asks for", asked.name, draft.name);
-                            let other = definition.map_or(asked.place, |definition| definition.place);
-                            let weight = self.world.loosely(place);
-                            self.world
-                                .report()
-                                .say(weight, place, "no_capability", message)
-                                .other(other, "it is asked for here");
-                            targets.push((target, None));
-                        }
-                    }
-                }
-                Some(targets)
-            }
+    ) -> Option<Targets> {
+        match asked.node.map(|named| self.named_target(named, node)) {
+            Some(Named::Template(nodes)) => Some(Targets::all(nodes.into())),
             Some(Named::Unknown) => None,
             Some(Named::Type(of)) => self.found(node, draft, asked, definition, Some(of)),
             None => self.found(node, draft, asked, definition, None),
         }
     }
 
-    /// The node that fits, where none is named.
+    /// The capability of a target, which a template may have named without looking.
+    fn capability_or_complaint(
+        &self,
+        target: NodeIx,
+        draft: &super::Draft,
+        asked: &Asked<'_>,
+        definition: Option<&RequirementDef>,
+    ) -> Option<Rc<str>> {
+        match self.capability_of(target, asked, definition) {
+            Ok(capability) => capability,
+            Err(wanted) => {
+                let name = self.nodes[target.0 as usize].name.clone();
+                let place = asked.node.map_or(asked.place, |node| node.place);
+                let message = format!("`{name}` has no capability `{wanted}`, which `{}` of `{}` asks for", asked.name, draft.name);
+                let other = definition.map_or(asked.place, |definition| definition.place);
+                let weight = self.world.loosely(place);
+                self.world.report().say(weight, place, "no_capability", message).other(other, "it is asked for here");
+                None
+            }
+        }
+    }
+
+    /// The nodes that fit, where none is named.
     fn found(
         &self,
         node: NodeIx,
@@ -211,7 +213,7 @@ impl Resolver<'_, '_> {
         asked: &Asked<'_>,
         definition: Option<&RequirementDef>,
         of: Option<TypeIx>,
-    ) -> Option<Vec<(NodeIx, Option<Rc<str>>)>> {
+    ) -> Option<Targets> {
         let fitting = self.fitting(node, asked, definition, of);
         if fitting.is_empty() {
             let wanted = match (of, definition.and_then(|definition| definition.capability.as_ref())) {
@@ -234,33 +236,57 @@ impl Resolver<'_, '_> {
         asked: &Asked<'_>,
         definition: Option<&RequirementDef>,
         of: Option<TypeIx>,
-    ) -> Vec<(NodeIx, Option<Rc<str>>)> {
+    ) -> Targets {
         let source = self.nodes[node.0 as usize].of;
-        let wanted = of.or_else(|| definition.and_then(|definition| definition.node));
         let filter = asked.filter.or_else(|| definition.and_then(|definition| definition.filter.as_ref()));
-        let mut fitting = Vec::new();
-        for (at, other) in self.nodes.iter().enumerate() {
-            let target = NodeIx(u32::try_from(at).expect("a template has a bound"));
-            let is_wanted = wanted.is_none_or(|wanted| other.of.is_some_and(|of| self.world.is_a(of, wanted)));
-            if target == node || !is_wanted {
-                continue;
-            }
-            let Ok(capability) = self.capability_of(target, asked, definition) else { continue };
-            // Without a type and a capability everything would fit.
-            if wanted.is_none() && capability.is_none() {
-                continue;
-            }
-            let takes = capability.as_ref().and_then(|name| other.capabilities.get(name)).is_none_or(|offer| {
-                let sources = offer.definition.as_ref().map(|definition| definition.sources.as_slice()).unwrap_or_default();
-                // The older versions' types name examples there.
-                let is_open = sources.is_empty() || self.world.version_at(asked.place).is_simple();
-                is_open || source.is_none_or(|source| sources.iter().any(|of| self.world.is_a(source, *of)))
-            });
-            if takes && filter.is_none_or(|filter| self.keeps_filter(target, filter)) {
-                fitting.push((target, capability));
-            }
+        // Whoever asks for the same finds the same; what a filter keeps may change while requirements are filled.
+        let same = Same {
+            source,
+            of,
+            definition: definition.map(|definition| definition.place),
+            capability: asked.capability.map(|capability| capability.place),
+        };
+        if filter.is_none()
+            && let Some(known) = self.fitting.borrow().get(&same)
+        {
+            return Targets::but(known.clone(), node);
         }
-        fitting
+        let wanted = of.or_else(|| definition.and_then(|definition| definition.node));
+        let all = (0..self.nodes.len()).map(|at| NodeIx(u32::try_from(at).expect("a template has a bound")));
+        let nodes: Rc<[NodeIx]> =
+            all.filter(|target| self.does_fit(*target, source, asked, definition, wanted)).collect();
+        if let Some(filter) = filter {
+            let kept = nodes.iter().filter(|target| **target != node && self.keeps_filter(**target, filter));
+            return Targets::all(kept.copied().collect());
+        }
+        self.fitting.borrow_mut().insert(same, nodes.clone());
+        Targets::but(nodes, node)
+    }
+
+    /// Is a node of the wanted type, and does it offer what is asked for to this type of source?
+    fn does_fit(
+        &self,
+        target: NodeIx,
+        source: Option<TypeIx>,
+        asked: &Asked<'_>,
+        definition: Option<&RequirementDef>,
+        wanted: Option<TypeIx>,
+    ) -> bool {
+        let other = &self.nodes[target.0 as usize];
+        if !wanted.is_none_or(|wanted| other.of.is_some_and(|of| self.world.is_a(of, wanted))) {
+            return false;
+        }
+        let Ok(capability) = self.capability_of(target, asked, definition) else { return false };
+        // Without a type and a capability everything would fit.
+        if wanted.is_none() && capability.is_none() {
+            return false;
+        }
+        capability.as_ref().and_then(|name| other.capabilities.get(name)).is_none_or(|offer| {
+            let sources = offer.definition.as_ref().map(|definition| definition.sources.as_slice()).unwrap_or_default();
+            // The older versions' types name examples there.
+            let is_open = sources.is_empty() || self.world.version_at(asked.place).is_simple();
+            is_open || source.is_none_or(|source| sources.iter().any(|of| self.world.is_a(source, *of)))
+        })
     }
 
     fn named_target(&self, named: &Node, node: NodeIx) -> Named {
@@ -345,16 +371,16 @@ impl Resolver<'_, '_> {
                 filter: None,
                 count: None,
             };
-            let targets = match self.fitting(node, &asked, Some(definition), None) {
-                // Nothing is named, and nothing would do: in the older versions the host of a software is an example.
-                none if none.is_empty() && definition.is_counted && is_simple && !self.world.is_incomplete() => {
-                    self.never_filled(&draft, definition);
-                    None
-                }
-                _ => self.found(node, &draft, &asked, Some(definition), None),
-            };
-            let wanted = definition.count.0 as usize;
-            for (index, (target, capability)) in targets.into_iter().flatten().take(wanted).enumerate() {
+            // Nothing is named, and nothing would do: in the older versions the host of a software is an example.
+            let is_needed = definition.is_counted && is_simple && !self.world.is_incomplete();
+            if is_needed && self.fitting(node, &asked, Some(definition), None).is_empty() {
+                self.never_filled(&draft, definition);
+                continue;
+            }
+            let Some(targets) = self.found(node, &draft, &asked, Some(definition), None) else { continue };
+            for index in 0..targets.len().min(definition.count.0 as usize) {
+                let Some(target) = targets.get(index) else { continue };
+                let capability = self.capability_of(target, &asked, Some(definition)).unwrap_or_default();
                 self.add_link(node, target, capability, &asked, Some(definition), index);
             }
         }
@@ -463,6 +489,47 @@ impl Resolver<'_, '_> {
             }
         }
         self.world.interfaces(&node, &definition.interfaces, Side::Template);
+    }
+}
+
+/// What finds the same nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Same {
+    source: Option<TypeIx>,
+    of: Option<TypeIx>,
+    definition: Option<Place>,
+    capability: Option<Place>,
+}
+
+/// Where a requirement may lead.
+struct Targets {
+    nodes: Rc<[NodeIx]>,
+    /// Which of them is the source itself, and no target.
+    own: Option<usize>,
+}
+
+impl Targets {
+    fn all(nodes: Rc<[NodeIx]>) -> Self {
+        Targets { nodes, own: None }
+    }
+
+    /// All but the source; they are in their order.
+    fn but(nodes: Rc<[NodeIx]>, source: NodeIx) -> Self {
+        let own = nodes.binary_search(&source).ok();
+        Targets { nodes, own }
+    }
+
+    fn len(&self) -> usize {
+        self.nodes.len() - usize::from(self.own.is_some())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn get(&self, index: usize) -> Option<NodeIx> {
+        let after = usize::from(self.own.is_some_and(|own| own <= index));
+        self.nodes.get(index + after).copied()
     }
 }
 
