@@ -7,7 +7,7 @@
 mod call;
 mod evaluate;
 
-pub(crate) use call::{Call, Callee, Look};
+pub(crate) use call::{Call, Callee, Look, is_function};
 pub(crate) use evaluate::{evaluate, said};
 
 /// A function over values. Those that look something up (`get_input`, `get_property`, ...) are no longer there when a

@@ -14,6 +14,17 @@ use crate::yaml::{Entry, Node, Written};
 
 pub(crate) use templates::SERVICE_FILE;
 
+/// Keys that have another name from 2.0 on.
+const RENAMED: &[(&str, &str)] = &[
+    ("topology_template", "service_template"),
+    ("constraints", "validation"),
+    ("occurrences", "count_range"),
+    ("occurrences", "count"),
+    ("preconditions", "precondition"),
+    ("valid_source_types", "valid_source_node_types"),
+    ("valid_target_types", "valid_capability_types"),
+];
+
 /// What may stand somewhere.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
@@ -192,7 +203,13 @@ impl Walk<'_> {
                     let name = entry.key.as_name().unwrap_or_default();
                     self.form(&entry.value, of, &format!("`{name}`"));
                 }
-                None => self.wrong(item, "a map with one entry, `NAME: ...`", &format!("an item of {what}")),
+                None => {
+                    let message = format!("an item of {what}: found {}, expected a map with one entry, `NAME: ...`", item.said());
+                    let complaint = self.report.error(item.place, "wrong_form", message);
+                    if item.entries_of().len() > 1 {
+                        complaint.hint("each name begins with its own `-`, and what is below it stands deeper");
+                    }
+                }
             }
         }
     }
@@ -228,13 +245,14 @@ impl Walk<'_> {
     }
 
     fn other(&mut self, entry: &Entry, record: &'static Record) {
+        let elsewhere = record.keys.iter().find(|key| entry.key.as_text() == Some(key.name));
         if let Some((last, form)) = record.others
             && self.version <= last
+            && elsewhere.is_none()
             && let Some(name) = entry.key.as_name()
         {
             return self.form(&entry.value, form, &format!("`{name}`"));
         }
-        let elsewhere = record.keys.iter().find(|key| entry.key.as_text() == Some(key.name));
         let known = record.keys.iter().filter(|key| key.is_of(self.version)).map(|key| key.name);
         let message = match elsewhere {
             Some(key) if key.first > self.version => {
@@ -247,7 +265,17 @@ impl Walk<'_> {
         };
         // In definitions of the older versions tools keep what is theirs.
         let weight = if record.is_definition && self.version.is_simple() { Weight::Warning } else { Weight::Error };
-        self.report.say(weight, entry.key.place, "unknown_key", message).near(&entry.key.to_string(), known);
+        let name = entry.key.as_text().unwrap_or_default();
+        let renamed = RENAMED.iter().find_map(|(old, new)| match self.version.is_simple() {
+            true => (*new == name).then_some(*old),
+            false => (*old == name).then_some(*new),
+        });
+        let renamed = renamed.filter(|renamed| record.keys.iter().any(|key| key.name == *renamed && key.is_of(self.version)));
+        let complaint = self.report.say(weight, entry.key.place, "unknown_key", message);
+        match renamed {
+            Some(renamed) => complaint.hint(format!("in {} it is called `{renamed}`", self.version)),
+            None => complaint.near(&entry.key.to_string(), known),
+        };
     }
 
     fn wrong(&mut self, node: &Node, expected: &str, what: &str) {

@@ -192,7 +192,10 @@ impl Resolver<'_, '_> {
         definition: Option<&RequirementDef>,
     ) -> Option<Rc<str>> {
         match self.capability_of(target, asked, definition) {
-            Ok(capability) => capability,
+            Ok(capability) => {
+                self.check_source(target, draft, asked, capability.as_deref());
+                capability
+            }
             Err(wanted) => {
                 let name = self.nodes[target.0 as usize].name.clone();
                 let place = asked.node.map_or(asked.place, |node| node.place);
@@ -203,6 +206,30 @@ impl Resolver<'_, '_> {
                 None
             }
         }
+    }
+
+    /// From 2.0 on a capability says from which nodes it takes relationships.
+    fn check_source(&self, target: NodeIx, draft: &super::Draft, asked: &Asked<'_>, capability: Option<&str>) {
+        if self.world.version_at(asked.place).is_simple() {
+            return;
+        }
+        let target = &self.nodes[target.0 as usize];
+        let offered = capability.and_then(|name| target.capabilities.get(name)?.definition.as_ref());
+        let (Some(offered), Some(source)) = (offered, draft.of) else { return };
+        if offered.sources.is_empty() || offered.sources.iter().any(|of| self.world.is_a(source, *of)) {
+            return;
+        }
+        let takes: Vec<&str> = offered.sources.iter().map(|of| &*self.world.get(*of).name).collect();
+        let message = format!(
+            "the capability `{}` of `{}` takes nodes of the type {}: `{}` is a `{}`",
+            capability.unwrap_or_default(),
+            target.name,
+            takes.join(", "),
+            draft.name,
+            self.world.get(source).name,
+        );
+        let place = asked.node.map_or(asked.place, |node| node.place);
+        self.world.report().error(place, "wrong_source", message).other(offered.place, "it is defined here");
     }
 
     /// The nodes that fit, where none is named.
@@ -222,7 +249,7 @@ impl Resolver<'_, '_> {
                 (None, Some(Need::Named(name))) => format!("the capability `{name}`"),
                 (None, None) => "what it asks for".to_owned(),
             };
-            let message = format!("`{}` of `{}` stays open: no node of this service has {wanted}", asked.name, draft.name);
+            let message = format!("`{}` of `{}` stays open: no node of this service offers it {wanted}", asked.name, draft.name);
             self.world.report().warning(asked.place, "open_requirement", message);
             return None;
         }

@@ -238,7 +238,7 @@ impl World<'_> {
         let node = said;
         if let Some(refined) = refined {
             self.check_refinement(name, place, (node, value), refined, &schema);
-        } else if typed == Typed::Must && node.as_map().is_some() && node.some("type").is_none() {
+        } else if typed == Typed::Must && !is_short && node.some("type").is_none() {
             let weight = self.loosely(place);
             self.report().say(weight, place, "missing_key", format!("`{name}` has no `type`"));
         }

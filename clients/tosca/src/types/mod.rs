@@ -13,6 +13,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use crate::data::Primitive;
 use crate::place::Place;
 use crate::report::{Report, Weight};
 use crate::source::{Origin, Sources, UnitIx};
@@ -280,11 +281,19 @@ impl<'s> World<'s> {
         if self.is_incomplete() {
             return;
         }
-        let known = self.types.iter().filter(|known| known.kind == kind).map(|known| &*known.name);
         let version = self.version_at(place);
+        let mut known: Vec<&str> = self.types.iter().filter(|known| known.kind == kind).map(|known| &*known.name).collect();
+        if kind == Kind::Data {
+            Primitive::names(version).for_each(|name| known.push(name));
+        }
+        let elsewhere = self.elsewhere(place, kind, name);
         let mut report = self.report();
-        let complaint =
-            report.error(place, "unknown_type", format!("there is no {} `{name}`", kind.name())).near(name, known);
+        let complaint = report.error(place, "unknown_type", format!("there is no {} `{name}`", kind.name()));
+        if let Some(hint) = elsewhere {
+            complaint.hint(hint);
+        } else {
+            complaint.near(name, known);
+        }
         if !version.is_simple() && name.starts_with("tosca.") {
             complaint.hint("TOSCA 2.0 has no types of its own: import `profile: org.oasis-open.simple:2.0`");
         }
@@ -342,6 +351,18 @@ impl<'s> World<'s> {
         let own = self.get(*first);
         let message = format!("`{}` is derived from itself: {}", own.name, names.join(" -> "));
         self.report().error(own.place, "derived_from_itself", message);
+    }
+
+    /// What helps where another file has a type of this very name.
+    fn elsewhere(&self, place: Place, kind: Kind, name: &str) -> Option<String> {
+        let other = self.types.iter().find(|other| other.kind == kind && *other.name == *name)?;
+        let imports = &self.sources.units[self.unit_of(place).0].imports;
+        let spaces = imports.iter().filter_map(|import| Some((import.namespace.as_ref()?, import.unit)));
+        let below = spaces.into_iter().find(|(_, unit)| self.look(*unit, kind, name, &mut Vec::new()).is_some());
+        Some(match below {
+            Some((namespace, _)) => format!("did you mean `{namespace}:{name}`?"),
+            None => format!("`{}` has one, which this file does not import", self.sources.units[other.unit.0].path),
+        })
     }
 
     fn look_for_parent(&self, ix: TypeIx) -> Option<TypeIx> {

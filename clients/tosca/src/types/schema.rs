@@ -80,7 +80,8 @@ impl World<'_> {
         let key = below("key_schema", refined.and_then(|schema| schema.key.as_ref()));
         let entry = below("entry_schema", refined.and_then(|schema| schema.entry.as_ref()));
         let mut rules = refined.map(|schema| schema.rules.clone()).unwrap_or_default();
-        rules.extend(["constraints", "validation"].into_iter().filter_map(|key| node.some(key).cloned()));
+        let rule = if self.version_at(node.place).is_simple() { "constraints" } else { "validation" };
+        rules.extend(node.some(rule).cloned());
         Rc::new(Schema { place: node.place, of, key, entry, rules })
     }
 
