@@ -16,7 +16,7 @@ mod workflows;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use gorch_tosca::{Inputs, Options, Told, Whole};
 use tempfile::TempDir;
@@ -41,7 +41,14 @@ impl Disk {
 
     /// What a check says: errors, then warnings; nothing where all is well.
     pub(crate) fn check(&self) -> String {
-        self.words(&checked(&self.at("app.yaml")))
+        self.check_at("app.yaml")
+    }
+
+    /// What a check says of another file, such as an archive.
+    pub(crate) fn check_at(&self, path: &str) -> String {
+        match gorch_tosca::check(&self.at(path), Whole::Whole) {
+            Ok(told) | Err(told) => self.words(&told),
+        }
     }
 
     /// What a conversion says, and the values that the operation `create` of the node `a` gets.
@@ -58,12 +65,6 @@ impl Disk {
         let folder = self.0.path().display().to_string();
         let all = told.errors.iter().chain(&told.warnings).map(ToString::to_string);
         all.collect::<String>().replace(&format!("{folder}/"), "").replace(&folder, "FOLDER")
-    }
-}
-
-pub(crate) fn checked(at: &Path) -> Told {
-    match gorch_tosca::check(at, Whole::Whole) {
-        Ok(told) | Err(told) => told,
     }
 }
 
@@ -87,11 +88,12 @@ pub(crate) fn v2_0(lines: &str) -> String {
     format!("tosca_definitions_version: tosca_2_0\n{lines}")
 }
 
-/// The inputs of `a:create`, one a line.
+/// The inputs of the only operation, one a line.
 fn given(document: &str) -> String {
     let document: serde_json::Value = serde_json::from_str(document).expect("a document is JSON");
     let nodes = document["nodes"].as_array().expect("a document has nodes");
-    let create = nodes.iter().find(|node| node["name"] == "a:create").expect("there is work for `a`");
-    let inputs: BTreeMap<&String, &serde_json::Value> = create["env"].as_object().into_iter().flatten().collect();
+    let create = nodes.iter().find(|node| node.get("artifact").is_some()).expect("there is work for `a`");
+    let inputs: BTreeMap<&String, &serde_json::Value> =
+        create.get("env").and_then(serde_json::Value::as_object).into_iter().flatten().collect();
     inputs.iter().map(|(name, value)| format!("{name} = {}\n", value.as_str().expect("a variable is a text"))).collect()
 }
