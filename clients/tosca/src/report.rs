@@ -61,7 +61,8 @@ impl Complaint {
             return self;
         }
         let length = name.chars().count();
-        let nearest = 1 + length / 4;
+        // A name of one letter is near to every other one.
+        let nearest = (1 + length / 4).min(length.saturating_sub(1));
         let mut known: Vec<&str> = known.into_iter().collect();
         known.sort_unstable();
         known.dedup();

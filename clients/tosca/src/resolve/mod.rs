@@ -29,7 +29,7 @@ use crate::term::Term;
 use crate::types::{DataType, World};
 use crate::yaml::Node;
 
-pub(crate) use inputs::{Given, Wanted};
+pub(crate) use inputs::{Given, Said, Wanted};
 use nodes::Draft;
 use relations::{Link, Same};
 use slots::Field;

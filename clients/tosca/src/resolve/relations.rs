@@ -16,6 +16,9 @@ use crate::term::Term;
 use crate::types::{DataType, InterfaceDef, Kind, Need, RequirementDef, Side, TypeIx, pairs};
 use crate::yaml::{Entry, Node, Written};
 
+/// A requirement counts so many relationships at most.
+const MOST_RELATIONS: i64 = 10_000;
+
 /// A relationship whose values are not calculated yet.
 #[derive(Debug, Clone)]
 pub(super) struct Link {
@@ -101,6 +104,11 @@ impl Resolver<'_, '_> {
         for node in (0..count).map(NodeIx) {
             let draft = self.nodes[node.0 as usize].clone();
             for (name, place, value) in pairs(draft.node.get("requirements")) {
+                if value.as_list().is_some_and(|items| items.len() != 2) {
+                    let message = format!("`{name}`: found {}, expected a node, or `[NODE, CAPABILITY]`", value.said());
+                    self.world.report().error(value.place, "wrong_form", message);
+                    continue;
+                }
                 self.assigned(node, &draft, &Asked::read(name, place, value));
             }
         }
@@ -120,13 +128,23 @@ impl Resolver<'_, '_> {
             self.world.report().say(weight, asked.place, "unknown_requirement", message).near(asked.name, known);
         }
         let definition = definition.as_deref();
+        if let Some(filter) = asked.filter {
+            self.check_filter_keys(filter);
+        }
         let count = self.count_of(asked, node);
         let Some(targets) = self.targets(node, draft, asked, definition) else { return };
         for index in 0..count {
             let holder = Holder::Node(node);
             let scope = Scope { index: Some(index), ..Scope::of(&holder) };
-            let chosen = match asked.index.map(|index| self.read(index, None, scope)) {
-                Some(Some(Term::Integer(chosen))) => usize::try_from(chosen).ok(),
+            let chosen = match asked.index.map(|index| (index, self.read(index, None, scope))) {
+                Some((place, Some(Term::Integer(chosen)))) => {
+                    let known = usize::try_from(chosen).ok().filter(|chosen| *chosen < targets.len());
+                    if known.is_none() {
+                        let message = format!("found the index {chosen} of {} nodes", targets.len());
+                        self.world.report().error(place.place, "unknown_node", message).hint("the first one is 0");
+                    }
+                    known
+                }
                 Some(_) => None,
                 None if targets.is_empty() => None,
                 // Of several nodes of a template each source takes another one, as far as there are some.
@@ -143,7 +161,12 @@ impl Resolver<'_, '_> {
         let Some(said) = asked.count else { return 1 };
         let holder = Holder::Node(node);
         match self.read_as(said, DataType::Primitive(Primitive::Integer), Scope::of(&holder)) {
-            Some(Term::Integer(count @ 0..=10_000)) => usize::try_from(count).unwrap_or(1),
+            Some(Term::Integer(count @ 0..=MOST_RELATIONS)) => usize::try_from(count).unwrap_or(1),
+            Some(Term::Integer(count)) => {
+                let message = format!("`count`: found `{count}`, expected 0 to {MOST_RELATIONS}");
+                self.world.report().error(said.place, "count", message);
+                1
+            }
             _ => 1,
         }
     }
@@ -249,7 +272,9 @@ impl Resolver<'_, '_> {
                 (None, Some(Need::Named(name))) => format!("the capability `{name}`"),
                 (None, None) => "what it asks for".to_owned(),
             };
-            let message = format!("`{}` of `{}` stays open: no node of this service offers it {wanted}", asked.name, draft.name);
+            let filter = asked.filter.or_else(|| definition?.filter.as_ref());
+            let kept = filter.map_or("", |_| " and keeps the filter");
+            let message = format!("`{}` of `{}` stays open: no node of this service offers it {wanted}{kept}", asked.name, draft.name);
             self.world.report().warning(asked.place, "open_requirement", message);
             return None;
         }
@@ -433,7 +458,11 @@ impl Resolver<'_, '_> {
         let said = asked.relationship;
         let service = self.service.as_ref();
         let templates = service.map(|service| service.entries("relationship_templates")).unwrap_or_default();
-        let template = said.and_then(Node::as_name).and_then(|name| templates.iter().find(|entry| entry.key.as_text() == Some(name)));
+        let template = match said {
+            Some(said) if said.as_map().is_some() => said.some("type").and_then(|name| self.template_named(name, templates)),
+            Some(said) => templates.iter().find(|entry| said.as_name().is_some() && entry.key.as_text() == said.as_name()),
+            None => None,
+        };
         let made_of = template.map(|entry| self.copied(entry, templates, "relationship template"));
         let of = match (said, &made_of) {
             (_, Some(template)) => template.some("type").and_then(|name| self.world.named(Kind::Relationship, name)),
@@ -585,6 +614,14 @@ impl Resolver<'_, '_> {
                 self.world.report().error(entry.value.place, "wrong_form", message);
             }
         }
+        self.check_filter_keys(filter);
+    }
+
+    /// Complains of a key that no filter before 2.0 has: it would filter nothing.
+    fn check_filter_keys(&self, filter: &Node) {
+        if !self.world.version_at(filter.place).is_simple() {
+            return;
+        }
         for entry in filter.entries_of() {
             let name = entry.key.as_text().unwrap_or_default();
             let known = ["properties", "capabilities", "requirements", "node_filter", "interfaces"];
@@ -621,6 +658,10 @@ impl Resolver<'_, '_> {
             };
             if clauses.is_empty() {
                 return self.read_as(condition, found.of, Scope::default()).is_none_or(|wanted| wanted == term);
+            }
+            // What is a map or a list itself may be written here as a whole.
+            if !matches!(term, Term::Map(_) | Term::List(_)) {
+                clauses.iter().for_each(|clause| self.check_constraint_name(&clause.key));
             }
             clauses.iter().all(|clause| self.holds(&term, found.of, clause) != Some(false))
         })

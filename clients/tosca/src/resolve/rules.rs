@@ -195,14 +195,21 @@ impl Resolver<'_, '_> {
         for entry in entries {
             let name = entry.key.as_text().unwrap_or_default();
             let wants_list = matches!(name, "in_range" | "valid_values");
-            if !CONSTRAINTS.contains(&name) {
-                let message = format!("there is no constraint `{}`", entry.key);
-                self.world.report().error(entry.key.place, "unknown_constraint", message).near(name, CONSTRAINTS.iter().copied());
-            } else if wants_list && entry.value.as_list().is_none_or(|items| name == "in_range" && items.len() != 2) {
+            self.check_constraint_name(&entry.key);
+            if wants_list && entry.value.as_list().is_none_or(|items| name == "in_range" && items.len() != 2) {
                 let expected = if name == "in_range" { "two bounds such as `[1, 10]`" } else { "a list of values" };
                 let message = format!("`{name}`: found {}, expected {expected}", entry.value.said());
                 self.world.report().error(entry.value.place, "wrong_form", message);
             }
+        }
+    }
+
+    /// Complains of a name that no constraint has.
+    pub(super) fn check_constraint_name(&self, key: &Node) {
+        let name = key.as_text().unwrap_or_default();
+        if !CONSTRAINTS.contains(&name) {
+            let message = format!("there is no constraint `{key}`");
+            self.world.report().error(key.place, "unknown_constraint", message).near(name, CONSTRAINTS.iter().copied());
         }
     }
 

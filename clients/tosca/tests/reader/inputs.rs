@@ -36,63 +36,53 @@ fn of_words(words: &[&str]) -> String {
 #[test]
 fn a_file_of_inputs_is_yaml_or_json() {
     assert_snapshot!(of_file("number: 3\ntext: '1.10'\nlist: [a, b]\nmap: {x: 1}\n"), @r#"
-    l = ["a","b"]
-    m = {"x":1}
-    n = 3
-    t = 1.10
+    l=["a","b"]
+    m={"x":1}
+    n=3
+    t=1.10
     "#);
     assert_snapshot!(of_file("{\"number\": 3, \"list\": [\"a\"]}"), @r#"
-    l = ["a"]
-    n = 3
-    t = none
+    l=["a"]
+    n=3
+    t=none
     "#);
 }
 
 #[test]
 fn the_first_converter_had_values_below_their_names() {
     assert_snapshot!(of_file("number: {value: 3}\nmap: {value: 1}\n"), @r#"
-    m = {"value":1}
-    n = 3
-    t = none
+    m={"value":1}
+    n=3
+    t=none
     "#);
 }
 
 #[test]
 fn words_are_names_and_values() {
-    assert_snapshot!(of_words(&["number=3", "text=a=b: c", "list=[x, y]", "number=4"]), @"
-    --set text:1:1: error: found a map (`a=b: ...`), expected a text [wrong_type]
-         1 | a=b: c
-           | ^
-           app.yaml:5:11: its type is `string` here
-    ");
+    assert_snapshot!(of_words(&["number=3", "text=a=b: c", "list=[x, y]", "number=4"]), @r#"
+    l=["x","y"]
+    n=4
+    t=a=b: c
+    "#);
     assert_snapshot!(of_words(&["number=3", "text=yes"]), @"
-    n = 3
-    t = yes
+    n=3
+    t=yes
     ");
-    assert_snapshot!(of_words(&["number = 3", "text="]), @"n = 3");
+    assert_snapshot!(of_words(&["number = 3", "text="]), @"
+    n=3
+    t=
+    ");
     assert_snapshot!(of_words(&["number"]), @"
-    app.yaml:4:5: error: the input `number` has no value [missing_input]
-         4 |     number: {type: integer, constraints: [{less_than: 10}]}
-           |     ^^^^^^
-           hint: give it: `--inputs FILE`, or `--set number=VALUE`
     --set:1:1: error: found `number`, expected `NAME=VALUE` [inputs]
          1 | number
            | ^
     ");
     assert_snapshot!(of_words(&["=3"]), @"
-    app.yaml:4:5: error: the input `number` has no value [missing_input]
-         4 |     number: {type: integer, constraints: [{less_than: 10}]}
-           |     ^^^^^^
-           hint: give it: `--inputs FILE`, or `--set number=VALUE`
     --set:1:1: error: found `=3`, expected `NAME=VALUE` [inputs]
          1 | =3
            | ^
     ");
     assert_snapshot!(of_words(&["number=[3"]), @"
-    app.yaml:4:5: error: the input `number` has no value [missing_input]
-         4 |     number: {type: integer, constraints: [{less_than: 10}]}
-           |     ^^^^^^
-           hint: give it: `--inputs FILE`, or `--set number=VALUE`
     --set number:1:1: error: this is no YAML: unclosed bracket '[' [yaml]
          1 | [3
            | ^
@@ -125,21 +115,18 @@ fn what_is_unknown_missing_or_wrong_is_told() {
            | ^^
            app.yaml:4:44: the rule stands here
     ");
-    assert_snapshot!(of_file("number: ~\n"), @"t = none");
-    assert_snapshot!(of_file("- number: 3\n"), @"
+    assert_snapshot!(of_file("number: ~\n"), @"
     app.yaml:4:5: error: the input `number` has no value [missing_input]
          4 |     number: {type: integer, constraints: [{less_than: 10}]}
            |     ^^^^^^
            hint: give it: `--inputs FILE`, or `--set number=VALUE`
+    ");
+    assert_snapshot!(of_file("- number: 3\n"), @"
     in.yaml:1:1: error: found a list of 1, expected a map: `NAME: VALUE` [inputs]
          1 | - number: 3
            | ^
     ");
     assert_snapshot!(of_file("number: [3\n"), @"
-    app.yaml:4:5: error: the input `number` has no value [missing_input]
-         4 |     number: {type: integer, constraints: [{less_than: 10}]}
-           |     ^^^^^^
-           hint: give it: `--inputs FILE`, or `--set number=VALUE`
     in.yaml:1:9: error: this is no YAML: unclosed bracket '[' [yaml]
          1 | number: [3
            |         ^
@@ -150,13 +137,7 @@ fn what_is_unknown_missing_or_wrong_is_told() {
            |     ^^^^^^
            hint: give it: `--inputs FILE`, or `--set number=VALUE`
     ");
-    assert_snapshot!(given(&[], |disk| vec![Inputs::File(disk.at("none.yaml"))]), @"
-    app.yaml:4:5: error: the input `number` has no value [missing_input]
-         4 |     number: {type: integer, constraints: [{less_than: 10}]}
-           |     ^^^^^^
-           hint: give it: `--inputs FILE`, or `--set number=VALUE`
-    none.yaml:1:1: error: the inputs cannot be read: No such file or directory (os error 2) [inputs]
-    ");
+    assert_snapshot!(given(&[], |disk| vec![Inputs::File(disk.at("none.yaml"))]), @"none.yaml:1:1: error: the inputs cannot be read: No such file or directory (os error 2) [inputs]");
 }
 
 #[test]

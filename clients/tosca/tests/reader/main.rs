@@ -14,7 +14,6 @@ mod rest;
 mod types;
 mod workflows;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -93,7 +92,9 @@ fn given(document: &str) -> String {
     let document: serde_json::Value = serde_json::from_str(document).expect("a document is JSON");
     let nodes = document["nodes"].as_array().expect("a document has nodes");
     let create = nodes.iter().find(|node| node.get("artifact").is_some()).expect("there is work for `a`");
-    let inputs: BTreeMap<&String, &serde_json::Value> =
-        create.get("env").and_then(serde_json::Value::as_object).into_iter().flatten().collect();
-    inputs.iter().map(|(name, value)| format!("{name} = {}\n", value.as_str().expect("a variable is a text"))).collect()
+    let of = |name: &str| create.get(name).unwrap_or(&serde_json::Value::Null).clone();
+    let text = |value: &serde_json::Value| value.as_str().expect("it is a text").to_owned();
+    let mut lines: Vec<String> = of("args").as_array().into_iter().flatten().map(text).collect();
+    lines.extend(of("env").as_object().into_iter().flatten().map(|(name, value)| format!("{name}={}", text(value))));
+    lines.into_iter().map(|line| line + "\n").collect()
 }

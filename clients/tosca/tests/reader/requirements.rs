@@ -29,29 +29,29 @@ fn a_requirement_names_a_template_a_type_or_neither() {
     let others = "    t: {type: T, properties: {name: t}}\n    u: {type: U, properties: {name: u}}\n";
     assert_snapshot!(["[{r: u}]", "[{r: {node: u}}]", "[{r: {node: U}}]", "[{r: {node: T}}]", "[{r: {capability: D}}]", "[{r: {capability: d, node: u}}]", "[]", "{r: u}"].map(|one| format!("{one}\n{}", simple(one, others))).concat(), @"
     [{r: u}]
-    found = u
-    size = 1
+    found=u
+    size=1
     [{r: {node: u}}]
-    found = u
-    size = 1
+    found=u
+    size=1
     [{r: {node: U}}]
-    found = u
-    size = 1
+    found=u
+    size=1
     [{r: {node: T}}]
-    found = t
-    size = 1
+    found=t
+    size=1
     [{r: {capability: D}}]
-    found = u
-    size = 1
+    found=u
+    size=1
     [{r: {capability: d, node: u}}]
-    found = u
-    size = 1
+    found=u
+    size=1
     []
-    found = t
-    size = 1
+    found=t
+    size=1
     {r: u}
-    found = u
-    size = 1
+    found=u
+    size=1
     ");
 }
 
@@ -63,7 +63,7 @@ fn what_cannot_be_led_to_is_told() {
     app.yaml:12:26: error: there is neither a node template nor a node type `x` [unknown_node]
         12 |       requirements: [{r: x}]
            |                          ^
-           hint: did you mean `a`?
+           hint: there are: a, t
     [{r: {node: U}}]
     app.yaml:12:23: warning: `r` of `a` stays open: no node of this service offers it a `U` [open_requirement]
         12 |       requirements: [{r: {node: U}}]
@@ -85,12 +85,13 @@ fn what_cannot_be_led_to_is_told() {
     app.yaml:12:23: warning: `a` has no requirement `q` [unknown_requirement]
         12 |       requirements: [{q: t}]
            |                       ^
-           hint: did you mean `r`?
-    found = t
-    size = 1
+           hint: there are: dependency, r
+    found=t
+    size=1
     [{r: [t]}]
-    found = t
-    size = 1
+    app.yaml:12:26: error: `r`: found a list of 1, expected a node, or `[NODE, CAPABILITY]` [wrong_form]
+        12 |       requirements: [{r: [t]}]
+           |                          ^
     ");
 }
 
@@ -109,34 +110,38 @@ fn a_filter_picks_one_of_many() {
         "[{r: {node: T, node_filter: {properties: [{name: {equals: two}}]}}}]",
     ].map(|one| format!("{one}\n{}", simple(one, others))).concat(), @"
     [{r: {node: T, node_filter: {properties: [{name: two}]}}}]
-    found = two
-    size = 8
+    found=two
+    size=8
     [{r: {node: T, node_filter: {properties: [{name: {equal: two}}]}}}]
-    found = two
-    size = 8
+    found=two
+    size=8
     [{r: {node: T, node_filter: {capabilities: [{c: {properties: [{size: {greater_than: 4}}]}}]}}}]
-    found = two
-    size = 8
+    found=two
+    size=8
     [{r: {node: T, node_filter: {capabilities: [{C: {properties: [{size: [{greater_than: 4}, {less_than: 9}]}]}}]}}}]
-    found = two
-    size = 8
+    found=two
+    size=8
     [{r: {node: T, node_filter: {properties: [{name: three}]}}}]
-    app.yaml:12:23: warning: `r` of `a` stays open: no node of this service offers it a `T` [open_requirement]
+    app.yaml:12:23: warning: `r` of `a` stays open: no node of this service offers it a `T` and keeps the filter [open_requirement]
         12 |       requirements: [{r: {node: T, node_filter: {properties: [{name: three}]}}}]
            |                       ^
     [{r: {node: T, node_filter: {property: [{name: two}]}}}]
-    found = one
-    size = 1
+    app.yaml:12:50: error: a filter has no key `property` [unknown_key]
+        12 |       requirements: [{r: {node: T, node_filter: {property: [{name: two}]}}}]
+           |                                                  ^^^^^^^^
+           hint: did you mean `properties`?
     [{r: {node: T, node_filter: {properties: {name: two}}}}]
-    found = two
-    size = 8
+    found=two
+    size=8
     [{r: {node: T, node_filter: {properties: [{nam: two}]}}}]
-    app.yaml:12:23: warning: `r` of `a` stays open: no node of this service offers it a `T` [open_requirement]
+    app.yaml:12:23: warning: `r` of `a` stays open: no node of this service offers it a `T` and keeps the filter [open_requirement]
         12 |       requirements: [{r: {node: T, node_filter: {properties: [{nam: two}]}}}]
            |                       ^
     [{r: {node: T, node_filter: {properties: [{name: {equals: two}}]}}}]
-    found = one
-    size = 1
+    app.yaml:12:71: error: there is no constraint `equals` [unknown_constraint]
+        12 |       requirements: [{r: {node: T, node_filter: {properties: [{name: {equals: two}}]}}}]
+           |                                                                       ^^^^^^
+           hint: did you mean `equal`?
     ");
 }
 
@@ -159,10 +164,6 @@ topology_template:
     tosca.relationships.DependsOn
     {type: R, properties: {weight: 2}}
     {type: made}
-    app.yaml:5:49: warning: the relationship `dependency` has no `weight` [missing_property]
-         5 |     a: {type: tosca.nodes.Root, requirements: [{dependency: {node: b, relationship: {type: made}}}]}
-           |                                                 ^^^^^^^^^^
-           app.yaml:2:84: `weight` is required here, and has no default
     R
     app.yaml:5:49: warning: the relationship `dependency` has no `weight` [missing_property]
          5 |     a: {type: tosca.nodes.Root, requirements: [{dependency: {node: b, relationship: R}}]}
@@ -239,17 +240,17 @@ fn counts_indices_and_filters_of_2_0() {
         "requirements: [{r: {node: t, count: many}}]",
     ].map(|one| format!("{one}\n{}", modern(one, first))).concat(), @"
     requirements: [{r: t}]
-    x = 0
+    x=0
     requirements: [{r: [t, 2]}]
-    x = 2
+    x=2
     requirements: [{r: {node: [t, 1]}}]
-    x = 1
+    x=1
     requirements: [{r: {node: T, node_filter: {$equal: [{$get_property: [SELF, i]}, 2]}}}]
-    x = 2
+    x=2
     requirements: [{r: {node: t, count: 2}}]
-    x = 0
+    x=0
     requirements: []
-    x = 0
+    x=0
     requirements: [{r: t}, {r: t}, {r: t}]
     app.yaml:12:149: error: `r` is assigned 3 times, expected 1 to 2 [count_range]
         12 | x: {$get_property: [SELF, RELATIONSHIP, r, 0, TARGET, i]}}}}}}, requirements: [{r: t}, {r: t}, {r: t}]}
@@ -261,19 +262,23 @@ fn counts_indices_and_filters_of_2_0() {
            |                                                                                 ^
            app.yaml:7:21: it is defined here
     requirements: [{r: [t, 7]}]
+    app.yaml:12:156: error: found the index 7 of 3 nodes [unknown_node]
+        12 |     a: {type: S, interfaces: {Life: {operations: {create: {inputs: {x: {$get_property: [SELF, RELATIONSHIP, r, 0, TARGET, i]}}}}}}, requirements: [{r: [t, 7]}]}
+           |                                                                                                                                                            ^
+           hint: the first one is 0
     requirements: [{r: {node: T, node_filter: {$equal: [{$get_property: [SELF, j]}, 2]}}}]
     app.yaml:12:208: error: `t_0` has no property `j` [unknown_property]
         12 | }}}, requirements: [{r: {node: T, node_filter: {$equal: [{$get_property: [SELF, j]}, 2]}}}]}
            |                                                                                 ^
-           hint: did you mean `i`?
+           hint: there are: i
     app.yaml:12:208: error: `t_1` has no property `j` [unknown_property]
         12 | }}}, requirements: [{r: {node: T, node_filter: {$equal: [{$get_property: [SELF, j]}, 2]}}}]}
            |                                                                                 ^
-           hint: did you mean `i`?
+           hint: there are: i
     app.yaml:12:208: error: `t_2` has no property `j` [unknown_property]
         12 | }}}, requirements: [{r: {node: T, node_filter: {$equal: [{$get_property: [SELF, j]}, 2]}}}]}
            |                                                                                 ^
-           hint: did you mean `i`?
+           hint: there are: i
     requirements: [{r: {node: t, count: many}}]
     app.yaml:12:169: error: found `many`, expected a whole number [wrong_type]
         12 | SELF, RELATIONSHIP, r, 0, TARGET, i]}}}}}}, requirements: [{r: {node: t, count: many}}]}

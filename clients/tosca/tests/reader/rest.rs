@@ -60,7 +60,7 @@ topology_template:
     app.yaml:4:66: error: there is no node template `b` [unknown_node]
          4 |   substitution_mappings: {node_type: T, capabilities: {feature: [b, feature]}, requirements: {nothing: [a, dependency]}}
            |                                                                  ^
-           hint: did you mean `a`?
+           hint: there are: a
     ");
     assert_snapshot!(check(&v2_0("\
 capability_types: {C: {}}
@@ -95,12 +95,12 @@ topology_template:
         .replace("    c: {copy: d}\n    d: {copy: c}\n", if template.contains("copy: c") { "    c: {copy: d}\n    d: {copy: c}\n" } else { "" })))
     };
     assert_snapshot!(["{copy: b, properties: {p: of a}}", "{copy: x}", "{copy: a}", "{copy: c}"].map(of).concat(), @"
-    p = of a
-    q = of b
+    p=of a
+    q=of b
     app.yaml:5:15: error: there is no node template `x` to copy [unknown_node]
          5 |     a: {copy: x}
            |               ^
-           hint: did you mean `b`?
+           hint: there are: b
     app.yaml:5:15: error: `a` is a copy of itself [copy]
          5 |     a: {copy: a}
            |               ^
@@ -156,7 +156,7 @@ service_template:
     app.yaml:10:156: error: `operation_host`: there is no node template `x` [unknown_node]
         10 | cripts/none.sh, dependencies: [run.sh, gone.sh], timeout: soon, operation_host: x}}}}}
            |                                                                                 ^
-           hint: did you mean `a`?
+           hint: there are: HOST, ORCHESTRATOR, SELF, a
     app.yaml:10:75: warning: not found: `scripts/none.sh` (looked for scripts/none.sh) [missing_file]
         10 |       interfaces: {Life: {operations: {create: {implementation: {primary: scripts/none.sh, dependencies: [run.sh, gone.sh], timeout: soon, operation_host: x}}}}
            |                                                                           ^^^^^^^^^^^^^^^
@@ -190,7 +190,7 @@ service_template:
     app.csar/app.yaml:10:156: error: `operation_host`: there is no node template `x` [unknown_node]
         10 | cripts/none.sh, dependencies: [run.sh, gone.sh], timeout: soon, operation_host: x}}}}}
            |                                                                                 ^
-           hint: did you mean `a`?
+           hint: there are: HOST, ORCHESTRATOR, SELF, a
     ");
 }
 
@@ -236,10 +236,14 @@ service_template:
          5 |     a: {type: T, properties: {q: other}, attributes: {y: 1, x: one}, capabilities: {c: {}}}
            |     ^
            app.yaml:2:31: `p` is required here, and has no default
+    app.yaml:5:34: error: `q` of `a` is always fixed: it cannot become other [refinement]
+         5 |     a: {type: T, properties: {q: other}, attributes: {y: 1, x: one}, capabilities: {c: {}}}
+           |                                  ^^^^^
+           app.yaml:2:75: its value is fixed here
     app.yaml:5:55: error: `a` has no attribute `y` [unknown_property]
          5 |     a: {type: T, properties: {q: other}, attributes: {y: 1, x: one}, capabilities: {c: {}}}
            |                                                       ^
-           hint: did you mean `x`?
+           hint: there are: x
     app.yaml:5:64: error: found `one`, expected a whole number [wrong_type]
          5 |     a: {type: T, properties: {q: other}, attributes: {y: 1, x: one}, capabilities: {c: {}}}
            |                                                                ^^^
