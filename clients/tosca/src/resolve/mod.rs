@@ -15,6 +15,7 @@ mod path;
 mod relations;
 mod rules;
 mod slots;
+mod targets;
 mod values;
 mod workflows;
 
@@ -31,8 +32,9 @@ use crate::yaml::Node;
 
 pub(crate) use inputs::{Given, Said, Wanted};
 use nodes::Draft;
-use relations::{Link, Same};
+use relations::Link;
 use slots::Field;
+use targets::Same;
 
 /// Reads the service of the entry file, and checks all that the files define. Without a service template it is empty.
 pub(crate) fn resolve(world: &World<'_>, given: &Given) -> Service {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::slots::{Field, Slots};
+use super::targets::Targets;
 use super::{Holder, Resolver, Scope};
 use crate::data::Primitive;
 use crate::function::Call;
@@ -43,15 +44,15 @@ pub(super) fn index(index: usize) -> RelationIx {
 }
 
 /// What a requirement asks for, as a template says it.
-struct Asked<'n> {
-    name: &'n str,
-    place: Place,
-    node: Option<&'n Node>,
-    capability: Option<&'n Node>,
+pub(super) struct Asked<'n> {
+    pub(super) name: &'n str,
+    pub(super) place: Place,
+    pub(super) node: Option<&'n Node>,
+    pub(super) capability: Option<&'n Node>,
     /// Which of the nodes of a template.
     index: Option<&'n Node>,
     relationship: Option<&'n Node>,
-    filter: Option<&'n Node>,
+    pub(super) filter: Option<&'n Node>,
     count: Option<&'n Node>,
 }
 
@@ -231,116 +232,6 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// From 2.0 on a capability says from which nodes it takes relationships.
-    fn check_source(&self, target: NodeIx, draft: &super::Draft, asked: &Asked<'_>, capability: Option<&str>) {
-        if self.world.version_at(asked.place).is_simple() {
-            return;
-        }
-        let target = &self.nodes[target.0 as usize];
-        let offered = capability.and_then(|name| target.capabilities.get(name)?.definition.as_ref());
-        let (Some(offered), Some(source)) = (offered, draft.of) else { return };
-        if offered.sources.is_empty() || offered.sources.iter().any(|of| self.world.is_a(source, *of)) {
-            return;
-        }
-        let takes: Vec<&str> = offered.sources.iter().map(|of| &*self.world.get(*of).name).collect();
-        let message = format!(
-            "the capability `{}` of `{}` takes nodes of the type {}: `{}` is a `{}`",
-            capability.unwrap_or_default(),
-            target.name,
-            takes.join(", "),
-            draft.name,
-            self.world.get(source).name,
-        );
-        let place = asked.node.map_or(asked.place, |node| node.place);
-        self.world.report().error(place, "wrong_source", message).other(offered.place, "it is defined here");
-    }
-
-    /// The nodes that fit, where none is named.
-    fn found(
-        &self,
-        node: NodeIx,
-        draft: &super::Draft,
-        asked: &Asked<'_>,
-        definition: Option<&RequirementDef>,
-        of: Option<TypeIx>,
-    ) -> Option<Targets> {
-        let fitting = self.fitting(node, asked, definition, of);
-        if fitting.is_empty() {
-            let wanted = match (of, definition.and_then(|definition| definition.capability.as_ref())) {
-                (Some(of), _) => format!("a `{}`", self.world.get(of).name),
-                (None, Some(Need::Type(of))) => format!("the capability `{}`", self.world.get(*of).name),
-                (None, Some(Need::Named(name))) => format!("the capability `{name}`"),
-                (None, None) => "what it asks for".to_owned(),
-            };
-            let filter = asked.filter.or_else(|| definition?.filter.as_ref());
-            let kept = filter.map_or("", |_| " and keeps the filter");
-            let message = format!("`{}` of `{}` stays open: no node of this service offers it {wanted}{kept}", asked.name, draft.name);
-            self.world.report().warning(asked.place, "open_requirement", message);
-            return None;
-        }
-        Some(fitting)
-    }
-
-    /// All nodes that a requirement could lead to, in the order of the templates.
-    fn fitting(
-        &self,
-        node: NodeIx,
-        asked: &Asked<'_>,
-        definition: Option<&RequirementDef>,
-        of: Option<TypeIx>,
-    ) -> Targets {
-        let source = self.nodes[node.0 as usize].of;
-        let filter = asked.filter.or_else(|| definition.and_then(|definition| definition.filter.as_ref()));
-        // Whoever asks for the same finds the same; what a filter keeps may change while requirements are filled.
-        let same = Same {
-            source,
-            of,
-            definition: definition.map(|definition| definition.place),
-            capability: asked.capability.map(|capability| capability.place),
-        };
-        if filter.is_none()
-            && let Some(known) = self.fitting.borrow().get(&same)
-        {
-            return Targets::but(known.clone(), node);
-        }
-        let wanted = of.or_else(|| definition.and_then(|definition| definition.node));
-        let all = (0..self.nodes.len()).map(|at| NodeIx(u32::try_from(at).expect("a template has a bound")));
-        let nodes: Rc<[NodeIx]> =
-            all.filter(|target| self.does_fit(*target, source, asked, definition, wanted)).collect();
-        if let Some(filter) = filter {
-            let kept = nodes.iter().filter(|target| **target != node && self.keeps_filter(**target, filter));
-            return Targets::all(kept.copied().collect());
-        }
-        self.fitting.borrow_mut().insert(same, nodes.clone());
-        Targets::but(nodes, node)
-    }
-
-    /// Is a node of the wanted type, and does it offer what is asked for to this type of source?
-    fn does_fit(
-        &self,
-        target: NodeIx,
-        source: Option<TypeIx>,
-        asked: &Asked<'_>,
-        definition: Option<&RequirementDef>,
-        wanted: Option<TypeIx>,
-    ) -> bool {
-        let other = &self.nodes[target.0 as usize];
-        if !wanted.is_none_or(|wanted| other.of.is_some_and(|of| self.world.is_a(of, wanted))) {
-            return false;
-        }
-        let Ok(capability) = self.capability_of(target, asked, definition) else { return false };
-        // Without a type and a capability everything would fit.
-        if wanted.is_none() && capability.is_none() {
-            return false;
-        }
-        capability.as_ref().and_then(|name| other.capabilities.get(name)).is_none_or(|offer| {
-            let sources = offer.definition.as_ref().map(|definition| definition.sources.as_slice()).unwrap_or_default();
-            // The older versions' types name examples there.
-            let is_open = sources.is_empty() || self.world.version_at(asked.place).is_simple();
-            is_open || source.is_none_or(|source| sources.iter().any(|of| self.world.is_a(source, *of)))
-        })
-    }
-
     fn named_target(&self, named: &Node, node: NodeIx) -> Named {
         let version = self.world.version_at(named.place);
         let name: Rc<str> = match Call::of(named, version) {
@@ -373,7 +264,7 @@ impl Resolver<'_, '_> {
     }
 
     /// The capability of a node that a requirement leads to; or what it asked for in vain.
-    fn capability_of(&self, target: NodeIx, asked: &Asked<'_>, definition: Option<&RequirementDef>) -> Result<Option<Rc<str>>, Rc<str>> {
+    pub(super) fn capability_of(&self, target: NodeIx, asked: &Asked<'_>, definition: Option<&RequirementDef>) -> Result<Option<Rc<str>>, Rc<str>> {
         let draft = &self.nodes[target.0 as usize];
         if draft.of.is_none() {
             return Ok(None);
@@ -548,47 +439,6 @@ impl Resolver<'_, '_> {
     }
 }
 
-/// What finds the same nodes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Same {
-    source: Option<TypeIx>,
-    of: Option<TypeIx>,
-    definition: Option<Place>,
-    capability: Option<Place>,
-}
-
-/// Where a requirement may lead.
-struct Targets {
-    nodes: Rc<[NodeIx]>,
-    /// Which of them is the source itself, and no target.
-    own: Option<usize>,
-}
-
-impl Targets {
-    fn all(nodes: Rc<[NodeIx]>) -> Self {
-        Targets { nodes, own: None }
-    }
-
-    /// All but the source; they are in their order.
-    fn but(nodes: Rc<[NodeIx]>, source: NodeIx) -> Self {
-        let own = nodes.binary_search(&source).ok();
-        Targets { nodes, own }
-    }
-
-    fn len(&self) -> usize {
-        self.nodes.len() - usize::from(self.own.is_some())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn get(&self, index: usize) -> Option<NodeIx> {
-        let after = usize::from(self.own.is_some_and(|own| own <= index));
-        self.nodes.get(index + after).copied()
-    }
-}
-
 /// What the name of a target means.
 enum Named {
     Template(Vec<NodeIx>),
@@ -633,7 +483,7 @@ impl Resolver<'_, '_> {
     }
 
     /// Does a node keep a filter? What cannot be known is no reason against it.
-    fn keeps_filter(&self, node: NodeIx, filter: &Node) -> bool {
+    pub(super) fn keeps_filter(&self, node: NodeIx, filter: &Node) -> bool {
         let holder = Holder::Node(node);
         if !self.world.version_at(filter.place).is_simple() {
             return !matches!(self.read(filter, None, Scope::of(&holder)), Some(Term::Bool(false)));

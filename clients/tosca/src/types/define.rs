@@ -75,7 +75,7 @@ pub(crate) struct RequirementDef {
 }
 
 /// The capability that a requirement asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Need {
     Type(TypeIx),
     /// The name that the target gives it.

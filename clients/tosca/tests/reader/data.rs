@@ -219,8 +219,19 @@ data_types:
   Speed: {derived_from: scalar, units: {m: 1}, prefixes: {k: 1000}}
   Short: {derived_from: Length, validation: {$less_than: [$value, 2 km]}}
 ";
-    let value = |of: &str, text: &str| check(&v2_0(&format!("{types}service_template: {{inputs: {{x: {{type: {of}, default: {text}}}}}}}\n")));
-    let all = [("Length", "3 km"), ("Length", "3.5 km"), ("Length", "3 cm"), ("Length", "3"), ("Speed", "1.5 km"), ("Speed", "1 Mm"), ("Short", "1999 m"), ("Short", "3 km")];
+    let value = |of: &str, text: &str| {
+        check(&v2_0(&format!("{types}service_template: {{inputs: {{x: {{type: {of}, default: {text}}}}}}}\n")))
+    };
+    let all = [
+        ("Length", "3 km"),
+        ("Length", "3.5 km"),
+        ("Length", "3 cm"),
+        ("Length", "3"),
+        ("Speed", "1.5 km"),
+        ("Speed", "1 Mm"),
+        ("Short", "1999 m"),
+        ("Short", "3 km"),
+    ];
     assert_snapshot!(all.map(|(of, text)| value(of, text)).concat(), @"
     app.yaml:6:56: error: found `3.5 km`, expected a whole number of its units [wrong_type]
          6 | service_template: {inputs: {x: {type: Length, default: 3.5 km}}}
@@ -297,7 +308,11 @@ data_types:
       more: {type: list, entry_schema: D, required: false}
 node_types: {T: {derived_from: tosca.nodes.Root, properties: {d: {type: D}}}}
 ";
-    let value = |text: &str| check(&v1_3(&format!("{types}topology_template: {{node_templates: {{a: {{type: T, properties: {{d: {text}}}}}}}}}\n")));
+    let value = |text: &str| {
+        check(&v1_3(&format!(
+            "{types}topology_template: {{node_templates: {{a: {{type: T, properties: {{d: {text}}}}}}}}}\n"
+        )))
+    };
     assert_snapshot!(value("{name: x, more: [{name: y, port: 1}]}"), @"");
     assert_snapshot!(value("{port: x, nam: y, more: [{}]}"), @"
     app.yaml:10:67: error: a value of `D` has no `name` [missing_property]
@@ -328,7 +343,11 @@ node_types: {T: {derived_from: tosca.nodes.Root, properties: {d: {type: D}}}}
 #[test]
 fn each_constraint_is_kept() {
     let one = |of: &str, constraint: &str, good: &str, bad: &str| {
-        let value = |text: &str| check(&v1_3(&format!("topology_template: {{inputs: {{x: {{type: {of}, constraints: [{{{constraint}}}], default: {text}}}}}}}\n")));
+        let value = |text: &str| {
+            check(&v1_3(&format!(
+                "topology_template: {{inputs: {{x: {{type: {of}, constraints: [{{{constraint}}}], default: {text}}}}}}}\n"
+            )))
+        };
         assert_eq!(value(good), "", "{constraint}: {good}");
         value(bad).lines().next().unwrap_or("nothing is said").to_owned() + "\n"
     };
@@ -373,8 +392,23 @@ fn each_constraint_is_kept() {
 
 #[test]
 fn constraints_that_say_nothing_are_told() {
-    let one = |constraints: &str| check(&v1_3(&format!("topology_template: {{inputs: {{x: {{type: integer, constraints: {constraints}, default: 1}}}}}}\n")));
-    let all = ["[{greater: 0}]", "[{in_range: [1]}]", "[{in_range: 1}]", "[{valid_values: 1}]", "greater_than", "[greater_than]", "[{greater_than: a}]", "[{greater_than: 0, less_than: 5}]", "{greater_than: 5}", "[{pattern: '['}]"];
+    let one = |constraints: &str| {
+        check(&v1_3(&format!(
+            "topology_template: {{inputs: {{x: {{type: integer, constraints: {constraints}, default: 1}}}}}}\n"
+        )))
+    };
+    let all = [
+        "[{greater: 0}]",
+        "[{in_range: [1]}]",
+        "[{in_range: 1}]",
+        "[{valid_values: 1}]",
+        "greater_than",
+        "[greater_than]",
+        "[{greater_than: a}]",
+        "[{greater_than: 0, less_than: 5}]",
+        "{greater_than: 5}",
+        "[{pattern: '['}]",
+    ];
     assert_snapshot!(all.map(one).concat(), @"
     app.yaml:2:64: error: there is no constraint `greater` [unknown_constraint]
          2 | topology_template: {inputs: {x: {type: integer, constraints: [{greater: 0}], default: 1}}}
@@ -411,7 +445,11 @@ fn constraints_that_say_nothing_are_told() {
 #[test]
 fn each_function_validates() {
     let one = |of: &str, validation: &str, good: &str, bad: &str| {
-        let value = |text: &str| check(&v2_0(&format!("service_template: {{inputs: {{x: {{type: {of}, validation: {{{validation}}}, default: {text}}}}}}}\n")));
+        let value = |text: &str| {
+            check(&v2_0(&format!(
+                "service_template: {{inputs: {{x: {{type: {of}, validation: {{{validation}}}, default: {text}}}}}}}\n"
+            )))
+        };
         assert_eq!(value(good), "", "{validation}: {good}");
         value(bad).lines().next().unwrap_or("nothing is said").to_owned() + "\n"
     };
@@ -466,8 +504,20 @@ fn each_function_validates() {
 
 #[test]
 fn validations_that_say_nothing_are_told() {
-    let one = |validation: &str| check(&v2_0(&format!("service_template: {{inputs: {{x: {{type: integer, validation: {validation}, default: 1}}}}}}\n")));
-    let all = ["5", "{greater_than: [$value, 1]}", "{$greater: [$value, 1]}", "{$greater_than: [$value]}", "{$greater_than: [$value, a]}", "{$sum: [$value, 1]}", "{$matches: [$value, '[']}"];
+    let one = |validation: &str| {
+        check(&v2_0(&format!(
+            "service_template: {{inputs: {{x: {{type: integer, validation: {validation}, default: 1}}}}}}\n"
+        )))
+    };
+    let all = [
+        "5",
+        "{greater_than: [$value, 1]}",
+        "{$greater: [$value, 1]}",
+        "{$greater_than: [$value]}",
+        "{$greater_than: [$value, a]}",
+        "{$sum: [$value, 1]}",
+        "{$matches: [$value, '[']}",
+    ];
     assert_snapshot!(all.map(one).concat(), @"
     app.yaml:2:60: error: `validation`: found `5`, expected a function such as `$greater_than: [$value, 1]` [wrong_form]
          2 | service_template: {inputs: {x: {type: integer, validation: 5, default: 1}}}

@@ -165,7 +165,9 @@ fn a_filter_looks_at_many_candidates() {
 
 #[test]
 fn thousands_of_wrong_names_are_told_soon() {
-    let nodes = lines(3000, |at| format!("    node_number_{at}: {{type: tosca.nodes.Computer, requirements: [{{host: node_x_{at}}}]}}"));
+    let nodes = lines(3000, |at| {
+        format!("    node_number_{at}: {{type: tosca.nodes.Computer, requirements: [{{host: node_x_{at}}}]}}")
+    });
     assert_snapshot!(soon(&v1_3(&format!("topology_template:\n  node_templates:\n{nodes}"))), @"
     app.yaml:4:27: error: there is no node type `tosca.nodes.Computer` [unknown_type]
          4 |     node_number_0: {type: tosca.nodes.Computer, requirements: [{host: node_x_0}]}

@@ -148,8 +148,9 @@ fn a_filter_picks_one_of_many() {
 #[test]
 fn a_relationship_is_said_in_many_ways() {
     let told = |relationship: &str| {
-        format!("{relationship}\n") + &check(&v1_3(&format!(
-            "\
+        format!("{relationship}\n")
+            + &check(&v1_3(&format!(
+                "\
 relationship_types: {{R: {{derived_from: tosca.relationships.DependsOn, properties: {{weight: {{type: integer}}}}}}}}
 topology_template:
   node_templates:
@@ -157,7 +158,7 @@ topology_template:
     b: {{type: tosca.nodes.Root}}
   relationship_templates: {{made: {{type: R, properties: {{weight: 3}}}}}}
 "
-        )))
+            )))
     };
     assert_snapshot!(["made", "tosca.relationships.DependsOn", "{type: R, properties: {weight: 2}}", "{type: made}", "R", "{type: R, properties: {weight: x, height: 1}}", "mad", "{properties: {weight: 1}}"].map(told).concat(), @"
     made

@@ -88,21 +88,25 @@ topology_template:
 #[test]
 fn prefixes_and_namespaces_stand_before_the_names_of_an_import() {
     let types = v1_3("node_types: {my.T: {derived_from: tosca.nodes.Root}}\n");
-    let app = v1_3("\
+    let app = v1_3(
+        "\
 imports: [{file: types.yaml, namespace_prefix: his}]
 topology_template: {node_templates: {a: {type: 'his:my.T'}, b: {type: his.my.T}, c: {type: 'hers:my.T'}}}
-");
+",
+    );
     assert_snapshot!(Disk::with(&[("app.yaml", &app), ("types.yaml", &types)]).check(), @"
     app.yaml:3:92: error: there is no node type `hers:my.T` [unknown_type]
          3 | topology_template: {node_templates: {a: {type: 'his:my.T'}, b: {type: his.my.T}, c: {type: 'hers:my.T'}}}
            |                                                                                            ^^^^^^^^^^^
     ");
     let types = v2_0("node_types: {T: {}, U: {derived_from: T}}\n");
-    let app = v2_0("\
+    let app = v2_0(
+        "\
 imports: [{url: types.yaml, namespace: his}]
 node_types: {V: {derived_from: 'his:U'}}
 service_template: {node_templates: {a: {type: 'his:T'}, b: {type: V}, c: {type: T}, d: {type: 'hers:T'}}}
-");
+",
+    );
     assert_snapshot!(Disk::with(&[("app.yaml", &app), ("types.yaml", &types)]).check(), @"
     app.yaml:4:81: error: there is no node type `T` [unknown_type]
          4 | service_template: {node_templates: {a: {type: 'his:T'}, b: {type: V}, c: {type: T}, d: {type: 'hers:T'}}}

@@ -107,7 +107,14 @@ fn workflows_do_not_stand_in_themselves() {
     assert_snapshot!(simple("
     v: {steps: {one: {activities: [{inline: w}]}}}
     w: {steps: {one: {activities: [{inline: v}]}}}
-"), @"");
+"), @"
+    app.yaml:9:5: error: found a workflow that leads back to itself: `v` runs `w` runs `v` [cycle]
+         9 |     v: {steps: {one: {activities: [{inline: w}]}}}
+           |     ^
+    app.yaml:10:5: error: found a workflow that leads back to itself: `w` runs `v` runs `w` [cycle]
+        10 |     w: {steps: {one: {activities: [{inline: v}]}}}
+           |     ^
+    ");
     assert_snapshot!(simple("    w: {steps: {one: {target: a, activities: [{set_state: x}], on_success: [two]}, two: {target: a, activities: [{set_state: y}], on_success: [one]}}}\n"), @"
     app.yaml:8:17: error: found a cycle of steps, expected an order: `one` leads to `two` leads to `one` [cycle]
          8 |     w: {steps: {one: {target: a, activities: [{set_state: x}], on_success: [two]}, two: {target: a, activities: [{set_state: y}], on_success: [one]}}}
