@@ -89,7 +89,7 @@ impl World<'_> {
             }),
         };
         if of.is_none() && node.some("type").is_none() && side == Side::Template && inherited.is_none() && !others.is_empty() && version.is_simple() {
-            let message = format!("the type has no interface `{name}`: nobody will call what is in it");
+            let message = format!("the type has no interface `{name}`");
             self.report().warning(entry.key.place, "unknown_interface", message).near(name, others.iter().copied());
         }
         if of.is_none() && node.some("type").is_none() && version == Version::V2_0 {

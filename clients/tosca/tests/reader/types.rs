@@ -214,7 +214,7 @@ topology_template:
     app.yaml:4:77: warning: not found: `run.sh` (looked for run.sh) [missing_file]
          4 |     a: {type: tosca.nodes.Root, interfaces: {Standard: {operations: {creat: run.sh}}}}
            |                                                                             ^^^^^^
-    app.yaml:5:46: warning: the type has no interface `Standart`: nobody will call what is in it [unknown_interface]
+    app.yaml:5:46: warning: the type has no interface `Standart` [unknown_interface]
          5 |     b: {type: tosca.nodes.Root, interfaces: {Standart: {operations: {create: run.sh}}}}
            |                                              ^^^^^^^^
            hint: did you mean `Standard`?

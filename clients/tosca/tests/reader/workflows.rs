@@ -148,3 +148,39 @@ service_template:
            |              ^
     ");
 }
+
+#[test]
+fn a_step_may_only_run_another_workflow() {
+    assert_snapshot!(simple("
+    w: {steps: {one: {activities: [{inline: v}]}}}
+    v: {steps: {one: {activities: [{inline: u}]}}}
+    u: {steps: {one: {target: a, activities: [{delegate: nothing}, {delegate: deploy}]}}}
+"), @"
+    app.yaml:11:47: error: found the workflow `nothing`, expected one that can be generated [unknown_workflow]
+        11 |     u: {steps: {one: {target: a, activities: [{delegate: nothing}, {delegate: deploy}]}}}
+           |                                               ^
+           hint: there are: deploy (or install), undeploy (or uninstall), and the template's own
+    ");
+}
+
+#[test]
+fn an_operation_that_one_node_of_a_type_is_called_for_is_called() {
+    let told = |steps: &str| {
+        check(&v1_3(&format!(
+            "\
+interface_types: {{I: {{derived_from: tosca.interfaces.Root, operations: {{save: {{}}}}}}}}
+node_types: {{T: {{derived_from: tosca.nodes.Root, interfaces: {{Care: {{type: I, operations: {{save: 'an image'}}}}}}}}}}
+topology_template:
+  node_templates: {{a: {{type: T}}, b: {{type: T}}}}
+  workflows: {{w: {{steps: {{{steps}}}}}}}
+"
+        )))
+    };
+    assert_snapshot!(told("one: {target: a, activities: [{call_operation: Care.save}]}"), @"");
+    assert_snapshot!(told("one: {target: a, activities: [{set_state: x}]}"), @"
+    app.yaml:3:92: warning: no workflow calls the operation `save` of the interface `Care` [never_called]
+         3 | node_types: {T: {derived_from: tosca.nodes.Root, interfaces: {Care: {type: I, operations: {save: 'an image'}}}}}
+           |                                                                                            ^^^^
+           hint: a workflow of the template can call it: `workflows`, with `call_operation` in a step's activities
+    ");
+}
