@@ -143,7 +143,7 @@ impl Walk<'_> {
             },
             Form::Empty => {
                 if node.as_list().is_none_or(|items| !items.is_empty()) {
-                    self.wrong(node, "nothing", what);
+                    self.wrong(node, "a text or a map", what);
                 }
             }
             Form::MapOf(of) => self.map(node, what, |walk, value, name| walk.form(value, *of, name)),
@@ -274,6 +274,13 @@ impl Walk<'_> {
         let complaint = self.report.say(weight, entry.key.place, "unknown_key", message);
         match renamed {
             Some(renamed) => complaint.hint(format!("in {} it is called `{renamed}`", self.version)),
+            None if elsewhere.is_none() && record.others.is_some() => {
+                complaint.near(&entry.key.to_string(), known);
+                if complaint.hint.as_ref().is_none_or(|hint| hint.starts_with("there are")) {
+                    complaint.hint(format!("in {} operations stand below `operations`", self.version));
+                }
+                complaint
+            }
             None => complaint.near(&entry.key.to_string(), known),
         };
     }

@@ -13,6 +13,7 @@ use crate::version::Version;
 use crate::yaml::{Node, integer};
 
 use super::slots::Field;
+use super::values::function_of_another_version;
 
 /// All functions together come to so many values.
 const MOST_VALUES: usize = 4_000_000;
@@ -41,7 +42,13 @@ impl Resolver<'_, '_> {
             Callee::Other(name) => {
                 if !self.world.has_function(self.world.unit_of(node.place), name) {
                     let message = format!("there is no function `{}`", call.name);
-                    self.world.report().error(node.place, "unknown_function", message).near(name, Function::names());
+                    let known: Vec<String> = Function::names().map(|name| format!("${name}")).collect();
+                    let mut report = self.world.report();
+                    let complaint = report.error(node.place, "unknown_function", message);
+                    complaint.near(call.name, known.iter().map(String::as_str));
+                    if complaint.hint.is_none() && call.arguments.is_none() {
+                        complaint.hint(format!("a text that begins with `$` is written with two: `${}`", call.name));
+                    }
                 } else if scope.own.is_some() {
                     let message = format!("`{}` is a function of the template's own: what it comes to is not known", call.name);
                     self.world.report().warning(node.place, "own_function", message);
@@ -59,6 +66,13 @@ impl Resolver<'_, '_> {
         if let Err(message) = function.check_count(arguments.len()) {
             self.world.report().error(node.place, "function", message);
             return Found::NOTHING;
+        }
+        for argument in &arguments {
+            if let Some(hint) = function_of_another_version(argument, self.world.version_at(argument.place)) {
+                let message = format!("`{}`: found {}, expected a value", function.name(), argument.said());
+                self.world.report().error(argument.place, "function", message).hint(hint);
+                return Found::NOTHING;
+            }
         }
         let found: Vec<Found> = arguments.iter().map(|argument| self.argument(argument, scope)).collect();
         let of = found.iter().map(|one| one.of).find(|of| *of != DataType::Unknown).unwrap_or(DataType::Unknown);

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::slots::Field;
 use super::{Holder, Resolver, Scope};
 use crate::service::{Capability, Group, NodeIx, NodeTemplate, Policy, Relation, Service};
+use crate::function::Call;
 use crate::report::Weight;
 use crate::source::Origin;
 use crate::types::{Definition, InterfaceDef, Kind, Props, pairs};
@@ -320,7 +321,15 @@ impl Resolver<'_, '_> {
         let mut outputs = Vec::new();
         for entry in entries {
             let Some(name) = entry.key.as_name() else { continue };
-            let Some(value) = entry.value.get("value") else { continue };
+            let Some(value) = entry.value.get("value") else {
+                let message = format!("the output `{name}` has no `value`");
+                let mut report = self.world.report();
+                let complaint = report.warning(entry.key.place, "missing_key", message);
+                if Call::of(&entry.value, self.world.version_at(entry.key.place)).is_some() {
+                    complaint.hint(format!("`{name}: {{value: ...}}`"));
+                }
+                continue;
+            };
             let schema = entry.value.some("type").map(|_| self.world.schema(&entry.value, None));
             if let Some(term) = self.read(value, schema.as_deref(), Scope::default()) {
                 outputs.push((name.into(), term, entry.key.place));

@@ -201,6 +201,9 @@ impl Resolver<'_, '_> {
                 let message = format!("`{name}`: found {}, expected {expected}", entry.value.said());
                 self.world.report().error(entry.value.place, "wrong_form", message);
             }
+            if let ("pattern", Some(pattern)) = (name, entry.value.as_text()) {
+                self.calculate(Function::Matches, &[Term::text(""), Term::text(pattern)], DataType::Unknown, entry.key.place);
+            }
         }
     }
 

@@ -218,7 +218,8 @@ impl World<'_> {
             self.primitive(unit, name).is_some() || self.find(unit, Kind::Data, name).is_some()
         });
         // A type defines what it gives a type, whatever tools keep beside it.
-        if side == Side::Type && has_type {
+        // One whose type is unknown is a definition, too: of the type is complained.
+        if side == Side::Type && node.some("type").and_then(Node::as_name).is_some() {
             return true;
         }
         let says = |key: &str| node.get(key).is_some();

@@ -436,6 +436,9 @@ fn constraints_that_say_nothing_are_told() {
          2 | topology_template: {inputs: {x: {type: integer, constraints: {greater_than: 5}, default: 1}}}
            |                                                                                          ^
            app.yaml:2:63: the rule stands here
+    app.yaml:2:64: error: `[` is no regular expression that can be used: unclosed character class [function]
+         2 | topology_template: {inputs: {x: {type: integer, constraints: [{pattern: '['}], default: 1}}}
+           |                                                                ^^^^^^^
     app.yaml:2:64: error: `pattern`: found `1`, expected a text [function]
          2 | topology_template: {inputs: {x: {type: integer, constraints: [{pattern: '['}], default: 1}}}
            |                                                                ^^^^^^^
