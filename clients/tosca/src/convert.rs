@@ -52,12 +52,7 @@ pub struct Converted {
 
 impl Default for Options {
     fn default() -> Self {
-        Options {
-            inputs: Vec::new(),
-            workflow: DEPLOY.to_owned(),
-            via: Via::Host,
-            host_parallel: HostParallel::No,
-        }
+        Options { inputs: Vec::new(), workflow: DEPLOY.to_owned(), via: Via::Host, host_parallel: HostParallel::No }
     }
 }
 

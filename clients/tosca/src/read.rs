@@ -104,7 +104,9 @@ fn take(inputs: &Inputs, given: &mut Given, files: &mut Files, report: &mut Repo
 fn inputs_file(path: &Path, files: &mut Files, report: &mut Report) -> Option<(Node, FileId)> {
     let shown = path.display().to_string();
     let text = match fs::metadata(path) {
-        Ok(about) if about.len() > LARGEST_INPUTS => Err(format!("it has {} bytes, of at most {LARGEST_INPUTS}", about.len())),
+        Ok(about) if about.len() > LARGEST_INPUTS => {
+            Err(format!("it has {} bytes, of at most {LARGEST_INPUTS}", about.len()))
+        }
         Ok(_) => fs::read_to_string(path).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };

@@ -82,7 +82,9 @@ impl Term {
             Term::Null | Term::Bool(_) | Term::Integer(_) | Term::Float(_) => 1,
             Term::Text(text) => 1 + text.len() / 64,
             Term::List(items) | Term::Call(_, items) => sum(items),
-            Term::Map(entries) => entries.iter().fold(1, |all, (key, value)| all.saturating_add(key.size()).saturating_add(value.size())),
+            Term::Map(entries) => {
+                entries.iter().fold(1, |all, (key, value)| all.saturating_add(key.size()).saturating_add(value.size()))
+            }
             Term::Attribute(attribute) => 1 + attribute.path.len(),
             Term::OperationOutput { .. } => 1,
         }

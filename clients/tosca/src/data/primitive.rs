@@ -172,7 +172,9 @@ fn is_time(text: &str) -> bool {
     let number = |name: &str| parts.name(name).map_or(Some(0), |number| number.as_str().parse::<i8>().ok());
     let year = text.get(..4).and_then(|year| year.parse().ok());
     let (Some(year), Some(month), Some(day)) = (year, number("month"), number("day")) else { return false };
-    let (Some(hour), Some(minute), Some(second)) = (number("hour"), number("minute"), number("second")) else { return false };
+    let (Some(hour), Some(minute), Some(second)) = (number("hour"), number("minute"), number("second")) else {
+        return false;
+    };
     // A minute may have a leap second.
     jiff::civil::Date::new(year, month, day).is_ok() && hour < 24 && minute < 60 && second <= 60
 }
@@ -221,7 +223,8 @@ impl TypeVersion {
             Some((qualifier, build)) => (qualifier, number(build)?),
             None => (rest, 0),
         };
-        let is_word = !qualifier.is_empty() && qualifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let is_word =
+            !qualifier.is_empty() && qualifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         is_word.then(|| TypeVersion {
             numbers: [major, minor, fix],
             is_final: IsFinal::NotYet,
@@ -230,4 +233,3 @@ impl TypeVersion {
         })
     }
 }
-

@@ -16,7 +16,9 @@ const LARGEST_PATTERN: usize = 1 << 20;
 /// The value of a call; or what is wrong with its arguments, in words. Texts of a type compare by it.
 pub(crate) fn evaluate(function: Function, arguments: &[Term], by: Measure<'_>) -> Result<Term, String> {
     function.check_count(arguments.len())?;
-    let is = |wanted: &[Ordering]| order(function, arguments, by).map(|found| Term::Bool(found.is_some_and(|found| wanted.contains(&found))));
+    let is = |wanted: &[Ordering]| {
+        order(function, arguments, by).map(|found| Term::Bool(found.is_some_and(|found| wanted.contains(&found))))
+    };
     match function {
         Function::And => booleans(function, arguments).map(|all| Term::Bool(all.iter().all(|one| *one))),
         Function::Or => booleans(function, arguments).map(|all| Term::Bool(all.iter().any(|one| *one))),
@@ -76,7 +78,10 @@ pub(crate) fn evaluate(function: Function, arguments: &[Term], by: Measure<'_>) 
         Function::Intersection => {
             let mut all: Vec<Term> = Vec::new();
             for item in list(function, &arguments[0])? {
-                let is_everywhere = arguments.iter().map(|one| list(function, one)).try_fold(true, |all, one| Ok::<_, String>(all && one?.contains(item)))?;
+                let is_everywhere = arguments
+                    .iter()
+                    .map(|one| list(function, one))
+                    .try_fold(true, |all, one| Ok::<_, String>(all && one?.contains(item)))?;
                 if is_everywhere && !all.contains(item) {
                     all.push(item.clone());
                 }
@@ -149,7 +154,8 @@ fn in_range(value: &Term, range: &Term, by: Measure<'_>) -> Result<Term, String>
 /// Texts begin and end with texts, lists with lists.
 fn part(function: Function, arguments: &[Term], by: Measure<'_>) -> Result<Term, String> {
     let same = |one: &[Term], other: &[Term]| {
-        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| compare(one, other, by) == Some(Ordering::Equal))
+        one.len() == other.len()
+            && one.iter().zip(other).all(|(one, other)| compare(one, other, by) == Some(Ordering::Equal))
     };
     let holds = match (&arguments[0], &arguments[1]) {
         (Term::Text(text), Term::Text(part)) => match function {
@@ -164,7 +170,12 @@ fn part(function: Function, arguments: &[Term], by: Measure<'_>) -> Result<Term,
             _ => items.windows(part.len()).any(|window| same(window, part)),
         },
         (one, other) => {
-            return Err(format!("`{}`: found {} and {}, expected two texts or two lists", function.name(), said(one), said(other)));
+            return Err(format!(
+                "`{}`: found {} and {}, expected two texts or two lists",
+                function.name(),
+                said(one),
+                said(other)
+            ));
         }
     };
     Ok(Term::Bool(holds))
@@ -271,7 +282,10 @@ fn calculate(function: Function, arguments: &[Term]) -> Result<Term, String> {
     let units: Vec<&str> = quantities.iter().map(|(_, unit)| *unit).filter(|unit| !unit.is_empty()).collect();
     let unit = units.first().copied().unwrap_or_default();
     let is_linear = matches!(function, Function::Sum | Function::Difference | Function::Remainder);
-    if units.iter().any(|other| *other != unit) || (is_linear && !units.is_empty() && units.len() != arguments.len()) || (!is_linear && units.len() > 1) {
+    if units.iter().any(|other| *other != unit)
+        || (is_linear && !units.is_empty() && units.len() != arguments.len())
+        || (!is_linear && units.len() > 1)
+    {
         return Err(format!("`{}`: the units of the arguments do not fit each other", function.name()));
     }
     let numbers: Vec<f64> = quantities.iter().map(|(number, _)| *number).collect();

@@ -116,7 +116,11 @@ impl Function {
             Some(most) => format!("{least} to {most}"),
             None => format!("at least {least}"),
         };
-        Err(format!("`{}` takes {expected} argument{}, found {count}", self.name(), if least == 1 && most.is_none_or(|most| most == 1) { "" } else { "s" }))
+        Err(format!(
+            "`{}` takes {expected} argument{}, found {count}",
+            self.name(),
+            if least == 1 && most.is_none_or(|most| most == 1) { "" } else { "s" }
+        ))
     }
 
     /// The names of all of them, as 2.0 writes them.

@@ -204,7 +204,8 @@ impl Walk<'_> {
                     self.form(&entry.value, of, &format!("`{name}`"));
                 }
                 None => {
-                    let message = format!("an item of {what}: found {}, expected a map with one entry, `NAME: ...`", item.said());
+                    let message =
+                        format!("an item of {what}: found {}, expected a map with one entry, `NAME: ...`", item.said());
                     let complaint = self.report.error(item.place, "wrong_form", message);
                     if item.entries_of().len() > 1 {
                         complaint.hint("each name begins with its own `-`, and what is below it stands deeper");
@@ -270,7 +271,8 @@ impl Walk<'_> {
             true => (*new == name).then_some(*old),
             false => (*old == name).then_some(*new),
         });
-        let renamed = renamed.filter(|renamed| record.keys.iter().any(|key| key.name == *renamed && key.is_of(self.version)));
+        let renamed =
+            renamed.filter(|renamed| record.keys.iter().any(|key| key.name == *renamed && key.is_of(self.version)));
         let complaint = self.report.say(weight, entry.key.place, "unknown_key", message);
         match renamed {
             Some(renamed) => complaint.hint(format!("in {} it is called `{renamed}`", self.version)),

@@ -175,7 +175,8 @@ fn tell_of_never_called(service: &Service, plans: &BTreeMap<Rc<str>, Plan>, repo
         })
         .collect();
     let nodes = service.node_ids().map(|node| (Entity::Node(node), &service.node(node).interfaces));
-    let relations = service.relation_ids().map(|relation| (Entity::Relation(relation), &service.relation(relation).interfaces));
+    let relations =
+        service.relation_ids().map(|relation| (Entity::Relation(relation), &service.relation(relation).interfaces));
     let operations = nodes.chain(relations).flat_map(|(of, interfaces)| {
         interfaces.iter().flat_map(move |(interface, described)| {
             described.operations.iter().map(move |(operation, described)| {
@@ -190,7 +191,8 @@ fn tell_of_never_called(service: &Service, plans: &BTreeMap<Rc<str>, Plan>, repo
     let written = |key: &OperationKey, place: Place| (place, key.interface.clone(), key.operation.clone());
     let done: HashSet<_> = done.into_iter().map(|(key, operation)| written(&key, operation.place)).collect();
     for (key, operation) in left.into_iter().filter(|(key, operation)| !done.contains(&written(key, operation.place))) {
-        let message = format!("no workflow calls the operation `{}` of the interface `{}`", key.operation, key.interface);
+        let message =
+            format!("no workflow calls the operation `{}` of the interface `{}`", key.operation, key.interface);
         report
             .warning(operation.place, "never_called", message)
             .hint("a workflow of the template can call it: `workflows`, with `call_operation` in a step's activities");

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::slots::Field;
 use super::{Resolver, Scope};
-use crate::service::Artifact;
 use crate::report::Weight;
+use crate::service::Artifact;
 use crate::source::Origin;
 use crate::types::{Kind, TypeIx};
 use crate::yaml::Node;
@@ -103,7 +103,8 @@ impl Resolver<'_, '_> {
     fn path_of_file(&self, node: &Node, file: &str) -> Option<Rc<str>> {
         let unit = self.world.unit_of(node.place);
         let sources = self.world.sources;
-        if sources.units[unit.0].origin == Origin::Normative || file.contains("://") || node.get("repository").is_some() {
+        if sources.units[unit.0].origin == Origin::Normative || file.contains("://") || node.get("repository").is_some()
+        {
             return None;
         }
         match sources.path_of(unit, file) {

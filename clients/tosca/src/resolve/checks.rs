@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use super::slots::Field;
 use super::{Holder, Resolver, Scope};
-use crate::service::{Capability, Group, NodeIx, NodeTemplate, Policy, Relation, Service};
 use crate::function::Call;
 use crate::report::Weight;
+use crate::service::{Capability, Group, NodeIx, NodeTemplate, Policy, Relation, Service};
 use crate::source::Origin;
 use crate::types::{Definition, InterfaceDef, Kind, Props, pairs};
 use crate::version::Version;
@@ -44,7 +44,10 @@ impl Resolver<'_, '_> {
     }
 
     fn check_interface(&self, interface: &InterfaceDef) {
-        let inputs = interface.inputs.values().chain(interface.operations.values().flat_map(|operation| operation.inputs.values()));
+        let inputs = interface
+            .inputs
+            .values()
+            .chain(interface.operations.values().flat_map(|operation| operation.inputs.values()));
         for input in inputs {
             if let (Some(definition), Some(value)) = (&input.definition, &input.value)
                 && !definition.is_untyped()
@@ -75,7 +78,8 @@ impl Resolver<'_, '_> {
     fn check_metadata(&self, root: &Node) {
         for entry in root.entries("metadata") {
             // Those that the standard names are texts; of what others put there only nothing is wrong.
-            let is_named = matches!(entry.key.as_text(), Some("template_name" | "template_author" | "template_version"));
+            let is_named =
+                matches!(entry.key.as_text(), Some("template_name" | "template_author" | "template_version"));
             let is_right = match entry.value.written() {
                 Written::Text(_) => true,
                 Written::List | Written::Map => true,
@@ -91,8 +95,15 @@ impl Resolver<'_, '_> {
 
     fn check_dsl(&self, root: &Node) {
         for entry in root.entries("dsl_definitions") {
-            if matches!(entry.value.written(), Written::Bool(_) | Written::Integer(_) | Written::Float(_) | Written::Null) {
-                let message = format!("`{}`: found {}, expected something that is used again: a map or a list", entry.key, entry.value.said());
+            if matches!(
+                entry.value.written(),
+                Written::Bool(_) | Written::Integer(_) | Written::Float(_) | Written::Null
+            ) {
+                let message = format!(
+                    "`{}`: found {}, expected something that is used again: a map or a list",
+                    entry.key,
+                    entry.value.said()
+                );
                 self.world.report().error(entry.value.place, "wrong_form", message);
             }
         }
@@ -102,11 +113,17 @@ impl Resolver<'_, '_> {
     fn check_repositories(&self, root: &Node) {
         for entry in root.entries("repositories") {
             for other in self.world.sources.units.iter().filter(|unit| unit.origin == Origin::Given) {
-                let Some(same) = other.root.get("repositories").and_then(|all| all.entry(entry.key.as_text()?)) else { continue };
+                let Some(same) = other.root.get("repositories").and_then(|all| all.entry(entry.key.as_text()?)) else {
+                    continue;
+                };
                 if same.key.place > entry.key.place && !same.value.same(&entry.value) {
                     self.world
                         .report()
-                        .error(entry.key.place, "repository", format!("`{}` is another repository in another file", entry.key))
+                        .error(
+                            entry.key.place,
+                            "repository",
+                            format!("`{}` is another repository in another file", entry.key),
+                        )
                         .other(same.key.place, "it says something else here");
                 }
             }
@@ -168,7 +185,8 @@ impl Resolver<'_, '_> {
     fn check_assigned(&self, entry: &Entry, definition: Option<&Definition>) -> BTreeMap<Rc<str>, crate::term::Term> {
         let owner = format!("`{}`", entry.key);
         let properties = definition.map(|definition| &*definition.properties);
-        let slots = self.slots(Field::Property, self.world.loosely(entry.key.place), properties, Some(&entry.value), &owner);
+        let slots =
+            self.slots(Field::Property, self.world.loosely(entry.key.place), properties, Some(&entry.value), &owner);
         self.check_missing(Weight::Error, &slots, &owner, entry.key.place);
         slots
             .iter()
@@ -188,14 +206,19 @@ impl Resolver<'_, '_> {
         if !is_known {
             let known: Vec<Rc<str>> = self.templates.keys().cloned().collect();
             let message = format!("there is neither a node template nor a group `{text}`");
-            self.world.report().error(name.place, "unknown_node", message).near(text, known.iter().map(|known| &**known));
+            self.world
+                .report()
+                .error(name.place, "unknown_node", message)
+                .near(text, known.iter().map(|known| &**known));
         }
         is_known
     }
 
     /// What another service may use this one for.
     fn check_substitution(&self) {
-        let Some(node) = self.service.as_ref().and_then(|service| service.some("substitution_mappings")) else { return };
+        let Some(node) = self.service.as_ref().and_then(|service| service.some("substitution_mappings")) else {
+            return;
+        };
         let of = node.some("node_type").and_then(|name| self.world.named(Kind::Node, name));
         let definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
         if let Some(filter) = node.some("substitution_filter") {
@@ -215,7 +238,10 @@ impl Resolver<'_, '_> {
                 if let Some(text) = template.as_name().filter(|text| !self.templates.contains_key(*text)) {
                     let known: Vec<Rc<str>> = self.templates.keys().cloned().collect();
                     let message = format!("there is no node template `{text}`");
-                    self.world.report().error(template.place, "unknown_node", message).near(text, known.iter().map(|known| &**known));
+                    self.world
+                        .report()
+                        .error(template.place, "unknown_node", message)
+                        .near(text, known.iter().map(|known| &**known));
                 }
             }
         }
@@ -233,7 +259,9 @@ impl Resolver<'_, '_> {
                 && !self.inputs.contains_key(name)
                 && node.get("properties").is_none_or(|mapped| mapped.get(name).is_none())
         };
-        for (name, property) in definition.properties.iter().filter(|(name, property)| is_whole && is_missing(name, property)) {
+        for (name, property) in
+            definition.properties.iter().filter(|(name, property)| is_whole && is_missing(name, property))
+        {
             let message = format!("the service has no input `{name}`, which is a property of what it stands for");
             self.world
                 .report()
@@ -245,7 +273,9 @@ impl Resolver<'_, '_> {
     /// The service, with everything in it calculated.
     pub(super) fn finish(self) -> Service {
         self.check_substitution();
-        let nodes = (0..self.nodes.len()).map(|at| self.node(NodeIx(u32::try_from(at).expect("a template has a bound")))).collect();
+        let nodes = (0..self.nodes.len())
+            .map(|at| self.node(NodeIx(u32::try_from(at).expect("a template has a bound"))))
+            .collect();
         let links = self.links.borrow().len();
         let relations = (0..links).map(|at| self.relation(super::relations::index(at))).collect();
         let outputs = self.outputs();

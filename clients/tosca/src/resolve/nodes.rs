@@ -100,7 +100,10 @@ impl Resolver<'_, '_> {
         while let Some(source) = line.last().and_then(|last| last.value.some("copy")) {
             let name = source.as_text().unwrap_or_default();
             let Some(other) = templates.iter().find(|other| other.key.as_text() == Some(name)) else {
-                let known = templates.iter().filter_map(|known| known.key.as_text()).filter(|known| entry.key.as_text() != Some(known));
+                let known = templates
+                    .iter()
+                    .filter_map(|known| known.key.as_text())
+                    .filter(|known| entry.key.as_text() != Some(known));
                 let message = format!("there is no {what} `{name}` to copy");
                 self.world.report().error(source.place, "unknown_node", message).near(name, known);
                 break;
@@ -145,7 +148,8 @@ impl Resolver<'_, '_> {
             Term::Integer(count @ 0..=MOST_INSTANCES) => usize::try_from(count).ok(),
             term if !term.is_known() => None,
             term => {
-                let message = format!("`count`: found {}, expected 0 to {MOST_INSTANCES}", crate::function::said(&term));
+                let message =
+                    format!("`count`: found {}, expected 0 to {MOST_INSTANCES}", crate::function::said(&term));
                 self.world.report().error(said.place, "count", message);
                 None
             }
@@ -166,7 +170,8 @@ impl Resolver<'_, '_> {
             let assigned = node.get("capabilities").and_then(|capabilities| capabilities.get(name));
             let owner = format!("the capability `{name}` of {owner}");
             let known = offered.of.is_some_and(|of| self.world.is_whole(of));
-            let slots = |field, props| self.slots(field, Weight::Error, Some(props).filter(|_| known), assigned, &owner);
+            let slots =
+                |field, props| self.slots(field, Weight::Error, Some(props).filter(|_| known), assigned, &owner);
             let offer = Offer {
                 of: offered.of,
                 definition: Some(offered.clone()),
@@ -199,7 +204,11 @@ impl Resolver<'_, '_> {
                 Some(known) if artifact.as_map().is_some() && artifact.get("file").is_none() => {
                     let mut entries = artifact.entries_of().to_vec();
                     match known.as_map() {
-                        Some(more) => entries.extend(more.iter().filter(|one| artifact.get(one.key.as_text().unwrap_or_default()).is_none()).cloned()),
+                        Some(more) => entries.extend(
+                            more.iter()
+                                .filter(|one| artifact.get(one.key.as_text().unwrap_or_default()).is_none())
+                                .cloned(),
+                        ),
                         None => entries.push(Entry { key: Node::text("file", known.place), value: known.clone() }),
                     }
                     Node::map(entries, artifact.place)

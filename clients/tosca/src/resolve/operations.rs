@@ -38,7 +38,8 @@ impl Resolver<'_, '_> {
     ) -> Operation {
         let mut inputs = interface.inputs.clone();
         inputs.extend(operation.inputs.iter().map(|(name, input)| (name.clone(), input.clone())));
-        let outputs = operation.outputs.iter().map(|(name, mapping)| (name.clone(), self.mapping(mapping, holder))).collect();
+        let outputs =
+            operation.outputs.iter().map(|(name, mapping)| (name.clone(), self.mapping(mapping, holder))).collect();
         Operation {
             place: operation.place,
             implementation: operation
@@ -51,7 +52,11 @@ impl Resolver<'_, '_> {
     }
 
     /// The inputs that have a value.
-    pub(super) fn operation_inputs(&self, inputs: &BTreeMap<Rc<str>, Rc<Input>>, scope: Scope<'_>) -> BTreeMap<Rc<str>, Term> {
+    pub(super) fn operation_inputs(
+        &self,
+        inputs: &BTreeMap<Rc<str>, Rc<Input>>,
+        scope: Scope<'_>,
+    ) -> BTreeMap<Rc<str>, Term> {
         let value = |(name, input): (&Rc<str>, &Rc<Input>)| {
             let schema = input.definition.as_ref().map(|definition| definition.schema.clone());
             let value = input.value.as_ref()?;
@@ -91,7 +96,8 @@ impl Resolver<'_, '_> {
             None => Some(node).filter(|node| node.as_name().is_some_and(|name| !name.trim().is_empty())),
         };
         let primary = primary.and_then(|primary| self.artifact_named(primary, artifacts));
-        let dependencies = node.items("dependencies").iter().filter_map(|one| self.artifact_named(one, artifacts)).collect();
+        let dependencies =
+            node.items("dependencies").iter().filter_map(|one| self.artifact_named(one, artifacts)).collect();
         let host = node.some("operation_host").and_then(|host| self.operation_host(host));
         let timeout = node.some("timeout").and_then(|timeout| self.timeout(timeout));
         // Nothing to do is no implementation.
@@ -102,9 +108,12 @@ impl Resolver<'_, '_> {
     fn timeout(&self, node: &Node) -> Option<Duration> {
         let text = node.as_name()?;
         let seconds = if split(text).is_some() { Family::Time.read(text) } else { text.trim().parse().ok() };
-        let duration = seconds.filter(|seconds: &f64| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let duration = seconds
+            .filter(|seconds: &f64| *seconds > 0.0)
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         if duration.is_none() {
-            let message = format!("`timeout`: found {}, expected a number of seconds, or a time such as `10 m`", node.said());
+            let message =
+                format!("`timeout`: found {}, expected a number of seconds, or a time such as `10 m`", node.said());
             self.world.report().error(node.place, "wrong_form", message);
         }
         duration

@@ -13,7 +13,12 @@ use crate::yaml::{Node, Written};
 
 impl Resolver<'_, '_> {
     /// Where the steps of a path lead, and those that are left: a name, and what of its value.
-    pub(super) fn walk<'n>(&self, steps: &'n [&'n Node], field: Field, scope: Scope<'_>) -> Option<(Holder, &'n [&'n Node])> {
+    pub(super) fn walk<'n>(
+        &self,
+        steps: &'n [&'n Node],
+        field: Field,
+        scope: Scope<'_>,
+    ) -> Option<(Holder, &'n [&'n Node])> {
         let (first, mut rest) = steps.split_first()?;
         let mut holder = self.begin(first, rest.first().copied(), field, scope)?;
         while rest.len() >= 2 {
@@ -104,7 +109,12 @@ impl Resolver<'_, '_> {
 
     /// One step on the way: nothing where the next name is what is wanted. None of all where it leads nowhere.
     #[expect(clippy::option_option, reason = "the way may end, or be wrong")]
-    fn step<'n>(&self, holder: &Holder, rest: &'n [&'n Node], field: Field) -> Option<Option<(Holder, &'n [&'n Node])>> {
+    fn step<'n>(
+        &self,
+        holder: &Holder,
+        rest: &'n [&'n Node],
+        field: Field,
+    ) -> Option<Option<(Holder, &'n [&'n Node])>> {
         let name = rest[0].as_name()?;
         let after = |count: usize| rest.get(count..).unwrap_or_default();
         match holder {
@@ -127,7 +137,11 @@ impl Resolver<'_, '_> {
                         };
                         let links = self.links_of_name(*ix, name, rest[1])?;
                         let Some(link) = links.get(index) else {
-                            let message = format!("`{}` has {} of its requirement `{name}`, found the index {index}", draft.name, links.len());
+                            let message = format!(
+                                "`{}` has {} of its requirement `{name}`, found the index {index}",
+                                draft.name,
+                                links.len()
+                            );
                             self.world.report().error(rest[2].place, "path", message);
                             return None;
                         };
@@ -145,7 +159,9 @@ impl Resolver<'_, '_> {
                         }
                         let capability = link.capability.clone().map(|name| Holder::Capability(link.target, name));
                         let wanted = rest[1].as_name()?;
-                        let has = |holder: &Holder| self.has(holder, field, wanted) || self.has(holder, Field::Property, wanted);
+                        let has = |holder: &Holder| {
+                            self.has(holder, field, wanted) || self.has(holder, Field::Property, wanted)
+                        };
                         let holder = capability.filter(has).unwrap_or(Holder::Node(link.target));
                         Some(Some((holder, after(1))))
                     }
@@ -175,12 +191,14 @@ impl Resolver<'_, '_> {
         let links: Vec<_> = self.links_from(node).into_iter().filter(|ix| *self.link(*ix).name == *name).collect();
         if links.is_empty() {
             let draft = &self.nodes[node.0 as usize];
-            let may_be_none = || draft.definition.requirements.iter().any(|known| *known.name == *name && known.count.0 == 0);
+            let may_be_none =
+                || draft.definition.requirements.iter().any(|known| *known.name == *name && known.count.0 == 0);
             let is_assigned = || pairs(draft.node.get("requirements")).any(|(known, _, _)| known == name);
             if !draft.asks_for(name) && draft.of.is_some() {
                 self.no_step(at, &draft.name, "requirement");
             } else if self.is_linked.get() && may_be_none() && !is_assigned() {
-                let message = format!("`{name}` of `{}` leads nowhere: what is asked of its target is not known", draft.name);
+                let message =
+                    format!("`{name}` of `{}` leads nowhere: what is asked of its target is not known", draft.name);
                 self.world.report().warning(at.place, "open_requirement", message);
             }
             return None;

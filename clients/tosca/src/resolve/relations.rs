@@ -68,7 +68,9 @@ impl<'n> Asked<'n> {
             },
             None => (Some(value).filter(|value| !value.is_null()), None),
         };
-        let is_index = |node: &&Node| matches!(node.written(), Written::Integer(_)) || node.as_text().is_none_or(|text| text.starts_with('$'));
+        let is_index = |node: &&Node| {
+            matches!(node.written(), Written::Integer(_)) || node.as_text().is_none_or(|text| text.starts_with('$'))
+        };
         Asked {
             name,
             place,
@@ -117,7 +119,9 @@ impl Resolver<'_, '_> {
             self.fill_open(node);
         }
         self.is_linked.set(true);
-        self.known.borrow_mut().retain(|_, calculated| !matches!(calculated, super::Calculated::Done(found) if found.term.is_none()));
+        self.known
+            .borrow_mut()
+            .retain(|_, calculated| !matches!(calculated, super::Calculated::Done(found) if found.term.is_none()));
     }
 
     fn assigned(&self, node: NodeIx, draft: &super::Draft, asked: &Asked<'_>) {
@@ -180,14 +184,19 @@ impl Resolver<'_, '_> {
         if same().next().is_some_and(|(_, place, _)| place != asked.place) {
             return;
         }
-        let all: usize = same().map(|(name, place, value)| self.count_of(&Asked::read(name, place, value), NodeIx(0))).sum();
+        let all: usize =
+            same().map(|(name, place, value)| self.count_of(&Asked::read(name, place, value), NodeIx(0))).sum();
         let (least, most) = definition.count;
         let is_simple = self.world.version_at(asked.place).is_simple();
-        let is_wrong = (all < least as usize && !is_simple) || most.is_some_and(|most| all > most as usize && !is_simple);
+        let is_wrong =
+            (all < least as usize && !is_simple) || most.is_some_and(|most| all > most as usize && !is_simple);
         if is_wrong {
             let most = most.map_or("any number".to_owned(), |most| most.to_string());
             let message = format!("`{}` is assigned {all} times, expected {least} to {most}", asked.name);
-            self.world.report().error(asked.place, "count_range", message).other(definition.place, "it is defined here");
+            self.world
+                .report()
+                .error(asked.place, "count_range", message)
+                .other(definition.place, "it is defined here");
         }
     }
 
@@ -223,7 +232,10 @@ impl Resolver<'_, '_> {
             Err(wanted) => {
                 let name = self.nodes[target.0 as usize].name.clone();
                 let place = asked.node.map_or(asked.place, |node| node.place);
-                let message = format!("`{name}` has no capability `{wanted}`, which `{}` of `{}` asks for", asked.name, draft.name);
+                let message = format!(
+                    "`{name}` has no capability `{wanted}`, which `{}` of `{}` asks for",
+                    asked.name, draft.name
+                );
                 let other = definition.map_or(asked.place, |definition| definition.place);
                 let weight = self.world.loosely(place);
                 self.world.report().say(weight, place, "no_capability", message).other(other, "it is asked for here");
@@ -264,7 +276,12 @@ impl Resolver<'_, '_> {
     }
 
     /// The capability of a node that a requirement leads to; or what it asked for in vain.
-    pub(super) fn capability_of(&self, target: NodeIx, asked: &Asked<'_>, definition: Option<&RequirementDef>) -> Result<Option<Rc<str>>, Rc<str>> {
+    pub(super) fn capability_of(
+        &self,
+        target: NodeIx,
+        asked: &Asked<'_>,
+        definition: Option<&RequirementDef>,
+    ) -> Result<Option<Rc<str>>, Rc<str>> {
         let draft = &self.nodes[target.0 as usize];
         if draft.of.is_none() {
             return Ok(None);
@@ -285,7 +302,9 @@ impl Resolver<'_, '_> {
         }
         match definition.and_then(|definition| definition.capability.as_ref()) {
             None => Ok(None),
-            Some(Need::Named(name)) => draft.capabilities.get_key_value(name).map(|(name, _)| Some(name.clone())).ok_or_else(|| name.clone()),
+            Some(Need::Named(name)) => {
+                draft.capabilities.get_key_value(name).map(|(name, _)| Some(name.clone())).ok_or_else(|| name.clone())
+            }
             Some(Need::Type(wanted)) => match of_type(*wanted) {
                 Some(name) => Ok(Some(name)),
                 // A requirement that any node fulfils, as `dependency` does.
@@ -350,8 +369,12 @@ impl Resolver<'_, '_> {
         let service = self.service.as_ref();
         let templates = service.map(|service| service.entries("relationship_templates")).unwrap_or_default();
         let template = match said {
-            Some(said) if said.as_map().is_some() => said.some("type").and_then(|name| self.template_named(name, templates)),
-            Some(said) => templates.iter().find(|entry| said.as_name().is_some() && entry.key.as_text() == said.as_name()),
+            Some(said) if said.as_map().is_some() => {
+                said.some("type").and_then(|name| self.template_named(name, templates))
+            }
+            Some(said) => {
+                templates.iter().find(|entry| said.as_name().is_some() && entry.key.as_text() == said.as_name())
+            }
             None => None,
         };
         let made_of = template.map(|entry| self.copied(entry, templates, "relationship template"));
@@ -359,7 +382,9 @@ impl Resolver<'_, '_> {
             (_, Some(template)) => template.some("type").and_then(|name| self.world.named(Kind::Relationship, name)),
             (Some(said), None) if said.as_map().is_some() => match said.some("type") {
                 Some(name) => match self.template_named(name, templates) {
-                    Some(template) => template.value.some("type").and_then(|name| self.world.named(Kind::Relationship, name)),
+                    Some(template) => {
+                        template.value.some("type").and_then(|name| self.world.named(Kind::Relationship, name))
+                    }
                     None => self.world.named(Kind::Relationship, name),
                 },
                 None => None,
@@ -386,7 +411,9 @@ impl Resolver<'_, '_> {
         }
         let owner = format!("the relationship `{}`", asked.name);
         let known = of.is_some_and(|of| self.world.is_whole(of));
-        let slots = |field, props| self.slots(field, self.world.loosely(asked.place), Some(props).filter(|_| known), assigned, &owner);
+        let slots = |field, props| {
+            self.slots(field, self.world.loosely(asked.place), Some(props).filter(|_| known), assigned, &owner)
+        };
         let link = Link {
             name: asked.name.into(),
             place: asked.place,
@@ -407,7 +434,9 @@ impl Resolver<'_, '_> {
     }
 
     fn template_named<'t>(&self, name: &Node, templates: &'t [Entry]) -> Option<&'t Entry> {
-        let is_type = name.as_name().is_some_and(|text| self.world.find(self.world.unit_of(name.place), Kind::Relationship, text).is_some());
+        let is_type = name
+            .as_name()
+            .is_some_and(|text| self.world.find(self.world.unit_of(name.place), Kind::Relationship, text).is_some());
         templates.iter().find(|entry| !is_type && entry.key.same(name))
     }
 
@@ -421,7 +450,8 @@ impl Resolver<'_, '_> {
     /// A relationship template is checked also where no requirement uses it.
     pub(super) fn check_relationship_template(&self, entry: &Entry) {
         let Some(name) = entry.key.as_name() else { return };
-        let templates = self.service.as_ref().map(|service| service.entries("relationship_templates")).unwrap_or_default();
+        let templates =
+            self.service.as_ref().map(|service| service.entries("relationship_templates")).unwrap_or_default();
         let node = self.copied(entry, templates, "relationship template");
         self.check_type_is_said(&node, entry);
         let Some(of) = node.some("type").and_then(|name| self.world.named(Kind::Relationship, name)) else { return };
@@ -460,7 +490,11 @@ impl Resolver<'_, '_> {
         lists.extend(pairs(filter.get("capabilities")).map(|(_, _, inside)| inside.entry("properties")));
         for entry in lists.into_iter().flatten() {
             if entry.value.as_list().is_none() {
-                let message = format!("`{}` of a filter: found {}, expected a list of one-entry maps", entry.key, entry.value.said());
+                let message = format!(
+                    "`{}` of a filter: found {}, expected a list of one-entry maps",
+                    entry.key,
+                    entry.value.said()
+                );
                 self.world.report().error(entry.value.place, "wrong_form", message);
             }
         }
@@ -490,9 +524,18 @@ impl Resolver<'_, '_> {
         }
         let of_capabilities = pairs(filter.get("capabilities")).all(|(name, _, inside)| {
             let draft = &self.nodes[node.0 as usize];
-            let of_type = |offer: &super::nodes::Offer| offer.of.is_some_and(|of| self.world.names(of).iter().any(|known| **known == *name));
-            let offers: Vec<&Rc<str>> = draft.capabilities.iter().filter(|(known, offer)| ***known == *name || of_type(offer)).map(|(known, _)| known).collect();
-            offers.iter().any(|offer| self.keeps_conditions(&Holder::Capability(node, (*offer).clone()), inside.get("properties")))
+            let of_type = |offer: &super::nodes::Offer| {
+                offer.of.is_some_and(|of| self.world.names(of).iter().any(|known| **known == *name))
+            };
+            let offers: Vec<&Rc<str>> = draft
+                .capabilities
+                .iter()
+                .filter(|(known, offer)| ***known == *name || of_type(offer))
+                .map(|(known, _)| known)
+                .collect();
+            offers.iter().any(|offer| {
+                self.keeps_conditions(&Holder::Capability(node, (*offer).clone()), inside.get("properties"))
+            })
         });
         of_capabilities && self.keeps_conditions(&holder, filter.get("properties"))
     }

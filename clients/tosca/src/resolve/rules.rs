@@ -57,7 +57,9 @@ impl Resolver<'_, '_> {
         let scope = Scope { value: Some((term, of)), ..Scope::default() };
         match self.read(rule, None, scope) {
             Some(Term::Bool(false)) => self.broken(term, &rule.to_string(), rule.place, place),
-            Some(said) if said.is_known() && !matches!(said, Term::Bool(_)) && Call::of(rule, Version::V2_0).is_some() => {
+            Some(said)
+                if said.is_known() && !matches!(said, Term::Bool(_)) && Call::of(rule, Version::V2_0).is_some() =>
+            {
                 let said = crate::function::said(&said);
                 let message = format!("`validation`: {rule} comes to {said}, expected `true` or `false`");
                 self.world.report().error(rule.place, "wrong_type", message);
@@ -85,7 +87,8 @@ impl Resolver<'_, '_> {
             "less_than" => (Function::LessThan, vec![term.clone(), bound(&constraint.value)?]),
             "less_or_equal" => (Function::LessOrEqual, vec![term.clone(), bound(&constraint.value)?]),
             "in_range" => {
-                let bounds: Option<Vec<Term>> = constraint.value.as_list().filter(|ends| ends.len() == 2)?.iter().map(bound).collect();
+                let bounds: Option<Vec<Term>> =
+                    constraint.value.as_list().filter(|ends| ends.len() == 2)?.iter().map(bound).collect();
                 return self.is_in_range(term, of, &Term::List(bounds?), constraint);
             }
             "valid_values" => {
@@ -99,8 +102,10 @@ impl Resolver<'_, '_> {
             }
             "pattern" => (Function::Matches, vec![term.clone(), Term::text(constraint.value.as_text()?)]),
             "length" | "min_length" | "max_length" => {
-                let length = self.calculate(Function::Length, &[term.clone()], DataType::Unknown, constraint.key.place)?;
-                let bound = self.read_as(&constraint.value, DataType::Primitive(Primitive::Integer), Scope::default())?;
+                let length =
+                    self.calculate(Function::Length, &[term.clone()], DataType::Unknown, constraint.key.place)?;
+                let bound =
+                    self.read_as(&constraint.value, DataType::Primitive(Primitive::Integer), Scope::default())?;
                 let function = match name {
                     "length" => Function::Equal,
                     "min_length" => Function::GreaterOrEqual,
@@ -118,7 +123,12 @@ impl Resolver<'_, '_> {
 
     /// A range is in another one if both of its ends are.
     fn is_in_range(&self, term: &Term, of: DataType, bounds: &Term, constraint: &Entry) -> Option<bool> {
-        let one = |term: &Term| match self.calculate(Function::InRange, &[term.clone(), bounds.clone()], of, constraint.key.place)? {
+        let one = |term: &Term| match self.calculate(
+            Function::InRange,
+            &[term.clone(), bounds.clone()],
+            of,
+            constraint.key.place,
+        )? {
             Term::Bool(holds) => Some(holds),
             _ => None,
         };
@@ -140,7 +150,9 @@ impl Resolver<'_, '_> {
                 self.read_as(node, DataType::Primitive(Primitive::Integer), Scope::default())
             }
             // A number without a unit is one of the smallest.
-            Some(Base::Primitive(Primitive::Unit(_))) if matches!(node.written(), Written::Integer(_) | Written::Float(_)) => {
+            Some(Base::Primitive(Primitive::Unit(_)))
+                if matches!(node.written(), Written::Integer(_) | Written::Float(_)) =>
+            {
                 self.read(node, None, Scope::default())
             }
             Some(Base::Primitive(primitive)) => self.read_as(node, DataType::Primitive(primitive), Scope::default()),
@@ -202,7 +214,12 @@ impl Resolver<'_, '_> {
                 self.world.report().error(entry.value.place, "wrong_form", message);
             }
             if let ("pattern", Some(pattern)) = (name, entry.value.as_text()) {
-                self.calculate(Function::Matches, &[Term::text(""), Term::text(pattern)], DataType::Unknown, entry.key.place);
+                self.calculate(
+                    Function::Matches,
+                    &[Term::text(""), Term::text(pattern)],
+                    DataType::Unknown,
+                    entry.key.place,
+                );
             }
         }
     }
@@ -220,7 +237,10 @@ impl Resolver<'_, '_> {
     fn check_validation(&self, rule: &Node) {
         let version = self.world.version_at(rule.place);
         if crate::function::Call::of(rule, version).is_none() {
-            let message = format!("`validation`: found {}, expected a function such as `$greater_than: [$value, 1]`", rule.said());
+            let message = format!(
+                "`validation`: found {}, expected a function such as `$greater_than: [$value, 1]`",
+                rule.said()
+            );
             let mut report = self.world.report();
             let complaint = report.error(rule.place, "wrong_form", message);
             if let Some(hint) = function_of_another_version(rule, version) {

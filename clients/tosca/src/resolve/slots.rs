@@ -51,7 +51,14 @@ impl Resolver<'_, '_> {
     /// What nobody declared weighs as much as is said.
     ///
     /// `owner` names whose they are in a message. Where the type is not known nothing is missing, and all is taken.
-    pub(super) fn slots(&self, field: Field, weight: Weight, known: Option<&Props>, assigned: Option<&Node>, owner: &str) -> Slots {
+    pub(super) fn slots(
+        &self,
+        field: Field,
+        weight: Weight,
+        known: Option<&Props>,
+        assigned: Option<&Node>,
+        owner: &str,
+    ) -> Slots {
         let mut slots = Slots::new();
         for (name, property) in known.into_iter().flatten() {
             let value = property.value.clone().or_else(|| property.default.clone());
@@ -74,7 +81,10 @@ impl Resolver<'_, '_> {
                     let fixed = slot.property.as_ref().and_then(|property| property.value.as_ref());
                     if let Some(fixed) = fixed.filter(|fixed| !is_simple && !fixed.same(value)) {
                         let message = format!("`{name}` of {owner} is always {fixed}: it cannot become {value}");
-                        self.world.report().error(value.place, "refinement", message).other(fixed.place, "its value is fixed here");
+                        self.world
+                            .report()
+                            .error(value.place, "refinement", message)
+                            .other(fixed.place, "its value is fixed here");
                     }
                     slot.value = Some(value.clone());
                 }
@@ -98,7 +108,9 @@ impl Resolver<'_, '_> {
     /// Complains of each property that is required and has no value.
     pub(super) fn check_missing(&self, weight: Weight, slots: &Slots, owner: &str, at: Place) {
         for (name, slot) in slots {
-            let Some(property) = slot.property.as_ref().filter(|of| of.is_required && slot.value.is_none()) else { continue };
+            let Some(property) = slot.property.as_ref().filter(|of| of.is_required && slot.value.is_none()) else {
+                continue;
+            };
             self.world
                 .report()
                 .say(weight, at, "missing_property", format!("{owner} has no `{name}`"))
@@ -158,9 +170,10 @@ impl Resolver<'_, '_> {
     pub(super) fn is_unknown(&self, holder: &Holder) -> bool {
         match holder {
             Holder::Node(ix) => self.nodes[ix.0 as usize].of.is_none_or(|of| !self.world.is_whole(of)),
-            Holder::Capability(ix, name) => {
-                self.nodes[ix.0 as usize].capabilities.get(name).is_none_or(|capability| capability.of.is_none_or(|of| !self.world.is_whole(of)))
-            }
+            Holder::Capability(ix, name) => self.nodes[ix.0 as usize]
+                .capabilities
+                .get(name)
+                .is_none_or(|capability| capability.of.is_none_or(|of| !self.world.is_whole(of))),
             Holder::Relation(ix) => self.link(*ix).of.is_none_or(|of| !self.world.is_whole(of)),
         }
     }

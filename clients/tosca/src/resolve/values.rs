@@ -69,7 +69,8 @@ impl Resolver<'_, '_> {
                 return self.wrong(node, schema, &format!("one of `{}`: {found}", self.world.data_name(schema.of)));
             }
             let term = term?;
-            let is_right = schema.is_none_or(|schema| schema.rules.is_empty() && of == schema.of && of != DataType::Unknown);
+            let is_right =
+                schema.is_none_or(|schema| schema.rules.is_empty() && of == schema.of && of != DataType::Unknown);
             let Some(literal) = as_node(&term, node.place).filter(|_| !is_right) else { return Some(term) };
             return self.value(&literal, schema, Reading::Literal);
         }
@@ -155,7 +156,14 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn complex(&self, node: &Node, entries: &[Entry], schema: &Schema, properties: &Props, reading: Reading<'_>) -> Option<Term> {
+    fn complex(
+        &self,
+        node: &Node,
+        entries: &[Entry],
+        schema: &Schema,
+        properties: &Props,
+        reading: Reading<'_>,
+    ) -> Option<Term> {
         let of = self.world.data_name(schema.of);
         // A type that says nothing of its values takes them all.
         if properties.is_empty() {
@@ -280,7 +288,8 @@ fn as_node(term: &Term, place: Place) -> Option<Node> {
         Term::Text(text) => scalar(text.to_string(), Style::Quoted),
         Term::List(items) => Kind::List(items.iter().map(|item| as_node(item, place)).collect::<Option<_>>()?),
         Term::Map(entries) => {
-            let entry = |(key, value): &(Term, Term)| Some(Entry { key: as_node(key, place)?, value: as_node(value, place)? });
+            let entry =
+                |(key, value): &(Term, Term)| Some(Entry { key: as_node(key, place)?, value: as_node(value, place)? });
             Kind::Map(entries.iter().map(entry).collect::<Option<_>>()?)
         }
         Term::Attribute(_) | Term::OperationOutput { .. } | Term::Call(..) => return None,

@@ -157,7 +157,8 @@ impl<'r> Reading<'r> {
         let says_it = |unit: &Unit| {
             let text = self.files.text(unit.file);
             let uses = text.match_indices("tosca:").any(|(at, name)| {
-                let is_begin = !text[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '_' | '-'));
+                let is_begin =
+                    !text[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '_' | '-'));
                 is_begin && text[at + name.len()..].starts_with(|c: char| c.is_ascii_uppercase())
             });
             uses && !unit.imports.iter().any(|import| import.namespace.as_deref() == Some("tosca"))

@@ -79,7 +79,14 @@ impl World<'_> {
         same.map_or_else(|| name.into(), |(name, _)| name.clone())
     }
 
-    fn interface(&self, name: &str, entry: &Entry, inherited: Option<&InterfaceDef>, side: Side, others: &[&str]) -> InterfaceDef {
+    fn interface(
+        &self,
+        name: &str,
+        entry: &Entry,
+        inherited: Option<&InterfaceDef>,
+        side: Side,
+        others: &[&str],
+    ) -> InterfaceDef {
         let node = &entry.value;
         let version = self.version_at(entry.key.place);
         let of = match node.some("type") {
@@ -88,7 +95,13 @@ impl World<'_> {
                 version.is_simple().then(|| self.find(self.unit_of(entry.key.place), Kind::Interface, name)).flatten()
             }),
         };
-        if of.is_none() && node.some("type").is_none() && side == Side::Template && inherited.is_none() && !others.is_empty() && version.is_simple() {
+        if of.is_none()
+            && node.some("type").is_none()
+            && side == Side::Template
+            && inherited.is_none()
+            && !others.is_empty()
+            && version.is_simple()
+        {
             let message = format!("the type has no interface `{name}`");
             self.report().warning(entry.key.place, "unknown_interface", message).near(name, others.iter().copied());
         }
@@ -142,10 +155,9 @@ impl World<'_> {
     fn operations_in<'n>(&self, node: &'n Node) -> impl Iterator<Item = &'n Entry> {
         let is_old = self.version_at(node.place) <= Version::V1_3;
         let is_type = ["derived_from", "version"];
-        let inside = node
-            .entries_of()
-            .iter()
-            .filter(move |entry| is_old && entry.key.as_text().is_some_and(|key| !RESERVED.contains(&key) && !is_type.contains(&key)));
+        let inside = node.entries_of().iter().filter(move |entry| {
+            is_old && entry.key.as_text().is_some_and(|key| !RESERVED.contains(&key) && !is_type.contains(&key))
+        });
         node.entries("operations").iter().chain(node.entries("notifications")).chain(inside)
     }
 
@@ -211,7 +223,16 @@ impl World<'_> {
             return side == Side::Type;
         }
         let known = [
-            "type", "description", "required", "default", "value", "status", "constraints", "entry_schema", "key_schema", "metadata",
+            "type",
+            "description",
+            "required",
+            "default",
+            "value",
+            "status",
+            "constraints",
+            "entry_schema",
+            "key_schema",
+            "metadata",
         ];
         let has_type = node.some("type").and_then(Node::as_name).is_some_and(|name| {
             let unit = self.unit_of(node.place);

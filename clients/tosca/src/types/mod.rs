@@ -70,12 +70,12 @@ impl Kind {
                 "interface type",
                 &["tosca.interfaces.", "tosca.interfaces.node.lifecycle.", "tosca.interfaces.relationship."],
             ),
-            Kind::Relationship => (
-                "relationship_types",
-                "relationship type",
-                &["tosca.relationships.", "tosca.relationships.network."],
-            ),
-            Kind::Node => ("node_types", "node type", &["tosca.nodes.", "tosca.nodes.Storage.", "tosca.nodes.network."]),
+            Kind::Relationship => {
+                ("relationship_types", "relationship type", &["tosca.relationships.", "tosca.relationships.network."])
+            }
+            Kind::Node => {
+                ("node_types", "node type", &["tosca.nodes.", "tosca.nodes.Storage.", "tosca.nodes.network."])
+            }
             Kind::Group => ("group_types", "group type", &["tosca.groups."]),
             Kind::Policy => ("policy_types", "policy type", &["tosca.policies."]),
         }
@@ -243,12 +243,14 @@ impl<'s> World<'s> {
     /// Short names of the normative types (`Compute`, `tosca:Compute`), and what another file defines.
     fn look_loosely(&self, unit: UnitIx, kind: Kind, name: &str) -> Option<TypeIx> {
         let bare = name.strip_prefix("tosca:").unwrap_or(name);
-        let short = kind.words().2.iter().find_map(|prefix| self.look(unit, kind, &format!("{prefix}{bare}"), &mut Vec::new()));
-        short
-            .or_else(|| self.anywhere.get(&(kind, Rc::from(name))).copied())
-            .or_else(|| kind.words().2.iter().find_map(|prefix| {
-                self.anywhere.get(&(kind, Rc::from(format!("{prefix}{bare}")))).copied()
-            }))
+        let short =
+            kind.words().2.iter().find_map(|prefix| self.look(unit, kind, &format!("{prefix}{bare}"), &mut Vec::new()));
+        short.or_else(|| self.anywhere.get(&(kind, Rc::from(name))).copied()).or_else(|| {
+            kind.words()
+                .2
+                .iter()
+                .find_map(|prefix| self.anywhere.get(&(kind, Rc::from(format!("{prefix}{bare}")))).copied())
+        })
     }
 
     /// The type that a name at a place means; complains where there is none.
@@ -282,7 +284,8 @@ impl<'s> World<'s> {
             return;
         }
         let version = self.version_at(place);
-        let mut known: Vec<&str> = self.types.iter().filter(|known| known.kind == kind).map(|known| &*known.name).collect();
+        let mut known: Vec<&str> =
+            self.types.iter().filter(|known| known.kind == kind).map(|known| &*known.name).collect();
         if kind == Kind::Data {
             Primitive::names(version).for_each(|name| known.push(name));
         }
@@ -328,7 +331,8 @@ impl<'s> World<'s> {
                 let own = parent.map_or(0, |of_parent| of_parent + 1);
                 if own == MOST_ANCESTORS + 1 {
                     let own = self.get(one);
-                    let message = format!("`{}` is derived from more than {MOST_ANCESTORS} types, one after the other", own.name);
+                    let message =
+                        format!("`{}` is derived from more than {MOST_ANCESTORS} types, one after the other", own.name);
                     self.report().error(own.place, "too_deep", message);
                 }
                 if own > MOST_ANCESTORS {

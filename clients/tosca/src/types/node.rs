@@ -32,9 +32,15 @@ impl World<'_> {
             Some(old) => (old.properties.clone(), old.attributes.clone()),
             None => (definition.properties.clone(), definition.attributes.clone()),
         };
-        let key = if node.get("valid_source_node_types").is_some() { "valid_source_node_types" } else { "valid_source_types" };
+        let key = if node.get("valid_source_node_types").is_some() {
+            "valid_source_node_types"
+        } else {
+            "valid_source_types"
+        };
         let sources = match node.some(key) {
-            Some(names) => names.as_list().unwrap_or_default().iter().filter_map(|name| self.named(Kind::Node, name)).collect(),
+            Some(names) => {
+                names.as_list().unwrap_or_default().iter().filter_map(|name| self.named(Kind::Node, name)).collect()
+            }
             None => refined.map_or_else(|| definition.sources.clone(), |old| old.sources.clone()),
         };
         CapabilityDef {
@@ -47,7 +53,13 @@ impl World<'_> {
     }
 
     /// A requirement: a map, or no more than the type of the capability that it asks for.
-    pub(super) fn requirement(&self, name: &str, place: Place, node: &Node, refined: Option<&RequirementDef>) -> RequirementDef {
+    pub(super) fn requirement(
+        &self,
+        name: &str,
+        place: Place,
+        node: &Node,
+        refined: Option<&RequirementDef>,
+    ) -> RequirementDef {
         let is_simple = self.version_at(place).is_simple();
         let wanted = match node.as_map() {
             Some(_) => node.some("capability").or_else(|| node.some("type").filter(|_| is_simple)),
@@ -67,7 +79,8 @@ impl World<'_> {
             }
         }
         let said = node.some("relationship").or_else(|| node.some("relationship_type").filter(|_| is_simple));
-        let relationship_name = said.and_then(|said| if said.as_map().is_some() { said.some("type") } else { Some(said) });
+        let relationship_name =
+            said.and_then(|said| if said.as_map().is_some() { said.some("type") } else { Some(said) });
         let relationship = match relationship_name {
             Some(name) => self.named(Kind::Relationship, name),
             None => refined.and_then(|old| old.relationship),
@@ -78,7 +91,10 @@ impl World<'_> {
             capability,
             node: target.or_else(|| refined?.node),
             relationship,
-            relationship_node: said.filter(|said| said.as_map().is_some()).cloned().or_else(|| refined?.relationship_node.clone()),
+            relationship_node: said
+                .filter(|said| said.as_map().is_some())
+                .cloned()
+                .or_else(|| refined?.relationship_node.clone()),
             filter: node.some("node_filter").cloned().or_else(|| refined?.filter.clone()),
             count: self.count(name, place, node, refined),
             is_counted: ["count_range", "occurrences"].iter().any(|key| node.some(key).is_some())
@@ -94,7 +110,8 @@ impl World<'_> {
             return Some(Need::Type(ix));
         }
         // Its own words are enough: nodes require each other in circles.
-        let offers = |ix| self.get(ix).node.get("capabilities").is_some_and(|capabilities| capabilities.get(text).is_some());
+        let offers =
+            |ix| self.get(ix).node.get("capabilities").is_some_and(|capabilities| capabilities.get(text).is_some());
         let has_it = target.is_none_or(|target| self.line(target).any(offers));
         let is_simple = self.version_at(wanted.place).is_simple();
         // The older versions' templates name node types here, too: what has any capability then fits.
@@ -125,7 +142,9 @@ impl World<'_> {
         let bound = |node: &Node| match node.written() {
             Written::Integer(number) => u32::try_from(number).ok().map(Some),
             Written::Text("UNBOUNDED") => Some(None),
-            Written::Null | Written::Bool(_) | Written::Float(_) | Written::Text(_) | Written::List | Written::Map => None,
+            Written::Null | Written::Bool(_) | Written::Float(_) | Written::Text(_) | Written::List | Written::Map => {
+                None
+            }
         };
         let bounds = match said.as_list() {
             Some([low, high]) => bound(low).flatten().zip(bound(high)),

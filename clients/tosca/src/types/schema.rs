@@ -88,7 +88,9 @@ impl World<'_> {
     fn check_value_type(&self, of: DataType, name: &Node) {
         if of == DataType::Primitive(Primitive::Scalar) {
             let message = "no value has the type `scalar` itself";
-            self.report().error(name.place, "abstract_type", message).hint("derive a data type from it that says its units");
+            self.report()
+                .error(name.place, "abstract_type", message)
+                .hint("derive a data type from it that says its units");
         }
     }
 
@@ -148,7 +150,8 @@ impl World<'_> {
             (None, Some(primitive)) => Base::Primitive(primitive),
             (None, None) => Base::Complex(Rc::default()),
         };
-        let says_units = ["units", "canonical_unit", "prefixes", "data_type"].iter().any(|key| own.node.get(key).is_some());
+        let says_units =
+            ["units", "canonical_unit", "prefixes", "data_type"].iter().any(|key| own.node.get(key).is_some());
         match base {
             Base::Complex(_) if says_units => {
                 self.complain_of_units(ix, "only types that are derived from `scalar` have units");
@@ -207,7 +210,10 @@ impl World<'_> {
                 Some(Primitive::Integer) => Number::Integer,
                 Some(Primitive::Float) => Number::Float,
                 Some(_) | None => {
-                    let message = format!("`data_type`: found {}, expected `integer`, `float` or what is derived from them", node.said());
+                    let message = format!(
+                        "`data_type`: found {}, expected `integer`, `float` or what is derived from them",
+                        node.said()
+                    );
                     self.report().error(node.place, "scalar", message);
                     return None;
                 }
@@ -240,8 +246,13 @@ impl World<'_> {
         } else if inherited.is_none() {
             match ones.as_slice() {
                 [_] => {}
-                [] => complain(own.place, "one of the units has the multiplier 1: the others are told in it".to_owned()),
-                _ => complain(own.place, "several units have the multiplier 1: `canonical_unit` says which is meant".to_owned()),
+                [] => {
+                    complain(own.place, "one of the units has the multiplier 1: the others are told in it".to_owned())
+                }
+                _ => complain(
+                    own.place,
+                    "several units have the multiplier 1: `canonical_unit` says which is meant".to_owned(),
+                ),
             }
         }
         if let Some(entry) = own.node.entry("prefixes").filter(|_| units.len() > 1) {
@@ -258,7 +269,9 @@ impl World<'_> {
             (Some(of), Number::Integer) if of >= 1.0 && of.fract() != 0.0 => {
                 format!("found {of}, expected a whole number: the values are whole")
             }
-            (Some(of), Number::Integer) if of < 1.0 => format!("found {of}, expected a whole number: the values are whole"),
+            (Some(of), Number::Integer) if of < 1.0 => {
+                format!("found {of}, expected a whole number: the values are whole")
+            }
             (Some(of), Number::Integer | Number::Float) => return Some(of),
             (None, _) => format!("found {}, expected a number", node.said()),
         };
