@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::slots::Field;
 use super::{Holder, Resolver, Scope};
+use crate::function::Call;
 use crate::report::Weight;
 use crate::service::{Capability, Group, NodeIx, NodeTemplate, Policy, Relation, Service};
 use crate::source::Origin;
@@ -15,7 +16,6 @@ use crate::yaml::{Entry, Node, Written};
 impl Resolver<'_, '_> {
     /// All types of the user's files, and what stands beside them.
     pub(super) fn check_files(&self) {
-        self.world.check_lines();
         for ix in self.world.all().filter(|ix| self.world.is_given(*ix)) {
             let definition = self.world.definition(ix);
             self.check_definition(&definition);
@@ -359,7 +359,15 @@ impl Resolver<'_, '_> {
         let mut outputs = Vec::new();
         for entry in entries {
             let Some(name) = entry.key.as_name() else { continue };
-            let Some(value) = entry.value.get("value") else { continue };
+            let Some(value) = entry.value.get("value") else {
+                let message = format!("the output `{name}` has no `value`");
+                let mut report = self.world.report();
+                let complaint = report.warning(entry.key.place, "missing_key", message);
+                if Call::of(&entry.value, self.world.version_at(entry.key.place)).is_some() {
+                    complaint.hint(format!("`{name}: {{value: ...}}`"));
+                }
+                continue;
+            };
             let schema = entry.value.some("type").map(|_| self.world.schema(&entry.value, None));
             if let Some(term) = self.read(value, schema.as_deref(), Scope::default()) {
                 outputs.push((name.into(), term, entry.key.place));

@@ -61,7 +61,8 @@ impl World<'_> {
             let Some(name) = entry.key.as_name() else { continue };
             let name = self.known_as(name, entry, &new);
             let old = new.get(&name).cloned();
-            let interface = self.interface(&name, entry, old.as_deref(), side);
+            let others: Vec<&str> = inherited.keys().map(|known| &**known).collect();
+            let interface = self.interface(&name, entry, old.as_deref(), side, &others);
             new.insert(name, Rc::new(interface));
         }
         new
@@ -78,7 +79,14 @@ impl World<'_> {
         same.map_or_else(|| name.into(), |(name, _)| name.clone())
     }
 
-    fn interface(&self, name: &str, entry: &Entry, inherited: Option<&InterfaceDef>, side: Side) -> InterfaceDef {
+    fn interface(
+        &self,
+        name: &str,
+        entry: &Entry,
+        inherited: Option<&InterfaceDef>,
+        side: Side,
+        others: &[&str],
+    ) -> InterfaceDef {
         let node = &entry.value;
         let version = self.version_at(entry.key.place);
         let of = match node.some("type") {
@@ -87,6 +95,16 @@ impl World<'_> {
                 version.is_simple().then(|| self.find(self.unit_of(entry.key.place), Kind::Interface, name)).flatten()
             }),
         };
+        if of.is_none()
+            && node.some("type").is_none()
+            && side == Side::Template
+            && inherited.is_none()
+            && !others.is_empty()
+            && version.is_simple()
+        {
+            let message = format!("the type has no interface `{name}`");
+            self.report().warning(entry.key.place, "unknown_interface", message).near(name, others.iter().copied());
+        }
         if of.is_none() && node.some("type").is_none() && version == Version::V2_0 {
             let mut report = self.report();
             match side {
@@ -220,8 +238,13 @@ impl World<'_> {
             let unit = self.unit_of(node.place);
             self.primitive(unit, name).is_some() || self.find(unit, Kind::Data, name).is_some()
         });
-        let says_one =
-            has_type || (side == Side::Type && (node.get("default").is_some() || node.get("required").is_some()));
+        // A type defines what it gives a type, whatever tools keep beside it.
+        // One whose type is unknown is a definition, too: of the type is complained.
+        if side == Side::Type && node.some("type").and_then(Node::as_name).is_some() {
+            return true;
+        }
+        let says = |key: &str| node.get(key).is_some();
+        let says_one = has_type || (side == Side::Type && (says("default") || says("required") || says("description")));
         says_one && entries.iter().all(|entry| entry.key.as_text().is_some_and(|key| known.contains(&key)))
     }
 }
