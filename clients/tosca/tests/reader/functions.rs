@@ -381,3 +381,21 @@ service_template:
            hint: in TOSCA 2.0 functions begin with `$`: `$get_input`
     ");
 }
+
+#[test]
+fn a_function_without_its_dollar_and_a_dollar_without_a_function() {
+    assert_snapshot!(modern("a: {$concat: [x, {get_input: number}]}, b: $5, c: {$concta: [x]}, d: '$5'"), @"
+    app.yaml:21:99: error: `concat`: found a map (`get_input: ...`), expected a value [function]
+        21 |       interfaces: {Life: {operations: {create: {implementation: run.sh, inputs: {a: {$concat: [x, {get_input: number}]}, b: $5, c: {$concta: [x]}, d: '$5'}}}}}
+           |                                                                                                   ^
+           hint: in TOSCA 2.0 functions begin with `$`: `$get_input`
+    app.yaml:21:125: error: there is no function `$5` [unknown_function]
+        21 |       interfaces: {Life: {operations: {create: {implementation: run.sh, inputs: {a: {$concat: [x, {get_input: number}]}, b: $5, c: {$concta: [x]}, d: '$5'}}}}}
+           |                                                                                                                             ^^
+           hint: a text that begins with `$` is written with two: `$$5`
+    app.yaml:21:132: error: there is no function `$concta` [unknown_function]
+        21 |       interfaces: {Life: {operations: {create: {implementation: run.sh, inputs: {a: {$concat: [x, {get_input: number}]}, b: $5, c: {$concta: [x]}, d: '$5'}}}}}
+           |                                                                                                                                    ^
+           hint: did you mean `$concat`?
+    ");
+}

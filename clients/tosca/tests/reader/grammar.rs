@@ -338,3 +338,34 @@ fn names_are_texts() {
            |                                       ^
     ");
 }
+
+#[test]
+fn operations_stand_where_their_version_has_them() {
+    assert_snapshot!(check(&v2_0("\
+interface_types: {I: {operations: {go: {}}}}
+node_types: {T: {interfaces: {i: {type: I, go: run.sh}}}}
+")), @"
+    app.yaml:3:44: error: an interface has no key `go` in TOSCA 2.0 [unknown_key]
+         3 | node_types: {T: {interfaces: {i: {type: I, go: run.sh}}}}
+           |                                            ^^
+           hint: in TOSCA 2.0 operations stand below `operations`
+    ");
+    assert_snapshot!(check(&v1_3("\
+topology_template:
+  node_templates:
+    a:
+      type: tosca.nodes.Root
+      interfaces: {Standard: {create: [run.sh], start: {implementation: [run.sh]}, stop: {primary: run.sh}}}
+")), @"
+    app.yaml:6:39: error: `create`: found a list of 1, expected a text or a map [wrong_form]
+         6 |       interfaces: {Standard: {create: [run.sh], start: {implementation: [run.sh]}, stop: {primary: run.sh}}}
+           |                                       ^
+    app.yaml:6:73: error: `implementation`: found a list of 1, expected a text or an implementation [wrong_form]
+         6 |       interfaces: {Standard: {create: [run.sh], start: {implementation: [run.sh]}, stop: {primary: run.sh}}}
+           |                                                                         ^
+    app.yaml:6:91: warning: an operation has no key `primary` in TOSCA 1.3 [unknown_key]
+         6 |       interfaces: {Standard: {create: [run.sh], start: {implementation: [run.sh]}, stop: {primary: run.sh}}}
+           |                                                                                           ^^^^^^^
+           hint: there are: description, executor, implementation, inputs, metadata, outputs
+    ");
+}

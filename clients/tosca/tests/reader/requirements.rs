@@ -286,3 +286,41 @@ fn counts_indices_and_filters_of_2_0() {
            |                                                                                 ^^^^
     ");
 }
+
+#[test]
+fn the_very_capability_comes_before_one_that_is_derived_from_it() {
+    assert_snapshot!(check(&v2_0("\
+capability_types: {A: {}, B: {derived_from: A}}
+node_types:
+  S: {requirements: [{r: {capability: A}}]}
+  T: {capabilities: {first: B, second: A}}
+service_template:
+  node_templates: {s: {type: S, requirements: [{r: t}]}, t: {type: T}}
+  outputs: {o: {value: {$get_property: [s, RELATIONSHIP, r, CAPABILITY, none]}}}
+")), @"
+    app.yaml:8:73: error: the capability `second` of `t` has no property `none` [unknown_property]
+         8 |   outputs: {o: {value: {$get_property: [s, RELATIONSHIP, r, CAPABILITY, none]}}}
+           |                                                                         ^^^^
+    ");
+}
+
+#[test]
+fn several_sources_take_several_targets() {
+    assert_snapshot!(check(&v2_0("\
+capability_types: {C: {}}
+node_types:
+  S: {requirements: [{r: {capability: C, count_range: [1, 1]}}]}
+  T: {capabilities: {c: C}, properties: {i: {type: integer, default: $node_index, validation: {$less_than: [$value, 2]}}}}
+service_template:
+  node_templates: {s: {type: S, count: 3, requirements: [{r: [t, $node_index]}]}, t: {type: T, count: 3}, u: {type: S, requirements: [{r: [t, -1]}]}}
+")), @"
+    app.yaml:5:70: error: found `2`, which breaks a rule: {$less_than: [$value, 2]} [rule]
+         5 |   T: {capabilities: {c: C}, properties: {i: {type: integer, default: $node_index, validation: {$less_than: [$value, 2]}}}}
+           |                                                                      ^^^^^^^^^^^
+           app.yaml:5:95: the rule stands here
+    app.yaml:7:143: error: found the index -1 of 3 nodes [unknown_node]
+         7 |   node_templates: {s: {type: S, count: 3, requirements: [{r: [t, $node_index]}]}, t: {type: T, count: 3}, u: {type: S, requirements: [{r: [t, -1]}]}}
+           |                                                                                                                                               ^^
+           hint: the first one is 0
+    ");
+}

@@ -272,3 +272,28 @@ topology_template:
            hint: in TOSCA 2.0 it is called `service_template`
     ");
 }
+
+#[test]
+fn an_output_has_a_value() {
+    assert_snapshot!(check(&v1_3("\
+topology_template:
+  node_templates: {a: {type: tosca.nodes.Compute}}
+  outputs: {o: {get_attribute: [a, state]}, p: {type: string}, q: {value: {get_attribute: [a, state]}}, r: {type: integer, value: text}}
+")), @"
+    app.yaml:4:131: error: found `text`, expected a whole number [wrong_type]
+         4 |   outputs: {o: {get_attribute: [a, state]}, p: {type: string}, q: {value: {get_attribute: [a, state]}}, r: {type: integer, value: text}}
+           |                                                                                                                                   ^^^^
+           app.yaml:4:108: its type is `integer` here
+    app.yaml:4:13: warning: the output `o` has no `value` [missing_key]
+         4 |   outputs: {o: {get_attribute: [a, state]}, p: {type: string}, q: {value: {get_attribute: [a, state]}}, r: {type: integer, value: text}}
+           |             ^
+           hint: `o: {value: ...}`
+    app.yaml:4:17: warning: a parameter definition has no key `get_attribute` in TOSCA 1.3 [unknown_key]
+         4 |   outputs: {o: {get_attribute: [a, state]}, p: {type: string}, q: {value: {get_attribute: [a, state]}}, r: {type: integer, value: text}}
+           |                 ^^^^^^^^^^^^^
+           hint: there are: constraints, default, description, entry_schema, external-schema, external_schema, key_schema, metadata, required, status, type, value
+    app.yaml:4:45: warning: the output `p` has no `value` [missing_key]
+         4 |   outputs: {o: {get_attribute: [a, state]}, p: {type: string}, q: {value: {get_attribute: [a, state]}}, r: {type: integer, value: text}}
+           |                                             ^
+    ");
+}

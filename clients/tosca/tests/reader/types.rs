@@ -288,3 +288,47 @@ node_types: {T: {requirements: [{a: {capability: c, count_range: [2, 1]}}, {b: {
            |                                                                                                                        ^
     ");
 }
+
+#[test]
+fn an_input_of_an_operation_that_has_a_type_is_a_definition() {
+    assert_snapshot!(check(&v1_3("\
+node_types:
+  T:
+    derived_from: tosca.nodes.Root
+    interfaces:
+      Standard:
+        inputs: {p: {type: strig}}
+        create:
+          inputs: {q: {type: integer, default: x}, r: {type: integer, default: y, mapping: x}, s: {type: integer, value: z}}
+topology_template:
+  inputs:
+    x: {type: integer, default: 1, annotations: [a]}
+    y: {description: no type, default: 2}
+    z: string
+  outputs: {x: {type: integer, value: {get_input: x}}}
+")), @"
+    app.yaml:7:28: error: there is no data type `strig` [unknown_type]
+         7 |         inputs: {p: {type: strig}}
+           |                            ^^^^^
+           hint: did you mean `string`?
+    app.yaml:9:48: error: found `x`, expected a whole number [wrong_type]
+         9 |           inputs: {q: {type: integer, default: x}, r: {type: integer, default: y, mapping: x}, s: {type: integer, value: z}}
+           |                                                ^
+           app.yaml:9:23: its type is `integer` here
+    app.yaml:9:80: error: found `y`, expected a whole number [wrong_type]
+         9 |           inputs: {q: {type: integer, default: x}, r: {type: integer, default: y, mapping: x}, s: {type: integer, value: z}}
+           |                                                                                ^
+           app.yaml:9:55: its type is `integer` here
+    app.yaml:9:122: error: found `z`, expected a whole number [wrong_type]
+         9 |           inputs: {q: {type: integer, default: x}, r: {type: integer, default: y, mapping: x}, s: {type: integer, value: z}}
+           |                                                                                                                          ^
+           app.yaml:9:99: its type is `integer` here
+    app.yaml:12:36: warning: a parameter definition has no key `annotations` in TOSCA 1.3 [unknown_key]
+        12 |     x: {type: integer, default: 1, annotations: [a]}
+           |                                    ^^^^^^^^^^^
+           hint: there are: constraints, default, description, entry_schema, external-schema, external_schema, key_schema, metadata, required, status, type, value
+    app.yaml:14:8: warning: `z`: found `string`, expected a parameter definition [wrong_form]
+        14 |     z: string
+           |        ^^^^^^
+    ");
+}
