@@ -114,6 +114,13 @@ pub(crate) struct Kept {
     _in_use: Arc<()>,
 }
 
+#[cfg(test)]
+impl Kept {
+    pub(crate) fn for_test(path: PathBuf) -> Self {
+        Kept { path, _in_use: Arc::default() }
+    }
+}
+
 impl Artifacts {
     /// Opens the folder, or makes it. What was there is checked when it is first wanted.
     pub(crate) fn open(data: &Path, url: &str, caller: Arc<Caller>, room: u64, log: Logger) -> io::Result<Self> {

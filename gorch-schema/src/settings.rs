@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::files::Files;
 use crate::secret::Secret;
 
 /// The settings of all drivers; what a node does not say is absent.
@@ -20,6 +21,9 @@ pub struct Settings {
     /// All drivers: secrets, by the variables that the job finds them in.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, Secret>,
+    /// `ansible`, `shell`, `ssh`, `toscassh`: files that are put in place before the job starts.
+    #[serde(skip_serializing_if = "Files::is_empty")]
+    pub files: Files,
     /// `docker`, `shell`: files that the job leaves in its work folder, patterns by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub artifacts: BTreeMap<String, String>,

@@ -64,7 +64,8 @@ impl Workflow {
         &self.nodes[id.index()]
     }
 
-    /// The artifacts that its nodes name by their content, each once; those of documents inside it, too.
+    /// The contents that its nodes name, as artifacts and as files beside them, each once; those of documents inside it,
+    /// too.
     pub fn artifacts(&self) -> Vec<Digest> {
         let mut named = BTreeSet::new();
         for node in &self.nodes {
@@ -75,6 +76,8 @@ impl Workflow {
             let undo = node.undo.as_deref().map(|undo| undo.artifact.as_str());
             let own = [Some(node.artifact.as_str()), undo].into_iter().flatten();
             named.extend(own.filter_map(|artifact| Digest::of_artifact(artifact)?.ok()));
+            let files = node.settings.iter().flat_map(|settings| settings.files.iter());
+            named.extend(files.map(|(_, digest)| digest));
         }
         named.into_iter().collect()
     }

@@ -23,6 +23,6 @@ mod version;
 mod yaml;
 
 pub use convert::{Converted, Inputs, Options, check, convert};
-pub use lower::{HostParallel, Via};
+pub use lower::{HostParallel, Saying, Via};
 pub use report::{Message, Told, Weight};
 pub use types::Whole;

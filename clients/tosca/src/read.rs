@@ -47,7 +47,7 @@ pub(crate) fn read(at: &Path, inputs: &[Inputs], wanted: Wanted, whole: Whole) -
     for unit in sources.units.iter().filter(|unit| unit.origin == Origin::Given) {
         grammar::check(&unit.root, unit.version, &mut report);
     }
-    let mut given = Given { values: Vec::new(), wanted };
+    let mut given = Given { wanted, ..Given::default() };
     for one in inputs {
         if take(one, &mut given, &mut sources.files, &mut report).is_none() {
             // What it would have given is not missing.
@@ -104,7 +104,9 @@ fn take(inputs: &Inputs, given: &mut Given, files: &mut Files, report: &mut Repo
 fn inputs_file(path: &Path, files: &mut Files, report: &mut Report) -> Option<(Node, FileId)> {
     let shown = path.display().to_string();
     let text = match fs::metadata(path) {
-        Ok(about) if about.len() > LARGEST_INPUTS => Err(format!("it has {} bytes, of at most {LARGEST_INPUTS}", about.len())),
+        Ok(about) if about.len() > LARGEST_INPUTS => {
+            Err(format!("it has {} bytes, of at most {LARGEST_INPUTS}", about.len()))
+        }
         Ok(_) => fs::read_to_string(path).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };

@@ -341,15 +341,15 @@ impl Confiner {
         if is_powerless {
             say("capabilities", "none".to_owned());
         }
-        let work_folder = self.policy.work_folder;
-        if work_folder == WorkFolder::Private {
+        let has_own_folder = own.iter().any(|own| work.starts_with(own));
+        if has_own_folder {
             say("work_folder", "its own, removed after it".to_owned());
         }
         let files = self.landlock.as_ref().ok().map(|level| {
             say("files", format!("{level}: writes only its own and {}", listed(&self.policy.writable)));
             let mut writable: Vec<PathBuf> = own.iter().map(|path| (*path).to_owned()).collect();
             writable.extend(self.policy.writable.iter().cloned());
-            if work_folder == WorkFolder::Shared {
+            if !has_own_folder {
                 writable.push(work.to_owned());
             }
             landlock::Rules { readable: self.readable.clone(), writable }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use gorch_schema::work::Work;
 
+use super::files;
 use crate::ledger::Place;
 
 /// What is taken over, and what stands there where the executor has nothing itself.
@@ -66,19 +67,21 @@ pub(super) struct Told<'a> {
     pub(super) output: &'a Path,
     /// `$GORCH_PROGRESS`, where it is looked at.
     pub(super) progress: Option<&'a Path>,
+    /// `$GORCH_FILES`, where the node gives some.
+    pub(super) files: Option<&'a Path>,
     /// `$HOME`, where it is not the executor's.
     pub(super) home: Option<&'a Path>,
 }
 
 /// The whole environment of a job that runs in its place, and whose variables were checked.
 pub(super) fn of(work: &Work, place: &Place) -> BTreeMap<OsString, OsString> {
-    with(work, &Told { tmp: &place.tmp(), output: &place.output(), progress: None, home: None })
+    with(work, &Told { tmp: &place.tmp(), output: &place.output(), progress: None, files: None, home: None })
 }
 
-/// The same for a job whose progress is looked at.
-pub(super) fn telling(work: &Work, place: &Place) -> BTreeMap<OsString, OsString> {
+/// The same for a job whose progress is looked at, with the folder of its files.
+pub(super) fn telling(work: &Work, place: &Place, files: Option<&Path>) -> BTreeMap<OsString, OsString> {
     let [progress, _] = place.progress();
-    with(work, &Told { tmp: &place.tmp(), output: &place.output(), progress: Some(&progress), home: None })
+    with(work, &Told { tmp: &place.tmp(), output: &place.output(), progress: Some(&progress), files, home: None })
 }
 
 /// The same with files elsewhere.
@@ -98,6 +101,9 @@ pub(super) fn with(work: &Work, told: &Told<'_>) -> BTreeMap<OsString, OsString>
     all.insert("GORCH_OUTPUT".into(), told.output.into());
     if let Some(progress) = told.progress {
         all.insert("GORCH_PROGRESS".into(), progress.into());
+    }
+    if let Some(files) = told.files {
+        all.insert(files::VARIABLE.into(), files.into());
     }
     all
 }

@@ -10,6 +10,7 @@ mod answer;
 mod docker;
 mod environment;
 mod fetch;
+mod files;
 mod http;
 mod leave;
 mod local;

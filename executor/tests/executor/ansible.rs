@@ -28,7 +28,7 @@ fn program() -> PathBuf {
     })
 }
 
-fn house(flags: &[&str]) -> House {
+pub(crate) fn house(flags: &[&str]) -> House {
     let mut house = House::empty(flags);
     house.add_flags(&["--ansible", program().to_str().unwrap()]);
     house.start();
@@ -44,19 +44,19 @@ fn inventory(hosts: &[&str]) -> Value {
 }
 
 /// A playbook of these tasks, without looking at its hosts first.
-fn playbook(tasks: &str) -> String {
+pub(crate) fn playbook(tasks: &str) -> String {
     let tasks: String = tasks.lines().map(|line| format!("    {line}\n")).collect();
     format!("- hosts: all\n  gather_facts: false\n  tasks:\n{tasks}")
 }
 
 /// `HERE` is the work folder.
-fn work(house: &House, node: u32, hosts: &[&str], playbook: &str) -> Work {
+pub(crate) fn work(house: &House, node: u32, hosts: &[&str], playbook: &str) -> Work {
     let playbook = &playbook.replace("HERE", house.folder.path().to_str().unwrap());
     let settings = Settings { inventory: inventory(hosts), limit: Some("all".to_owned()), ..Settings::default() };
     Work { engine: "ansible".to_owned(), settings, ..house.program(node, playbook, &[]) }
 }
 
-fn declares(outputs: &[&str], work: Work) -> Work {
+pub(crate) fn declares(outputs: &[&str], work: Work) -> Work {
     Work { outputs: outputs.iter().map(|name| (*name).to_owned()).collect(), ..work }
 }
 

@@ -23,7 +23,7 @@ fn limited(limits: Limits, work: Work) -> Work {
 }
 
 /// A house whose folders everybody may pass.
-fn open_house(flags: &[&str]) -> House {
+pub(crate) fn open_house(flags: &[&str]) -> House {
     let house = House::empty(flags);
     fs::set_permissions(house.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     house

@@ -7,6 +7,7 @@ mod confine;
 mod crash;
 mod docker;
 mod drain;
+mod files;
 mod handoff;
 mod host;
 mod house;

@@ -19,6 +19,11 @@ const OWN: &[&str] = &["approval", "fail", "gorch", "nil", "signal", "sleep"];
 const DRIVERS: &[&str] = &["ansible", "docker", "http", "shell", "ssh", "toscassh"];
 /// Engines that take an artifact by its content.
 const BY_CONTENT: &[&str] = &["ansible", "gorch", "shell", "ssh", "toscassh"];
+/// What is wanted where a file of the client's disk is named.
+const UPLOADED: &str =
+    "`sha256:` and the digest of an uploaded file: `gorch submit` uploads files that a document names";
+/// What is wanted where a digest is none.
+const HEX: &str = "`sha256:` and 64 lowercase hex digits";
 /// Engines whose work is done on a host.
 const ON_HOSTS: &[&str] = &["ssh", "toscassh"];
 
@@ -91,13 +96,10 @@ pub(super) fn settle(check: &mut Check<'_>, node: &Path<'_>, name: &str, artifac
     }
     match Digest::of_artifact(artifact) {
         None if artifact.starts_with("file:") && *check.engines != Engines::Any => {
-            let expected =
-                "`sha256:` and the digest of an uploaded file: `gorch submit` uploads files that a document names";
-            check.complaints.add("bad_value", &at, Quoted(artifact), expected);
+            check.complaints.add("bad_value", &at, Quoted(artifact), UPLOADED);
         }
         Some(Err(_)) => {
-            let expected = "`sha256:` and 64 lowercase hex digits";
-            check.complaints.add("bad_value", &at, Quoted(artifact), expected);
+            check.complaints.add("bad_value", &at, Quoted(artifact), HEX);
         }
         Some(Ok(_)) if !BY_CONTENT.contains(&engine.name()) => {
             let expected = format_args!("no `sha256:`: the engine `{}` takes no file", engine.name()).to_string();
@@ -106,6 +108,17 @@ pub(super) fn settle(check: &mut Check<'_>, node: &Path<'_>, name: &str, artifac
         None | Some(Ok(_)) => {}
     }
     engine
+}
+
+/// The content that a text names; complains where it names none.
+pub(super) fn content(check: &mut Check<'_>, at: &Path<'_>, text: &str) -> Option<Digest> {
+    let expected = match Digest::of_artifact(text) {
+        Some(Ok(digest)) => return Some(digest),
+        None if text.starts_with("file:") => UPLOADED,
+        None | Some(Err(_)) => HEX,
+    };
+    check.complaints.add("bad_value", at, Quoted(text), expected);
+    None
 }
 
 /// Is this artifact of the engine `gorch` a document itself?

@@ -138,6 +138,7 @@ static NODE: &[Field<Draft>] = &[
         rule: Rule::Read(|check, at, value, draft| draft.node.idempotent = check.flag(at, value).unwrap_or_default()),
     },
     Field { name: "labels", rule: Rule::Read(|check, at, value, draft| draft.node.labels = check.text_map(at, value)) },
+    Field { name: "files", rule: Rule::Read(|check, at, value, draft| draft.settings.files(check, at, value)) },
     Field { name: "artifacts", rule: Rule::Read(|check, at, value, draft| draft.settings.artifacts(check, at, value)) },
     Field { name: "method", rule: Rule::Read(|check, at, value, draft| draft.settings.method(check, at, value)) },
     Field { name: "headers", rule: Rule::Read(|check, at, value, draft| draft.settings.headers(check, at, value)) },
@@ -206,6 +207,7 @@ pub(super) fn read(check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) -> (Gi
     check_flow(check, at, &draft.node);
     settings::check_secrets(check, at, &draft.node);
     settings::check_limit(check, at, &draft.node);
+    settings::check_files(check, at, &draft.node);
     if let Some(method) = draft.node.settings.as_ref().and_then(|settings| settings.method.as_deref())
         && matches!(method, "GET" | "HEAD")
         && !draft.node.input.is_null()

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 
 use super::check::Check;
 use super::complaints::Path;
-use super::engines::Engines;
+use super::engines::{self, Engines};
 use super::fields::{self, Field, Rule};
 use super::json::{Json, Quoted};
 use super::values::Zero;
+use crate::digest::Digest;
+use crate::files::{FilePath, Files, MOST, NoFiles};
+use crate::nearest::counted;
 use crate::progress::TELLING;
 use crate::secret::Secret;
 use crate::settings::{Bytes, Limits, Settings, Statuses, is_limit, left_pattern};
@@ -26,6 +29,7 @@ pub(super) struct Draft {
 /// A setting and the engines that know it.
 static KNOWN: &[(&str, &[&str])] = &[
     ("secrets", &["ansible", "docker", "http", "shell", "ssh", "toscassh"]),
+    ("files", &["ansible", "shell", "ssh", "toscassh"]),
     ("artifacts", &["docker", "shell"]),
     ("method", &["http"]),
     ("headers", &["http"]),
@@ -90,6 +94,32 @@ impl Draft {
     pub(super) fn method(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
         self.given.push("method");
         self.settings.method = check.word(at, value, "bad_value", METHODS).map(str::to_owned);
+    }
+
+    pub(super) fn files(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
+        self.given.push("files");
+        let mut files = BTreeMap::new();
+        for (path, content) in check.text_map(at, value) {
+            let at = at.field(&path);
+            let content = engines::content(check, &at, &content);
+            match path.parse::<FilePath>() {
+                Ok(path) => files.extend(content.map(|digest| (path, digest))),
+                Err(_) => check.complaints.add("bad_name", &at, Quoted(&path), FilePath::EXPECTED),
+            }
+        }
+        match Files::try_from(files) {
+            Ok(files) => self.settings.files = files,
+            Err(NoFiles::TooMany(count)) => {
+                let expected = format_args!("{MOST} files at most: more belong into an archive").to_string();
+                check.complaints.add("bad_value", at, counted(count as u64, "file"), expected);
+            }
+            Err(NoFiles::Both(paths)) => {
+                for path in &paths {
+                    let found = "a file that is a folder of others, too";
+                    check.complaints.add("bad_name", &at.field(path.as_str()), found, "a file or a folder");
+                }
+            }
+        }
     }
 
     pub(super) fn artifacts(&mut self, check: &mut Check<'_>, at: &Path<'_>, value: Json<'_>) {
@@ -275,6 +305,22 @@ pub(super) fn check_limit(check: &mut Check<'_>, node: &Path<'_>, read: &Node) {
                 Some(target) => check.complaints.add("bad_value", &node.field("target"), Quoted(target), expected),
                 None => check.complaints.add("missing_field", &node.field(field), "nothing", expected),
             }
+        }
+    }
+}
+
+/// Files stand beside a playbook: one of an executor's own work folder has its own beside it.
+pub(super) fn check_files(check: &mut Check<'_>, node: &Path<'_>, read: &Node) {
+    let has_files = read.settings.as_deref().is_some_and(|settings| !settings.files.is_empty());
+    if read.engine.name() != "ansible" || !has_files || *check.engines == Engines::Any {
+        return;
+    }
+    let undo = node.field("undo");
+    let taken_back = read.undo.as_deref().filter(|undo| undo.engine.is_none()).map(|of| (&undo, &of.artifact));
+    for (of, artifact) in [(node, &read.artifact)].into_iter().chain(taken_back) {
+        if !artifact.contains('\n') && Digest::of_artifact(artifact).is_none() {
+            let expected = "a playbook that travels, `sha256:` or inline: `files` are put beside it";
+            check.complaints.add("engine_and_artifact", &of.field("artifact"), Quoted(artifact), expected);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Results that are used again: where they are looked for, and which are kept.
 //!
 //! Owns the key of a result: the namespace, and the digest of what the node does, or of its own key together with its
-//! engine and artifact. Promises that results of different namespaces never meet, and that only what succeeded is kept.
+//! engine, artifact and files. Promises that results of different namespaces never meet, and that only what succeeded is kept.
 //! Never decides whether a result is used: that is the engine.
 
 use gorch_engine::{Input, Run};
@@ -19,7 +19,8 @@ fn key_of(run: &Run, attempt: AttemptKey) -> Result<Option<String>, Failure> {
     let own = run.cache_key(attempt)?;
     let Some(work) = run.work(attempt) else { return Ok(None) };
     let what = match own {
-        Some(own) => json!([work.engine, work.artifact, own]),
+        Some(own) if work.settings.files.is_empty() => json!([work.engine, work.artifact, own]),
+        Some(own) => json!([work.engine, work.artifact, own, work.settings.files]),
         None => json!([
             work.engine,
             work.artifact,

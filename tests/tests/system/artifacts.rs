@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use gorch_schema::RunId;
 use gorch_tests::Stand;
 use gorch_tests::binaries::binary;
+use serde_json::json;
 
 fn gorch(stand: &Stand, folder: &str, args: &[&str]) -> Output {
     let certs = stand.certs();
@@ -73,6 +74,45 @@ async fn a_graph_runs_on_a_machine_that_never_saw_its_script() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_document_are_used_where_it_runs_and_make_another_job_when_they_change() {
+    let stand = Stand::with_executor(2).await;
+    let home = home(&stand, "say() { echo \"said=$1 by $(cat conf/name)\"; }\n");
+    std::fs::write(home.join("name"), "one\n").unwrap();
+    let builds = stand.path().join("builds");
+    let artifact = format!(
+        "#!/bin/sh\n. ./lib/common.sh\nsay hello\necho x >>{}\nmkdir out && cp conf/name out\n",
+        builds.display()
+    );
+    let build = json!({"name": "build", "engine": "shell", "artifact": artifact, "output": {"said": ""},
+        "files": {"lib/common.sh": "file:scripts/deploy.sh", "conf/name": "file:./name"},
+        "artifacts": {"made": "out/*"}, "cache": {"key": "own"}});
+    let inner = json!({"nodes": [{"name": "in", "engine": "shell", "artifact": "cat", "args": ["x"],
+        "files": {"x": "file:name"}}]});
+    let document = json!({"edges": [], "nodes": [build, {"name": "inner", "engine": "gorch", "artifact": inner},
+        {"name": "same", "engine": "shell", "artifact": "/bin/true"}]});
+    std::fs::write(home.join("graph.json"), document.to_string()).unwrap();
+    let submit = async || {
+        let run = id(&gorch(&stand, ".", &["submit", "home/graph.json"]));
+        assert_eq!(stand.ended(run).await.state, "success");
+        let node = stand.client().node(run, "build").await.unwrap().node;
+        let made: Vec<&str> = node.artifacts["made"].iter().map(|left| left.path.as_str()).collect();
+        assert_eq!(made, ["out/name"], "it is left where the job ran");
+        (run, node.output["said"].clone(), std::fs::read_to_string(&builds).unwrap().lines().count())
+    };
+    let (first, said, count) = submit().await;
+    assert_eq!((said, count), ("hello by one".into(), 1));
+    let (_, said, count) = submit().await;
+    assert_eq!((said, count), ("hello by one".into(), 1), "its result is known");
+
+    std::fs::write(home.join("name"), "two\n").unwrap();
+    let rerun = ["rerun", &first.to_string(), "--changed-by", "home/graph.json", "--dry-run"];
+    let said = String::from_utf8(gorch(&stand, ".", &rerun).stdout).unwrap();
+    assert_eq!(said, "again   build\nagain   inner\ncopied  same\n");
+    let (_, said, count) = submit().await;
+    assert_eq!((said, count), ("hello by two".into(), 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_travel_says_why() {
     let stand = Stand::with_executor(1).await;
     let home = home(&stand, "#!/bin/sh\n");
@@ -81,14 +121,14 @@ async fn what_does_not_travel_says_why() {
     let said = String::from_utf8_lossy(&submitted.stderr).into_owned();
     assert!(said.contains("failed to read `scripts/deploy.sh`"), "{said}");
     let nobody = "0".repeat(64);
-    std::fs::write(
-        home.join("graph.json"),
-        format!(r#"{{"nodes": [{{"engine": "shell", "artifact": "sha256:{nobody}"}}]}}"#),
-    )
-    .unwrap();
-    let submitted = gorch(&stand, "home", &["submit", "graph.json"]);
-    let said = String::from_utf8_lossy(&submitted.stderr).into_owned();
-    assert!(said.contains(&format!("there is no artifact {nobody}")), "{said}");
+    for fields in [r#""artifact": "NOBODY""#, r#""artifact": "x", "files": {"a/b": "NOBODY"}"#] {
+        let fields = fields.replace("NOBODY", &format!("sha256:{nobody}"));
+        let document = format!(r#"{{"nodes": [{{"engine": "shell", {fields}}}]}}"#);
+        std::fs::write(home.join("graph.json"), document).unwrap();
+        let submitted = gorch(&stand, "home", &["submit", "graph.json"]);
+        let said = String::from_utf8_lossy(&submitted.stderr).into_owned();
+        assert!(said.contains(&format!("there is no artifact {nobody}")), "{said}");
+    }
     let got = gorch(&stand, "home", &["artifacts", "get", &nobody]);
     assert!(!got.status.success() && !home.join(&nobody).exists());
 
@@ -98,19 +138,20 @@ async fn what_does_not_travel_says_why() {
     let artifact = String::from_utf8(artifact.stdout).unwrap().trim().to_owned();
     let digest = artifact.strip_prefix("sha256:").unwrap();
     let document = format!(
-        r#"{{"edges": [{{"from": 0, "to": 1}}], "nodes": [
-            {{"engine": "shell", "artifact": "/bin/rm", "args": ["{}"]}}, {{"engine": "shell", "artifact": "{artifact}"}}]}}"#,
+        r#"{{"edges": [{{"from": 0, "to": 1}}, {{"from": 0, "to": 2}}], "nodes": [
+            {{"engine": "shell", "artifact": "/bin/rm", "args": ["{}"]}}, {{"engine": "shell", "artifact": "{artifact}"}},
+            {{"engine": "shell", "artifact": "/bin/true", "files": {{"a/b": "{artifact}"}}}}]}}"#,
         stand.path().join("store/artifacts").join(&digest[..2]).join(digest).display()
     );
     std::fs::write(home.join("graph.json"), document).unwrap();
     let run = id(&gorch(&stand, "home", &["submit", "graph.json"]));
     stand.client().wait(run, None).await.unwrap();
-    let node = stand.client().node(run, "1").await.unwrap();
-    let failure = node.node.failure.expect("it cannot run");
-    assert_eq!(
-        (failure.code.as_str(), failure.message),
-        ("artifact_missing", format!("the orchestrator has no artifact {digest}"))
-    );
+    for (node, words) in [("1", ""), ("2", "the file `a/b` cannot be had: ")] {
+        let node = stand.client().node(run, node).await.unwrap();
+        let failure = node.node.failure.expect("it cannot run");
+        let said = format!("{words}the orchestrator has no artifact {digest}");
+        assert_eq!((failure.code.as_str(), failure.message), ("artifact_missing", said));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
-//! Files that a document names: `"artifact": "file:./deploy.sh"` becomes `sha256:...`, and the file goes up.
+//! Files that a document names: `"artifact": "file:./deploy.sh"` becomes `sha256:...`, and so does what stands in `files`,
+//! and the files go up.
 //!
 //! Owns the reading of such documents and the rewriting. Promises that a document without such files is sent as it is,
-//! byte for byte and streamed; that in one with them nothing changes but those artifacts; that a file which is there
+//! byte for byte and streamed; that in one with them nothing changes but their names; that a file which is there
 //! already is not sent again; and that paths count from the document's folder, so that it works from wherever it is
 //! called. A document that is no JSON is sent as it is: the orchestrator says what is wrong.
 
@@ -43,10 +44,9 @@ pub(super) async fn body(client: &Client, path: &Path, upload: Upload) -> Result
 pub(super) async fn document(client: &Client, path: &Path, upload: Upload) -> Result<Vec<u8>, Error> {
     let bytes = source::bytes(path).await?;
     let Ok(document) = serde_json::from_slice::<Fields<'_>>(&bytes) else { return Ok(bytes) };
-    let Some(nodes) = document.nodes() else { return Ok(bytes) };
     let base = path.parent().filter(|_| path != Path::new("-")).unwrap_or(Path::new("."));
     let mut known = BTreeMap::new();
-    for name in nodes.iter().filter_map(Fields::file) {
+    for name in names(&document) {
         if let Entry::Vacant(unknown) = known.entry(name) {
             let file = base.join(&unknown.key()[FILE.len()..]);
             unknown.insert(travel(client, &file, upload).await?.as_artifact());
@@ -55,7 +55,7 @@ pub(super) async fn document(client: &Client, path: &Path, upload: Upload) -> Re
     if known.is_empty() {
         return Ok(bytes);
     }
-    Ok(rewritten(&document, &nodes, &known))
+    Ok(renamed(&document, &mut |name| known.get(name).cloned()).into_bytes())
 }
 
 /// Can there be such a file in it? Looks at the bytes alone.
@@ -100,19 +100,6 @@ pub(super) async fn travel(client: &Client, path: &Path, upload: Upload) -> Resu
 /// An object as its fields stand in it, values untouched.
 struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
-impl<'a> Fields<'a> {
-    fn nodes(&self) -> Option<Vec<Fields<'a>>> {
-        let (_, nodes) = self.0.iter().find(|(key, _)| key == "nodes")?;
-        serde_json::from_str(nodes.get()).ok()
-    }
-
-    /// The local file that it names for its artifact.
-    fn file(&self) -> Option<String> {
-        let (_, artifact) = self.0.iter().find(|(key, _)| key == "artifact")?;
-        serde_json::from_str::<String>(artifact.get()).ok().filter(|artifact| artifact.starts_with(FILE))
-    }
-}
-
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Visit;
@@ -137,25 +124,65 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     }
 }
 
-/// The document with other artifacts.
-fn rewritten(document: &Fields<'_>, nodes: &[Fields<'_>], artifacts: &BTreeMap<String, String>) -> Vec<u8> {
-    let mut text = String::new();
-    object(&mut text, document, |key, value, text| match key {
-        "nodes" => {
-            text.push('[');
-            for (index, node) in nodes.iter().enumerate() {
-                text.push_str(if index == 0 { "" } else { ",\n" });
-                let artifact = node.file().and_then(|file| artifacts.get(&file));
-                object(text, node, |key, value, text| match artifact.filter(|_| key == "artifact") {
-                    Some(artifact) => text.push_str(&quoted(artifact)),
-                    None => text.push_str(value.get()),
-                });
-            }
-            text.push(']');
-        }
-        _ => text.push_str(value.get()),
+/// What another name for a local file is; `None` leaves it.
+type Rename<'a> = dyn FnMut(&str) -> Option<String> + 'a;
+
+/// The local files that a document names, and those inside of it.
+fn names(document: &Fields<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    renamed(document, &mut |name| {
+        names.push(name.to_owned());
+        None
     });
-    text.into_bytes()
+    names
+}
+
+/// The document with other names for local files.
+fn renamed(document: &Fields<'_>, rename: &mut Rename<'_>) -> String {
+    let mut text = String::new();
+    write_document(&mut text, document, rename);
+    text
+}
+
+fn write_document(text: &mut String, document: &Fields<'_>, rename: &mut Rename<'_>) {
+    object(text, document, |key, value, text| {
+        let nodes = (key == "nodes").then(|| serde_json::from_str::<Vec<Fields<'_>>>(value.get()));
+        let Some(Ok(nodes)) = nodes else { return text.push_str(value.get()) };
+        text.push('[');
+        for (index, node) in nodes.iter().enumerate() {
+            text.push_str(if index == 0 { "" } else { ",\n" });
+            write_node(text, node, rename);
+        }
+        text.push(']');
+    });
+}
+
+fn write_node(text: &mut String, node: &Fields<'_>, rename: &mut Rename<'_>) {
+    object(text, node, |key, value, text| {
+        let fields = || serde_json::from_str::<Fields<'_>>(value.get()).ok();
+        match key {
+            "artifact" => match fields() {
+                Some(document) => write_document(text, &document, rename),
+                None => write_content(text, value, rename),
+            },
+            "undo" => match fields() {
+                Some(undo) => write_node(text, &undo, rename),
+                None => write_content(text, value, rename),
+            },
+            "files" if let Some(files) = fields() => {
+                object(text, &files, |_, value, text| write_content(text, value, rename));
+            }
+            _ => text.push_str(value.get()),
+        }
+    });
+}
+
+fn write_content(text: &mut String, value: &RawValue, rename: &mut Rename<'_>) {
+    let name = serde_json::from_str::<String>(value.get()).ok().filter(|name| name.starts_with(FILE));
+    match name.and_then(|name| rename(&name)) {
+        Some(name) => text.push_str(&quoted(&name)),
+        None => text.push_str(value.get()),
+    }
 }
 
 fn object(text: &mut String, fields: &Fields<'_>, mut value_of: impl FnMut(&str, &RawValue, &mut String)) {
@@ -177,21 +204,43 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// The files that it names, and what it is when they are `sha256:0`, `sha256:1` and so on.
+    fn travelled(text: &str) -> (Vec<String>, String) {
+        let document: Fields<'_> = serde_json::from_str(text).unwrap();
+        let names = names(&document);
+        let new = renamed(&document, &mut |name| {
+            let at = names.iter().position(|known| known == name)?;
+            Some(format!("sha256:{at}"))
+        });
+        (names, new)
+    }
+
     #[test]
     fn nothing_changes_but_the_artifacts() {
         let text = r#"{"name": "a\u00e4", "digraph": [0,1, 0,0], "nodes": [{"id": 0, "artifact": "file:./x y.sh", "args": [1.50, "file:no"]},
             {"artifact": "/bin/true", "env": {"artifact": "file:no"}, "env": {}}, {"artifact": "\u0066ile:z"}]}"#;
-        let document: Fields<'_> = serde_json::from_str(text).unwrap();
-        let nodes = document.nodes().unwrap();
-        let files: Vec<String> = nodes.iter().filter_map(Fields::file).collect();
+        let (files, new) = travelled(text);
         assert_eq!(files, ["file:./x y.sh", "file:z"]);
-        let artifacts = files.into_iter().zip(["sha256:1".to_owned(), "sha256:2".to_owned()]).collect();
-        let new = String::from_utf8(rewritten(&document, &nodes, &artifacts)).unwrap();
         assert_eq!(
             new,
-            "{\"name\": \"a\\u00e4\", \"digraph\": [0,1, 0,0], \"nodes\": [{\"id\": 0, \"artifact\": \"sha256:1\", \
+            "{\"name\": \"a\\u00e4\", \"digraph\": [0,1, 0,0], \"nodes\": [{\"id\": 0, \"artifact\": \"sha256:0\", \
              \"args\": [1.50, \"file:no\"]},\n{\"artifact\": \"/bin/true\", \"env\": {\"artifact\": \"file:no\"}, \
-             \"env\": {}},\n{\"artifact\": \"sha256:2\"}]}"
+             \"env\": {}},\n{\"artifact\": \"sha256:1\"}]}"
         );
+    }
+
+    #[test]
+    fn files_travel_by_their_contents_and_not_by_their_places_also_inside_of_documents() {
+        let node = r#"{"files": {"file:a": "file:b", "c": "sha256:x", "d": 5}, "artifact": "file:b", "undo": {"artifact": "file:u"}}"#;
+        let (files, new) = travelled(&format!(r#"{{"nodes": [{node}, {{"artifact": {{"nodes": [{node}]}}}}]}}"#));
+        let once = ["file:b", "file:b", "file:u"];
+        assert_eq!(files, [once, once].concat());
+        let node = r#"{"files": {"file:a": "sha256:0", "c": "sha256:x", "d": 5}, "artifact": "sha256:0", "undo": {"artifact": "sha256:2"}}"#;
+        assert_eq!(new, format!("{{\"nodes\": [{node},\n{{\"artifact\": {{\"nodes\": [{node}]}}}}]}}"));
+        let (files, new) = travelled(r#"{"nodes": [{"undo": "file:u"}]}"#);
+        assert_eq!((files.len(), &*new), (1, r#"{"nodes": [{"undo": "sha256:0"}]}"#));
+        let (files, _) =
+            travelled(r#"{"nodes": [{"files": "file:x", "env": {"y": "file:y"}}], "files": {"z": "file:z"}}"#);
+        assert!(files.is_empty(), "{files:?}");
     }
 }

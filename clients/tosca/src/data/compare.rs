@@ -29,7 +29,9 @@ pub(crate) fn compare(one: &Term, other: &Term, by: Measure<'_>) -> Option<Order
         (Term::Integer(one), Term::Integer(other)) => Some(one.cmp(other)),
         (Term::Bool(one), Term::Bool(other)) => (one == other).then_some(Ordering::Equal),
         (Term::Null, Term::Null) => Some(Ordering::Equal),
-        (Term::List(_) | Term::Map(_), Term::List(_) | Term::Map(_)) => is_same(one, other, by).then_some(Ordering::Equal),
+        (Term::List(_) | Term::Map(_), Term::List(_) | Term::Map(_)) => {
+            is_same(one, other, by).then_some(Ordering::Equal)
+        }
         _ => place(one, by)?.partial_cmp(&place(other, by)?),
     }
 }

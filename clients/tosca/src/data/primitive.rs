@@ -157,7 +157,7 @@ fn range(node: &Node) -> Option<Term> {
 fn is_base64(text: &str) -> bool {
     let text: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let digits = text.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    text.len() % 4 == 0
+    text.len().is_multiple_of(4)
         && text.len() - digits <= 2
         && text[..digits].iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
@@ -221,7 +221,8 @@ impl TypeVersion {
             Some((qualifier, build)) => (qualifier, number(build)?),
             None => (rest, 0),
         };
-        let is_word = !qualifier.is_empty() && qualifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let is_word =
+            !qualifier.is_empty() && qualifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         is_word.then(|| TypeVersion {
             numbers: [major, minor, fix],
             is_final: IsFinal::NotYet,
@@ -230,4 +231,3 @@ impl TypeVersion {
         })
     }
 }
-

@@ -29,15 +29,9 @@ impl Family {
                 ("TB", 1e12),
                 ("TiB", 1_099_511_627_776.0),
             ],
-            Family::Time => &[
-                ("d", 86_400.0),
-                ("h", 3_600.0),
-                ("m", 60.0),
-                ("s", 1.0),
-                ("ms", 1e-3),
-                ("us", 1e-6),
-                ("ns", 1e-9),
-            ],
+            Family::Time => {
+                &[("d", 86_400.0), ("h", 3_600.0), ("m", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)]
+            }
             Family::Frequency => &[("Hz", 1.0), ("kHz", 1e3), ("MHz", 1e6), ("GHz", 1e9)],
             Family::Bitrate => &[
                 ("bps", 1.0),
@@ -128,9 +122,7 @@ impl Units {
 pub(crate) fn split(text: &str) -> Option<(&str, &str)> {
     let text = text.trim();
     let is_of_number = |(at, c): &(usize, char)| {
-        c.is_ascii_digit()
-            || matches!(c, '.' | '+' | '-')
-            || (matches!(c, 'e' | 'E') && is_exponent(&text[at + 1..]))
+        c.is_ascii_digit() || matches!(c, '.' | '+' | '-') || (matches!(c, 'e' | 'E') && is_exponent(&text[at + 1..]))
     };
     let end = text.char_indices().find(|at| !is_of_number(at)).map(|(at, _)| at)?;
     let (number, unit) = (&text[..end], text[end..].trim_start());

@@ -16,7 +16,9 @@ const LARGEST_PATTERN: usize = 1 << 20;
 /// The value of a call; or what is wrong with its arguments, in words. Texts of a type compare by it.
 pub(crate) fn evaluate(function: Function, arguments: &[Term], by: Measure<'_>) -> Result<Term, String> {
     function.check_count(arguments.len())?;
-    let is = |wanted: &[Ordering]| order(function, arguments, by).map(|found| Term::Bool(found.is_some_and(|found| wanted.contains(&found))));
+    let is = |wanted: &[Ordering]| {
+        order(function, arguments, by).map(|found| Term::Bool(found.is_some_and(|found| wanted.contains(&found))))
+    };
     match function {
         Function::And => booleans(function, arguments).map(|all| Term::Bool(all.iter().all(|one| *one))),
         Function::Or => booleans(function, arguments).map(|all| Term::Bool(all.iter().any(|one| *one))),
@@ -76,16 +78,21 @@ pub(crate) fn evaluate(function: Function, arguments: &[Term], by: Measure<'_>) 
         Function::Intersection => {
             let mut all: Vec<Term> = Vec::new();
             for item in list(function, &arguments[0])? {
-                let is_everywhere = arguments.iter().map(|one| list(function, one)).try_fold(true, |all, one| Ok::<_, String>(all && one?.contains(item)))?;
+                let is_everywhere = arguments
+                    .iter()
+                    .map(|one| list(function, one))
+                    .try_fold(true, |all, one| Ok::<_, String>(all && one?.contains(item)))?;
                 if is_everywhere && !all.contains(item) {
                     all.push(item.clone());
                 }
             }
             Ok(Term::List(all))
         }
-        Function::Sum | Function::Difference | Function::Product | Function::Quotient | Function::Remainder => {
-            calculate(function, arguments)
-        }
+        Function::Sum => calculate(function, &SUM, arguments),
+        Function::Difference => calculate(function, &DIFFERENCE, arguments),
+        Function::Product => calculate(function, &PRODUCT, arguments),
+        Function::Quotient => calculate(function, &QUOTIENT, arguments),
+        Function::Remainder => calculate(function, &REMAINDER, arguments),
         Function::Round => rounded(function, &arguments[0], f64::round),
         Function::Floor => rounded(function, &arguments[0], f64::floor),
         Function::Ceil => rounded(function, &arguments[0], f64::ceil),
@@ -107,23 +114,25 @@ pub(crate) fn said(term: &Term) -> String {
 }
 
 fn text(function: Function, term: &Term) -> Result<&str, String> {
-    match term {
-        Term::Text(text) => Ok(text),
-        other => Err(format!("`{}`: found {}, expected a text", function.name(), said(other))),
-    }
+    let Term::Text(text) = term else {
+        return Err(format!("`{}`: found {}, expected a text", function.name(), said(term)));
+    };
+    Ok(text)
 }
 
 fn list(function: Function, term: &Term) -> Result<&[Term], String> {
-    match term {
-        Term::List(items) => Ok(items),
-        other => Err(format!("`{}`: found {}, expected a list", function.name(), said(other))),
-    }
+    let Term::List(items) = term else {
+        return Err(format!("`{}`: found {}, expected a list", function.name(), said(term)));
+    };
+    Ok(items)
 }
 
 fn booleans(function: Function, arguments: &[Term]) -> Result<Vec<bool>, String> {
-    let one = |term: &Term| match term {
-        Term::Bool(flag) => Ok(*flag),
-        other => Err(format!("`{}`: found {}, expected `true` or `false`", function.name(), said(other))),
+    let one = |term: &Term| {
+        let Term::Bool(flag) = term else {
+            return Err(format!("`{}`: found {}, expected `true` or `false`", function.name(), said(term)));
+        };
+        Ok(*flag)
     };
     arguments.iter().map(one).collect()
 }
@@ -149,33 +158,43 @@ fn in_range(value: &Term, range: &Term, by: Measure<'_>) -> Result<Term, String>
 /// Texts begin and end with texts, lists with lists.
 fn part(function: Function, arguments: &[Term], by: Measure<'_>) -> Result<Term, String> {
     let same = |one: &[Term], other: &[Term]| {
-        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| compare(one, other, by) == Some(Ordering::Equal))
+        one.len() == other.len()
+            && one.iter().zip(other).all(|(one, other)| compare(one, other, by) == Some(Ordering::Equal))
     };
-    let holds = match (&arguments[0], &arguments[1]) {
-        (Term::Text(text), Term::Text(part)) => match function {
-            Function::HasSuffix => text.ends_with(&**part),
-            Function::HasPrefix => text.starts_with(&**part),
-            _ => text.contains(&**part),
-        },
-        (Term::List(items), Term::List(part)) if part.is_empty() => items.len() >= part.len(),
-        (Term::List(items), Term::List(part)) => match function {
-            Function::HasSuffix => items.len() >= part.len() && same(&items[items.len() - part.len()..], part),
-            Function::HasPrefix => items.len() >= part.len() && same(&items[..part.len()], part),
-            _ => items.windows(part.len()).any(|window| same(window, part)),
-        },
-        (one, other) => {
-            return Err(format!("`{}`: found {} and {}, expected two texts or two lists", function.name(), said(one), said(other)));
+    let (one, other) = (&arguments[0], &arguments[1]);
+    let holds = if let (Term::Text(text), Term::Text(part)) = (one, other) {
+        if function == Function::HasSuffix {
+            text.ends_with(&**part)
+        } else if function == Function::HasPrefix {
+            text.starts_with(&**part)
+        } else {
+            text.contains(&**part)
         }
+    } else if let (Term::List(items), Term::List(part)) = (one, other) {
+        let count = part.len();
+        items.len() >= count
+            && if function == Function::HasSuffix {
+                same(&items[items.len() - count..], part)
+            } else if function == Function::HasPrefix {
+                same(&items[..count], part)
+            } else {
+                count == 0 || items.windows(count).any(|window| same(window, part))
+            }
+    } else {
+        let (name, one, other) = (function.name(), said(one), said(other));
+        return Err(format!("`{name}`: found {one} and {other}, expected two texts or two lists"));
     };
     Ok(Term::Bool(holds))
 }
 
 fn entries(function: Function, container: &Term) -> Result<Vec<&Term>, String> {
-    match container {
-        Term::List(items) => Ok(items.iter().collect()),
-        Term::Map(entries) => Ok(entries.iter().map(|(_, value)| value).collect()),
-        other => Err(format!("`{}`: found {}, expected a list or a map", function.name(), said(other))),
+    if let Term::List(items) = container {
+        return Ok(items.iter().collect());
     }
+    let Term::Map(entries) = container else {
+        return Err(format!("`{}`: found {}, expected a list or a map", function.name(), said(container)));
+    };
+    Ok(entries.iter().map(|(_, value)| value).collect())
 }
 
 fn any_of(function: Function, container: &Term, wanted: &[Term], by: Measure<'_>) -> Result<Term, String> {
@@ -191,30 +210,30 @@ fn all_of(function: Function, container: &Term, wanted: &[Term], by: Measure<'_>
 }
 
 fn has_key(function: Function, container: &Term, key: &Term) -> Result<bool, String> {
-    match container {
-        Term::Map(entries) => Ok(entries.iter().any(|(known, _)| known == key)),
-        other => Err(format!("`{}`: found {}, expected a map", function.name(), said(other))),
-    }
+    let Term::Map(entries) = container else {
+        return Err(format!("`{}`: found {}, expected a map", function.name(), said(container)));
+    };
+    Ok(entries.iter().any(|(known, _)| known == key))
 }
 
 fn length(of: &Term) -> Result<Term, String> {
-    let length = match of {
-        Term::Text(text) => text.chars().count(),
-        Term::List(items) => items.len(),
-        Term::Map(entries) => entries.len(),
-        other => return Err(format!("`length`: found {}, expected a text, a list or a map", said(other))),
+    let length = if let Term::Text(text) = of {
+        text.chars().count()
+    } else if let Term::List(items) = of {
+        items.len()
+    } else if let Term::Map(entries) = of {
+        entries.len()
+    } else {
+        return Err(format!("`length`: found {}, expected a text, a list or a map", said(of)));
     };
     Ok(Term::Integer(i64::try_from(length).expect("a template is smaller")))
 }
 
 /// Texts (and what can be told as one) to a text, lists to a list.
 fn concat(arguments: &[Term]) -> Result<Term, String> {
-    if arguments.iter().all(|one| matches!(one, Term::List(_))) {
-        let items = arguments.iter().flat_map(|one| match one {
-            Term::List(items) => items.clone(),
-            other => vec![other.clone()],
-        });
-        return Ok(Term::List(items.collect()));
+    let lists: Option<Vec<&[Term]>> = arguments.iter().map(|one| list(Function::Concat, one).ok()).collect();
+    if let Some(lists) = lists {
+        return Ok(Term::List(lists.concat()));
     }
     let texts: Result<Vec<String>, String> = arguments.iter().map(|one| as_text("concat", one)).collect();
     Ok(Term::text(&texts?.concat()))
@@ -226,7 +245,12 @@ fn as_text(function: &str, term: &Term) -> Result<String, String> {
         Term::Bool(flag) => Ok(flag.to_string()),
         Term::Integer(number) => Ok(number.to_string()),
         Term::Float(number) => Ok(number.to_string()),
-        other => Err(format!("`{function}`: found {}, expected a text", said(other))),
+        Term::Null
+        | Term::List(_)
+        | Term::Map(_)
+        | Term::Attribute(_)
+        | Term::OperationOutput { .. }
+        | Term::Call(..) => Err(format!("`{function}`: found {}, expected a text", said(term))),
     }
 }
 
@@ -253,58 +277,66 @@ fn token(arguments: &[Term]) -> Result<Term, String> {
     }
 }
 
+/// What a function does with two numbers, whole or not.
+struct Arithmetic {
+    whole: fn(i64, i64) -> Option<i64>,
+    any: fn(f64, f64) -> f64,
+    /// Must both have the same unit? Otherwise at most one has any.
+    is_linear: bool,
+}
+
+const SUM: Arithmetic = Arithmetic { whole: i64::checked_add, any: |a, b| a + b, is_linear: true };
+const DIFFERENCE: Arithmetic = Arithmetic { whole: i64::checked_sub, any: |a, b| a - b, is_linear: true };
+const REMAINDER: Arithmetic = Arithmetic { whole: i64::checked_rem, any: |a, b| a % b, is_linear: true };
+const PRODUCT: Arithmetic = Arithmetic { whole: i64::checked_mul, any: |a, b| a * b, is_linear: false };
+/// Whole numbers have a whole quotient only where nothing is left.
+const QUOTIENT: Arithmetic = Arithmetic {
+    whole: |a, b| a.checked_rem(b).filter(|left| *left == 0).and_then(|_| a.checked_div(b)),
+    any: |a, b| a / b,
+    is_linear: false,
+};
+
 /// Numbers with numbers; quantities of one unit with each other, and with a number where that makes sense.
-fn calculate(function: Function, arguments: &[Term]) -> Result<Term, String> {
-    if let Some(whole) = whole_numbers(arguments)
-        && function != Function::Quotient
+fn calculate(function: Function, by: &Arithmetic, arguments: &[Term]) -> Result<Term, String> {
+    let whole: Option<Vec<i64>> = arguments.iter().map(whole_number).collect();
+    if let Some(whole) = whole
+        && let Some(result) = whole[1..].iter().try_fold(whole[0], |sum, one| (by.whole)(sum, *one))
     {
-        let result = whole[1..].iter().try_fold(whole[0], |sum, one| match function {
-            Function::Sum => sum.checked_add(*one),
-            Function::Difference => sum.checked_sub(*one),
-            Function::Product => sum.checked_mul(*one),
-            _ => sum.checked_rem(*one),
-        });
-        return result.map(Term::Integer).ok_or_else(|| format!("`{}`: the result is no number", function.name()));
+        return Ok(Term::Integer(result));
     }
-    let quantities: Result<Vec<(f64, &str)>, String> = arguments.iter().map(|one| quantity(function, one)).collect();
-    let quantities = quantities?;
+    let quantities: Vec<(f64, &str)> =
+        arguments.iter().map(|one| quantity(function, one)).collect::<Result<_, String>>()?;
     let units: Vec<&str> = quantities.iter().map(|(_, unit)| *unit).filter(|unit| !unit.is_empty()).collect();
     let unit = units.first().copied().unwrap_or_default();
-    let is_linear = matches!(function, Function::Sum | Function::Difference | Function::Remainder);
-    if units.iter().any(|other| *other != unit) || (is_linear && !units.is_empty() && units.len() != arguments.len()) || (!is_linear && units.len() > 1) {
+    let is_one_unit = units.iter().all(|other| *other == unit);
+    let is_everywhere = units.is_empty() || units.len() == arguments.len();
+    if !is_one_unit || (by.is_linear && !is_everywhere) || (!by.is_linear && units.len() > 1) {
         return Err(format!("`{}`: the units of the arguments do not fit each other", function.name()));
     }
-    let numbers: Vec<f64> = quantities.iter().map(|(number, _)| *number).collect();
-    let result = numbers[1..].iter().fold(numbers[0], |sum, one| match function {
-        Function::Sum => sum + one,
-        Function::Difference => sum - one,
-        Function::Product => sum * one,
-        Function::Quotient => sum / one,
-        _ => sum % one,
-    });
+    let result = quantities[1..].iter().fold(quantities[0].0, |sum, (one, _)| (by.any)(sum, *one));
     if !result.is_finite() {
         return Err(format!("`{}`: the result is no number", function.name()));
     }
     Ok(if unit.is_empty() { Term::Float(result) } else { Term::text(&format!("{result} {unit}")) })
 }
 
-fn whole_numbers(arguments: &[Term]) -> Option<Vec<i64>> {
-    let one = |term: &Term| match term {
-        Term::Integer(number) => Some(*number),
-        _ => None,
-    };
-    arguments.iter().map(one).collect()
+fn whole_number(term: &Term) -> Option<i64> {
+    if let Term::Integer(number) = term { Some(*number) } else { None }
 }
 
 fn quantity(function: Function, term: &Term) -> Result<(f64, &str), String> {
-    match term {
-        Term::Integer(number) => Ok((*number as f64, "")),
-        Term::Float(number) => Ok((*number, "")),
-        Term::Text(text) => match split(text).map(|(number, unit)| (number.parse(), unit)) {
-            Some((Ok(number), unit)) => Ok((number, unit)),
-            Some((Err(_), _)) | None => Err(format!("`{}`: found `{text}`, expected a number", function.name())),
-        },
-        other => Err(format!("`{}`: found {}, expected a number", function.name(), said(other))),
+    if let Term::Integer(number) = term {
+        return Ok((*number as f64, ""));
+    }
+    if let Term::Float(number) = term {
+        return Ok((*number, ""));
+    }
+    let Term::Text(text) = term else {
+        return Err(format!("`{}`: found {}, expected a number", function.name(), said(term)));
+    };
+    match split(text).map(|(number, unit)| (number.parse(), unit)) {
+        Some((Ok(number), unit)) => Ok((number, unit)),
+        Some((Err(_), _)) | None => Err(format!("`{}`: found `{text}`, expected a number", function.name())),
     }
 }
 

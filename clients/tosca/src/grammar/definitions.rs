@@ -407,11 +407,7 @@ static ARTIFACT_RECORD: Record = Record {
 static FUNCTION: Record = Record {
     name: "a function definition",
     is_definition: true,
-    keys: &[
-        key("signatures", Form::ListOf(&Form::Record(&SIGNATURE))).required(),
-        DESCRIPTION,
-        METADATA_KEY,
-    ],
+    keys: &[key("signatures", Form::ListOf(&Form::Record(&SIGNATURE))).required(), DESCRIPTION, METADATA_KEY],
     others: None,
 };
 

@@ -7,6 +7,8 @@
 mod definitions;
 mod templates;
 
+use std::fmt;
+
 use crate::data::TypeVersion;
 use crate::report::{Report, Weight};
 use crate::version::Version;
@@ -34,8 +36,6 @@ pub(crate) enum Form {
     /// The name of a type, or of something else that has one.
     Name,
     Flag,
-    /// A whole number from 0.
-    Count,
     /// `1.2.3`, `1.0.0.alpha-1`.
     TypeVersion,
     ListOf(&'static Form),
@@ -106,13 +106,44 @@ pub(crate) fn check(root: &Node, version: Version, report: &mut Report) {
     Walk { version, report }.record(root, &SERVICE_FILE);
 }
 
+/// What is looked at, in a message. It is put into words only where something is wrong.
+#[derive(Debug, Clone, Copy)]
+enum What<'a> {
+    /// A construct, with its article.
+    Plain(&'static str),
+    /// What stands below a key.
+    Named(&'a str),
+    /// The key of an entry of a map.
+    EntryOf(&'a str),
+    ItemOf(&'a str),
+}
+
+impl<'a> What<'a> {
+    fn name(self) -> &'a str {
+        match self {
+            What::Plain(name) | What::Named(name) | What::EntryOf(name) | What::ItemOf(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            What::Plain(name) => f.write_str(name),
+            What::Named(name) => write!(f, "`{name}`"),
+            What::EntryOf(name) => write!(f, "the name of an entry of `{name}`"),
+            What::ItemOf(name) => write!(f, "an item of `{name}`"),
+        }
+    }
+}
+
 struct Walk<'r> {
     version: Version,
     report: &'r mut Report,
 }
 
 impl Walk<'_> {
-    fn form(&mut self, node: &Node, form: Form, what: &str) {
+    fn form(&mut self, node: &Node, form: Form, what: What<'_>) {
         match form {
             Form::Any => {}
             Form::Text => self.text(node, what),
@@ -127,13 +158,8 @@ impl Walk<'_> {
                 | Written::List
                 | Written::Map => self.wrong(node, "`true` or `false`", what),
             },
-            Form::Count => {
-                if !matches!(node.written(), Written::Integer(0..)) {
-                    self.wrong(node, "a whole number from 0", what);
-                }
-            }
             Form::TypeVersion => {
-                if !node.as_name().is_some_and(|text| TypeVersion::read(text).is_some()) {
+                if node.as_name().is_none_or(|text| TypeVersion::read(text).is_none()) {
                     self.wrong(node, "a version such as `1.2` or `1.2.3.beta-4`", what);
                 }
             }
@@ -161,7 +187,7 @@ impl Walk<'_> {
         }
     }
 
-    fn text(&mut self, node: &Node, what: &str) {
+    fn text(&mut self, node: &Node, what: What<'_>) {
         let is_text = match node.written() {
             Written::Text(_) => true,
             // The older versions are often written without the quotes that a text like `1.0` needs.
@@ -173,25 +199,25 @@ impl Walk<'_> {
         }
     }
 
-    fn name(&mut self, node: &Node, what: &str) {
+    fn name(&mut self, node: &Node, what: What<'_>) {
         match node.as_name() {
             Some(name) if !name.trim().is_empty() => self.text(node, what),
             Some(_) | None => self.wrong(node, "a name", what),
         }
     }
 
-    fn map(&mut self, node: &Node, what: &str, mut value: impl FnMut(&mut Self, &Node, &str)) {
+    fn map(&mut self, node: &Node, what: What<'_>, mut value: impl FnMut(&mut Self, &Node, What<'_>)) {
         let Some(entries) = node.as_map() else { return self.wrong(node, "a map", what) };
         for entry in entries {
-            self.name(&entry.key, &format!("the name of an entry of {what}"));
+            self.name(&entry.key, What::EntryOf(what.name()));
             if let Some(name) = entry.key.as_name() {
-                value(self, &entry.value, &format!("`{name}`"));
+                value(self, &entry.value, What::Named(name));
             }
         }
     }
 
     /// `- name: value`. In the Simple Profile a map is read the same: many templates are written so.
-    fn named(&mut self, node: &Node, of: Form, what: &str) {
+    fn named(&mut self, node: &Node, of: Form, what: What<'_>) {
         if self.version.is_simple() && node.as_map().is_some() {
             return self.map(node, what, |walk, value, name| walk.form(value, of, name));
         }
@@ -199,12 +225,14 @@ impl Walk<'_> {
         for item in items {
             match item.only_entry() {
                 Some(entry) => {
-                    self.name(&entry.key, &format!("the name of an entry of {what}"));
+                    self.name(&entry.key, What::EntryOf(what.name()));
                     let name = entry.key.as_name().unwrap_or_default();
-                    self.form(&entry.value, of, &format!("`{name}`"));
+                    self.form(&entry.value, of, What::Named(name));
                 }
                 None => {
-                    let message = format!("an item of {what}: found {}, expected a map with one entry, `NAME: ...`", item.said());
+                    let what = What::ItemOf(what.name());
+                    let message =
+                        format!("{what}: found {}, expected a map with one entry, `NAME: ...`", item.said());
                     let complaint = self.report.error(item.place, "wrong_form", message);
                     if item.entries_of().len() > 1 {
                         complaint.hint("each name begins with its own `-`, and what is below it stands deeper");
@@ -215,7 +243,7 @@ impl Walk<'_> {
     }
 
     fn record(&mut self, node: &Node, record: &'static Record) {
-        let Some(entries) = node.as_map() else { return self.wrong(node, "a map", record.name) };
+        let Some(entries) = node.as_map() else { return self.wrong(node, "a map", What::Plain(record.name)) };
         let known = || record.keys.iter().filter(|key| key.is_of(self.version));
         let missing: Vec<&str> = known()
             .filter(|key| key.is_required && node.some(key.name).is_none() && node.get(key.name).is_none())
@@ -234,13 +262,13 @@ impl Walk<'_> {
     }
 
     fn value(&mut self, value: &Node, key: &Keyname) {
-        let what = format!("`{}`", key.name);
+        let what = What::Named(key.name);
         if !value.is_null() || matches!(key.form, Form::Any) {
-            return self.form(value, key.form, &what);
+            return self.form(value, key.form, what);
         }
         // Nothing is nothing in the older versions; 2.0 has no nulls but those of its types.
         if key.is_required || self.version == Version::V2_0 {
-            self.wrong(value, &kind(&key.form), &what);
+            self.wrong(value, &kind(&key.form), what);
         }
     }
 
@@ -251,7 +279,7 @@ impl Walk<'_> {
             && elsewhere.is_none()
             && let Some(name) = entry.key.as_name()
         {
-            return self.form(&entry.value, form, &format!("`{name}`"));
+            return self.form(&entry.value, form, What::Named(name));
         }
         let known = record.keys.iter().filter(|key| key.is_of(self.version)).map(|key| key.name);
         let message = match elsewhere {
@@ -285,7 +313,7 @@ impl Walk<'_> {
         };
     }
 
-    fn wrong(&mut self, node: &Node, expected: &str, what: &str) {
+    fn wrong(&mut self, node: &Node, expected: &str, what: What<'_>) {
         self.report.error(node.place, "wrong_form", format!("{what}: found {}, expected {expected}", node.said()));
     }
 }
@@ -294,7 +322,7 @@ impl Walk<'_> {
 fn fits(node: &Node, form: &Form) -> bool {
     match form {
         Form::Any => true,
-        Form::Text | Form::Name | Form::Flag | Form::Count | Form::TypeVersion => node.as_text().is_some(),
+        Form::Text | Form::Name | Form::Flag | Form::TypeVersion => node.as_text().is_some(),
         Form::ListOf(_) | Form::Named(_) | Form::Empty => node.as_list().is_some(),
         Form::MapOf(_) | Form::MapOfMaybe(_) | Form::Record(_) => node.as_map().is_some(),
         Form::Either(forms) => forms.iter().any(|form| fits(node, form)),
@@ -308,7 +336,6 @@ fn kind(form: &Form) -> String {
         Form::Text => "a text".to_owned(),
         Form::Name => "a name".to_owned(),
         Form::Flag => "`true` or `false`".to_owned(),
-        Form::Count => "a whole number from 0".to_owned(),
         Form::TypeVersion => "a version".to_owned(),
         Form::ListOf(_) | Form::Named(_) => "a list".to_owned(),
         Form::Empty => "nothing".to_owned(),

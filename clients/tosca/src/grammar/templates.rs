@@ -105,8 +105,7 @@ static CAPABILITY: Record = Record {
 };
 
 /// A node (and of 2.0 its capability, or its index), or how it is found.
-const REQUIREMENT: Form =
-    Form::Either(&[Form::Name, Form::Record(&REQUIREMENT_RECORD), Form::ListOf(&Form::Any)]);
+const REQUIREMENT: Form = Form::Either(&[Form::Name, Form::Record(&REQUIREMENT_RECORD), Form::ListOf(&Form::Any)]);
 
 static REQUIREMENT_RECORD: Record = Record {
     name: "a requirement assignment",
@@ -256,11 +255,7 @@ static WORKFLOW: Record = Record {
 static PRECONDITION: Record = Record {
     name: "a precondition",
     is_definition: false,
-    keys: &[
-        key("target", Form::Name).required(),
-        key("target_relationship", Form::Name),
-        key("condition", Form::Any),
-    ],
+    keys: &[key("target", Form::Name).required(), key("target_relationship", Form::Name), key("condition", Form::Any)],
     others: None,
 };
 

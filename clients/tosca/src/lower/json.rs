@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::ATTRIBUTES;
 use super::engine::{Engine, Inventory};
 use super::node::Node;
 use crate::plan::{DEPLOY, Edge, Join, Plan, When};
-use crate::service::Service;
+use crate::service::{NodeIx, Service};
 
 /// A text as JSON.
 pub(super) fn quoted(text: &str) -> String {
@@ -49,8 +50,8 @@ impl Fields {
 
 /// The whole document.
 pub(super) fn document(service: &Service, plan: &Plan, nodes: &[Node], outputs: &[(String, String)]) -> String {
-    let labels = [("tosca.template", quoted(&service.name)), ("tosca.workflow", quoted(&plan.name))];
-    let labels = object(labels.iter().map(|(name, value)| (*name, value.as_str())));
+    let labels = labels(service, plan);
+    let labels = object(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let mut text = format!("{{\n  \"name\": {},\n", quoted(&format!("{} {}", service.name, plan.name)));
     text.push_str(&format!("  \"labels\": {labels}"));
     if &*plan.name != DEPLOY {
@@ -64,6 +65,23 @@ pub(super) fn document(service: &Service, plan: &Plan, nodes: &[Node], outputs: 
     }
     text.push_str("\n}\n");
     text
+}
+
+/// Where it comes from, and what the template says of its nodes together: gorch does nothing by it, others may.
+fn labels(service: &Service, plan: &Plan) -> Vec<(String, String)> {
+    let mut labels =
+        vec![("tosca.template".to_owned(), quoted(&service.name)), ("tosca.workflow".to_owned(), quoted(&plan.name))];
+    let said = |types: &[Rc<str>], nodes: &[NodeIx]| {
+        let names: Vec<&str> = nodes.iter().map(|node| &*service.node(*node).name).collect();
+        quoted(&format!("{}: {}", types.first().map_or("", |of| of), names.join(", ")))
+    };
+    for (name, group) in &service.groups {
+        labels.push((format!("tosca.group.{name}"), said(&group.types, &group.members)));
+    }
+    for policy in &service.policies {
+        labels.push((format!("tosca.policy.{}", policy.name), said(&policy.types, &policy.targets)));
+    }
+    labels
 }
 
 /// A field with an item on each line.

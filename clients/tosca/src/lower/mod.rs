@@ -25,6 +25,7 @@ use crate::service::NodeIx;
 use engine::Engine;
 pub(crate) use node::Node;
 use said::Said;
+pub(crate) use text::table;
 use value::{Need, Values};
 
 /// The input of a document by which a later workflow hears what was said in an earlier one.
@@ -73,13 +74,13 @@ pub(crate) struct Lowered {
 
 /// Something that nodes of a run say of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Saying {
+pub struct Saying {
     /// The template, or the relationship: `app`, `app:host`.
-    pub(crate) of: String,
+    pub of: String,
     /// `url`; of a capability `endpoint.port`, of an operation's own outputs `Standard.create.url`.
-    pub(crate) key: String,
+    pub key: String,
     /// The nodes that can have said it and the output of each, the latest first: what is there and not null counts.
-    pub(crate) said_by: Vec<(String, Rc<str>)>,
+    pub said_by: Vec<(String, Rc<str>)>,
 }
 
 /// What a document is made from, and of.

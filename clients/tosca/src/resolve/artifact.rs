@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use super::slots::Field;
 use super::{Resolver, Scope};
-use crate::service::Artifact;
 use crate::report::Weight;
-use crate::source::Origin;
+use crate::service::Artifact;
+use crate::source::{Origin, UnitIx};
+use crate::term::Term;
 use crate::types::{Kind, TypeIx};
 use crate::yaml::Node;
 
@@ -25,14 +26,15 @@ impl Resolver<'_, '_> {
         let file = match node.as_map() {
             None => node.as_name()?.into(),
             Some(_) => match node.some("file") {
-                Some(file) => match self.read(file, None, Scope::default())? {
-                    crate::term::Term::Text(file) => file,
-                    other => {
-                        let message = format!("`file`: found {}, expected a path", crate::function::said(&other));
+                Some(file) => {
+                    let term = self.read(file, None, Scope::default())?;
+                    let Term::Text(path) = term else {
+                        let message = format!("`file`: found {}, expected a path", crate::function::said(&term));
                         self.world.report().error(file.place, "wrong_type", message);
                         return None;
-                    }
-                },
+                    };
+                    path
+                }
                 None => {
                     self.world.report().error(node.place, "missing_key", "an artifact has no `file`");
                     return None;
@@ -56,17 +58,17 @@ impl Resolver<'_, '_> {
         let owner = format!("the artifact `{file}`");
         let known = of.is_some_and(|of| self.world.is_given(of)).then_some(&*definition.properties);
         let slots = self.slots(Field::Property, Weight::Error, known, Some(node), &owner);
-        let properties = slots.iter().filter_map(|(name, slot)| {
+        for slot in slots.values() {
             let schema = slot.property.as_ref().map(|property| property.schema.clone());
-            let term = self.read(slot.value.as_ref()?, schema.as_deref(), Scope::default())?;
-            Some((name.clone(), term))
-        });
+            if let Some(value) = &slot.value {
+                self.read(value, schema.as_deref(), Scope::default());
+            }
+        }
         Some(Artifact {
             place: node.place,
             path: self.path_of_file(node, &file),
             repository: node.some("repository").and_then(|name| self.repository(name)),
             types: of.map(|of| self.world.names(of)).unwrap_or_default(),
-            properties: properties.collect(),
             file,
         })
     }
@@ -103,9 +105,21 @@ impl Resolver<'_, '_> {
     fn path_of_file(&self, node: &Node, file: &str) -> Option<Rc<str>> {
         let unit = self.world.unit_of(node.place);
         let sources = self.world.sources;
-        if sources.units[unit.0].origin == Origin::Normative || file.contains("://") || node.get("repository").is_some() {
+        if sources.units[unit.0].origin == Origin::Normative || file.contains("://") || node.get("repository").is_some()
+        {
             return None;
         }
+        let key = (unit, Rc::from(file));
+        if let Some(known) = self.files.borrow().get(&key) {
+            return known.clone();
+        }
+        let path = self.look_for_file(unit, node, file);
+        self.files.borrow_mut().insert(key, path.clone());
+        path
+    }
+
+    fn look_for_file(&self, unit: UnitIx, node: &Node, file: &str) -> Option<Rc<str>> {
+        let sources = self.world.sources;
         match sources.path_of(unit, file) {
             Ok(path) => Some(path),
             // What is no path at all is the name of an image, a command, or what a tool of its own understands.

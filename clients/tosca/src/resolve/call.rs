@@ -50,7 +50,8 @@ impl Resolver<'_, '_> {
                         complaint.hint(format!("a text that begins with `$` is written with two: `${}`", call.name));
                     }
                 } else if scope.own.is_some() {
-                    let message = format!("`{}` is a function of the template's own: what it comes to is not known", call.name);
+                    let message =
+                        format!("`{}` is a function of the template's own: what it comes to is not known", call.name);
                     self.world.report().warning(node.place, "own_function", message);
                 }
                 for argument in call.list() {
@@ -211,7 +212,10 @@ impl Resolver<'_, '_> {
             Field::Property => Weight::Error,
             Field::Attribute => self.world.loosely(place),
         };
-        self.world.report().say(weight, place, "unknown_property", message).near(name, known.iter().map(|known| &**known));
+        self.world
+            .report()
+            .say(weight, place, "unknown_property", message)
+            .near(name, known.iter().map(|known| &**known));
         match (field, weight) {
             (Field::Attribute, Weight::Warning) => Found::of(self.attribute(holder, name, Vec::new())),
             (Field::Attribute | Field::Property, _) => Found::NOTHING,
@@ -221,10 +225,14 @@ impl Resolver<'_, '_> {
     /// Keys of maps and indices of lists.
     fn path_of(&self, rest: &[&Node], scope: Scope<'_>) -> Option<Vec<Key>> {
         rest.iter()
-            .map(|step| match self.read(step, None, scope)? {
-                Term::Integer(index) => usize::try_from(index).ok().map(Key::Index),
-                Term::Text(name) => Some(integer(&name).and_then(|index| usize::try_from(index).ok()).map_or(Key::Field(name), Key::Index)),
-                _ => None,
+            .map(|step| {
+                let term = self.read(step, None, scope)?;
+                if let Term::Integer(index) = term {
+                    return usize::try_from(index).ok().map(Key::Index);
+                }
+                let Term::Text(name) = term else { return None };
+                let index = integer(&name).and_then(|index| usize::try_from(index).ok());
+                Some(index.map_or(Key::Field(name), Key::Index))
             })
             .collect()
     }
@@ -258,17 +266,21 @@ impl Resolver<'_, '_> {
     fn get_operation_output(&self, call: &Call<'_>, node: &Node, scope: Scope<'_>) -> Found {
         let arguments = call.list();
         let [_, .., interface, operation, output] = arguments.as_slice() else {
-            return self.wrong_call(node, "`get_operation_output` takes whose, an interface, an operation and an output");
+            return self
+                .wrong_call(node, "`get_operation_output` takes whose, an interface, an operation and an output");
         };
         let Some((holder, _)) = self.walk(&arguments[..arguments.len() - 2], Field::Attribute, scope) else {
             return Found::NOTHING;
         };
-        let (Some(interface_name), Some(operation_name), Some(output)) = (interface.as_name(), operation.as_name(), output.as_name())
+        let (Some(interface_name), Some(operation_name), Some(output)) =
+            (interface.as_name(), operation.as_name(), output.as_name())
         else {
             return self.wrong_call(node, "`get_operation_output` takes names");
         };
         let (of, interfaces) = match &holder {
-            Holder::Node(ix) | Holder::Capability(ix, _) => (Entity::Node(*ix), self.nodes[ix.0 as usize].interfaces.clone()),
+            Holder::Node(ix) | Holder::Capability(ix, _) => {
+                (Entity::Node(*ix), self.nodes[ix.0 as usize].interfaces.clone())
+            }
             Holder::Relation(ix) => (Entity::Relation(*ix), self.link(*ix).interfaces.clone()),
         };
         let of_type = |name: &str| self.world.find(self.world.unit_of(interface.place), Kind::Interface, name);
@@ -282,11 +294,17 @@ impl Resolver<'_, '_> {
             let message = format!("{} has no interface `{interface_name}`", self.said(&holder));
             let known: Vec<Rc<str>> = interfaces.keys().cloned().collect();
             let weight = self.world.loosely(node.place);
-            self.world.report().say(weight, node.place, "unknown_interface", message).near(interface_name, known.iter().map(|name| &**name));
+            self.world
+                .report()
+                .say(weight, node.place, "unknown_interface", message)
+                .near(interface_name, known.iter().map(|name| &**name));
             return Found::NOTHING;
         };
         if !found.operations.contains_key(operation_name) {
-            let message = format!("the interface `{interface_name}` of {} has no operation `{operation_name}`", self.said(&holder));
+            let message = format!(
+                "the interface `{interface_name}` of {} has no operation `{operation_name}`",
+                self.said(&holder)
+            );
             let known = found.operations.keys().map(|name| &**name);
             self.world.report().error(operation.place, "unknown_operation", message).near(operation_name, known);
             return Found::NOTHING;
@@ -312,11 +330,17 @@ impl Resolver<'_, '_> {
         let Some(artifact) = name.as_name().and_then(|name| artifacts.get(name)) else {
             let message = format!("`{}` has no artifact {}", self.nodes[ix.0 as usize].name, name.said());
             let known = artifacts.keys().map(|known| &**known);
-            self.world.report().error(name.place, "unknown_artifact", message).near(name.as_text().unwrap_or_default(), known);
+            self.world
+                .report()
+                .error(name.place, "unknown_artifact", message)
+                .near(name.as_text().unwrap_or_default(), known);
             return Found::NOTHING;
         };
         let file = artifact.as_name().or_else(|| artifact.name("file"));
-        file.map_or(Found::NOTHING, |file| Found { term: Some(Term::text(file)), of: DataType::Primitive(Primitive::Text) })
+        file.map_or(Found::NOTHING, |file| Found {
+            term: Some(Term::text(file)),
+            of: DataType::Primitive(Primitive::Text),
+        })
     }
 
     fn get_nodes_of_type(&self, call: &Call<'_>, node: &Node) -> Found {

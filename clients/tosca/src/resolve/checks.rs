@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use super::slots::Field;
 use super::{Holder, Resolver, Scope};
-use crate::service::{Capability, Group, NodeIx, NodeTemplate, Policy, Relation, Service};
 use crate::function::Call;
 use crate::report::Weight;
+use crate::service::{Capability, Group, NodeIx, NodeTemplate, Policy, Relation, Service};
 use crate::source::Origin;
 use crate::types::{Definition, InterfaceDef, Kind, Props, pairs};
 use crate::version::Version;
@@ -19,7 +19,9 @@ impl Resolver<'_, '_> {
         for ix in self.world.all().filter(|ix| self.world.is_given(*ix)) {
             let definition = self.world.definition(ix);
             self.check_definition(&definition);
+            self.check_type_details(ix);
         }
+        self.check_names();
         for unit in self.world.sources.units.iter().filter(|unit| unit.origin == Origin::Given) {
             if unit.version == Version::V2_0 {
                 self.check_metadata(&unit.root);
@@ -44,7 +46,10 @@ impl Resolver<'_, '_> {
     }
 
     fn check_interface(&self, interface: &InterfaceDef) {
-        let inputs = interface.inputs.values().chain(interface.operations.values().flat_map(|operation| operation.inputs.values()));
+        let inputs = interface
+            .inputs
+            .values()
+            .chain(interface.operations.values().flat_map(|operation| operation.inputs.values()));
         for input in inputs {
             if let (Some(definition), Some(value)) = (&input.definition, &input.value)
                 && !definition.is_untyped()
@@ -75,7 +80,8 @@ impl Resolver<'_, '_> {
     fn check_metadata(&self, root: &Node) {
         for entry in root.entries("metadata") {
             // Those that the standard names are texts; of what others put there only nothing is wrong.
-            let is_named = matches!(entry.key.as_text(), Some("template_name" | "template_author" | "template_version"));
+            let is_named =
+                matches!(entry.key.as_text(), Some("template_name" | "template_author" | "template_version"));
             let is_right = match entry.value.written() {
                 Written::Text(_) => true,
                 Written::List | Written::Map => true,
@@ -91,8 +97,15 @@ impl Resolver<'_, '_> {
 
     fn check_dsl(&self, root: &Node) {
         for entry in root.entries("dsl_definitions") {
-            if matches!(entry.value.written(), Written::Bool(_) | Written::Integer(_) | Written::Float(_) | Written::Null) {
-                let message = format!("`{}`: found {}, expected something that is used again: a map or a list", entry.key, entry.value.said());
+            if matches!(
+                entry.value.written(),
+                Written::Bool(_) | Written::Integer(_) | Written::Float(_) | Written::Null
+            ) {
+                let message = format!(
+                    "`{}`: found {}, expected something that is used again: a map or a list",
+                    entry.key,
+                    entry.value.said()
+                );
                 self.world.report().error(entry.value.place, "wrong_form", message);
             }
         }
@@ -102,11 +115,17 @@ impl Resolver<'_, '_> {
     fn check_repositories(&self, root: &Node) {
         for entry in root.entries("repositories") {
             for other in self.world.sources.units.iter().filter(|unit| unit.origin == Origin::Given) {
-                let Some(same) = other.root.get("repositories").and_then(|all| all.entry(entry.key.as_text()?)) else { continue };
+                let Some(same) = other.root.get("repositories").and_then(|all| all.entry(entry.key.as_text()?)) else {
+                    continue;
+                };
                 if same.key.place > entry.key.place && !same.value.same(&entry.value) {
                     self.world
                         .report()
-                        .error(entry.key.place, "repository", format!("`{}` is another repository in another file", entry.key))
+                        .error(
+                            entry.key.place,
+                            "repository",
+                            format!("`{}` is another repository in another file", entry.key),
+                        )
                         .other(same.key.place, "it says something else here");
                 }
             }
@@ -132,7 +151,13 @@ impl Resolver<'_, '_> {
             let definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
             self.check_assigned(entry, of.is_some().then_some(&*definition));
             for member in entry.value.items("members") {
-                self.known_member(member, &["groups"]);
+                if self.known_member(member, &["groups"]) {
+                    self.check_members(
+                        member,
+                        &self.members_named(member.as_name().unwrap_or_default()),
+                        &definition.members,
+                    );
+                }
             }
             let types = of.map(|of| self.world.names(of)).unwrap_or_default();
             groups.insert(name.into(), Group { types, members: self.members_named(name) });
@@ -151,32 +176,35 @@ impl Resolver<'_, '_> {
             let Some(name) = entry.key.as_name() else { continue };
             let of = entry.value.some("type").and_then(|name| self.world.named(Kind::Policy, name));
             let definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
-            let properties = self.check_assigned(entry, of.is_some().then_some(&*definition));
+            self.check_assigned(entry, of.is_some().then_some(&*definition));
             let mut targets = Vec::new();
             for target in entry.value.items("targets") {
                 if self.known_member(target, &["groups"]) {
-                    targets.extend(self.members_named(target.as_name().unwrap_or_default()));
+                    let named = self.members_named(target.as_name().unwrap_or_default());
+                    self.check_members(target, &named, &definition.members);
+                    targets.extend(named);
                 }
             }
+            self.check_triggers(&entry.value);
             let types = of.map(|of| self.world.names(of)).unwrap_or_default();
-            all.push(Policy { name: name.into(), types, targets, properties });
+            all.push(Policy { name: name.into(), types, targets });
         }
         all
     }
 
     /// The properties of a group or a policy, by its type.
-    fn check_assigned(&self, entry: &Entry, definition: Option<&Definition>) -> BTreeMap<Rc<str>, crate::term::Term> {
+    fn check_assigned(&self, entry: &Entry, definition: Option<&Definition>) {
         let owner = format!("`{}`", entry.key);
         let properties = definition.map(|definition| &*definition.properties);
-        let slots = self.slots(Field::Property, self.world.loosely(entry.key.place), properties, Some(&entry.value), &owner);
+        let slots =
+            self.slots(Field::Property, self.world.loosely(entry.key.place), properties, Some(&entry.value), &owner);
         self.check_missing(Weight::Error, &slots, &owner, entry.key.place);
-        slots
-            .iter()
-            .filter_map(|(name, slot)| {
-                let schema = slot.property.as_ref().map(|property| property.schema.clone());
-                Some((name.clone(), self.read(slot.value.as_ref()?, schema.as_deref(), Scope::default())?))
-            })
-            .collect()
+        for slot in slots.values() {
+            let schema = slot.property.as_ref().map(|property| property.schema.clone());
+            if let Some(value) = &slot.value {
+                self.read(value, schema.as_deref(), Scope::default());
+            }
+        }
     }
 
     /// Complains of a name that is no node template and stands in none of these sections.
@@ -188,14 +216,19 @@ impl Resolver<'_, '_> {
         if !is_known {
             let known: Vec<Rc<str>> = self.templates.keys().cloned().collect();
             let message = format!("there is neither a node template nor a group `{text}`");
-            self.world.report().error(name.place, "unknown_node", message).near(text, known.iter().map(|known| &**known));
+            self.world
+                .report()
+                .error(name.place, "unknown_node", message)
+                .near(text, known.iter().map(|known| &**known));
         }
         is_known
     }
 
     /// What another service may use this one for.
     fn check_substitution(&self) {
-        let Some(node) = self.service.as_ref().and_then(|service| service.some("substitution_mappings")) else { return };
+        let Some(node) = self.service.as_ref().and_then(|service| service.some("substitution_mappings")) else {
+            return;
+        };
         let of = node.some("node_type").and_then(|name| self.world.named(Kind::Node, name));
         let definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
         if let Some(filter) = node.some("substitution_filter") {
@@ -215,7 +248,10 @@ impl Resolver<'_, '_> {
                 if let Some(text) = template.as_name().filter(|text| !self.templates.contains_key(*text)) {
                     let known: Vec<Rc<str>> = self.templates.keys().cloned().collect();
                     let message = format!("there is no node template `{text}`");
-                    self.world.report().error(template.place, "unknown_node", message).near(text, known.iter().map(|known| &**known));
+                    self.world
+                        .report()
+                        .error(template.place, "unknown_node", message)
+                        .near(text, known.iter().map(|known| &**known));
                 }
             }
         }
@@ -233,7 +269,9 @@ impl Resolver<'_, '_> {
                 && !self.inputs.contains_key(name)
                 && node.get("properties").is_none_or(|mapped| mapped.get(name).is_none())
         };
-        for (name, property) in definition.properties.iter().filter(|(name, property)| is_whole && is_missing(name, property)) {
+        for (name, property) in
+            definition.properties.iter().filter(|(name, property)| is_whole && is_missing(name, property))
+        {
             let message = format!("the service has no input `{name}`, which is a property of what it stands for");
             self.world
                 .report()
@@ -245,11 +283,13 @@ impl Resolver<'_, '_> {
     /// The service, with everything in it calculated.
     pub(super) fn finish(self) -> Service {
         self.check_substitution();
-        let nodes = (0..self.nodes.len()).map(|at| self.node(NodeIx(u32::try_from(at).expect("a template has a bound")))).collect();
+        let nodes = (0..self.nodes.len())
+            .map(|at| self.node(NodeIx(u32::try_from(at).expect("a template has a bound"))))
+            .collect();
         let links = self.links.borrow().len();
         let relations = (0..links).map(|at| self.relation(super::relations::index(at))).collect();
         let outputs = self.outputs();
-        Service {
+        let mut service = Service {
             name: self.name(),
             nodes,
             relations,
@@ -257,11 +297,13 @@ impl Resolver<'_, '_> {
             policies: self.policies(),
             workflows: self.workflows(),
             outputs,
-        }
+        };
+        self.substitute(&mut service);
+        service
     }
 
     fn name(&self) -> String {
-        let unit = &self.world.sources.units[0];
+        let unit = &self.world.sources.units[self.unit.0];
         let said = unit.root.get("metadata").and_then(|metadata| metadata.name("template_name"));
         let said = said.or_else(|| unit.root.name("template_name"));
         let file = unit.path.rsplit('/').next().unwrap_or_default();
@@ -274,25 +316,22 @@ impl Resolver<'_, '_> {
         let known = |fields: BTreeMap<Rc<str>, Option<crate::term::Term>>| {
             fields.into_iter().filter_map(|(name, term)| Some((name, term?))).collect()
         };
-        let capability = |(name, offer): (&Rc<str>, &super::nodes::Offer)| {
+        let capability = |name: &Rc<str>| {
             let holder = Holder::Capability(ix, name.clone());
             let capability = Capability {
-                types: offer.of.map(|of| self.world.names(of)).unwrap_or_default(),
                 properties: known(self.fields(&holder, Field::Property)),
                 attributes: self.fields(&holder, Field::Attribute),
             };
             (name.clone(), capability)
         };
-        let directives = draft.node.items("directives").iter().filter_map(Node::as_text).map(Rc::from);
         let artifact = |(name, node): (&Rc<str>, &Node)| Some((name.clone(), self.artifact(node)?));
         NodeTemplate {
             name: draft.name.clone(),
             place: draft.place,
             types: draft.of.map(|of| self.world.names(of)).unwrap_or_default(),
-            directives: directives.collect(),
             properties: known(self.fields(&holder, Field::Property)),
             attributes: self.fields(&holder, Field::Attribute),
-            capabilities: draft.capabilities.iter().map(capability).collect(),
+            capabilities: draft.capabilities.keys().map(capability).collect(),
             requirements: self.links_from(ix),
             interfaces: self.interfaces(&draft.interfaces, &holder, &draft.artifacts),
             artifacts: draft.artifacts.iter().filter_map(artifact).collect(),
@@ -308,7 +347,6 @@ impl Resolver<'_, '_> {
             place: link.place,
             source: link.source,
             target: link.target,
-            capability: link.capability.clone(),
             types: link.of.map(|of| self.world.names(of)).unwrap_or_default(),
             properties: properties.into_iter().filter_map(|(name, term)| Some((name, term?))).collect(),
             attributes: self.fields(&holder, Field::Attribute),

@@ -1,5 +1,6 @@
 //! The inputs of the service: what is given, what is assumed, and what is missing.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{Found, Resolver, Scope};
@@ -13,6 +14,8 @@ use crate::yaml::{Node, load};
 pub(crate) struct Given {
     /// By their names.
     pub(crate) values: Vec<(Rc<str>, Said)>,
+    /// By their names, as another service calculated them.
+    pub(crate) terms: BTreeMap<Rc<str>, Term>,
     pub(crate) wanted: Wanted,
 }
 
@@ -47,7 +50,7 @@ impl Resolver<'_, '_> {
     pub(super) fn read_inputs(&mut self, given: &Given) {
         let world = self.world;
         let Some(service) = self.service.clone() else { return };
-        let mut inputs = std::collections::BTreeMap::new();
+        let mut inputs = BTreeMap::new();
         world.add_inputs(&service, &mut inputs, Side::Type);
         for entry in service.entries("inputs") {
             let Some(name) = entry.key.as_name() else { continue };
@@ -67,7 +70,8 @@ impl Resolver<'_, '_> {
             // A default is checked also where something else is given.
             let assumed = assumed.filter(|node| !node.is_null() || !world.version_at(node.place).is_simple());
             let assumed_term = assumed.as_ref().map(|node| self.read(node, schema.as_deref(), Scope::default()));
-            let term = match (&said, assumed_term) {
+            let forced = given.terms.get(name).cloned();
+            let term = match (&said, forced.map(Some).or(assumed_term)) {
                 (Some(said), _) => self.read_data(unwrapped(said, schema.as_deref(), world), schema.as_deref()),
                 (None, Some(term)) => term,
                 (None, None) if definition.as_ref().is_some_and(|of| !of.is_required) => Some(Term::Null),

@@ -8,6 +8,7 @@
 mod artifact;
 mod call;
 mod checks;
+mod details;
 mod inputs;
 mod nodes;
 mod operations;
@@ -15,6 +16,7 @@ mod path;
 mod relations;
 mod rules;
 mod slots;
+mod substitution;
 mod targets;
 mod values;
 mod workflows;
@@ -38,28 +40,10 @@ use targets::Same;
 
 /// Reads the service of the entry file, and checks all that the files define. Without a service template it is empty.
 pub(crate) fn resolve(world: &World<'_>, given: &Given) -> Service {
-    let entry = &world.sources.units[0];
-    let service = entry.root.some("topology_template").or_else(|| entry.root.some("service_template")).cloned();
-    let mut resolver = Resolver {
-        world,
-        service,
-        unit: UnitIx(0),
-        inputs: BTreeMap::new(),
-        nodes: Vec::new(),
-        templates: HashMap::new(),
-        links: RefCell::default(),
-        links_of: RefCell::default(),
-        fitting: RefCell::default(),
-        is_linked: Cell::new(false),
-        known: RefCell::default(),
-        depth: Cell::new(0),
-        called: Cell::new(0),
-    };
+    let mut resolver = Resolver::of(world, UnitIx(0), Level::Outer);
     resolver.read_inputs(given);
     resolver.check_files();
-    resolver.make_nodes();
-    resolver.make_links();
-    resolver.finish()
+    resolver.read_service()
 }
 
 /// What is known while a service is read.
@@ -67,6 +51,7 @@ struct Resolver<'w, 's> {
     world: &'w World<'s>,
     service: Option<Node>,
     unit: UnitIx,
+    level: Level,
     inputs: BTreeMap<Rc<str>, Found>,
     nodes: Vec<Draft>,
     /// The nodes of a template: several where it has a count.
@@ -78,12 +63,58 @@ struct Resolver<'w, 's> {
     /// Have the requirements found their targets? Until then what depends on them is not known.
     is_linked: Cell<bool>,
     /// Properties and attributes that were calculated, and those that are at this moment.
-    known: RefCell<HashMap<(Holder, Field, Rc<str>), Calculated>>,
+    known: RefCell<Known>,
+    /// Where files are: an artifact is named by many.
+    files: RefCell<HashMap<NamedFile, Option<Rc<str>>>>,
     /// How many values are being read at this moment, each for the one before it.
     depth: Cell<usize>,
     /// What all calls came to, in values.
     called: Cell<usize>,
 }
+
+/// A name of a file, and where it stands.
+type NamedFile = (UnitIx, Rc<str>);
+
+/// Is a service read for itself, or because it stands for a node of another one?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Outer,
+    Inner,
+}
+
+impl<'w, 's> Resolver<'w, 's> {
+    /// Begins with the service template of a file.
+    fn of(world: &'w World<'s>, unit: UnitIx, level: Level) -> Self {
+        let root = &world.sources.units[unit.0].root;
+        Resolver {
+            world,
+            service: root.some("topology_template").or_else(|| root.some("service_template")).cloned(),
+            unit,
+            level,
+            inputs: BTreeMap::new(),
+            nodes: Vec::new(),
+            templates: HashMap::new(),
+            links: RefCell::default(),
+            links_of: RefCell::default(),
+            fitting: RefCell::default(),
+            is_linked: Cell::new(false),
+            known: RefCell::default(),
+            files: RefCell::default(),
+            depth: Cell::new(0),
+            called: Cell::new(0),
+        }
+    }
+
+    /// All of it, once the inputs are known.
+    fn read_service(mut self) -> Service {
+        self.make_nodes();
+        self.make_links();
+        self.finish()
+    }
+}
+
+/// Values by whose they are, which of the two they are, and their name.
+type Known = HashMap<(Holder, Field, Rc<str>), Calculated>;
 
 /// A value with its type; without one it is not known, or was complained of.
 #[derive(Debug, Clone)]

@@ -70,6 +70,7 @@ impl Resolver<'_, '_> {
             let Some(name) = entry.key.as_name() else { continue };
             let node = self.copied(entry, templates, "node template");
             self.check_type_is_said(&node, entry);
+            self.check_directives(&node);
             let mut count = self.count(&node);
             if self.nodes.len() + count.unwrap_or(1) > MOST_NODES {
                 let message = format!("the node templates of this service count more than {MOST_NODES} nodes");
@@ -78,13 +79,13 @@ impl Resolver<'_, '_> {
             }
             let draft = self.draft(name, entry.key.place, node);
             let mut nodes = Vec::new();
-            for index in 0..count.unwrap_or(1) {
-                let ix = NodeIx(u32::try_from(self.nodes.len()).expect("a template has a bound"));
+            for number in 0..count.unwrap_or(1) {
+                let ix = index(self.nodes.len());
                 let name: Rc<str> = match count {
-                    Some(2..) => format!("{name}_{index}").into(),
+                    Some(2..) => format!("{name}_{number}").into(),
                     Some(_) | None => name.into(),
                 };
-                self.nodes.push(Draft { name, index, ..draft.clone() });
+                self.nodes.push(Draft { name, index: number, ..draft.clone() });
                 nodes.push(ix);
             }
             self.templates.insert(name.into(), nodes);
@@ -141,15 +142,15 @@ impl Resolver<'_, '_> {
     /// How many nodes a template is; none where it does not say.
     fn count(&self, node: &Node) -> Option<usize> {
         let said = node.some("count")?;
-        match self.read_as(said, DataType::Primitive(Primitive::Integer), Scope::default())? {
-            Term::Integer(count @ 0..=MOST_INSTANCES) => usize::try_from(count).ok(),
-            term if !term.is_known() => None,
-            term => {
-                let message = format!("`count`: found {}, expected 0 to {MOST_INSTANCES}", crate::function::said(&term));
-                self.world.report().error(said.place, "count", message);
-                None
-            }
+        let term = self.read_as(said, DataType::Primitive(Primitive::Integer), Scope::default())?;
+        if let Term::Integer(count @ 0..=MOST_INSTANCES) = term {
+            return usize::try_from(count).ok();
         }
+        if term.is_known() {
+            let message = format!("`count`: found {}, expected 0 to {MOST_INSTANCES}", crate::function::said(&term));
+            self.world.report().error(said.place, "count", message);
+        }
+        None
     }
 
     fn draft(&self, name: &str, place: Place, node: Node) -> Draft {
@@ -166,7 +167,8 @@ impl Resolver<'_, '_> {
             let assigned = node.get("capabilities").and_then(|capabilities| capabilities.get(name));
             let owner = format!("the capability `{name}` of {owner}");
             let known = offered.of.is_some_and(|of| self.world.is_whole(of));
-            let slots = |field, props| self.slots(field, Weight::Error, Some(props).filter(|_| known), assigned, &owner);
+            let slots =
+                |field, props| self.slots(field, Weight::Error, Some(props).filter(|_| known), assigned, &owner);
             let offer = Offer {
                 of: offered.of,
                 definition: Some(offered.clone()),
@@ -199,7 +201,11 @@ impl Resolver<'_, '_> {
                 Some(known) if artifact.as_map().is_some() && artifact.get("file").is_none() => {
                     let mut entries = artifact.entries_of().to_vec();
                     match known.as_map() {
-                        Some(more) => entries.extend(more.iter().filter(|one| artifact.get(one.key.as_text().unwrap_or_default()).is_none()).cloned()),
+                        Some(more) => entries.extend(
+                            more.iter()
+                                .filter(|one| artifact.get(one.key.as_text().unwrap_or_default()).is_none())
+                                .cloned(),
+                        ),
                         None => entries.push(Entry { key: Node::text("file", known.place), value: known.clone() }),
                     }
                     Node::map(entries, artifact.place)
@@ -250,4 +256,9 @@ fn merge(entries: &mut Vec<Entry>, more: &[Entry]) {
             None => entries.push(other.clone()),
         }
     }
+}
+
+/// The index of a node.
+pub(super) fn index(index: usize) -> NodeIx {
+    NodeIx(u32::try_from(index).expect("a template has a bound"))
 }

@@ -38,7 +38,11 @@ impl Resolver<'_, '_> {
     ) -> Operation {
         let mut inputs = interface.inputs.clone();
         inputs.extend(operation.inputs.iter().map(|(name, input)| (name.clone(), input.clone())));
-        let outputs = operation.outputs.iter().map(|(name, mapping)| (name.clone(), self.mapping(mapping, holder))).collect();
+        if operation.implementation.is_some() {
+            self.check_inputs(&inputs, operation);
+        }
+        let outputs =
+            operation.outputs.iter().map(|(name, mapping)| (name.clone(), self.mapping(mapping, holder))).collect();
         Operation {
             place: operation.place,
             implementation: operation
@@ -50,8 +54,27 @@ impl Resolver<'_, '_> {
         }
     }
 
+    /// What is done with a node gets all that it needs.
+    fn check_inputs(&self, inputs: &BTreeMap<Rc<str>, Rc<Input>>, operation: &OperationDef) {
+        for (name, input) in inputs {
+            let is_required = input.definition.as_ref().is_some_and(|definition| definition.is_required);
+            if is_required && input.value.is_none() {
+                let weight = self.world.loosely(operation.place);
+                let message = format!("the operation has no value for its input `{name}`");
+                self.world
+                    .report()
+                    .say(weight, operation.place, "missing_input", message)
+                    .other(input.place, format!("`{name}` is required here"));
+            }
+        }
+    }
+
     /// The inputs that have a value.
-    pub(super) fn operation_inputs(&self, inputs: &BTreeMap<Rc<str>, Rc<Input>>, scope: Scope<'_>) -> BTreeMap<Rc<str>, Term> {
+    pub(super) fn operation_inputs(
+        &self,
+        inputs: &BTreeMap<Rc<str>, Rc<Input>>,
+        scope: Scope<'_>,
+    ) -> BTreeMap<Rc<str>, Term> {
         let value = |(name, input): (&Rc<str>, &Rc<Input>)| {
             let schema = input.definition.as_ref().map(|definition| definition.schema.clone());
             let value = input.value.as_ref()?;
@@ -91,20 +114,24 @@ impl Resolver<'_, '_> {
             None => Some(node).filter(|node| node.as_name().is_some_and(|name| !name.trim().is_empty())),
         };
         let primary = primary.and_then(|primary| self.artifact_named(primary, artifacts));
-        let dependencies = node.items("dependencies").iter().filter_map(|one| self.artifact_named(one, artifacts)).collect();
+        let dependencies =
+            node.items("dependencies").iter().filter_map(|one| self.artifact_named(one, artifacts)).collect();
         let host = node.some("operation_host").and_then(|host| self.operation_host(host));
         let timeout = node.some("timeout").and_then(|timeout| self.timeout(timeout));
         // Nothing to do is no implementation.
-        primary.is_some().then_some(Implementation { place: node.place, primary, dependencies, timeout, host })
+        primary.is_some().then_some(Implementation { primary, dependencies, timeout, host })
     }
 
     /// Seconds, or a time with a unit.
     fn timeout(&self, node: &Node) -> Option<Duration> {
         let text = node.as_name()?;
         let seconds = if split(text).is_some() { Family::Time.read(text) } else { text.trim().parse().ok() };
-        let duration = seconds.filter(|seconds: &f64| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let duration = seconds
+            .filter(|seconds: &f64| *seconds > 0.0)
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         if duration.is_none() {
-            let message = format!("`timeout`: found {}, expected a number of seconds, or a time such as `10 m`", node.said());
+            let message =
+                format!("`timeout`: found {}, expected a number of seconds, or a time such as `10 m`", node.said());
             self.world.report().error(node.place, "wrong_form", message);
         }
         duration

@@ -13,7 +13,12 @@ use crate::yaml::{Node, Written};
 
 impl Resolver<'_, '_> {
     /// Where the steps of a path lead, and those that are left: a name, and what of its value.
-    pub(super) fn walk<'n>(&self, steps: &'n [&'n Node], field: Field, scope: Scope<'_>) -> Option<(Holder, &'n [&'n Node])> {
+    pub(super) fn walk<'n>(
+        &self,
+        steps: &'n [&'n Node],
+        field: Field,
+        scope: Scope<'_>,
+    ) -> Option<(Holder, &'n [&'n Node])> {
         let (first, mut rest) = steps.split_first()?;
         let mut holder = self.begin(first, rest.first().copied(), field, scope)?;
         while rest.len() >= 2 {
@@ -104,7 +109,12 @@ impl Resolver<'_, '_> {
 
     /// One step on the way: nothing where the next name is what is wanted. None of all where it leads nowhere.
     #[expect(clippy::option_option, reason = "the way may end, or be wrong")]
-    fn step<'n>(&self, holder: &Holder, rest: &'n [&'n Node], field: Field) -> Option<Option<(Holder, &'n [&'n Node])>> {
+    fn step<'n>(
+        &self,
+        holder: &Holder,
+        rest: &'n [&'n Node],
+        field: Field,
+    ) -> Option<Option<(Holder, &'n [&'n Node])>> {
         let name = rest[0].as_name()?;
         let after = |count: usize| rest.get(count..).unwrap_or_default();
         match holder {
@@ -145,7 +155,9 @@ impl Resolver<'_, '_> {
                         }
                         let capability = link.capability.clone().map(|name| Holder::Capability(link.target, name));
                         let wanted = rest[1].as_name()?;
-                        let has = |holder: &Holder| self.has(holder, field, wanted) || self.has(holder, Field::Property, wanted);
+                        let has = |holder: &Holder| {
+                            self.has(holder, field, wanted) || self.has(holder, Field::Property, wanted)
+                        };
                         let holder = capability.filter(has).unwrap_or(Holder::Node(link.target));
                         Some(Some((holder, after(1))))
                     }

@@ -68,7 +68,9 @@ impl<'n> Asked<'n> {
             },
             None => (Some(value).filter(|value| !value.is_null()), None),
         };
-        let is_index = |node: &&Node| matches!(node.written(), Written::Integer(_)) || node.as_text().is_none_or(|text| text.starts_with('$'));
+        let is_index = |node: &&Node| {
+            matches!(node.written(), Written::Integer(_)) || node.as_text().is_none_or(|text| text.starts_with('$'))
+        };
         Asked {
             name,
             place,
@@ -99,25 +101,27 @@ impl Resolver<'_, '_> {
         is_hosted_on || (link.of.is_none() && &*link.name == "host")
     }
 
-    pub(super) fn make_links(&mut self) {
+    pub(super) fn make_links(&self) {
         let count = u32::try_from(self.nodes.len()).expect("a template has a bound");
         // Those that name a template first: what has to be found may be found by them.
         for node in (0..count).map(NodeIx) {
-            let draft = self.nodes[node.0 as usize].clone();
+            let draft = &self.nodes[node.0 as usize];
             for (name, place, value) in pairs(draft.node.get("requirements")) {
                 if value.as_list().is_some_and(|items| items.len() != 2) {
                     let message = format!("`{name}`: found {}, expected a node, or `[NODE, CAPABILITY]`", value.said());
                     self.world.report().error(value.place, "wrong_form", message);
                     continue;
                 }
-                self.assigned(node, &draft, &Asked::read(name, place, value));
+                self.assigned(node, draft, &Asked::read(name, place, value));
             }
         }
         for node in (0..count).map(NodeIx) {
             self.fill_open(node);
         }
         self.is_linked.set(true);
-        self.known.borrow_mut().retain(|_, calculated| !matches!(calculated, super::Calculated::Done(found) if found.term.is_none()));
+        self.known
+            .borrow_mut()
+            .retain(|_, calculated| !matches!(calculated, super::Calculated::Done(found) if found.term.is_none()));
     }
 
     fn assigned(&self, node: NodeIx, draft: &super::Draft, asked: &Asked<'_>) {
@@ -183,11 +187,15 @@ impl Resolver<'_, '_> {
         let all: usize = same().map(|(name, place, value)| self.count_of(&Asked::read(name, place, value), NodeIx(0))).sum();
         let (least, most) = definition.count;
         let is_simple = self.world.version_at(asked.place).is_simple();
-        let is_wrong = (all < least as usize && !is_simple) || most.is_some_and(|most| all > most as usize && !is_simple);
+        let is_wrong =
+            (all < least as usize && !is_simple) || most.is_some_and(|most| all > most as usize && !is_simple);
         if is_wrong {
             let most = most.map_or("any number".to_owned(), |most| most.to_string());
             let message = format!("`{}` is assigned {all} times, expected {least} to {most}", asked.name);
-            self.world.report().error(asked.place, "count_range", message).other(definition.place, "it is defined here");
+            self.world
+                .report()
+                .error(asked.place, "count_range", message)
+                .other(definition.place, "it is defined here");
         }
     }
 
@@ -285,7 +293,9 @@ impl Resolver<'_, '_> {
         }
         match definition.and_then(|definition| definition.capability.as_ref()) {
             None => Ok(None),
-            Some(Need::Named(name)) => draft.capabilities.get_key_value(name).map(|(name, _)| Some(name.clone())).ok_or_else(|| name.clone()),
+            Some(Need::Named(name)) => {
+                draft.capabilities.get_key_value(name).map(|(name, _)| Some(name.clone())).ok_or_else(|| name.clone())
+            }
             Some(Need::Type(wanted)) => match of_type(*wanted) {
                 Some(name) => Ok(Some(name)),
                 // A requirement that any node fulfils, as `dependency` does.
@@ -297,7 +307,7 @@ impl Resolver<'_, '_> {
 
     /// Requirements of a type that no template mentions, and that need a target.
     fn fill_open(&self, node: NodeIx) {
-        let draft = self.nodes[node.0 as usize].clone();
+        let draft = &self.nodes[node.0 as usize];
         let is_simple = self.world.version_at(draft.place).is_simple();
         for definition in &draft.definition.requirements {
             let is_assigned = pairs(draft.node.get("requirements")).any(|(name, _, _)| *name == *definition.name);
@@ -317,10 +327,10 @@ impl Resolver<'_, '_> {
             // Nothing is named, and nothing would do: in the older versions the host of a software is an example.
             let is_needed = definition.is_counted && is_simple && !self.world.is_incomplete();
             if is_needed && self.fitting(node, &asked, Some(definition), None).is_empty() {
-                self.never_filled(&draft, definition);
+                self.never_filled(draft, definition);
                 continue;
             }
-            let Some(targets) = self.found(node, &draft, &asked, Some(definition), None) else { continue };
+            let Some(targets) = self.found(node, draft, &asked, Some(definition), None) else { continue };
             for index in 0..targets.len().min(definition.count.0 as usize) {
                 let Some(target) = targets.get(index) else { continue };
                 let capability = self.capability_of(target, &asked, Some(definition)).unwrap_or_default();
@@ -359,7 +369,9 @@ impl Resolver<'_, '_> {
             (_, Some(template)) => template.some("type").and_then(|name| self.world.named(Kind::Relationship, name)),
             (Some(said), None) if said.as_map().is_some() => match said.some("type") {
                 Some(name) => match self.template_named(name, templates) {
-                    Some(template) => template.value.some("type").and_then(|name| self.world.named(Kind::Relationship, name)),
+                    Some(template) => {
+                        template.value.some("type").and_then(|name| self.world.named(Kind::Relationship, name))
+                    }
                     None => self.world.named(Kind::Relationship, name),
                 },
                 None => None,
@@ -378,6 +390,9 @@ impl Resolver<'_, '_> {
             of => of,
         };
         let type_definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
+        if let Some(of) = of {
+            self.check_ends(of, source, target, asked.place);
+        }
         let mut interfaces = type_definition.interfaces.clone();
         let defined = definition.and_then(|definition| definition.relationship_node.as_ref());
         let assigned = made_of.as_ref().or(said.filter(|said| said.as_map().is_some()));
@@ -386,7 +401,9 @@ impl Resolver<'_, '_> {
         }
         let owner = format!("the relationship `{}`", asked.name);
         let known = of.is_some_and(|of| self.world.is_whole(of));
-        let slots = |field, props| self.slots(field, self.world.loosely(asked.place), Some(props).filter(|_| known), assigned, &owner);
+        let slots = |field, props| {
+            self.slots(field, self.world.loosely(asked.place), Some(props).filter(|_| known), assigned, &owner)
+        };
         let link = Link {
             name: asked.name.into(),
             place: asked.place,
@@ -407,7 +424,9 @@ impl Resolver<'_, '_> {
     }
 
     fn template_named<'t>(&self, name: &Node, templates: &'t [Entry]) -> Option<&'t Entry> {
-        let is_type = name.as_name().is_some_and(|text| self.world.find(self.world.unit_of(name.place), Kind::Relationship, text).is_some());
+        let is_type = name
+            .as_name()
+            .is_some_and(|text| self.world.find(self.world.unit_of(name.place), Kind::Relationship, text).is_some());
         templates.iter().find(|entry| !is_type && entry.key.same(name))
     }
 
@@ -421,7 +440,8 @@ impl Resolver<'_, '_> {
     /// A relationship template is checked also where no requirement uses it.
     pub(super) fn check_relationship_template(&self, entry: &Entry) {
         let Some(name) = entry.key.as_name() else { return };
-        let templates = self.service.as_ref().map(|service| service.entries("relationship_templates")).unwrap_or_default();
+        let templates =
+            self.service.as_ref().map(|service| service.entries("relationship_templates")).unwrap_or_default();
         let node = self.copied(entry, templates, "relationship template");
         self.check_type_is_said(&node, entry);
         let Some(of) = node.some("type").and_then(|name| self.world.named(Kind::Relationship, name)) else { return };
@@ -460,7 +480,11 @@ impl Resolver<'_, '_> {
         lists.extend(pairs(filter.get("capabilities")).map(|(_, _, inside)| inside.entry("properties")));
         for entry in lists.into_iter().flatten() {
             if entry.value.as_list().is_none() {
-                let message = format!("`{}` of a filter: found {}, expected a list of one-entry maps", entry.key, entry.value.said());
+                let message = format!(
+                    "`{}` of a filter: found {}, expected a list of one-entry maps",
+                    entry.key,
+                    entry.value.said()
+                );
                 self.world.report().error(entry.value.place, "wrong_form", message);
             }
         }
@@ -490,9 +514,18 @@ impl Resolver<'_, '_> {
         }
         let of_capabilities = pairs(filter.get("capabilities")).all(|(name, _, inside)| {
             let draft = &self.nodes[node.0 as usize];
-            let of_type = |offer: &super::nodes::Offer| offer.of.is_some_and(|of| self.world.names(of).iter().any(|known| **known == *name));
-            let offers: Vec<&Rc<str>> = draft.capabilities.iter().filter(|(known, offer)| ***known == *name || of_type(offer)).map(|(known, _)| known).collect();
-            offers.iter().any(|offer| self.keeps_conditions(&Holder::Capability(node, (*offer).clone()), inside.get("properties")))
+            let of_type = |offer: &super::nodes::Offer| {
+                offer.of.is_some_and(|of| self.world.names(of).iter().any(|known| **known == *name))
+            };
+            let offers: Vec<&Rc<str>> = draft
+                .capabilities
+                .iter()
+                .filter(|(known, offer)| ***known == *name || of_type(offer))
+                .map(|(known, _)| known)
+                .collect();
+            offers.iter().any(|offer| {
+                self.keeps_conditions(&Holder::Capability(node, (*offer).clone()), inside.get("properties"))
+            })
         });
         of_capabilities && self.keeps_conditions(&holder, filter.get("properties"))
     }

@@ -99,8 +99,14 @@ impl Resolver<'_, '_> {
             }
             "pattern" => (Function::Matches, vec![term.clone(), Term::text(constraint.value.as_text()?)]),
             "length" | "min_length" | "max_length" => {
-                let length = self.calculate(Function::Length, &[term.clone()], DataType::Unknown, constraint.key.place)?;
-                let bound = self.read_as(&constraint.value, DataType::Primitive(Primitive::Integer), Scope::default())?;
+                let length = self.calculate(
+                    Function::Length,
+                    std::slice::from_ref(term),
+                    DataType::Unknown,
+                    constraint.key.place,
+                )?;
+                let bound =
+                    self.read_as(&constraint.value, DataType::Primitive(Primitive::Integer), Scope::default())?;
                 let function = match name {
                     "length" => Function::Equal,
                     "min_length" => Function::GreaterOrEqual,
@@ -110,26 +116,18 @@ impl Resolver<'_, '_> {
             }
             _ => return None,
         };
-        match self.calculate(function, &arguments, of, constraint.key.place)? {
-            Term::Bool(holds) => Some(holds),
-            _ => None,
-        }
+        as_bool(self.calculate(function, &arguments, of, constraint.key.place)?)
     }
 
     /// A range is in another one if both of its ends are.
     fn is_in_range(&self, term: &Term, of: DataType, bounds: &Term, constraint: &Entry) -> Option<bool> {
-        let one = |term: &Term| match self.calculate(Function::InRange, &[term.clone(), bounds.clone()], of, constraint.key.place)? {
-            Term::Bool(holds) => Some(holds),
-            _ => None,
+        let one = |term: &Term| {
+            let arguments = [term.clone(), bounds.clone()];
+            as_bool(self.calculate(Function::InRange, &arguments, of, constraint.key.place)?)
         };
-        match term {
-            Term::List(ends) => ends
-                .iter()
-                .filter(|end| !matches!(end, Term::Text(text) if &**text == "UNBOUNDED"))
-                .map(one)
-                .try_fold(true, |all, one| one.map(|one| all && one)),
-            term => one(term),
-        }
+        let Term::List(ends) = term else { return one(term) };
+        let known = ends.iter().filter(|end| !matches!(end, Term::Text(text) if &**text == "UNBOUNDED"));
+        known.map(one).try_fold(true, |all, one| one.map(|one| all && one))
     }
 
     /// What a constraint compares with: read by the type of what it is about.
@@ -140,7 +138,9 @@ impl Resolver<'_, '_> {
                 self.read_as(node, DataType::Primitive(Primitive::Integer), Scope::default())
             }
             // A number without a unit is one of the smallest.
-            Some(Base::Primitive(Primitive::Unit(_))) if matches!(node.written(), Written::Integer(_) | Written::Float(_)) => {
+            Some(Base::Primitive(Primitive::Unit(_)))
+                if matches!(node.written(), Written::Integer(_) | Written::Float(_)) =>
+            {
                 self.read(node, None, Scope::default())
             }
             Some(Base::Primitive(primitive)) => self.read_as(node, DataType::Primitive(primitive), Scope::default()),
@@ -230,4 +230,8 @@ impl Resolver<'_, '_> {
         }
         self.read(rule, None, Scope::default());
     }
+}
+
+fn as_bool(term: Term) -> Option<bool> {
+    if let Term::Bool(flag) = term { Some(flag) } else { None }
 }

@@ -51,7 +51,14 @@ impl Resolver<'_, '_> {
     /// What nobody declared weighs as much as is said.
     ///
     /// `owner` names whose they are in a message. Where the type is not known nothing is missing, and all is taken.
-    pub(super) fn slots(&self, field: Field, weight: Weight, known: Option<&Props>, assigned: Option<&Node>, owner: &str) -> Slots {
+    pub(super) fn slots(
+        &self,
+        field: Field,
+        weight: Weight,
+        known: Option<&Props>,
+        assigned: Option<&Node>,
+        owner: &str,
+    ) -> Slots {
         let mut slots = Slots::new();
         for (name, property) in known.into_iter().flatten() {
             let value = property.value.clone().or_else(|| property.default.clone());
@@ -69,7 +76,7 @@ impl Resolver<'_, '_> {
                 Field::Attribute | Field::Property => &entry.value,
             };
             match (slots.get_mut(name), known) {
-                (Some(slot), _) if is_simple && entry.value.is_null() => drop(slot),
+                (Some(_), _) if is_simple && entry.value.is_null() => {}
                 (Some(slot), _) => {
                     let fixed = slot.property.as_ref().and_then(|property| property.value.as_ref());
                     if let Some(fixed) = fixed.filter(|fixed| !is_simple && !fixed.same(value)) {
@@ -98,7 +105,9 @@ impl Resolver<'_, '_> {
     /// Complains of each property that is required and has no value.
     pub(super) fn check_missing(&self, weight: Weight, slots: &Slots, owner: &str, at: Place) {
         for (name, slot) in slots {
-            let Some(property) = slot.property.as_ref().filter(|of| of.is_required && slot.value.is_none()) else { continue };
+            let Some(property) = slot.property.as_ref().filter(|of| of.is_required && slot.value.is_none()) else {
+                continue;
+            };
             self.world
                 .report()
                 .say(weight, at, "missing_property", format!("{owner} has no `{name}`"))
@@ -158,9 +167,10 @@ impl Resolver<'_, '_> {
     pub(super) fn is_unknown(&self, holder: &Holder) -> bool {
         match holder {
             Holder::Node(ix) => self.nodes[ix.0 as usize].of.is_none_or(|of| !self.world.is_whole(of)),
-            Holder::Capability(ix, name) => {
-                self.nodes[ix.0 as usize].capabilities.get(name).is_none_or(|capability| capability.of.is_none_or(|of| !self.world.is_whole(of)))
-            }
+            Holder::Capability(ix, name) => self.nodes[ix.0 as usize]
+                .capabilities
+                .get(name)
+                .is_none_or(|capability| capability.of.is_none_or(|of| !self.world.is_whole(of))),
             Holder::Relation(ix) => self.link(*ix).of.is_none_or(|of| !self.world.is_whole(of)),
         }
     }

@@ -23,6 +23,13 @@ enum Reading<'a> {
     Literal,
 }
 
+/// What the values of a schema are, and their entries where they have some.
+struct Entries {
+    base: Base,
+    key: Option<Rc<Schema>>,
+    entry: Option<Rc<Schema>>,
+}
+
 impl Resolver<'_, '_> {
     /// A value that somebody wrote, as its schema wants it. None where it is not known, or was complained of.
     pub(super) fn read(&self, node: &Node, schema: Option<&Schema>, scope: Scope<'_>) -> Option<Term> {
@@ -69,14 +76,15 @@ impl Resolver<'_, '_> {
                 return self.wrong(node, schema, &format!("one of `{}`: {found}", self.world.data_name(schema.of)));
             }
             let term = term?;
-            let is_right = schema.is_none_or(|schema| schema.rules.is_empty() && of == schema.of && of != DataType::Unknown);
+            let is_right =
+                schema.is_none_or(|schema| schema.rules.is_empty() && of == schema.of && of != DataType::Unknown);
             let Some(literal) = as_node(&term, node.place).filter(|_| !is_right) else { return Some(term) };
             return self.value(&literal, schema, Reading::Literal);
         }
         let Some(schema) = schema else { return self.plain(node, version, reading) };
         let term = match self.entries(schema) {
             None => self.plain(node, version, reading)?,
-            Some((base, key, entry)) => self.typed(node, schema, &base, (key.as_deref(), entry.as_deref()), reading)?,
+            Some(entries) => self.typed(node, schema, &entries, reading)?,
         };
         if !(version.is_simple() && matches!(term, Term::Null)) {
             self.keep_rules(&term, schema, node.place);
@@ -85,7 +93,7 @@ impl Resolver<'_, '_> {
     }
 
     /// What a type's values are, and how their entries look: the schema says it, or else its type.
-    fn entries(&self, schema: &Schema) -> Option<(Base, Option<Rc<Schema>>, Option<Rc<Schema>>)> {
+    fn entries(&self, schema: &Schema) -> Option<Entries> {
         let base = self.world.base(schema.of)?;
         let own = match schema.of {
             DataType::Type(ix) => self.world.definition(ix).entries.clone(),
@@ -94,7 +102,7 @@ impl Resolver<'_, '_> {
         let own_of = |of: fn(&Schema) -> Option<Rc<Schema>>| own.as_deref().and_then(of);
         let key = schema.key.clone().or_else(|| own_of(|own| own.key.clone()));
         let entry = schema.entry.clone().or_else(|| own_of(|own| own.entry.clone()));
-        Some((base, key, entry))
+        Some(Entries { base, key, entry })
     }
 
     /// A map with one key may be data that has such a key, `token` above all, and no call.
@@ -106,19 +114,13 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn typed(
-        &self,
-        node: &Node,
-        schema: &Schema,
-        base: &Base,
-        (key, entry): (Option<&Schema>, Option<&Schema>),
-        reading: Reading<'_>,
-    ) -> Option<Term> {
+    fn typed(&self, node: &Node, schema: &Schema, entries: &Entries, reading: Reading<'_>) -> Option<Term> {
         let version = self.world.version_at(node.place);
         if version.is_simple() && node.is_null() {
             return Some(Term::Null);
         }
-        match base {
+        let (key, entry) = (entries.key.as_deref(), entries.entry.as_deref());
+        match &entries.base {
             Base::Primitive(Primitive::List) => match node.as_list() {
                 Some(items) => all(items.iter().map(|item| self.value(item, entry, reading))).map(Term::List),
                 None => self.wrong(node, schema, "a list"),
@@ -155,7 +157,14 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn complex(&self, node: &Node, entries: &[Entry], schema: &Schema, properties: &Props, reading: Reading<'_>) -> Option<Term> {
+    fn complex(
+        &self,
+        node: &Node,
+        entries: &[Entry],
+        schema: &Schema,
+        properties: &Props,
+        reading: Reading<'_>,
+    ) -> Option<Term> {
         let of = self.world.data_name(schema.of);
         // A type that says nothing of its values takes them all.
         if properties.is_empty() {
@@ -265,7 +274,16 @@ fn all<T>(values: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
 fn unescaped(term: Term, version: Version) -> Term {
     match &term {
         Term::Text(text) if version == Version::V2_0 && text.starts_with("$$") => Term::text(&text[1..]),
-        _ => term,
+        Term::Null
+        | Term::Bool(_)
+        | Term::Integer(_)
+        | Term::Float(_)
+        | Term::Text(_)
+        | Term::List(_)
+        | Term::Map(_)
+        | Term::Attribute(_)
+        | Term::OperationOutput { .. }
+        | Term::Call(..) => term,
     }
 }
 
@@ -280,7 +298,8 @@ fn as_node(term: &Term, place: Place) -> Option<Node> {
         Term::Text(text) => scalar(text.to_string(), Style::Quoted),
         Term::List(items) => Kind::List(items.iter().map(|item| as_node(item, place)).collect::<Option<_>>()?),
         Term::Map(entries) => {
-            let entry = |(key, value): &(Term, Term)| Some(Entry { key: as_node(key, place)?, value: as_node(value, place)? });
+            let entry =
+                |(key, value): &(Term, Term)| Some(Entry { key: as_node(key, place)?, value: as_node(value, place)? });
             Kind::Map(entries.iter().map(entry).collect::<Option<_>>()?)
         }
         Term::Attribute(_) | Term::OperationOutput { .. } | Term::Call(..) => return None,

@@ -18,10 +18,7 @@ impl Resolver<'_, '_> {
         let Some(service) = &self.service else { return BTreeMap::new() };
         let entries = service.entries("workflows");
         let names: Vec<&str> = entries.iter().filter_map(|entry| entry.key.as_name()).collect();
-        entries
-            .iter()
-            .filter_map(|entry| Some((entry.key.as_name()?.into(), self.workflow(entry, &names))))
-            .collect()
+        entries.iter().filter_map(|entry| Some((entry.key.as_name()?.into(), self.workflow(entry, &names)))).collect()
     }
 
     fn workflow(&self, entry: &Entry, names: &[&str]) -> Workflow {
@@ -53,7 +50,9 @@ impl Resolver<'_, '_> {
         for precondition in node.items("preconditions") {
             let Some(target) = precondition.get("target") else { continue };
             for entity in self.targets_of(target, precondition.get("target_relationship")) {
-                if let Some(term) = precondition.some("condition").and_then(|condition| self.condition(condition, entity)) {
+                if let Some(term) =
+                    precondition.some("condition").and_then(|condition| self.condition(condition, entity))
+                {
                     all.push((term, precondition.place));
                 }
             }
@@ -66,7 +65,13 @@ impl Resolver<'_, '_> {
         all
     }
 
-    fn step_of(&self, entry: &Entry, known: &[&str], names: &[&str], parameters: &BTreeMap<Rc<str>, Found>) -> Option<Step> {
+    fn step_of(
+        &self,
+        entry: &Entry,
+        known: &[&str],
+        names: &[&str],
+        parameters: &BTreeMap<Rc<str>, Found>,
+    ) -> Option<Step> {
         let node = &entry.value;
         let name: Rc<str> = entry.key.as_name()?.into();
         let targets = match node.some("target").or_else(|| node.some("node")) {
@@ -92,13 +97,21 @@ impl Resolver<'_, '_> {
             steps.into_iter().filter_map(index).collect::<Vec<usize>>()
         };
         let activities = node.items("activities").iter().chain(node.some("activity"));
-        let activities: Vec<(Activity, Place)> =
-            activities.filter_map(|activity| Some((self.activity(activity, &targets, names, parameters)?, activity.place))).collect();
-        if targets.is_empty() && node.get("target").is_none() && node.get("node").is_none() && !activities.iter().all(|(activity, _)| matches!(activity, Activity::Inline(_))) {
+        let activities: Vec<(Activity, Place)> = activities
+            .filter_map(|activity| Some((self.activity(activity, &targets, names, parameters)?, activity.place)))
+            .collect();
+        if targets.is_empty()
+            && node.get("target").is_none()
+            && node.get("node").is_none()
+            && !activities.iter().all(|(activity, _)| matches!(activity, Activity::Inline(_)))
+        {
             self.world.report().error(entry.key.place, "missing_key", format!("the step `{name}` has no `target`"));
         }
         let filter = node.some("filter").map(|filter| {
-            targets.iter().map(|target| self.condition(filter, *target).unwrap_or(Term::Bool(true))).collect::<Vec<Term>>()
+            targets
+                .iter()
+                .map(|target| self.condition(filter, *target).unwrap_or(Term::Bool(true)))
+                .collect::<Vec<Term>>()
         });
         Some(Step {
             name,
@@ -115,14 +128,21 @@ impl Resolver<'_, '_> {
     /// A node, those of a group, or the relationships of a requirement of them.
     fn targets_of(&self, target: &Node, relationship: Option<&Node>) -> Vec<Entity> {
         let Some(name) = target.as_name() else {
-            self.world.report().error(target.place, "wrong_form", format!("`target`: found {}, expected a name", target.said()));
+            self.world.report().error(
+                target.place,
+                "wrong_form",
+                format!("`target`: found {}, expected a name", target.said()),
+            );
             return Vec::new();
         };
         let nodes = self.members_named(name);
         if nodes.is_empty() {
             let known: Vec<Rc<str>> = self.templates.keys().cloned().collect();
             let message = format!("there is neither a node template nor a group `{name}`");
-            self.world.report().error(target.place, "unknown_node", message).near(name, known.iter().map(|known| &**known));
+            self.world
+                .report()
+                .error(target.place, "unknown_node", message)
+                .near(name, known.iter().map(|known| &**known));
             return Vec::new();
         }
         let named = relationship.and_then(|node| Some((node.place, node.as_name()?)));
@@ -155,7 +175,10 @@ impl Resolver<'_, '_> {
         parameters: &BTreeMap<Rc<str>, Found>,
     ) -> Option<Activity> {
         let Some(entry) = node.entries_of().first() else {
-            let message = format!("found {}, expected an activity: `delegate`, `set_state`, `call_operation` or `inline`", node.said());
+            let message = format!(
+                "found {}, expected an activity: `delegate`, `set_state`, `call_operation` or `inline`",
+                node.said()
+            );
             self.world.report().error(node.place, "wrong_form", message);
             return None;
         };
@@ -185,7 +208,10 @@ impl Resolver<'_, '_> {
                 Some(name) if names.contains(&&*name) => Some(Activity::Inline(name)),
                 Some(name) => {
                     let message = format!("there is no workflow `{name}`");
-                    self.world.report().error(value.place, "unknown_workflow", message).near(&name, names.iter().copied());
+                    self.world
+                        .report()
+                        .error(value.place, "unknown_workflow", message)
+                        .near(&name, names.iter().copied());
                     None
                 }
                 None => {
@@ -240,7 +266,8 @@ impl Resolver<'_, '_> {
         };
         let Some(operation_definition) = definition.operations.get(operation) else {
             let known = definition.operations.keys().map(|known| &**known);
-            let message = format!("the interface `{interface}` of {} has no operation `{operation}`", self.said(&holder));
+            let message =
+                format!("the interface `{interface}` of {} has no operation `{operation}`", self.said(&holder));
             self.world.report().error(value.place, "unknown_operation", message).near(operation, known);
             return None;
         };
@@ -278,7 +305,9 @@ impl Resolver<'_, '_> {
         let Some(call) = crate::function::Call::of(value, self.world.version_at(value.place)) else { return };
         let wanted = call.list();
         let [name] = wanted.as_slice() else { return };
-        let Some(name) = name.as_name().filter(|name| call.name.ends_with("get_input") && parameters.contains_key(*name)) else {
+        let Some(name) =
+            name.as_name().filter(|name| call.name.ends_with("get_input") && parameters.contains_key(*name))
+        else {
             return;
         };
         if is_required && self.is_optional_parameter(name) {
@@ -291,7 +320,9 @@ impl Resolver<'_, '_> {
         let Some(service) = &self.service else { return false };
         service.entries("workflows").iter().any(|workflow| {
             let input = workflow.value.get("inputs").and_then(|inputs| inputs.get(name));
-            input.is_some_and(|input| matches!(input.name("required"), Some("false" | "False" | "FALSE")) && input.some("default").is_none())
+            input.is_some_and(|input| {
+                matches!(input.name("required"), Some("false" | "False" | "FALSE")) && input.some("default").is_none()
+            })
         })
     }
 
@@ -332,21 +363,30 @@ impl Resolver<'_, '_> {
                         Holder::Node(ix) | Holder::Capability(ix, _) => Entity::Node(*ix),
                         Holder::Relation(ix) => Entity::Relation(*ix),
                     };
-                    Term::Attribute(crate::term::Attribute { of, capability: None, name: name.into(), path: Vec::new() })
+                    Term::Attribute(crate::term::Attribute {
+                        of,
+                        capability: None,
+                        name: name.into(),
+                        path: Vec::new(),
+                    })
                 } else {
-                    self.field(holder, Field::Property, name, entry.key.place).and_then(|found| found.term).or_else(|| {
-                        let message = format!("{} has neither an attribute nor a property `{name}`", self.said(holder));
-                        if !self.is_unknown(holder) {
-                            self.world.report().error(entry.key.place, "unknown_property", message);
-                        }
-                        None
-                    })?
+                    self.field(holder, Field::Property, name, entry.key.place).and_then(|found| found.term).or_else(
+                        || {
+                            let message =
+                                format!("{} has neither an attribute nor a property `{name}`", self.said(holder));
+                            if !self.is_unknown(holder) {
+                                self.world.report().error(entry.key.place, "unknown_property", message);
+                            }
+                            None
+                        },
+                    )?
                 };
                 let constraints: Vec<&Entry> = match entry.value.as_list() {
                     Some(items) => items.iter().flat_map(Node::entries_of).collect(),
                     None => entry.value.entries_of().iter().collect(),
                 };
-                let terms = constraints.into_iter().filter_map(|constraint| self.constraint_term(&value, constraint)).collect();
+                let terms =
+                    constraints.into_iter().filter_map(|constraint| self.constraint_term(&value, constraint)).collect();
                 Some(joined(Function::And, terms))
             }
         }
@@ -359,12 +399,23 @@ impl Resolver<'_, '_> {
         let function = match name {
             "pattern" => Function::Matches,
             "in_range" => Function::InRange,
-            "length" => return Some(Term::Call(Function::Equal, vec![Term::Call(Function::Length, vec![value.clone()]), bound])),
+            "length" => {
+                return Some(Term::Call(
+                    Function::Equal,
+                    vec![Term::Call(Function::Length, vec![value.clone()]), bound],
+                ));
+            }
             "min_length" => {
-                return Some(Term::Call(Function::GreaterOrEqual, vec![Term::Call(Function::Length, vec![value.clone()]), bound]));
+                return Some(Term::Call(
+                    Function::GreaterOrEqual,
+                    vec![Term::Call(Function::Length, vec![value.clone()]), bound],
+                ));
             }
             "max_length" => {
-                return Some(Term::Call(Function::LessOrEqual, vec![Term::Call(Function::Length, vec![value.clone()]), bound]));
+                return Some(Term::Call(
+                    Function::LessOrEqual,
+                    vec![Term::Call(Function::Length, vec![value.clone()]), bound],
+                ));
             }
             name => match Function::named(name) {
                 Some(function) => function,

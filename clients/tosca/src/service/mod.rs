@@ -43,8 +43,6 @@ pub(crate) struct NodeTemplate {
     pub(crate) place: Place,
     /// Its type and what that is derived from, nearest first, by full names (`tosca.nodes.Compute`).
     pub(crate) types: Vec<Rc<str>>,
-    /// `substitute`, `select` and what else stands there.
-    pub(crate) directives: Vec<Rc<str>>,
     pub(crate) properties: BTreeMap<Rc<str>, Term>,
     /// What its type declares or the template sets, with the value where there is one.
     pub(crate) attributes: BTreeMap<Rc<str>, Option<Term>>,
@@ -59,7 +57,6 @@ pub(crate) struct NodeTemplate {
 /// What a node offers to others.
 #[derive(Debug, Clone)]
 pub(crate) struct Capability {
-    pub(crate) types: Vec<Rc<str>>,
     pub(crate) properties: BTreeMap<Rc<str>, Term>,
     pub(crate) attributes: BTreeMap<Rc<str>, Option<Term>>,
 }
@@ -72,8 +69,6 @@ pub(crate) struct Relation {
     pub(crate) place: Place,
     pub(crate) source: NodeIx,
     pub(crate) target: NodeIx,
-    /// The capability of the target that it goes to.
-    pub(crate) capability: Option<Rc<str>>,
     /// The type of the relationship and what that is derived from, nearest first; none where nothing says it.
     pub(crate) types: Vec<Rc<str>>,
     pub(crate) properties: BTreeMap<Rc<str>, Term>,
@@ -113,7 +108,6 @@ pub(crate) struct Target {
 /// How it is done.
 #[derive(Debug, Clone)]
 pub(crate) struct Implementation {
-    pub(crate) place: Place,
     pub(crate) primary: Option<Artifact>,
     pub(crate) dependencies: Vec<Artifact>,
     pub(crate) timeout: Option<Duration>,
@@ -143,7 +137,6 @@ pub(crate) struct Artifact {
     pub(crate) repository: Option<Rc<str>>,
     /// Its type and what that is derived from, nearest first; none where neither a type nor the name's end says it.
     pub(crate) types: Vec<Rc<str>>,
-    pub(crate) properties: BTreeMap<Rc<str>, Term>,
 }
 
 /// Nodes that belong together.
@@ -159,7 +152,6 @@ pub(crate) struct Policy {
     pub(crate) name: Rc<str>,
     pub(crate) types: Vec<Rc<str>>,
     pub(crate) targets: Vec<NodeIx>,
-    pub(crate) properties: BTreeMap<Rc<str>, Term>,
 }
 
 /// Steps that the template itself puts in order.

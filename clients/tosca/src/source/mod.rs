@@ -22,7 +22,7 @@ use std::rc::Rc;
 pub(crate) use folder::Folder;
 pub(crate) use path::Unfound;
 
-use crate::place::{FileId, Files, Place};
+use crate::place::{FileId, Files};
 use crate::version::Version;
 use crate::yaml::Node;
 
@@ -33,13 +33,12 @@ pub(crate) struct UnitIx(pub(crate) usize);
 /// All that was read.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    /// The entry is the first one.
+    /// The entry is the first one. Templates of an archive that can stand for nodes of it (`Other-Definitions`) are
+    /// among them.
     pub(crate) units: Vec<Unit>,
     pub(crate) files: Files,
     /// What the artifacts are read from.
     pub(crate) folder: Folder,
-    /// Templates of an archive that can stand for nodes of the entry (`Other-Definitions`).
-    pub(crate) others: Vec<UnitIx>,
 }
 
 impl Sources {
@@ -80,7 +79,6 @@ pub(crate) enum Origin {
 /// That a file can use what another one defines.
 #[derive(Debug)]
 pub(crate) struct Import {
-    pub(crate) place: Place,
     pub(crate) unit: UnitIx,
     /// The prefix (1.x) or namespace (2.0) that the names get: `prefix:Name`.
     pub(crate) namespace: Option<Rc<str>>,

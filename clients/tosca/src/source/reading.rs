@@ -58,7 +58,9 @@ impl<'r> Reading<'r> {
         let Some(first) = self.load(&entry.0, entry.1) else { return Err(self.files) };
         let version = self.units[first.0].version;
         let normative = version.is_simple().then(|| self.ours(Profile::Simple1, version));
-        let others = others.into_iter().filter_map(|(path, place)| self.load(&path, place)).collect();
+        for (path, place) in others {
+            self.load(&path, place);
+        }
         let mut next = 0;
         while next < self.units.len() {
             self.imports(UnitIx(next));
@@ -69,12 +71,11 @@ impl<'r> Reading<'r> {
         }
         if let Some(normative) = normative {
             for unit in self.units.iter_mut().filter(|unit| unit.origin == Origin::Given) {
-                let place = Place::start_of(unit.file);
-                unit.imports.push(Import { place, unit: normative, namespace: None });
+                unit.imports.push(Import { unit: normative, namespace: None });
             }
         }
         self.spread_incomplete();
-        Ok(Sources { units: self.units, files: self.files, folder: self.folder, others })
+        Ok(Sources { units: self.units, files: self.files, folder: self.folder })
     }
 
     /// The unit of a path of the folder, read where it was not yet.
@@ -157,7 +158,8 @@ impl<'r> Reading<'r> {
         let says_it = |unit: &Unit| {
             let text = self.files.text(unit.file);
             let uses = text.match_indices("tosca:").any(|(at, name)| {
-                let is_begin = !text[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '_' | '-'));
+                let is_begin =
+                    !text[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '_' | '-'));
                 is_begin && text[at + name.len()..].starts_with(|c: char| c.is_ascii_uppercase())
             });
             uses && !unit.imports.iter().any(|import| import.namespace.as_deref() == Some("tosca"))
@@ -171,7 +173,7 @@ impl<'r> Reading<'r> {
             self.report
                 .warning(place, "implied_profile", "`tosca:` stands before names, and is no namespace of this file")
                 .hint("it is read as `imports: [{profile: org.oasis-open.simple:2.0, namespace: tosca}]`: write that");
-            self.units[at].imports.push(Import { place, unit: simple, namespace: Some("tosca".into()) });
+            self.units[at].imports.push(Import { unit: simple, namespace: Some("tosca".into()) });
         }
     }
 
@@ -226,7 +228,7 @@ impl<'r> Reading<'r> {
             let unit = &mut self.units[ix.0];
             match found {
                 Some(found) if seen.insert((found, namespace.clone())) => {
-                    unit.imports.push(Import { place, unit: found, namespace });
+                    unit.imports.push(Import { unit: found, namespace });
                 }
                 // The same once more adds nothing.
                 Some(_) => {}

@@ -43,8 +43,6 @@ pub(crate) struct Property {
     pub(crate) default: Option<Node>,
     /// What it always is.
     pub(crate) value: Option<Node>,
-    /// What an output of the value becomes, or where an input of it goes.
-    pub(crate) mapping: Option<Node>,
 }
 
 /// What a node of a type offers.
@@ -110,7 +108,9 @@ impl World<'_> {
         new.properties = self.properties(node, "properties", &inherited.properties, Typed::Must);
         new.attributes = self.properties(node, "attributes", &inherited.attributes, Typed::Must);
         let named = |kind: Kind, key: &str, old: &[TypeIx]| match node.some(key) {
-            Some(names) => names.as_list().unwrap_or_default().iter().filter_map(|name| self.named(kind, name)).collect(),
+            Some(names) => {
+                names.as_list().unwrap_or_default().iter().filter_map(|name| self.named(kind, name)).collect()
+            }
             None => old.to_vec(),
         };
         match own.kind {
@@ -118,14 +118,22 @@ impl World<'_> {
             Kind::Data => {
                 new.base = self.own_base(ix, inherited.base.as_ref(), &new.properties);
                 let refined = inherited.entries.as_deref();
-                if refined.is_some() || ["key_schema", "entry_schema", "constraints", "validation"].iter().any(|key| node.some(key).is_some()) {
+                if refined.is_some()
+                    || ["key_schema", "entry_schema", "constraints", "validation"]
+                        .iter()
+                        .any(|key| node.some(key).is_some())
+                {
                     // What stands below `type` here is the name of this type's parent, if anything: the schema of its
                     // entries is what is wanted.
                     new.entries = Some(self.entries_of(node, refined));
                 }
             }
             Kind::Capability => {
-                let key = if node.get("valid_source_node_types").is_some() { "valid_source_node_types" } else { "valid_source_types" };
+                let key = if node.get("valid_source_node_types").is_some() {
+                    "valid_source_node_types"
+                } else {
+                    "valid_source_types"
+                };
                 new.sources = named(Kind::Node, key, &inherited.sources);
                 named(Kind::Relationship, "valid_relationship_types", &[]);
             }
@@ -134,7 +142,8 @@ impl World<'_> {
                 new.interfaces = self.interfaces(node, &inherited.interfaces, Side::Type);
                 new.target_nodes = named(Kind::Node, "valid_target_node_types", &inherited.target_nodes);
                 new.sources = named(Kind::Node, "valid_source_node_types", &inherited.sources);
-                new.target_capabilities = named(Kind::Capability, "valid_capability_types", &inherited.target_capabilities);
+                new.target_capabilities =
+                    named(Kind::Capability, "valid_capability_types", &inherited.target_capabilities);
                 for name in node.items("valid_target_types") {
                     self.valid_target(name, &mut new);
                 }
@@ -197,7 +206,9 @@ impl World<'_> {
     /// The schema of the entries of a data type, and the rules of its values.
     fn entries_of(&self, node: &Node, refined: Option<&Schema>) -> Rc<Schema> {
         let mut entries: Vec<_> = node.entries_of().to_vec();
-        entries.retain(|entry| matches!(entry.key.as_text(), Some("key_schema" | "entry_schema" | "constraints" | "validation")));
+        entries.retain(|entry| {
+            matches!(entry.key.as_text(), Some("key_schema" | "entry_schema" | "constraints" | "validation"))
+        });
         self.schema(&Node::map(entries, node.place), refined)
     }
 
@@ -214,18 +225,26 @@ impl World<'_> {
             if key == "attributes" && Call::of(&entry.value, self.version_at(entry.key.place)).is_some() {
                 let schema = self.schema(&Node::map(Vec::new(), entry.value.place), None);
                 let default = Some(entry.value.clone());
-                let attribute = Property { place: entry.key.place, schema, is_required: false, default, value: None, mapping: None };
+                let attribute = Property { place: entry.key.place, schema, is_required: false, default, value: None };
                 new.insert(name.into(), Rc::new(attribute));
                 continue;
             }
-            let property = self.property(name, entry.key.place, &entry.value, inherited.get(name).map(|old| &**old), typed);
+            let property =
+                self.property(name, entry.key.place, &entry.value, inherited.get(name).map(|old| &**old), typed);
             new.insert(name.into(), Rc::new(property));
         }
         Rc::new(new)
     }
 
     /// One definition, which may refine the one of a parent.
-    pub(super) fn property(&self, name: &str, place: Place, node: &Node, refined: Option<&Property>, typed: Typed) -> Property {
+    pub(super) fn property(
+        &self,
+        name: &str,
+        place: Place,
+        node: &Node,
+        refined: Option<&Property>,
+        typed: Typed,
+    ) -> Property {
         let is_short = node.as_map().is_none();
         if is_short && refined.is_none() {
             let message = format!("`{name}`: found {}, expected a property definition", node.said());
@@ -252,19 +271,29 @@ impl World<'_> {
             },
             default: node.get("default").cloned().or_else(|| refined.and_then(|old| old.default.clone())),
             value: value.cloned().or_else(|| refined.and_then(|old| old.value.clone())),
-            mapping: node.get("mapping").cloned(),
         }
     }
 
     /// A refined property may say more than its parent's, never something else.
-    fn check_refinement(&self, name: &str, place: Place, (node, value): (&Node, Option<&Node>), old: &Property, new: &Schema) {
+    fn check_refinement(
+        &self,
+        name: &str,
+        place: Place,
+        (node, value): (&Node, Option<&Node>),
+        old: &Property,
+        new: &Schema,
+    ) {
         if self.version_at(place).is_simple() {
             return;
         }
         if !self.is_data(new.of, old.schema.of) {
             let (new, old_name) = (self.data_name(new.of), self.data_name(old.schema.of));
             self.report()
-                .error(place, "refinement", format!("`{name}` is `{new}` here, and `{old_name}` in what this is derived from"))
+                .error(
+                    place,
+                    "refinement",
+                    format!("`{name}` is `{new}` here, and `{old_name}` in what this is derived from"),
+                )
                 .other(old.place, format!("`{name}` is `{old_name}` here"))
                 .hint("a refined property has the same type, or one that is derived from it");
         }
@@ -279,7 +308,11 @@ impl World<'_> {
             && entry.value.as_text() == Some("false")
         {
             self.report()
-                .error(entry.value.place, "refinement", format!("`{name}` is required: a refined property cannot be less"))
+                .error(
+                    entry.value.place,
+                    "refinement",
+                    format!("`{name}` is required: a refined property cannot be less"),
+                )
                 .other(old.place, "it is required here");
         }
     }

@@ -142,10 +142,9 @@ impl World<'_> {
     fn operations_in<'n>(&self, node: &'n Node) -> impl Iterator<Item = &'n Entry> {
         let is_old = self.version_at(node.place) <= Version::V1_3;
         let is_type = ["derived_from", "version"];
-        let inside = node
-            .entries_of()
-            .iter()
-            .filter(move |entry| is_old && entry.key.as_text().is_some_and(|key| !RESERVED.contains(&key) && !is_type.contains(&key)));
+        let inside = node.entries_of().iter().filter(move |entry| {
+            is_old && entry.key.as_text().is_some_and(|key| !RESERVED.contains(&key) && !is_type.contains(&key))
+        });
         node.entries("operations").iter().chain(node.entries("notifications")).chain(inside)
     }
 
@@ -211,7 +210,16 @@ impl World<'_> {
             return side == Side::Type;
         }
         let known = [
-            "type", "description", "required", "default", "value", "status", "constraints", "entry_schema", "key_schema", "metadata",
+            "type",
+            "description",
+            "required",
+            "default",
+            "value",
+            "status",
+            "constraints",
+            "entry_schema",
+            "key_schema",
+            "metadata",
         ];
         let has_type = node.some("type").and_then(Node::as_name).is_some_and(|name| {
             let unit = self.unit_of(node.place);

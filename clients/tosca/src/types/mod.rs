@@ -70,12 +70,12 @@ impl Kind {
                 "interface type",
                 &["tosca.interfaces.", "tosca.interfaces.node.lifecycle.", "tosca.interfaces.relationship."],
             ),
-            Kind::Relationship => (
-                "relationship_types",
-                "relationship type",
-                &["tosca.relationships.", "tosca.relationships.network."],
-            ),
-            Kind::Node => ("node_types", "node type", &["tosca.nodes.", "tosca.nodes.Storage.", "tosca.nodes.network."]),
+            Kind::Relationship => {
+                ("relationship_types", "relationship type", &["tosca.relationships.", "tosca.relationships.network."])
+            }
+            Kind::Node => {
+                ("node_types", "node type", &["tosca.nodes.", "tosca.nodes.Storage.", "tosca.nodes.network."])
+            }
             Kind::Group => ("group_types", "group type", &["tosca.groups."]),
             Kind::Policy => ("policy_types", "policy type", &["tosca.policies."]),
         }
@@ -101,6 +101,9 @@ pub(crate) struct Type {
     pub(crate) node: Node,
 }
 
+/// Who asked for which name.
+type Asked = (UnitIx, Kind, Rc<str>);
+
 /// All types, and the report of what is wrong.
 pub(crate) struct World<'s> {
     pub(crate) sources: &'s Sources,
@@ -109,7 +112,7 @@ pub(crate) struct World<'s> {
     index: HashMap<(UnitIx, Kind, Rc<str>), TypeIx>,
     /// By name alone: the older versions know no namespaces, and their templates use what anybody imported.
     anywhere: HashMap<(Kind, Rc<str>), TypeIx>,
-    found: RefCell<HashMap<(UnitIx, Kind, Rc<str>), Option<TypeIx>>>,
+    found: RefCell<HashMap<Asked, Option<TypeIx>>>,
     /// What each type is derived from: without circles, and with an end.
     parents: Vec<Option<TypeIx>>,
     definitions: RefCell<HashMap<TypeIx, Rc<Definition>>>,
@@ -243,12 +246,14 @@ impl<'s> World<'s> {
     /// Short names of the normative types (`Compute`, `tosca:Compute`), and what another file defines.
     fn look_loosely(&self, unit: UnitIx, kind: Kind, name: &str) -> Option<TypeIx> {
         let bare = name.strip_prefix("tosca:").unwrap_or(name);
-        let short = kind.words().2.iter().find_map(|prefix| self.look(unit, kind, &format!("{prefix}{bare}"), &mut Vec::new()));
-        short
-            .or_else(|| self.anywhere.get(&(kind, Rc::from(name))).copied())
-            .or_else(|| kind.words().2.iter().find_map(|prefix| {
-                self.anywhere.get(&(kind, Rc::from(format!("{prefix}{bare}")))).copied()
-            }))
+        let short =
+            kind.words().2.iter().find_map(|prefix| self.look(unit, kind, &format!("{prefix}{bare}"), &mut Vec::new()));
+        short.or_else(|| self.anywhere.get(&(kind, Rc::from(name))).copied()).or_else(|| {
+            kind.words()
+                .2
+                .iter()
+                .find_map(|prefix| self.anywhere.get(&(kind, Rc::from(format!("{prefix}{bare}")))).copied())
+        })
     }
 
     /// The type that a name at a place means; complains where there is none.

@@ -32,9 +32,15 @@ impl World<'_> {
             Some(old) => (old.properties.clone(), old.attributes.clone()),
             None => (definition.properties.clone(), definition.attributes.clone()),
         };
-        let key = if node.get("valid_source_node_types").is_some() { "valid_source_node_types" } else { "valid_source_types" };
+        let key = if node.get("valid_source_node_types").is_some() {
+            "valid_source_node_types"
+        } else {
+            "valid_source_types"
+        };
         let sources = match node.some(key) {
-            Some(names) => names.as_list().unwrap_or_default().iter().filter_map(|name| self.named(Kind::Node, name)).collect(),
+            Some(names) => {
+                names.as_list().unwrap_or_default().iter().filter_map(|name| self.named(Kind::Node, name)).collect()
+            }
             None => refined.map_or_else(|| definition.sources.clone(), |old| old.sources.clone()),
         };
         CapabilityDef {
@@ -47,7 +53,13 @@ impl World<'_> {
     }
 
     /// A requirement: a map, or no more than the type of the capability that it asks for.
-    pub(super) fn requirement(&self, name: &str, place: Place, node: &Node, refined: Option<&RequirementDef>) -> RequirementDef {
+    pub(super) fn requirement(
+        &self,
+        name: &str,
+        place: Place,
+        node: &Node,
+        refined: Option<&RequirementDef>,
+    ) -> RequirementDef {
         let is_simple = self.version_at(place).is_simple();
         let wanted = match node.as_map() {
             Some(_) => node.some("capability").or_else(|| node.some("type").filter(|_| is_simple)),
@@ -60,14 +72,15 @@ impl World<'_> {
         });
         let capability = wanted.and_then(|wanted| self.need(wanted, target)).or_else(|| refined?.capability.clone());
         if wanted.is_none() && refined.is_none() {
-            if is_simple && node.some("node").is_none() {
-                self.report().error(place, "missing_key", format!("the requirement `{name}` has no `capability`"));
-            } else if !is_simple && node.as_map().is_some() {
+            // The older versions may name only the type of the node.
+            let says_enough = if is_simple { node.some("node").is_some() } else { node.as_map().is_none() };
+            if !says_enough {
                 self.report().error(place, "missing_key", format!("the requirement `{name}` has no `capability`"));
             }
         }
         let said = node.some("relationship").or_else(|| node.some("relationship_type").filter(|_| is_simple));
-        let relationship_name = said.and_then(|said| if said.as_map().is_some() { said.some("type") } else { Some(said) });
+        let relationship_name =
+            said.and_then(|said| if said.as_map().is_some() { said.some("type") } else { Some(said) });
         let relationship = match relationship_name {
             Some(name) => self.named(Kind::Relationship, name),
             None => refined.and_then(|old| old.relationship),
@@ -78,7 +91,10 @@ impl World<'_> {
             capability,
             node: target.or_else(|| refined?.node),
             relationship,
-            relationship_node: said.filter(|said| said.as_map().is_some()).cloned().or_else(|| refined?.relationship_node.clone()),
+            relationship_node: said
+                .filter(|said| said.as_map().is_some())
+                .cloned()
+                .or_else(|| refined?.relationship_node.clone()),
             filter: node.some("node_filter").cloned().or_else(|| refined?.filter.clone()),
             count: self.count(name, place, node, refined),
             is_counted: ["count_range", "occurrences"].iter().any(|key| node.some(key).is_some())
@@ -125,7 +141,9 @@ impl World<'_> {
         let bound = |node: &Node| match node.written() {
             Written::Integer(number) => u32::try_from(number).ok().map(Some),
             Written::Text("UNBOUNDED") => Some(None),
-            Written::Null | Written::Bool(_) | Written::Float(_) | Written::Text(_) | Written::List | Written::Map => None,
+            Written::Null | Written::Bool(_) | Written::Float(_) | Written::Text(_) | Written::List | Written::Map => {
+                None
+            }
         };
         let bounds = match said.as_list() {
             Some([low, high]) => bound(low).flatten().zip(bound(high)),

@@ -6,7 +6,7 @@ use super::{Kind, Property, Props, TypeIx, World};
 use crate::data::{Number, Primitive, Units};
 use crate::place::Place;
 use crate::source::UnitIx;
-use crate::yaml::{Node, Written, float, integer};
+use crate::yaml::{Node, float, integer};
 
 /// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,9 @@ impl World<'_> {
     fn check_value_type(&self, of: DataType, name: &Node) {
         if of == DataType::Primitive(Primitive::Scalar) {
             let message = "no value has the type `scalar` itself";
-            self.report().error(name.place, "abstract_type", message).hint("derive a data type from it that says its units");
+            self.report()
+                .error(name.place, "abstract_type", message)
+                .hint("derive a data type from it that says its units");
         }
     }
 
@@ -148,7 +150,8 @@ impl World<'_> {
             (None, Some(primitive)) => Base::Primitive(primitive),
             (None, None) => Base::Complex(Rc::default()),
         };
-        let says_units = ["units", "canonical_unit", "prefixes", "data_type"].iter().any(|key| own.node.get(key).is_some());
+        let says_units =
+            ["units", "canonical_unit", "prefixes", "data_type"].iter().any(|key| own.node.get(key).is_some());
         match base {
             Base::Complex(_) if says_units => {
                 self.complain_of_units(ix, "only types that are derived from `scalar` have units");
@@ -157,14 +160,14 @@ impl World<'_> {
             Base::Complex(_) => Some(Base::Complex(Rc::new(properties.clone()))),
             Base::Primitive(primitive) => {
                 self.check_native(ix, primitive);
-                match primitive {
-                    Primitive::Scalar => self.units(ix, None).map(|(units, of)| Base::Scalar(Rc::new(units), of)),
-                    _ if says_units => {
-                        self.complain_of_units(ix, "only types that are derived from `scalar` have units");
-                        None
-                    }
-                    _ => Some(base),
+                if primitive == Primitive::Scalar {
+                    return self.units(ix, None).map(|(units, of)| Base::Scalar(Rc::new(units), of));
                 }
+                if says_units {
+                    self.complain_of_units(ix, "only types that are derived from `scalar` have units");
+                    return None;
+                }
+                Some(base)
             }
             Base::Scalar(units, of) if says_units => {
                 self.check_native(ix, Primitive::Scalar);
@@ -240,8 +243,13 @@ impl World<'_> {
         } else if inherited.is_none() {
             match ones.as_slice() {
                 [_] => {}
-                [] => complain(own.place, "one of the units has the multiplier 1: the others are told in it".to_owned()),
-                _ => complain(own.place, "several units have the multiplier 1: `canonical_unit` says which is meant".to_owned()),
+                [] => {
+                    complain(own.place, "one of the units has the multiplier 1: the others are told in it".to_owned())
+                }
+                _ => complain(
+                    own.place,
+                    "several units have the multiplier 1: `canonical_unit` says which is meant".to_owned(),
+                ),
             }
         }
         if let Some(entry) = own.node.entry("prefixes").filter(|_| units.len() > 1) {
@@ -254,29 +262,18 @@ impl World<'_> {
         let text = node.as_plain().unwrap_or_default();
         let of = integer(text).map(|whole| whole as f64).or_else(|| float(text));
         let message = match (of, number) {
-            (Some(of), _) if !(of > 0.0 && of.is_finite()) => format!("found {of}, expected a number above 0"),
+            (Some(of), _) if of <= 0.0 || !of.is_finite() => format!("found {of}, expected a number above 0"),
             (Some(of), Number::Integer) if of >= 1.0 && of.fract() != 0.0 => {
                 format!("found {of}, expected a whole number: the values are whole")
             }
-            (Some(of), Number::Integer) if of < 1.0 => format!("found {of}, expected a whole number: the values are whole"),
+            (Some(of), Number::Integer) if of < 1.0 => {
+                format!("found {of}, expected a whole number: the values are whole")
+            }
             (Some(of), Number::Integer | Number::Float) => return Some(of),
             (None, _) => format!("found {}, expected a number", node.said()),
         };
         self.report().error(node.place, "scalar", format!("a multiplier: {message}"));
         None
-    }
-
-    /// A property that is what a value says it is: parameters may leave out their type.
-    pub(crate) fn inferred(&self, value: &Node) -> DataType {
-        match value.written() {
-            Written::Null => DataType::Primitive(Primitive::Nil),
-            Written::Bool(_) => DataType::Primitive(Primitive::Boolean),
-            Written::Integer(_) => DataType::Primitive(Primitive::Integer),
-            Written::Float(_) => DataType::Primitive(Primitive::Float),
-            Written::Text(_) => DataType::Primitive(Primitive::Text),
-            Written::List => DataType::Primitive(Primitive::List),
-            Written::Map => DataType::Unknown,
-        }
     }
 }
 

@@ -59,7 +59,10 @@ pub(crate) fn float(text: &str) -> Option<f64> {
         ".inf" | ".Inf" | ".INF" => Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY }),
         ".nan" | ".NaN" | ".NAN" => (!text.starts_with(['+', '-'])).then_some(f64::NAN),
         // What Rust knows besides (`inf`, `nan`, `infinity`) is text.
-        digits if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && digits.contains(|c: char| c.is_ascii_digit()) => {
+        digits
+            if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+                && digits.contains(|c: char| c.is_ascii_digit()) =>
+        {
             text.parse().ok()
         }
         _ => None,

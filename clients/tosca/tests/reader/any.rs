@@ -120,7 +120,7 @@ fn changed(template: &str, changes: &[Change]) -> String {
 /// The bytes and the messages of a conversion.
 fn converted(disk: &Disk) -> String {
     match gorch_tosca::convert(&disk.at("app.yaml"), &Options::default(), &str::to_owned) {
-        Ok(converted) => format!("{}{}{:?}", converted.document, converted.plan, converted.told),
+        Ok(converted) => format!("{}{}{:?}", converted.document, converted.plan(), converted.told),
         Err(told) => format!("{told:?}"),
     }
 }

@@ -218,9 +218,6 @@ topology_template:
          5 |     b: {type: tosca.nodes.Root, interfaces: {Standart: {operations: {create: run.sh}}}}
            |                                              ^^^^^^^^
            hint: did you mean `Standard`?
-    app.yaml:5:78: warning: not found: `run.sh` (looked for run.sh) [missing_file]
-         5 |     b: {type: tosca.nodes.Root, interfaces: {Standart: {operations: {create: run.sh}}}}
-           |                                                                              ^^^^^^
     ");
     assert_snapshot!(check(&v2_0("\
 interface_types: {I: {operations: {go: {}}}}

@@ -108,15 +108,15 @@ fn workflows_do_not_stand_in_themselves() {
     v: {steps: {one: {activities: [{inline: w}]}}}
     w: {steps: {one: {activities: [{inline: v}]}}}
 "), @"
-    app.yaml:9:5: error: found a workflow that leads back to itself: `v` runs `w` runs `v` [cycle]
+    app.yaml:9:5: warning: found a workflow that leads back to itself: `v` runs `w` runs `v` [cycle]
          9 |     v: {steps: {one: {activities: [{inline: w}]}}}
            |     ^
-    app.yaml:10:5: error: found a workflow that leads back to itself: `w` runs `v` runs `w` [cycle]
+    app.yaml:10:5: warning: found a workflow that leads back to itself: `w` runs `v` runs `w` [cycle]
         10 |     w: {steps: {one: {activities: [{inline: v}]}}}
            |     ^
     ");
     assert_snapshot!(simple("    w: {steps: {one: {target: a, activities: [{set_state: x}], on_success: [two]}, two: {target: a, activities: [{set_state: y}], on_success: [one]}}}\n"), @"
-    app.yaml:8:17: error: found a cycle of steps, expected an order: `one` leads to `two` leads to `one` [cycle]
+    app.yaml:8:17: warning: found a cycle of steps, expected an order: `one` leads to `two` leads to `one` [cycle]
          8 |     w: {steps: {one: {target: a, activities: [{set_state: x}], on_success: [two]}, two: {target: a, activities: [{set_state: y}], on_success: [one]}}}
            |                 ^^^
     ");
@@ -156,10 +156,10 @@ fn a_step_may_only_run_another_workflow() {
     v: {steps: {one: {activities: [{inline: u}]}}}
     u: {steps: {one: {target: a, activities: [{delegate: nothing}, {delegate: deploy}]}}}
 "), @"
-    app.yaml:11:47: error: found the workflow `nothing`, expected one that can be generated [unknown_workflow]
+    app.yaml:11:47: warning: found the workflow `nothing`, expected one that can be generated [unknown_workflow]
         11 |     u: {steps: {one: {target: a, activities: [{delegate: nothing}, {delegate: deploy}]}}}
            |                                               ^
-           hint: there are: deploy (or install), undeploy (or uninstall), and the template's own
+           hint: there are: deploy (or install), undeploy (or uninstall), an operation of the lifecycle, and the template's own
     ");
 }
 

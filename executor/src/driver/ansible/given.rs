@@ -11,16 +11,16 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use gorch_schema::failure_code;
 use gorch_schema::settings::is_limit;
 use gorch_schema::work::Work;
+use gorch_schema::{FilePath, Files, failure_code};
 use rustix::fs::{CWD, FileType, Mode};
 use serde_json::{Map, Value, json};
 use tokio::net::unix::pipe;
 
 use super::super::Settings;
 use super::super::local::write_new;
-use super::super::{environment, fetch};
+use super::super::{environment, fetch, files};
 use super::inventory;
 use crate::ledger::Place;
 
@@ -50,6 +50,11 @@ pub(super) enum Error {
     NoInventory { path: String, workdir: PathBuf },
     #[error("{what} is refused where this executor's `playbook` lists playbooks")]
     Listed { what: String },
+    #[error(
+        "the playbook `{path}` is one of this executor, and `files` are put beside playbooks that travel (expected \
+         `sha256:`, or the playbook itself)"
+    )]
+    HasFiles { path: String },
     #[error("the playbook `{path}` was not found in the work folder `{workdir}`")]
     NoPlaybook { path: String, workdir: PathBuf },
     #[error("the job's files cannot be made")]
@@ -62,6 +67,7 @@ impl Error {
             Error::NoPair { .. }
             | Error::Input { .. }
             | Error::Listed { .. }
+            | Error::HasFiles { .. }
             | Error::NoLimit
             | Error::Limit { .. } => failure_code::REFUSED,
             Error::Unknown { .. } => failure_code::REFUSED,
@@ -187,6 +193,21 @@ pub(super) fn check_listed(work: &Work) -> Result<(), Error> {
     }
 }
 
+/// A playbook that is here has its own files beside it.
+pub(super) fn check_no_files(work: &Work) -> Result<(), Error> {
+    if work.settings.files.is_empty() { Ok(()) } else { Err(Error::HasFiles { path: work.artifact.clone() }) }
+}
+
+/// What a playbook is called that stands among files.
+pub(super) fn name_among(files: &Files) -> FilePath {
+    let mut names = (0..).map(|number| match number {
+        0 => "playbook.yml".to_owned(),
+        number => format!("playbook-{number}.yml"),
+    });
+    let free = names.find(|name| !files.is_taken(name)).and_then(|name| name.parse().ok());
+    free.expect("files have an end, and each of these names is a path")
+}
+
 /// Does the playbook come with the work?
 pub(super) fn is_brought(work: &Work) -> bool {
     is_inline(work) || is_by_content(work)
@@ -207,11 +228,19 @@ pub(super) struct Folder {
     root: PathBuf,
     /// What `-i` names.
     inventory: PathBuf,
+    /// Where the node's files are.
+    files: Option<PathBuf>,
 }
 
 impl Folder {
     /// Makes it, with everything in it.
-    pub(super) fn furnish(place: &Place, work: &Work, workdir: &Path, terms: &Terms) -> Result<Self, Error> {
+    pub(super) fn furnish(
+        place: &Place,
+        work: &Work,
+        workdir: &Path,
+        terms: &Terms,
+        files: Option<PathBuf>,
+    ) -> Result<Self, Error> {
         // Goes with all that a job has for itself.
         let root = place.tmp().join("ansible");
         for folder in [root.clone(), root.join("plugins"), root.join("local"), root.join("c")] {
@@ -223,9 +252,6 @@ impl Folder {
         if !workdir.join("ansible.cfg").is_file() {
             write_new(&root.join("ansible.cfg"), 0o600, b"")?;
         }
-        if is_inline(work) {
-            write_new(&root.join("playbook.yml"), 0o600, work.artifact.as_bytes())?;
-        }
         let inventory = match &terms.inventory {
             Inventory::At(path) => path.clone(),
             Inventory::Text(text) => {
@@ -236,7 +262,11 @@ impl Folder {
         };
         let mode = Mode::RUSR | Mode::WUSR;
         rustix::fs::mknodat(CWD, root.join("progress"), FileType::Fifo, mode, 0).map_err(io::Error::from)?;
-        Ok(Folder { root, inventory })
+        let folder = Folder { root, inventory, files };
+        if is_inline(work) {
+            write_new(&folder.playbook(work, workdir), 0o600, work.artifact.as_bytes())?;
+        }
+        Ok(folder)
     }
 
     /// What our plug-in tells. Open for writing, too: it does not end while nobody writes.
@@ -244,9 +274,13 @@ impl Folder {
         pipe::OpenOptions::new().read_write(true).open_receiver(self.root.join("progress"))
     }
 
-    /// The playbook, where it does not travel.
+    /// The playbook, unless it is one that is kept for others, too.
     pub(super) fn playbook(&self, work: &Work, workdir: &Path) -> PathBuf {
-        if is_inline(work) { self.root.join("playbook.yml") } else { workdir.join(&work.artifact) }
+        match &self.files {
+            Some(files) => files.join(name_among(&work.settings.files).as_str()),
+            None if is_inline(work) => self.root.join("playbook.yml"),
+            None => workdir.join(&work.artifact),
+        }
     }
 
     pub(super) fn args(&self, playbook: &Path, work: &Work, terms: &Terms) -> Vec<OsString> {
@@ -285,6 +319,9 @@ impl Folder {
         all.insert("ANSIBLE_CALLBACK_PLUGINS".into(), plugins);
         all.insert("ANSIBLE_LOCAL_TEMP".into(), self.root.join("local").into());
         all.insert("GORCH_PROGRESS".into(), self.root.join("progress").into());
+        if let Some(files) = &self.files {
+            all.insert(files::VARIABLE.into(), files.into());
+        }
         // Connections are kept between tasks, and end with the attempt: whoever holds one open is a process of it.
         let sockets = self.root.join("c");
         if sockets.as_os_str().len() <= LONGEST_SOCKETS {
@@ -322,6 +359,19 @@ mod tests {
             assert!(said.contains("is no extra var") && !said.contains("secret"), "{said}");
         }
         assert!(matches!(vars(&work(&[], json!([1]))), Err(Error::Input { found: "an array" })));
+    }
+
+    #[test]
+    fn a_playbook_among_files_takes_the_place_of_none() {
+        let name = |paths: &[&str]| {
+            let mut given = work(&[], Value::Null);
+            let files: Map<String, Value> =
+                paths.iter().map(|path| ((*path).to_owned(), format!("sha256:{}", "0".repeat(64)).into())).collect();
+            given.settings.files = serde_json::from_value(Value::Object(files)).unwrap();
+            name_among(&given.settings.files).to_string()
+        };
+        assert_eq!(name(&["roles/playbook.yml", "playbook.yml2"]), "playbook.yml");
+        assert_eq!(name(&["playbook.yml", "playbook-1.yml/x"]), "playbook-2.yml");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tokio::net::unix::pipe;
 use tokio::process::Command;
 
 use super::allowed::{self, NotAllowed};
+use super::files::{self, Given};
 use super::local::{self, Running};
 use super::shell::{self, Scripts};
 use super::{Driver, Ending, Entry, Finish, Job, Outlives, Settings, environment, fetch};
@@ -101,7 +102,16 @@ impl Playbooks {
             Ok(fetched) => fetched,
             Err(finish) => return finish,
         };
-        let Started { place, running, told } = match self.spawn(&job, fetched.as_ref()) {
+        // Ansible looks beside the file that a link leads to: so one among files is a copy.
+        let (fetched, among) = match job.work.settings.files.is_empty() {
+            true => (fetched, None),
+            false => (None, fetched.map(|kept| Given { path: given::name_among(&job.work.settings.files), kept })),
+        };
+        let files = match files::furnish(&self.0, &job, among, None).await {
+            Ok(files) => files,
+            Err(finish) => return finish,
+        };
+        let Started { place, running, told } = match self.spawn(&job, fetched.as_ref(), files) {
             Ok(started) => started,
             Err(error) => return Finish::without_output(Ending::ByItself, Err(error.failure())),
         };
@@ -121,11 +131,13 @@ impl Playbooks {
         heard.finish(over, work, place).await
     }
 
-    fn spawn(&self, job: &Job, fetched: Option<&Kept>) -> Result<Started, NotStarted> {
+    /// Starts a playbook, in the folder of its files where it has some.
+    fn spawn(&self, job: &Job, fetched: Option<&Kept>, files: Option<PathBuf>) -> Result<Started, NotStarted> {
         let (work, workdir) = (&job.work, &self.0.workdir);
         // Checked before a place is taken.
         environment::check(work)?;
         if !given::is_brought(work) {
+            given::check_no_files(work)?;
             let path = workdir.join(&work.artifact);
             allowed::check_path("playbook", "playbook", &self.0.playbooks, &path)?;
             if !self.0.playbooks.is_empty() {
@@ -137,7 +149,7 @@ impl Playbooks {
         let terms = given::Terms::of(work, &self.0)?;
         let program = program(&self.0).ok_or(NotStarted::Gone)?;
         let place = job.start.place().map_err(NotStarted::Place)?;
-        let folder = Folder::furnish(&place, work, workdir, &terms)?;
+        let folder = Folder::furnish(&place, work, workdir, &terms, files)?;
         let playbook = fetched.map(|kept| kept.path.clone());
         let mut command = Command::new(program);
         command.args(folder.args(&playbook.unwrap_or_else(|| folder.playbook(work, workdir)), work, &terms));

@@ -43,7 +43,14 @@ struct Folder {
 }
 
 impl Folder {
-    fn make(place: &Place, shared: &Path, kind: WorkFolder, account: Option<&Account>) -> io::Result<Self> {
+    /// Makes it. A folder of files that is ready becomes its work folder.
+    fn make(
+        place: &Place,
+        shared: &Path,
+        kind: WorkFolder,
+        files: Option<&Path>,
+        account: Option<&Account>,
+    ) -> io::Result<Self> {
         let root = place.mount();
         let folder = |path: &Path| {
             DirBuilder::new().mode(0o700).create(path)?;
@@ -51,13 +58,11 @@ impl Folder {
         };
         folder(&root)?;
         folder(&root.join("tmp"))?;
-        let work = match kind {
-            WorkFolder::Shared => shared.to_owned(),
-            WorkFolder::Private => {
-                let work = root.join("work");
-                folder(&work)?;
-                work
-            }
+        let own = root.join("work");
+        let work = match (files, kind) {
+            (Some(files), WorkFolder::Shared | WorkFolder::Private) => fs::rename(files, &own).map(|()| own)?,
+            (None, WorkFolder::Private) => folder(&own).map(|()| own)?,
+            (None, WorkFolder::Shared) => shared.to_owned(),
         };
         if account.is_some() {
             // The way to it: others may pass, and see nothing.
@@ -80,19 +85,26 @@ impl Folder {
 
 impl Shell {
     /// The command of a job that is held.
-    pub(super) fn hold(&self, job: &Job, place: &Place, fetched: Option<&Kept>) -> Result<Ready, NotStarted> {
+    pub(super) fn hold(
+        &self,
+        job: &Job,
+        place: &Place,
+        fetched: Option<&Kept>,
+        files: Option<&Path>,
+    ) -> Result<Ready, NotStarted> {
         let work = &job.work;
         let (settings, confiner) = (&self.0, &self.0.confiner);
         let account = confiner.account();
-        let folder = Folder::make(place, &settings.workdir, confiner.work_folder(), account);
+        let folder = Folder::make(place, &settings.workdir, confiner.work_folder(), files, account);
         let folder = folder.map_err(NotStarted::Files)?;
+        let files = files.map(|_| folder.work.as_path());
         let program = match fetched {
             // What is kept for later jobs is out of this one's reach.
             Some(kept) => folder.script(account, |script| {
                 fs::copy(&kept.path, script)?;
                 fs::set_permissions(script, Permissions::from_mode(0o700))
             }),
-            None => Ok(program::find(&work.artifact, &settings.workdir, settings.scripts, || {
+            None => Ok(self.find(work, files, || {
                 folder.script(account, |script| write_new(script, 0o700, work.artifact.as_bytes()))
             })?),
         };
@@ -103,10 +115,10 @@ impl Shell {
         let (tmp, output) = (folder.root.join("tmp"), folder.root.join("output"));
         let progress = folder.root.join("progress");
         let home = account.map(|_| folder.work.as_path());
-        let told = Told { tmp: &tmp, output: &output, progress: Some(&progress), home };
+        let told = Told { tmp: &tmp, output: &output, progress: Some(&progress), files, home };
         let mut environment = environment::with(work, &told);
-        let files = give_files(&job.secrets, &folder.root, account).map_err(NotStarted::Files)?;
-        environment.extend(files.into_iter().map(|(name, path)| (name.into(), path.into())));
+        let secrets = give_files(&job.secrets, &folder.root, account).map_err(NotStarted::Files)?;
+        environment.extend(secrets.into_iter().map(|(name, path)| (name.into(), path.into())));
         let mut command = plan.order.command(&program, environment).map_err(NotStarted::Files)?;
         command.args(&work.args).current_dir(&folder.work);
         Ok(Ready { command, held: Held { folder, program, plan } })

@@ -19,7 +19,7 @@ use tokio::process::Command;
 
 use super::allowed::{self, NotAllowed};
 use super::local::{self, Running, write_new};
-use super::{Driver, Ending, Entry, Finish, Job, Outlives, Settings, environment, fetch, leave};
+use super::{Driver, Ending, Entry, Finish, Job, Outlives, Settings, environment, fetch, files, leave};
 use crate::artifacts::Kept;
 use crate::chain::Chain;
 use crate::confine;
@@ -97,7 +97,11 @@ impl Shell {
             Ok(fetched) => fetched,
             Err(finish) => return finish,
         };
-        let Spawned { place, running, held } = match self.spawn(&job, fetched.as_ref()) {
+        let files = match files::furnish(&self.0, &job, None, self.0.confiner.account()).await {
+            Ok(files) => files,
+            Err(finish) => return finish,
+        };
+        let Spawned { place, running, held } = match self.spawn(&job, fetched.as_ref(), files.as_deref()) {
             Ok(spawned) => spawned,
             Err(error) => return Finish::without_output(Ending::ByItself, Err(error.failure())),
         };
@@ -106,7 +110,8 @@ impl Shell {
         start.over();
 
         // Left by a job that failed, too: reports of tests are wanted most then.
-        let folder = held.as_ref().map_or(self.0.workdir.as_path(), Held::work);
+        let own = held.as_ref().map(Held::work).or(files.as_deref());
+        let folder = own.unwrap_or(&self.0.workdir);
         let left = match over.ending {
             Ending::ByItself if !work.settings.artifacts.is_empty() => tokio::select! {
                 left = leave::bring(&work, folder, &self.0.artifacts) => left,
@@ -140,23 +145,24 @@ impl Shell {
         fetch::by_content(&self.0, job).await
     }
 
-    fn spawn(&self, job: &Job, fetched: Option<&Kept>) -> Result<Spawned, NotStarted> {
-        let (work, workdir) = (&job.work, &self.0.workdir);
+    /// Starts a job in the folder of its files, where it has some.
+    fn spawn(&self, job: &Job, fetched: Option<&Kept>, files: Option<&Path>) -> Result<Spawned, NotStarted> {
+        let (work, workdir) = (&job.work, files.unwrap_or(&self.0.workdir));
         // Checked before a place is taken.
         environment::check(work)?;
         let place = job.start.place().map_err(NotStarted::Place)?;
         if !self.0.confiner.is_idle(work.settings.limits) {
-            let Ready { command, held } = self.hold(job, &place, fetched)?;
+            let Ready { command, held } = self.hold(job, &place, fetched, files)?;
             let running = local::spawn(job, &place, command)?;
             return Ok(Spawned { place, running, held: Some(held) });
         }
         let program = match fetched {
             Some(kept) => kept.path.clone(),
-            None => program::find(&work.artifact, workdir, self.0.scripts, || script(&place, &work.artifact))?,
+            None => self.find(work, files, || script(&place, &work.artifact))?,
         };
         self.check(work, &program)?;
         let mut command = Command::new(&program);
-        command.args(&work.args).current_dir(workdir).env_clear().envs(environment::telling(work, &place));
+        command.args(&work.args).current_dir(workdir).env_clear().envs(environment::telling(work, &place, files));
         command.envs(local::give_files(&job.secrets, &place.tmp(), None).map_err(NotStarted::Files)?);
         match local::spawn(job, &place, command) {
             Ok(running) => Ok(Spawned { place, running, held: None }),
@@ -165,11 +171,27 @@ impl Shell {
         }
     }
 
-    /// Is this program on the list, if there is one? Scripts that come with the work are none of the list's.
+    /// The program that an artifact means which is none by its content. A path that is one of the node's files means that.
+    fn find(
+        &self,
+        work: &Work,
+        files: Option<&Path>,
+        write_script: impl FnOnce() -> io::Result<PathBuf>,
+    ) -> Result<PathBuf, program::Error> {
+        let Settings { workdir, scripts, .. } = &self.0;
+        match files.zip(files::named_by_artifact(work)) {
+            Some(_) if *scripts == Scripts::Refuse => Err(program::Error::ScriptsRefused),
+            Some((folder, path)) => Ok(folder.join(path)),
+            None => program::find(&work.artifact, workdir, *scripts, write_script),
+        }
+    }
+
+    /// Is this program on the list, if there is one? What comes with the work is none of the list's.
     fn check(&self, work: &Work, program: &Path) -> Result<(), NotStarted> {
         if self.0.programs.is_empty()
             || work.artifact.starts_with("#!")
             || Digest::of_artifact(&work.artifact).is_some()
+            || files::named_by_artifact(work).is_some()
         {
             return Ok(());
         }

@@ -9,6 +9,7 @@
 mod master;
 mod remote;
 mod toscassh;
+mod upload;
 
 use std::io;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::files::{self, Given};
 use super::local::{self, Over, write_new};
 use super::{Driver, Ending, Entry, Finish, Job, Outlives, Scripts, Settings, environment, fetch, verdict};
 use crate::artifacts::Kept;
@@ -31,7 +33,7 @@ use crate::ledger::Place;
 use crate::output;
 use crate::process::{Tree, watch_until_gone};
 use master::{Lease, Session, Unreachable};
-use remote::{Launch, Look, Seen, Standing, Variables, Word};
+use remote::{Begins, Launch, Look, Seen, Standing, Variables, Word};
 
 pub(crate) use master::Masters;
 pub(super) use toscassh::ENTRY as TOSCASSH;
@@ -178,7 +180,8 @@ impl Remote {
         let unwritten =
             |error: &dyn std::error::Error| ended(Failure::new(failure_code::SPAWN_FAILED, Chain(error).to_string()));
         let host = self.host(work).map_err(|refusal| ended(refusal.failure()))?;
-        if self.settings.scripts == Scripts::Refuse && Digest::of_artifact(&work.artifact).is_some() {
+        let is_brought = Digest::of_artifact(&work.artifact).is_some() || files::named_by_artifact(work).is_some();
+        if self.settings.scripts == Scripts::Refuse && is_brought {
             return Err(ended(Refusal::Scripts.failure()));
         }
         let fetched = fetch::by_content(&self.settings, job).await?.map(Source::Kept);
@@ -186,7 +189,11 @@ impl Remote {
         for (name, value) in job.secrets.files() {
             let text = String::from_utf8(value.clone()).ok().filter(|text| !text.contains('\0'));
             let text = text.ok_or_else(|| ended(Refusal::Binary { name: name.clone() }.failure()))?;
-            launch.files.push((name.clone(), text));
+            launch.secrets.push((name.clone(), text));
+        }
+        let files = files::fetch(&self.settings, job).await?;
+        if !files.is_empty() {
+            launch.begins = Begins::Files;
         }
         let lease = tokio::select! {
             biased;
@@ -194,10 +201,10 @@ impl Remote {
             () = job.stop.cancelled() => return Err(Finish::without_output(Ending::Stopped, Ok(()))),
         };
         let place = job.start.place().map_err(|error| unwritten(&error))?;
-        if let Some(source) = source {
+        if source.is_some() || !files.is_empty() {
             tokio::select! {
                 biased;
-                brought = self.bring(work.attempt, &lease, &place, source) => brought.map_err(ended)?,
+                brought = self.bring(work.attempt, &lease, &place, source, files) => brought.map_err(ended)?,
                 () = job.stop.cancelled() => {
                     let _ = self.look(work.attempt, &lease, Look::Stop).await;
                     return Err(Finish::without_output(Ending::Stopped, Ok(())));
@@ -258,27 +265,53 @@ impl Remote {
         };
         let argv = [program].into_iter().chain(work.args.iter().cloned().map(Word::Text)).collect();
         let exports = work.env.clone().into_iter().collect();
-        Ok(Plan { source, launch: Launch { files: Vec::new(), exports, argv, variables: Variables::None } })
+        let (secrets, begins, variables) = (Vec::new(), Begins::Home, Variables::None);
+        Ok(Plan { source, launch: Launch { secrets, begins, exports, argv, variables } })
     }
 
-    /// Brings the artifact there.
-    async fn bring(&self, attempt: AttemptId, lease: &Lease, place: &Place, source: Source) -> Result<(), Failure> {
-        let path = match &source {
-            Source::Text(text) => {
-                let written = write_new(&place.script(), 0o600, text.as_bytes());
-                let failed = |error: io::Error| {
-                    Failure::new(failure_code::SPAWN_FAILED, format!("the script cannot be written: {error}"))
-                };
-                written.map(|()| place.script()).map_err(failed)?
-            }
-            Source::File(path) => path.clone(),
-            Source::Kept(kept) => kept.path.clone(),
+    /// Brings the artifact and the files there.
+    async fn bring(
+        &self,
+        attempt: AttemptId,
+        lease: &Lease,
+        place: &Place,
+        source: Option<Source>,
+        files: Vec<Given>,
+    ) -> Result<(), Failure> {
+        let failed = |what: &str, error: &dyn std::error::Error| {
+            Failure::new(failure_code::SPAWN_FAILED, format!("{what}: {}", Chain(error)))
         };
-        let script = remote::upload(attempt);
-        let answer = self.settings.masters.ask(lease, &script, Some(&path), UPLOAD).await;
-        match answer.map_err(|error| error.failure())? {
-            answer if remote::is_whole(attempt, &answer) => Ok(()),
-            _ => Err(Failure::new(failure_code::SPAWN_FAILED, "the host did not take the script")),
+        let path = match &source {
+            Some(Source::Text(text)) => {
+                let written = write_new(&place.script(), 0o600, text.as_bytes());
+                written.map_err(|error| failed("the script cannot be written", &error))?;
+                Some(place.script())
+            }
+            Some(Source::File(path)) => Some(path.clone()),
+            Some(Source::Kept(kept)) => Some(kept.path.clone()),
+            None => None,
+        };
+        let loads = spawn_blocking(move || upload::loads(files)).await.unwrap_or_else(|panic| Err(panic.into()));
+        let loads = loads.map_err(|error| failed("the files cannot be read", &error))?;
+        if let Some(path) = path {
+            self.send(attempt, lease, &upload::artifact(attempt), &[path]).await?;
+        }
+        for load in &loads {
+            self.send(attempt, lease, &load.script(attempt), &load.paths()).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, attempt: AttemptId, lease: &Lease, script: &str, paths: &[PathBuf]) -> Result<(), Failure> {
+        let answer = self.settings.masters.ask(lease, script, paths, UPLOAD).await;
+        match upload::taken(attempt, &answer.map_err(|error| error.failure())?) {
+            Ok(()) => Ok(()),
+            Err(said) => {
+                // What is there of them goes: most often there is no room.
+                let _ = self.look(attempt, lease, Look::Stop).await;
+                let said = format!("the host does not take the job's files: {said}");
+                Err(Failure::new(failure_code::SPAWN_FAILED, said))
+            }
         }
     }
 
@@ -305,7 +338,7 @@ impl Remote {
     async fn look(&self, attempt: AttemptId, lease: &Lease, look: Look) -> Result<Seen, Unreachable> {
         let grace = self.settings.grace;
         let script = remote::look(attempt, look, grace);
-        let answer = self.settings.masters.ask(lease, &script, None, grace + ANSWER).await?;
+        let answer = self.settings.masters.ask(lease, &script, &[], grace + ANSWER).await?;
         let not_understood = || self.settings.masters.misunderstood(lease);
         remote::seen(attempt, &answer).ok_or_else(not_understood)
     }

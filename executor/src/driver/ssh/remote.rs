@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use gorch_schema::AttemptId;
 
+use super::super::files::VARIABLE;
+
 /// The command line: reads a line from standard input, which is a script as [`line`] writes it, and becomes it. It has
 /// no newline and no `!`, so that it is one word in the shells that are not POSIX's, too.
 pub(super) const COMMAND: &str = r#"exec sh -c 'n=$(printf "\012.");n=${n%.};IFS= read -r s&&eval "s=$s"&&eval "$s"'"#;
@@ -33,10 +35,20 @@ pub(super) enum Word {
 pub(super) struct Launch {
     pub(super) exports: Vec<(String, String)>,
     /// Secrets that it finds in files, by the variables that name them.
-    pub(super) files: Vec<(String, String)>,
+    pub(super) secrets: Vec<(String, String)>,
+    pub(super) begins: Begins,
     pub(super) argv: Vec<Word>,
     /// Are values of shell variables among its outputs?
     pub(super) variables: Variables,
+}
+
+/// In which folder a job begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begins {
+    /// The user's.
+    Home,
+    /// That of the files which were brought there.
+    Files,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,14 +110,6 @@ pub(super) fn line(script: &str) -> Vec<u8> {
     line.into_bytes()
 }
 
-/// Takes a file from standard input, and says so.
-pub(super) fn upload(attempt: AttemptId) -> String {
-    format!(
-        "{}umask 077; mkdir -p \"$d\" && cat >\"$d/artifact\" && chmod 700 \"$d/artifact\" && say whole\n",
-        known(attempt)
-    )
-}
-
 /// Runs a job in a process group of its own. Its code becomes the script's, and nothing is left there; but if there is
 /// something to fetch, or the code is the one with which `ssh` itself fails: then the code is 255, and the rest is told
 /// to whoever looks.
@@ -127,10 +131,10 @@ s=$(command -v setsid) || {
     if launch.variables == Variables::Told {
         script.push_str("mkdir \"$d/vars\"\n");
     }
-    if !launch.files.is_empty() {
+    if !launch.secrets.is_empty() {
         script.push_str("mkdir \"$d/secrets\"\n");
     }
-    for (name, text) in &launch.files {
+    for (name, text) in &launch.secrets {
         // On no command line, and exactly: without the line break that ends a text given like this.
         let end = end_of(text);
         let _ = writeln!(script, "head -c {} >\"$d/secrets/{name}\" <<'{end}'\n{text}\n{end}", text.len());
@@ -141,8 +145,11 @@ s=$(command -v setsid) || {
         // A text is written to in memory only.
         let _ = writeln!(script, "export {name}={}", quoted(value));
     }
-    for (name, _) in &launch.files {
+    for (name, _) in &launch.secrets {
         let _ = writeln!(script, "export {name}=\"$2/secrets/{name}\"");
+    }
+    if launch.begins == Begins::Files {
+        let _ = writeln!(script, "export {VARIABLE}=\"$2/files\"\ncd -- \"$2/files\" || exit");
     }
     // The group is written down by the process that leads it: from then on it can be signalled. Only what a shell does
     // itself may stand here: PATH is the job's by now.
@@ -196,7 +203,7 @@ pub(super) fn look(attempt: AttemptId, look: Look, grace: Duration) -> String {
         r#"
 umask 077
 find "$HOME/.gorch" -name not -type f -mtime +0 2>/dev/null | while IFS= read -r f; do rm -rf "${f%/begun/not}"; done
-nothing() { rm -f "$d/artifact"; say nothing; exit 0; }
+nothing() { rm -rf "$d/artifact" "$d/files"; say nothing; exit 0; }
 mkdir -p "$d" && mkdir "$d/begun" 2>/dev/null && { : >"$d/begun/not"; nothing; }
 [ -e "$d/begun/not" ] && nothing
 t=0
@@ -234,17 +241,13 @@ send() {{
 send status "$d/status"
 send output "$d/output"
 for f in "$d"/vars/*; do send "=${{f##*/}}" "$f"; done
-rm -rf "$d"
+# What a job has left there that cannot be removed is no reason not to be heard.
+rm -rf "$d" 2>/dev/null || :
 "#,
             most = LARGEST + 1
         );
     }
     script
-}
-
-/// Did the host say that it has the whole file?
-pub(super) fn is_whole(attempt: AttemptId, answer: &[u8]) -> bool {
-    said(attempt, answer).is_some_and(|(words, _)| words == "whole")
 }
 
 /// Reads the answer to a look; `None` if it is none, or not all of one.
@@ -274,7 +277,7 @@ pub(super) fn seen(attempt: AttemptId, answer: &[u8]) -> Option<Seen> {
 }
 
 /// What both ends know of an attempt, and how this one speaks.
-fn known(attempt: AttemptId) -> String {
+pub(super) fn known(attempt: AttemptId) -> String {
     format!("d=$HOME/.gorch/{attempt}\nsay() {{ echo \"gorch {attempt} $1\"; }}\n")
 }
 
@@ -313,7 +316,7 @@ end() {{
 }
 
 /// Our words, wherever they begin: what a login says comes before them.
-fn said(attempt: AttemptId, answer: &[u8]) -> Option<(&str, &[u8])> {
+pub(super) fn said(attempt: AttemptId, answer: &[u8]) -> Option<(&str, &[u8])> {
     let mark = format!("gorch {attempt} ");
     let at = answer.windows(mark.len()).position(|window| window == mark.as_bytes())?;
     first_line(answer.get(at + mark.len()..)?)
@@ -325,7 +328,7 @@ fn first_line(bytes: &[u8]) -> Option<(&str, &[u8])> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
     use std::path::Path;
@@ -336,13 +339,13 @@ mod tests {
     const SHELLS: [&str; 4] = ["/bin/dash", "/bin/bash", "/usr/bin/ksh", "/usr/bin/mksh"];
 
     /// A host whose every shell is this one.
-    struct Host {
+    pub(in super::super) struct Host {
         folder: tempfile::TempDir,
-        shell: &'static str,
+        pub(in super::super) shell: &'static str,
     }
 
     impl Host {
-        fn all() -> impl Iterator<Item = Host> {
+        pub(in super::super) fn all() -> impl Iterator<Item = Host> {
             let is_there = |shell: &&str| Path::new(shell).exists();
             assert!(
                 SHELLS.iter().filter(|shell| is_there(shell)).count() >= 3,
@@ -356,7 +359,7 @@ mod tests {
             })
         }
 
-        fn path(&self, name: &str) -> std::path::PathBuf {
+        pub(in super::super) fn path(&self, name: &str) -> std::path::PathBuf {
             self.folder.path().join(".gorch").join(attempt().to_string()).join(name)
         }
 
@@ -376,7 +379,7 @@ mod tests {
             child
         }
 
-        fn say(&self, script: &str, input: &[u8]) -> Output {
+        pub(in super::super) fn say(&self, script: &str, input: &[u8]) -> Output {
             self.start(script, input).wait_with_output().unwrap()
         }
 
@@ -386,7 +389,7 @@ mod tests {
         }
     }
 
-    fn attempt() -> AttemptId {
+    pub(in super::super) fn attempt() -> AttemptId {
         let step = StepId { node: NodeId(1), visit: 0 };
         AttemptKey { step, item: 0, attempt: 1 }.of("0123456789abcdef0123456789abcdef".parse().unwrap())
     }
@@ -396,7 +399,7 @@ mod tests {
         let exports = exports.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         run(
             attempt(),
-            &Launch { files: Vec::new(), exports, argv, variables: Variables::None },
+            &Launch { secrets: Vec::new(), begins: Begins::Home, exports, argv, variables: Variables::None },
             Duration::from_millis(300),
         )
     }
@@ -453,7 +456,8 @@ mod tests {
     #[test]
     fn what_was_stopped_before_it_began_never_begins() {
         for host in Host::all() {
-            assert!(is_whole(attempt(), &host.say(&upload(attempt()), b"text").stdout), "{}", host.shell);
+            let answer = host.say(&super::super::upload::artifact(attempt()), b"text");
+            assert_eq!(super::super::upload::taken(attempt(), &answer.stdout), Ok(()), "{}", host.shell);
             assert_eq!(std::fs::read(host.path("artifact")).unwrap(), b"text");
             assert_eq!(host.look(Look::Stop).standing, Standing::Nothing);
             assert_eq!(host.look(Look::Fetch).standing, Standing::Nothing, "{}", host.shell);

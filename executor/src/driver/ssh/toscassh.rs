@@ -13,7 +13,7 @@ use std::sync::Arc;
 use gorch_schema::work::Work;
 
 use super::super::{Entry, Outlives, Scripts, Settings, fetch};
-use super::remote::{Launch, Variables, Word, is_name};
+use super::remote::{Begins, Launch, Variables, Word, is_name};
 use super::{Kind, Plan, Refusal, Source, is_here, make};
 
 /// The row of the table of drivers.
@@ -67,7 +67,8 @@ pub(super) fn plan(settings: &Settings, work: &Work, fetched: Option<Source>) ->
         Reader::Itself => (vec![Word::Artifact], Variables::None),
     };
     let exports = exports.into_iter().collect();
-    Ok(Plan { source: Some(source), launch: Launch { files: Vec::new(), exports, argv, variables } })
+    let launch = Launch { secrets: Vec::new(), begins: Begins::Home, exports, argv, variables };
+    Ok(Plan { source: Some(source), launch })
 }
 
 /// What a shell does with the script, whose path is its `$0`. A trap tells the values: it sees every end but KILL.

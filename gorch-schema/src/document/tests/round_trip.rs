@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::accepted;
+use crate::digest::Digest;
 use crate::document::{Engines, Limits, read, recover};
+use crate::files::Files;
 use crate::id::NodeId;
 use crate::inputs::InputsSchema;
 use crate::render;
@@ -89,6 +91,15 @@ fn container() -> impl Strategy<Value = Option<Box<Settings>>> {
     })
 }
 
+fn given_files() -> impl Strategy<Value = Option<Box<Settings>>> {
+    let digest = any::<[u8; 32]>().prop_map(Digest::from_bytes);
+    let path = "[a-z]{2}/[ -.0-9é]{3}|[a-z]".prop_map(|path| path.parse().unwrap());
+    proptest::collection::btree_map(path, digest, 0..4).prop_map(|files| {
+        let files = Files::try_from(files).unwrap();
+        Some(Box::new(Settings { files, ..Settings::default() })).filter(|settings| !settings.is_empty())
+    })
+}
+
 fn playbook() -> impl Strategy<Value = Option<Box<Settings>>> {
     let object = proptest::collection::btree_map("[a-z]{1,5}", value(), 1..3).prop_map(Value::from_iter);
     let inventory = prop_oneof![object, "[a-z]{1,5}\n?".prop_map(Value::from)];
@@ -115,13 +126,14 @@ fn node() -> impl Strategy<Value = Node> {
     let times = (proptest::option::of(duration()), proptest::option::of(duration()), proptest::option::of(retry()));
     let target = proptest::option::of("[a-z]{1,3}-[0-9]");
     let words = (any::<bool>(), any::<bool>(), any::<bool>(), 1_u8..=5);
-    let words = (words, settings(), container(), playbook());
+    let words = (words, settings(), container(), playbook(), given_files());
     (work(), maps, times, target, value(), words, flow()).prop_map(
-        |(work, maps, times, target, input, (words, http, docker, ansible), (each, lock, cache, undo))| {
+        |(work, maps, times, target, input, (words, http, docker, ansible, shell), (each, lock, cache, undo))| {
             let settings = match work.0.name() {
                 "http" => http,
                 "docker" => docker,
                 "ansible" => ansible,
+                "shell" => shell,
                 _ => None,
             };
             let (engine, artifact, args) = work;

@@ -396,6 +396,83 @@ fn settings_of_a_driver_are_checked_and_belong_to_it() {
     assert_snapshot!(of_node(r#""engine": "http", "artifact": "x.example/""#), @r#"/nodes/0/artifact: found "x.example/", expected a URL: the engine `http` sends requests [engine_and_artifact]"#);
 }
 
+/// `D` is a digest.
+fn with_files(node: &str, files: &str) -> String {
+    of_node(&format!(r#"{node}, "files": {files}"#).replace('D', &format!("sha256:{}", "a1".repeat(32))))
+}
+
+#[test]
+fn files_stand_below_their_folder_and_are_named_by_their_content() {
+    let shell = |files: &str| with_files(r#""engine": "shell", "artifact": "make""#, files);
+    assert_snapshot!(shell(r#"{"conf/app.ini": "D", "conf/app.d/x y": "D", "...": "D"}"#), @"accepted");
+    assert_snapshot!(shell("{}"), @"accepted");
+    assert_snapshot!(shell(r#"{"/etc/passwd": "D", "../x": "D", "a/../x": "D", "a//x": "D", "./x": "D", "a/": "D", "": "D", ".": "D"}"#), @r#"
+    /nodes/0/files/: found an empty key, expected a key [bad_name]
+    /nodes/0/files/.: found ".", expected a relative path without empty parts, `.` and `..`, such as `conf/app.ini` [bad_name]
+    /nodes/0/files/..~1x: found "../x", expected a relative path without empty parts, `.` and `..`, such as `conf/app.ini` [bad_name]
+    /nodes/0/files/.~1x: found "./x", expected a relative path without empty parts, `.` and `..`, such as `conf/app.ini` [bad_name]
+    /nodes/0/files/~1etc~1passwd: found "/etc/passwd", expected a relative path without empty parts, `.` and `..`, such as `conf/app.ini` [bad_name]
+    /nodes/0/files/a~1: found "a/", expected a relative path without empty parts, `.` and `..`, such as `conf/app.ini` [bad_name]
+    /nodes/0/files/a~1..~1x: found "a/../x", expected a relative path without empty parts, `.` and `..`, such as `conf/app.ini` [bad_name]
+    /nodes/0/files/a~1~1x: found "a//x", expected a relative path without empty parts, `.` and `..`, such as `conf/app.ini` [bad_name]
+    "#);
+    assert_snapshot!(shell(r#"{"a": "file:./a", "b": "sha256:AB", "c": "./c", "d": 5, "/e": "./e"}"#), @r#"
+    /nodes/0/files/d: found 5, expected a string [wrong_type]
+    /nodes/0/files/~1e: found "./e", expected `sha256:` and 64 lowercase hex digits [bad_value]
+    /nodes/0/files/~1e: found "/e", expected a relative path without empty parts, `.` and `..`, such as `conf/app.ini` [bad_name]
+    /nodes/0/files/a: found "file:./a", expected `sha256:` and the digest of an uploaded file: `gorch submit` uploads files that a document names [bad_value]
+    /nodes/0/files/b: found "sha256:AB", expected `sha256:` and 64 lowercase hex digits [bad_value]
+    /nodes/0/files/c: found "./c", expected `sha256:` and 64 lowercase hex digits [bad_value]
+    "#);
+    assert_snapshot!(shell(r#"{"a": "D", "a/b": "D", "a/b/c": "D", "ab": "D"}"#), @r"
+    /nodes/0/files/a: found a file that is a folder of others, too, expected a file or a folder [bad_name]
+    /nodes/0/files/a~1b: found a file that is a folder of others, too, expected a file or a folder [bad_name]
+    ");
+    let nul = shell(r#"{"a\u0000": "D"}"#);
+    assert!(nul.ends_with(r#"found "a\u0000", expected a string without control characters [bad_name]"#), "{nul}");
+    assert_snapshot!(shell("[]"), @"/nodes/0/files: found an array of 0, expected an object of strings [wrong_type]");
+    let many: Vec<String> = (0..1_001).map(|number| format!(r#""{number}": "D""#)).collect();
+    assert_snapshot!(shell(&format!("{{{}}}", many.join(","))), @"/nodes/0/files: found 1001 files, expected 1000 files at most: more belong into an archive [bad_value]");
+    assert_snapshot!(shell(&format!("{{{}}}", many[1..].join(","))), @"accepted");
+}
+
+#[test]
+fn files_are_for_jobs_that_can_be_given_some() {
+    for node in [
+        r#""engine": "ssh", "artifact": "x", "target": "web1""#,
+        r#""engine": "toscassh", "artifact": "x", "target": "web1""#,
+        r#""engine": "ansible", "artifact": "- hosts: all\n", "target": "web1""#,
+        r#""engine": "ansible", "artifact": "D", "target": "web1""#,
+    ] {
+        assert_eq!(with_files(node, r#"{"x": "D"}"#), "accepted", "{node}");
+    }
+    assert_snapshot!(with_files(r#""engine": "docker", "artifact": "alpine:3""#, r#"{"x": "D"}"#), @"/nodes/0/files: found `files` with the engine `docker`, expected no `files`: only the engines `ansible`, `shell`, `ssh`, `toscassh` know it [engine_and_artifact]");
+    assert_snapshot!(with_files(r#""engine": "nil""#, r#"{"x": "D"}"#), @"/nodes/0/files: found `files` with the engine `nil`, expected no `files`: only the engines `ansible`, `shell`, `ssh`, `toscassh` know it [engine_and_artifact]");
+    let ansible = r#""engine": "ansible", "artifact": "site.yml", "target": "web", "undo": {"artifact": "undo.yml"}"#;
+    assert_snapshot!(with_files(ansible, r#"{"x": "D"}"#), @r#"
+    /nodes/0/artifact: found "site.yml", expected a playbook that travels, `sha256:` or inline: `files` are put beside it [engine_and_artifact]
+    /nodes/0/undo/artifact: found "undo.yml", expected a playbook that travels, `sha256:` or inline: `files` are put beside it [engine_and_artifact]
+    "#);
+    let inner =
+        r#""engine": "gorch", "artifact": {"nodes": [{"engine": "shell", "artifact": "x", "files": {"../x": "D"}}]}"#;
+    assert_snapshot!(of_node(inner), @r#"
+    /nodes/0/artifact/nodes/0/files/..~1x: found "D", expected `sha256:` and 64 lowercase hex digits [bad_value]
+    /nodes/0/artifact/nodes/0/files/..~1x: found "../x", expected a relative path without empty parts, `.` and `..`, such as `conf/app.ini` [bad_name]
+    "#);
+}
+
+#[test]
+fn contents_are_named_by_artifacts_and_files_also_inside_of_documents() {
+    let [one, two, three] = ["a1", "b2", "c3"].map(|pair| format!("sha256:{}", pair.repeat(32)));
+    let inner = format!(r#"{{"nodes": [{{"engine": "shell", "artifact": "x", "files": {{"x": "{three}"}}}}]}}"#);
+    let workflow = super::accepted(&format!(
+        r#"{{"nodes": [{{"engine": "shell", "artifact": "{two}", "files": {{"a/b": "{one}", "c": "{two}"}}}},
+            {{"engine": "gorch", "artifact": {inner}}}], "edges": []}}"#
+    ));
+    let named: Vec<String> = workflow.artifacts().iter().map(crate::Digest::as_artifact).collect();
+    assert_eq!(named, [one, two, three]);
+}
+
 #[test]
 fn a_playbook_runs_on_hosts_that_are_named() {
     let ansible = |more: &str| of_node(&format!(r#""engine": "ansible", "artifact": "site.yml"{more}"#));

@@ -44,7 +44,6 @@ fn add(service: &mut Service, name: &str, kind: &str, place: Place, operations: 
         name: name.into(),
         place,
         types: vec![kind.into(), "tosca.nodes.Root".into()],
-        directives: Vec::new(),
         properties: BTreeMap::new(),
         attributes: BTreeMap::new(),
         capabilities: BTreeMap::new(),
@@ -63,7 +62,6 @@ fn relate(service: &mut Service, source: &str, name: &str, target: &str, place: 
         place,
         source: source_ix,
         target: target_ix,
-        capability: None,
         types: vec![kind.into()],
         properties: BTreeMap::new(),
         attributes: BTreeMap::new(),
@@ -77,13 +75,8 @@ fn interfaces(operations: &str, usual: &str, owner: &str, place: Place) -> BTree
     for operation in operations.split_whitespace() {
         let (interface, operation) = operation.split_once('.').unwrap_or((usual, operation));
         let file: Rc<str> = format!("scripts/{owner}-{operation}.sh").into();
-        let implementation = Implementation {
-            place,
-            primary: Some(artifact(&file)),
-            dependencies: Vec::new(),
-            timeout: None,
-            host: None,
-        };
+        let implementation =
+            Implementation { primary: Some(artifact(&file)), dependencies: Vec::new(), timeout: None, host: None };
         interfaces.entry(interface.into()).or_default().operations.insert(
             operation.into(),
             Operation {
@@ -105,7 +98,6 @@ pub(crate) fn artifact(file: &str) -> Artifact {
         path: Some(file.into()),
         repository: None,
         types: vec!["tosca.artifacts.Implementation.Bash".into()],
-        properties: BTreeMap::new(),
     }
 }
 
