@@ -69,8 +69,10 @@ impl Primitive {
 
     /// The names of a version.
     pub(crate) fn names(version: Version) -> impl Iterator<Item = &'static str> {
-        let is_of = move |(_, _, first, last): &&(&str, Primitive, Version, Version)| (*first..=*last).contains(&version);
-        Self::ALL.iter().filter(is_of).map(|(name, ..)| *name)
+        Self::ALL
+            .iter()
+            .filter(move |(_, _, first, last)| (*first..=*last).contains(&version))
+            .map(|(name, _, _, _)| *name)
     }
 
     /// Its name.

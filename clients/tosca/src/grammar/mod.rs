@@ -230,8 +230,8 @@ impl Walk<'_> {
                     self.form(&entry.value, of, What::Named(name));
                 }
                 None => {
-                    let message =
-                        format!("{}: found {}, expected a map with one entry, `NAME: ...`", What::ItemOf(what.name()), item.said());
+                    let what = What::ItemOf(what.name());
+                    let message = format!("{what}: found {}, expected a map with one entry, `NAME: ...`", item.said());
                     let complaint = self.report.error(item.place, "wrong_form", message);
                     if item.entries_of().len() > 1 {
                         complaint.hint("each name begins with its own `-`, and what is below it stands deeper");

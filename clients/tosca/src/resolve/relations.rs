@@ -172,7 +172,7 @@ impl Resolver<'_, '_> {
                 self.world.report().error(said.place, "count", message);
                 1
             }
-            Some(_) | None => 1,
+            _ => 1,
         }
     }
 
