@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::lower::{self, HostParallel, Saying, Via, lower};
 use crate::place::Place;
 use crate::plan::{DEPLOY, Survey, plans};
@@ -23,6 +25,8 @@ pub struct Options {
     pub via: Via,
     /// Whether operations of one host wait for each other.
     pub host_parallel: HostParallel,
+    /// What a `deploy` said, by templates: the default of the input that other workflows have for it.
+    pub attributes: Option<Value>,
 }
 
 /// Where inputs come from.
@@ -54,7 +58,13 @@ pub struct Converted {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { inputs: Vec::new(), workflow: DEPLOY.to_owned(), via: Via::Host, host_parallel: HostParallel::No }
+        Options {
+            inputs: Vec::new(),
+            workflow: DEPLOY.to_owned(),
+            via: Via::Host,
+            host_parallel: HostParallel::No,
+            attributes: None,
+        }
     }
 }
 
@@ -70,19 +80,27 @@ impl Converted {
     }
 }
 
-/// Converts the template, folder or archive at a path; `name` says how the document names a file, by its path.
+/// How a document names a file: by the folder that it is in, none for a packed archive, and its path there.
+pub type Name<'n> = dyn Fn(Option<&Path>, &str) -> String + 'n;
+
+/// Converts the template, folder or archive at a path; `name` says how the document names a file.
 ///
 /// # Errors
 /// All that is wrong with the template, its inputs and its plan.
-pub fn convert(at: &Path, options: &Options, name: &dyn Fn(&str) -> String) -> Result<Converted, Told> {
+pub fn convert(at: &Path, options: &Options, name: &Name<'_>) -> Result<Converted, Told> {
     let Reading { service, sources, mut report } = read(at, &options.inputs, Wanted::Run, Whole::Whole)?;
     let survey = Survey::of(&service);
     let mut plans = plans(&survey, &mut report);
     let plan = plans.remove(options.workflow.as_str());
     let lowered = plan.as_ref().map(|plan| {
         let first_line = |file: &str| first_line(&sources.folder, file);
-        let options =
-            lower::Options { via: options.via, host_parallel: options.host_parallel, name, first_line: &first_line };
+        let options = lower::Options {
+            via: options.via,
+            host_parallel: options.host_parallel,
+            attributes: options.attributes.as_ref(),
+            name: &|file: &str| name(sources.folder.at(), file),
+            first_line: &first_line,
+        };
         lower(&survey, plan, &options, &mut report)
     });
     if plan.is_none() && !report.is_refused() {

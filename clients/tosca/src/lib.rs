@@ -22,7 +22,7 @@ mod types;
 mod version;
 mod yaml;
 
-pub use convert::{Converted, Inputs, Options, check, convert};
+pub use convert::{Converted, Inputs, Name, Options, check, convert};
 pub use lower::{HostParallel, Saying, Via};
 pub use report::{Message, Told, Weight};
 pub use types::Whole;

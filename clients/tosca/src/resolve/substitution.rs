@@ -9,9 +9,7 @@ use std::rc::Rc;
 
 use super::slots::Field;
 use super::{Given, Holder, Level, Resolver, Wanted};
-use crate::service::{
-    Interface, NodeIx, NodeTemplate, Relation, RelationIx, Service, Target,
-};
+use crate::service::{Interface, NodeIx, NodeTemplate, Relation, RelationIx, Service, Target};
 use crate::source::UnitIx;
 use crate::term::{Attribute, Entity, Term};
 use crate::types::{Kind, pairs};
@@ -26,7 +24,11 @@ impl Resolver<'_, '_> {
         let count = self.nodes.len();
         for at in 0..count {
             let draft = &self.nodes[at];
-            let is_meant = draft.node.items("directives").iter().any(|word| matches!(word.as_text(), Some("substitute" | "substitutable")));
+            let is_meant = draft
+                .node
+                .items("directives")
+                .iter()
+                .any(|word| matches!(word.as_text(), Some("substitute" | "substitutable")));
             if !is_meant {
                 continue;
             }
@@ -76,7 +78,9 @@ impl Resolver<'_, '_> {
             service.nodes.push(one);
         }
         service.relations.extend(inner.relations.iter().map(|one| shift.relation(one)));
-        let found = |name: &str| inner.nodes.iter().position(|one| *one.name == *name).map(|at| super::nodes::index(first + at));
+        let found = |name: &str| {
+            inner.nodes.iter().position(|one| *one.name == *name).map(|at| super::nodes::index(first + at))
+        };
         // The node is there once all of its service is.
         let inside: Vec<NodeIx> = (first..service.nodes.len()).map(super::nodes::index).collect();
         let mut wanted: Vec<(NodeIx, NodeIx)> = inside.iter().map(|one| (node, *one)).collect();
@@ -88,10 +92,13 @@ impl Resolver<'_, '_> {
             wanted.extend(sources.into_iter().map(|source| (source, relation.target)));
         }
         // What leads to it leads to the node that offers the capability, too.
-        let incoming: Vec<RelationIx> = service.relation_ids().filter(|ix| service.relation(*ix).target == node).collect();
+        let incoming: Vec<RelationIx> =
+            service.relation_ids().filter(|ix| service.relation(*ix).target == node).collect();
         for ix in incoming {
             let capability = self.links.borrow().get(ix.0 as usize).and_then(|link| link.capability.clone());
-            let mapped = capability.and_then(|name| mapped_node(mapping.get("capabilities"), &name)).and_then(|name| found(&name));
+            let mapped = capability
+                .and_then(|name| mapped_node(mapping.get("capabilities"), &name))
+                .and_then(|name| found(&name));
             if let Some(mapped) = mapped {
                 service.relations[ix.0 as usize].target = mapped;
                 wanted.push((service.relations[ix.0 as usize].source, node));
@@ -150,7 +157,10 @@ fn mapped_node(mappings: Option<&Node>, name: &str) -> Option<Rc<str>> {
 /// The attribute that an output becomes: `attributes: {NAME: [OUTPUT]}`.
 fn mapped_attribute(mapping: &Node, output: &str) -> Option<Rc<str>> {
     let entries = mapping.entries("attributes").iter();
-    let is_it = |node: &Node| node.as_name() == Some(output) || node.as_list().is_some_and(|list| list.first().and_then(Node::as_name) == Some(output));
+    let is_it = |node: &Node| {
+        node.as_name() == Some(output)
+            || node.as_list().is_some_and(|list| list.first().and_then(Node::as_name) == Some(output))
+    };
     entries.filter(|entry| is_it(&entry.value)).find_map(|entry| entry.key.as_name().map(Rc::from))
 }
 
