@@ -13,6 +13,7 @@ use std::path::Path;
 
 use gorch_client::Client;
 use gorch_schema::Digest;
+use gorch_tosca::Converted;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -56,6 +57,26 @@ pub(super) async fn document(client: &Client, path: &Path, upload: Upload) -> Re
         return Ok(bytes);
     }
     Ok(renamed(&document, &mut |name| known.get(name).cloned()).into_bytes())
+}
+
+/// The document of a template, its files named by their content and uploaded. It names them by their paths until then.
+pub(super) async fn converted(client: &Client, converted: &Converted) -> Result<Vec<u8>, Error> {
+    let mut known = BTreeMap::new();
+    for file in &converted.files {
+        let content = converted.read(file).map_err(|source| Error::Read { path: file.into(), source })?;
+        let digest = Digest::from_bytes(Sha256::digest(&content).into());
+        if !client.has_artifact(digest).await? {
+            client.put_artifact(digest, content).await?;
+        }
+        known.insert(named(file), digest.as_artifact());
+    }
+    let document: Fields<'_> = serde_json::from_str(&converted.document).expect("a template becomes a JSON object");
+    Ok(renamed(&document, &mut |name| known.get(name).cloned()).into_bytes())
+}
+
+/// How a document names a local file.
+pub(super) fn named(path: &str) -> String {
+    format!("{FILE}{path}")
 }
 
 /// Can there be such a file in it? Looks at the bytes alone.
