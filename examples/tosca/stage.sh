@@ -34,6 +34,7 @@ PidFile none
 UsePAM no
 StrictModes no
 PasswordAuthentication no
+Subsystem sftp internal-sftp
 SetEnv HOME=$stage/$name/home
 END
     /usr/sbin/sshd -D -e -f "$stage/$name/sshd_config" 2>"$name/sshd.log" &
