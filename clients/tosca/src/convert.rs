@@ -1,14 +1,14 @@
 //! The conversion as its callers see it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::lower::{self, HostParallel, Saying, Via, lower};
 use crate::place::Place;
 use crate::plan::{DEPLOY, Survey, plans};
-use crate::read::{Reading, read};
+use crate::read::{Inputs, Reading, read};
 use crate::report::Told;
 use crate::resolve::Wanted;
 use crate::source::Folder;
@@ -27,15 +27,6 @@ pub struct Options {
     pub host_parallel: HostParallel,
     /// What a `deploy` said, by templates: the default of the input that other workflows have for it.
     pub attributes: Option<Value>,
-}
-
-/// Where inputs come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inputs {
-    /// A YAML or JSON file: a map of names.
-    File(PathBuf),
-    /// `NAME=VALUE`; the value is read as YAML.
-    Set(String),
 }
 
 /// A document, and what belongs to it.
