@@ -170,7 +170,7 @@ pub(crate) struct SubmitArgs {
 /// What is run.
 #[derive(Debug, Args)]
 pub(crate) struct SubmitWhat {
-    /// A gorch document, or - for stdin; or a TOSCA template (.yaml, .yml), a CSAR (.csar, .zip), or a folder with one
+    /// A gorch document, or - for stdin; or a TOSCA template (.yaml, .yml, .tosca), a CSAR (.csar, .zip), or a folder with one
     #[arg(value_name = "FILE", required_unless_present = "definition")]
     pub(crate) file: Option<PathBuf>,
     /// Instead of a file: a document that is kept under this name

@@ -71,7 +71,7 @@ pub(crate) enum Via {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConvertArgs {
-    /// A TOSCA template (.yaml, .yml), a CSAR (.csar, .zip), or a folder with one
+    /// A TOSCA template (.yaml, .yml, .tosca), a CSAR (.csar, .zip), or a folder with one
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// What it is, whatever its name says

@@ -34,7 +34,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<Exit, Error> {
 fn convert(args: &ConvertArgs, attributes: Option<Value>) -> Result<Exit, Error> {
     if args.from.is_none() && !template::is_template(&args.file) && args.file.exists() {
         let message = format!(
-            "`{}` is no template by its name (.yaml, .yml, .csar, .zip, a folder); --from tosca says that it is one",
+            "`{}` is no template by its name (.yaml, .yml, .tosca, .csar, .zip, a folder); --from tosca says that it is one",
             args.file.display()
         );
         return Err(Error::Misplaced(message));

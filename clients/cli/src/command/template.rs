@@ -20,15 +20,14 @@ const DEPLOY: &str = "deploy";
 /// Is it a template, by its name? A document is JSON, and a folder can only have a template.
 pub(super) fn is_template(path: &Path) -> bool {
     let end = path.extension().unwrap_or_default().to_ascii_lowercase();
-    ["yaml", "yml", "csar", "zip"].iter().any(|template| end == *template) || path.is_dir()
+    ["yaml", "yml", "tosca", "csar", "zip"].iter().any(|template| end == *template) || path.is_dir()
 }
 
 /// Refuses what only a template can be converted with, for something else.
 pub(super) fn refuse(args: &TemplateArgs) -> Result<(), Error> {
     let TemplateArgs { workflow, of, via, host_parallel } = args;
     if workflow.is_some() || of.is_some() || via.is_some() || *host_parallel {
-        let message =
-            "--workflow, --of, --via and --host-parallel are for TOSCA templates (.yaml, .yml, .csar, .zip, a folder)";
+        let message = "--workflow, --of, --via and --host-parallel are for TOSCA templates (.yaml, .yml, .tosca, .csar, .zip, a folder)";
         return Err(Error::Misplaced(message.to_owned()));
     }
     Ok(())
