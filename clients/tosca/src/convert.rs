@@ -1,15 +1,17 @@
 //! The conversion as its callers see it.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::lower::{self, HostParallel, Saying, Via, lower};
-use crate::place::Place;
-use crate::plan::{DEPLOY, Survey, plans};
+use crate::lower::{self, HostParallel, Node, Saying, Via, lower};
+use crate::place::{Files, Place};
+use crate::plan::{DEPLOY, Plan, Survey, plans};
 use crate::read::{Inputs, Reading, read};
-use crate::report::Told;
+use crate::report::{Report, Told};
 use crate::resolve::Wanted;
 use crate::source::Folder;
 use crate::types::Whole;
@@ -34,8 +36,6 @@ pub struct Options {
 pub struct Converted {
     /// The gorch document, as JSON.
     pub document: String,
-    /// The plan as a table for people.
-    pub plan: String,
     /// What should be known.
     pub told: Told,
     /// The files that the document names, by their paths relative to the template's folder or archive, sorted.
@@ -45,6 +45,9 @@ pub struct Converted {
     /// The same, node by node: a run that failed has no outputs, and its nodes have.
     pub said: Vec<Saying>,
     folder: Folder,
+    plan: Plan,
+    nodes: Vec<Node>,
+    places: Files,
 }
 
 impl Default for Options {
@@ -63,6 +66,11 @@ impl Converted {
     /// The content of one of [`Converted::files`].
     pub fn read(&self, file: &str) -> io::Result<Vec<u8>> {
         self.folder.read(file)
+    }
+
+    /// The plan as a table for people.
+    pub fn plan(&self) -> String {
+        lower::table(&self.plan, &self.nodes, &self.places)
     }
 
     /// The folder that the files are in; none where they are in a packed archive.
@@ -84,7 +92,11 @@ pub fn convert(at: &Path, options: &Options, name: &Name<'_>) -> Result<Converte
     let mut plans = plans(&survey, &mut report);
     let plan = plans.remove(options.workflow.as_str());
     let lowered = plan.as_ref().map(|plan| {
-        let first_line = |file: &str| first_line(&sources.folder, file);
+        let known: RefCell<HashMap<String, Option<String>>> = RefCell::default();
+        let first_line = |file: &str| {
+            let read = || first_line(&sources.folder, file);
+            known.borrow_mut().entry(file.to_owned()).or_insert_with(read).clone()
+        };
         let options = lower::Options {
             via: options.via,
             host_parallel: options.host_parallel,
@@ -103,13 +115,15 @@ pub fn convert(at: &Path, options: &Options, name: &Name<'_>) -> Result<Converte
     }
     match (plan, lowered) {
         (Some(plan), Some(lowered)) if !report.is_refused() => Ok(Converted {
-            plan: lowered.text(&plan, &sources.files),
             files: lowered.files.iter().map(ToString::to_string).collect(),
             attributes: lowered.attributes,
             said: lowered.said,
             document: lowered.document,
             told: report.told(&sources.files),
             folder: sources.folder,
+            nodes: lowered.nodes,
+            plan,
+            places: sources.files,
         }),
         _ => Err(report.told(&sources.files)),
     }
@@ -121,7 +135,11 @@ pub fn convert(at: &Path, options: &Options, name: &Name<'_>) -> Result<Converte
 /// All that is wrong with it.
 pub fn check(at: &Path, whole: Whole) -> Result<Told, Told> {
     let Reading { service, sources, mut report } = read(at, &[], Wanted::Look, whole)?;
-    plans(&Survey::of(&service), &mut report);
+    // A template that cannot be deployed in the generated order may be right, and have a workflow of its own.
+    let mut planning = Report::default();
+    plans(&Survey::of(&service), &mut planning);
+    planning.excuse(|_| true);
+    report.absorb(planning);
     let is_refused = report.is_refused();
     let told = report.told(&sources.files);
     if is_refused { Err(told) } else { Ok(told) }

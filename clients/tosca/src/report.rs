@@ -108,6 +108,15 @@ impl Report {
         &mut self.complaints[index]
     }
 
+    /// Takes over what another one has.
+    pub(crate) fn absorb(&mut self, other: Report) {
+        for one in other.complaints {
+            let new = self.add(one.weight, one.place, one.rule, one.message);
+            new.hint = one.hint;
+            new.other = one.other;
+        }
+    }
+
     /// Makes warnings of the errors that are excused.
     pub(crate) fn excuse(&mut self, is_excused: impl Fn(&Complaint) -> bool) {
         for complaint in self.complaints.iter_mut().filter(|complaint| is_excused(complaint)) {

@@ -47,7 +47,7 @@ fn convert(args: &ConvertArgs, attributes: Option<Value>) -> Result<Exit, Error>
     })?;
     match &target {
         Some(target) => target.write(&converted)?,
-        None if args.plan => print(&converted.plan)?,
+        None if args.plan => print(&converted.plan())?,
         None => {
             print(&converted.document)?;
             if converted.folder().is_none() && !converted.files.is_empty() {

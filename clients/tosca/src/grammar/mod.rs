@@ -7,6 +7,8 @@
 mod definitions;
 mod templates;
 
+use std::fmt;
+
 use crate::data::TypeVersion;
 use crate::report::{Report, Weight};
 use crate::version::Version;
@@ -93,13 +95,44 @@ pub(crate) fn check(root: &Node, version: Version, report: &mut Report) {
     Walk { version, report }.record(root, &SERVICE_FILE);
 }
 
+/// What is looked at, in a message. It is put into words only where something is wrong.
+#[derive(Debug, Clone, Copy)]
+enum What<'a> {
+    /// A construct, with its article.
+    Plain(&'static str),
+    /// What stands below a key.
+    Named(&'a str),
+    /// The key of an entry of a map.
+    EntryOf(&'a str),
+    ItemOf(&'a str),
+}
+
+impl<'a> What<'a> {
+    fn name(self) -> &'a str {
+        match self {
+            What::Plain(name) | What::Named(name) | What::EntryOf(name) | What::ItemOf(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            What::Plain(name) => f.write_str(name),
+            What::Named(name) => write!(f, "`{name}`"),
+            What::EntryOf(name) => write!(f, "the name of an entry of `{name}`"),
+            What::ItemOf(name) => write!(f, "an item of `{name}`"),
+        }
+    }
+}
+
 struct Walk<'r> {
     version: Version,
     report: &'r mut Report,
 }
 
 impl Walk<'_> {
-    fn form(&mut self, node: &Node, form: Form, what: &str) {
+    fn form(&mut self, node: &Node, form: Form, what: What<'_>) {
         match form {
             Form::Any => {}
             Form::Text => self.text(node, what),
@@ -143,7 +176,7 @@ impl Walk<'_> {
         }
     }
 
-    fn text(&mut self, node: &Node, what: &str) {
+    fn text(&mut self, node: &Node, what: What<'_>) {
         let is_text = match node.written() {
             Written::Text(_) => true,
             // The older versions are often written without the quotes that a text like `1.0` needs.
@@ -155,25 +188,25 @@ impl Walk<'_> {
         }
     }
 
-    fn name(&mut self, node: &Node, what: &str) {
+    fn name(&mut self, node: &Node, what: What<'_>) {
         match node.as_name() {
             Some(name) if !name.trim().is_empty() => self.text(node, what),
             Some(_) | None => self.wrong(node, "a name", what),
         }
     }
 
-    fn map(&mut self, node: &Node, what: &str, mut value: impl FnMut(&mut Self, &Node, &str)) {
+    fn map(&mut self, node: &Node, what: What<'_>, mut value: impl FnMut(&mut Self, &Node, What<'_>)) {
         let Some(entries) = node.as_map() else { return self.wrong(node, "a map", what) };
         for entry in entries {
-            self.name(&entry.key, &format!("the name of an entry of {what}"));
+            self.name(&entry.key, What::EntryOf(what.name()));
             if let Some(name) = entry.key.as_name() {
-                value(self, &entry.value, &format!("`{name}`"));
+                value(self, &entry.value, What::Named(name));
             }
         }
     }
 
     /// `- name: value`. In the Simple Profile a map is read the same: many templates are written so.
-    fn named(&mut self, node: &Node, of: Form, what: &str) {
+    fn named(&mut self, node: &Node, of: Form, what: What<'_>) {
         if self.version.is_simple() && node.as_map().is_some() {
             return self.map(node, what, |walk, value, name| walk.form(value, of, name));
         }
@@ -181,17 +214,17 @@ impl Walk<'_> {
         for item in items {
             match item.only_entry() {
                 Some(entry) => {
-                    self.name(&entry.key, &format!("the name of an entry of {what}"));
+                    self.name(&entry.key, What::EntryOf(what.name()));
                     let name = entry.key.as_name().unwrap_or_default();
-                    self.form(&entry.value, of, &format!("`{name}`"));
+                    self.form(&entry.value, of, What::Named(name));
                 }
-                None => self.wrong(item, "a map with one entry, `NAME: ...`", &format!("an item of {what}")),
+                None => self.wrong(item, "a map with one entry, `NAME: ...`", What::ItemOf(what.name())),
             }
         }
     }
 
     fn record(&mut self, node: &Node, record: &'static Record) {
-        let Some(entries) = node.as_map() else { return self.wrong(node, "a map", record.name) };
+        let Some(entries) = node.as_map() else { return self.wrong(node, "a map", What::Plain(record.name)) };
         let known = || record.keys.iter().filter(|key| key.is_of(self.version));
         let missing: Vec<&str> = known()
             .filter(|key| key.is_required && node.some(key.name).is_none() && node.get(key.name).is_none())
@@ -210,13 +243,13 @@ impl Walk<'_> {
     }
 
     fn value(&mut self, value: &Node, key: &Keyname) {
-        let what = format!("`{}`", key.name);
+        let what = What::Named(key.name);
         if !value.is_null() || matches!(key.form, Form::Any) {
-            return self.form(value, key.form, &what);
+            return self.form(value, key.form, what);
         }
         // Nothing is nothing in the older versions; 2.0 has no nulls but those of its types.
         if key.is_required || self.version == Version::V2_0 {
-            self.wrong(value, &kind(&key.form), &what);
+            self.wrong(value, &kind(&key.form), what);
         }
     }
 
@@ -225,7 +258,7 @@ impl Walk<'_> {
             && self.version <= last
             && let Some(name) = entry.key.as_name()
         {
-            return self.form(&entry.value, form, &format!("`{name}`"));
+            return self.form(&entry.value, form, What::Named(name));
         }
         let elsewhere = record.keys.iter().find(|key| entry.key.as_text() == Some(key.name));
         let known = record.keys.iter().filter(|key| key.is_of(self.version)).map(|key| key.name);
@@ -243,7 +276,7 @@ impl Walk<'_> {
         self.report.say(weight, entry.key.place, "unknown_key", message).near(&entry.key.to_string(), known);
     }
 
-    fn wrong(&mut self, node: &Node, expected: &str, what: &str) {
+    fn wrong(&mut self, node: &Node, expected: &str, what: What<'_>) {
         self.report.error(node.place, "wrong_form", format!("{what}: found {}, expected {expected}", node.said()));
     }
 }

@@ -27,6 +27,7 @@ use crate::service::NodeIx;
 use engine::Engine;
 pub(crate) use node::Node;
 use said::Said;
+pub(crate) use text::table;
 use value::{Need, Values};
 
 /// The input of a document by which a later workflow hears what was said in an earlier one.

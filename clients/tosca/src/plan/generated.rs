@@ -18,11 +18,13 @@ pub(super) struct Chain {
     pub(super) last: StepIx,
 }
 
-/// Which of the two.
+/// What is done with a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Up,
     Down,
+    /// One operation of its lifecycle.
+    Once(&'static str),
 }
 
 /// The nodes, each behind those that it requires; `None` if they require each other in a circle.
@@ -32,7 +34,8 @@ pub(super) fn order(survey: &Survey<'_>, report: &mut Report) -> Option<Vec<Node
         let relation = service.relation(relation);
         (relation.target.0 as usize, relation.source.0 as usize)
     };
-    let edges: Vec<_> = service.relation_ids().map(ends).collect();
+    // A node that requires itself waits for nobody.
+    let edges: Vec<_> = service.relation_ids().map(ends).filter(|(target, source)| target != source).collect();
     let ids: Vec<NodeIx> = service.node_ids().collect();
     match order::sorted(ids.len(), &edges) {
         Ok(order) => Some(order.into_iter().map(|index| ids[index]).collect()),
@@ -150,6 +153,7 @@ fn chain(
     let calls = match way {
         Way::Up => up(survey, node, report),
         Way::Down => down(survey, node),
+        Way::Once(operation) => survey.lifecycle(Entity::Node(node), operation).into_iter().collect(),
     };
     let mut steps: Vec<StepIx> = calls.iter().map(|key| operation(survey, draft, key, step)).collect();
     if way == Way::Up && survey.facts(node).is_some() {

@@ -213,12 +213,17 @@ impl Expansion<'_, '_> {
         let way = match &**name {
             DEPLOY | "install" => Way::Up,
             UNDEPLOY | "uninstall" => Way::Down,
+            "create" => Way::Once("create"),
+            "configure" => Way::Once("configure"),
+            "start" => Way::Once("start"),
+            "stop" => Way::Once("stop"),
+            "delete" => Way::Once("delete"),
             _ if self.survey.service.workflows.contains_key(name) => return self.inline(name, step, place),
             _ => {
                 let message = format!("found the workflow `{name}`, expected one that can be generated");
                 self.report
                     .error(place, "unknown_workflow", message)
-                    .hint("there are: deploy (or install), undeploy (or uninstall), and the template's own");
+                    .hint("there are: deploy (or install), undeploy (or uninstall), an operation of the lifecycle, and the template's own");
                 return None;
             }
         };

@@ -7,7 +7,7 @@ use super::slots::Field;
 use super::{Resolver, Scope};
 use crate::report::Weight;
 use crate::service::Artifact;
-use crate::source::Origin;
+use crate::source::{Origin, UnitIx};
 use crate::term::Term;
 use crate::types::{Kind, TypeIx};
 use crate::yaml::Node;
@@ -109,6 +109,17 @@ impl Resolver<'_, '_> {
         {
             return None;
         }
+        let key = (unit, Rc::from(file));
+        if let Some(known) = self.files.borrow().get(&key) {
+            return known.clone();
+        }
+        let path = self.look_for_file(unit, node, file);
+        self.files.borrow_mut().insert(key, path.clone());
+        path
+    }
+
+    fn look_for_file(&self, unit: UnitIx, node: &Node, file: &str) -> Option<Rc<str>> {
+        let sources = self.world.sources;
         match sources.path_of(unit, file) {
             Ok(path) => Some(path),
             // What is no path at all is the name of an image, a command, or what a tool of its own understands.

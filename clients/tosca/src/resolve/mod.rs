@@ -8,6 +8,7 @@
 mod artifact;
 mod call;
 mod checks;
+mod details;
 mod inputs;
 mod nodes;
 mod operations;
@@ -59,7 +60,12 @@ struct Resolver<'w, 's> {
     is_linked: Cell<bool>,
     /// Properties and attributes that were calculated, and those that are at this moment.
     known: RefCell<Known>,
+    /// Where files are: an artifact is named by many.
+    files: RefCell<HashMap<NamedFile, Option<Rc<str>>>>,
 }
+
+/// A name of a file, and where it stands.
+type NamedFile = (UnitIx, Rc<str>);
 
 /// Is a service read for itself, or because it stands for a node of another one?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +90,7 @@ impl<'w, 's> Resolver<'w, 's> {
             links_of: RefCell::default(),
             is_linked: Cell::new(false),
             known: RefCell::default(),
+            files: RefCell::default(),
         }
     }
 

@@ -64,6 +64,7 @@ impl Resolver<'_, '_> {
             let Some(name) = entry.key.as_name() else { continue };
             let node = self.copied(entry, templates, "node template");
             self.check_type_is_said(&node, entry);
+            self.check_directives(&node);
             let count = self.count(&node);
             let draft = self.draft(name, entry.key.place, node);
             let mut nodes = Vec::new();

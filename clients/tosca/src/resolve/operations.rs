@@ -38,6 +38,9 @@ impl Resolver<'_, '_> {
     ) -> Operation {
         let mut inputs = interface.inputs.clone();
         inputs.extend(operation.inputs.iter().map(|(name, input)| (name.clone(), input.clone())));
+        if operation.implementation.is_some() {
+            self.check_inputs(&inputs, operation);
+        }
         let outputs =
             operation.outputs.iter().map(|(name, mapping)| (name.clone(), self.mapping(mapping, holder))).collect();
         Operation {
@@ -48,6 +51,21 @@ impl Resolver<'_, '_> {
                 .and_then(|implementation| self.implementation(implementation, artifacts)),
             inputs: self.operation_inputs(&inputs, Scope::of(holder)),
             outputs,
+        }
+    }
+
+    /// What is done with a node gets all that it needs.
+    fn check_inputs(&self, inputs: &BTreeMap<Rc<str>, Rc<Input>>, operation: &OperationDef) {
+        for (name, input) in inputs {
+            let is_required = input.definition.as_ref().is_some_and(|definition| definition.is_required);
+            if is_required && input.value.is_none() {
+                let weight = self.world.loosely(operation.place);
+                let message = format!("the operation has no value for its input `{name}`");
+                self.world
+                    .report()
+                    .say(weight, operation.place, "missing_input", message)
+                    .other(input.place, format!("`{name}` is required here"));
+            }
         }
     }
 

@@ -97,13 +97,13 @@ impl Resolver<'_, '_> {
         is_hosted_on || (link.of.is_none() && &*link.name == "host")
     }
 
-    pub(super) fn make_links(&mut self) {
+    pub(super) fn make_links(&self) {
         let count = u32::try_from(self.nodes.len()).expect("a template has a bound");
         // Those that name a template first: what has to be found may be found by them.
         for node in (0..count).map(NodeIx) {
-            let draft = self.nodes[node.0 as usize].clone();
+            let draft = &self.nodes[node.0 as usize];
             for (name, place, value) in pairs(draft.node.get("requirements")) {
-                self.assigned(node, &draft, &Asked::read(name, place, value));
+                self.assigned(node, draft, &Asked::read(name, place, value));
             }
         }
         for node in (0..count).map(NodeIx) {
@@ -147,7 +147,12 @@ impl Resolver<'_, '_> {
         let holder = Holder::Node(node);
         match self.read_as(said, DataType::Primitive(Primitive::Integer), Scope::of(&holder)) {
             Some(Term::Integer(count @ 0..=10_000)) => usize::try_from(count).unwrap_or(1),
-            _ => 1,
+            Some(term) if term.is_known() => {
+                let message = format!("`count`: found {}, expected 0 to 10000", crate::function::said(&term));
+                self.world.report().error(said.place, "count", message);
+                1
+            }
+            Some(_) | None => 1,
         }
     }
 
@@ -348,7 +353,7 @@ impl Resolver<'_, '_> {
 
     /// Requirements of a type that no template mentions, and that need a target.
     fn fill_open(&self, node: NodeIx) {
-        let draft = self.nodes[node.0 as usize].clone();
+        let draft = &self.nodes[node.0 as usize];
         let is_simple = self.world.version_at(draft.place).is_simple();
         for definition in &draft.definition.requirements {
             let is_assigned = pairs(draft.node.get("requirements")).any(|(name, _, _)| *name == *definition.name);
@@ -368,10 +373,10 @@ impl Resolver<'_, '_> {
             let targets = match self.fitting(node, &asked, Some(definition), None) {
                 // Nothing is named, and nothing would do: in the older versions the host of a software is an example.
                 none if none.is_empty() && definition.is_counted && is_simple && !self.world.is_incomplete() => {
-                    self.never_filled(&draft, definition);
+                    self.never_filled(draft, definition);
                     None
                 }
-                _ => self.found(node, &draft, &asked, Some(definition), None),
+                _ => self.found(node, draft, &asked, Some(definition), None),
             };
             let wanted = definition.count.0 as usize;
             for (index, (target, capability)) in targets.into_iter().flatten().take(wanted).enumerate() {
@@ -429,6 +434,9 @@ impl Resolver<'_, '_> {
             of => of,
         };
         let type_definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
+        if let Some(of) = of {
+            self.check_ends(of, source, target, asked.place);
+        }
         let mut interfaces = type_definition.interfaces.clone();
         let defined = definition.and_then(|definition| definition.relationship_node.as_ref());
         let assigned = made_of.as_ref().or(said.filter(|said| said.as_map().is_some()));

@@ -66,7 +66,8 @@ impl Resolver<'_, '_> {
     fn put_in(&self, service: &mut Service, node: NodeIx, unit: UnitIx, mapping: &Node) {
         let (terms, late) = self.inner_inputs(node, mapping);
         let mut resolver = Resolver::of(self.world, unit, Level::Inner);
-        resolver.read_inputs(&Given { values: Vec::new(), terms, wanted: Wanted::Run });
+        self.check_inner_inputs(node, &resolver, &terms);
+        resolver.read_inputs(&Given { values: Vec::new(), terms, wanted: Wanted::Look });
         let inner = resolver.read_service();
         let own = service.nodes[node.0 as usize].clone();
         let shift = Shift { nodes: count(service.nodes.len()), relations: count(service.relations.len()), late };
@@ -85,7 +86,7 @@ impl Resolver<'_, '_> {
         let inside: Vec<NodeIx> = (first..service.nodes.len()).map(super::nodes::index).collect();
         let mut wanted: Vec<(NodeIx, NodeIx)> = inside.iter().map(|one| (node, *one)).collect();
         // What it needs its mapped nodes need, or all of them.
-        for ix in own.requirements.clone() {
+        for ix in own.requirements {
             let relation = service.relations[ix.0 as usize].clone();
             let mapped = mapped_node(mapping.get("requirements"), &relation.name).and_then(|name| found(&name));
             let sources = mapped.map_or_else(|| inside.clone(), |one| vec![one]);
@@ -123,6 +124,26 @@ impl Resolver<'_, '_> {
         for (name, term, _) in &inner.outputs {
             let known_as = mapped_attribute(mapping, name).unwrap_or_else(|| name.clone());
             attributes.insert(known_as, Some(shift.term(term)));
+        }
+    }
+
+    /// What the inner service cannot do without is a property of the node.
+    fn check_inner_inputs(&self, node: NodeIx, inner: &Resolver<'_, '_>, terms: &BTreeMap<Rc<str>, Term>) {
+        let draft = &self.nodes[node.0 as usize];
+        let inputs = inner.service.as_ref().map(|service| service.entries("inputs")).unwrap_or_default();
+        for input in inputs {
+            let Some(name) = input.key.as_name() else { continue };
+            let is_optional = input.value.name("required") == Some("false");
+            let has_own = ["default", "value"].iter().any(|key| input.value.some(key).is_some());
+            // A property whose value is not known, because inputs are missing, is there nevertheless.
+            let is_property = draft.properties.get(name).is_some_and(|slot| slot.value.is_some());
+            if !(is_optional || has_own || is_property || terms.contains_key(name)) {
+                let message = format!("`{}` has no property for the input `{name}` of what stands for it", draft.name);
+                self.world
+                    .report()
+                    .error(draft.place, "missing_input", message)
+                    .other(input.key.place, "the input is required here");
+            }
         }
     }
 

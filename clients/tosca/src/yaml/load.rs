@@ -6,6 +6,7 @@
 //! map itself wins.
 
 use std::collections::{HashMap, hash_map};
+use std::hash::Hash;
 use std::rc::Rc;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
@@ -67,32 +68,43 @@ enum Shape {
 /// Reading cannot go on; the report says why.
 struct Stopped;
 
-/// The keys that a map has, and where.
+/// The keys that a map has, and where. Most maps have few: those are looked through.
 #[derive(Default)]
 struct Keys {
-    scalars: HashMap<Rc<str>, Place>,
+    few: Vec<(Rc<str>, Place)>,
+    many: HashMap<Rc<str>, Place>,
     /// Lists and maps by their text; few maps have such keys.
     others: HashMap<String, Place>,
 }
 
 impl Keys {
+    /// So many are few.
+    const FEW: usize = 12;
+
     /// Where the same key stood before, if it did.
     fn insert(&mut self, key: &Node) -> Option<Place> {
-        match &key.kind {
-            Kind::Scalar { text, .. } => match self.scalars.entry(text.clone()) {
-                hash_map::Entry::Occupied(before) => Some(*before.get()),
-                hash_map::Entry::Vacant(free) => {
-                    free.insert(key.place);
-                    None
-                }
-            },
-            Kind::List(_) | Kind::Map(_) => match self.others.entry(format!("{key:#}")) {
-                hash_map::Entry::Occupied(before) => Some(*before.get()),
-                hash_map::Entry::Vacant(free) => {
-                    free.insert(key.place);
-                    None
-                }
-            },
+        let text = match &key.kind {
+            Kind::Scalar { text, .. } => text,
+            Kind::List(_) | Kind::Map(_) => return insert(&mut self.others, format!("{key:#}"), key.place),
+        };
+        if let Some((_, before)) = self.few.iter().find(|(known, _)| known == text) {
+            return Some(*before);
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push((text.clone(), key.place));
+            return None;
+        }
+        insert(&mut self.many, text.clone(), key.place)
+    }
+}
+
+/// Adds a key, or says where it stood.
+fn insert<K: Hash + Eq>(keys: &mut HashMap<K, Place>, key: K, place: Place) -> Option<Place> {
+    match keys.entry(key) {
+        hash_map::Entry::Occupied(before) => Some(*before.get()),
+        hash_map::Entry::Vacant(free) => {
+            free.insert(place);
+            None
         }
     }
 }

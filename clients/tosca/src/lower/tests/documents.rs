@@ -322,7 +322,7 @@ fn a_plan_is_shown_as_a_table() {
     let (lowered, _) = lowered(&service, DEPLOY, Via::Host);
     let mut files = Files::default();
     files.add("service.yaml", "".into());
-    assert_snapshot!(lowered.text(&plan, &files), @r##"
+    assert_snapshot!(crate::lower::table(&plan, &lowered.nodes, &files), @r##"
     deploy: 5 steps
     1  server:noop        nil                 service.yaml:2:1
     2  db:create          toscassh on server  service.yaml:4:1  after 1

@@ -81,11 +81,9 @@ fn units(sources: &Sources) -> String {
         }
         let state = if unit.incomplete { ", incomplete" } else { "" };
         writeln!(text, "{}: {}{state}", unit.path, unit.version).expect("a text takes all");
-        for import in unit
-            .imports
-            .iter()
-            .filter(|import| !sources.units[import.unit.0].path.starts_with("org.oasis-open.simple:1"))
-        {
+        // The last one of 1.x is what every template has.
+        let implied = usize::from(unit.version.is_simple());
+        for import in &unit.imports[..unit.imports.len() - implied] {
             let namespace = import.namespace.as_ref().map(|name| format!(" as {name}")).unwrap_or_default();
             writeln!(text, "  {}{namespace}", sources.units[import.unit.0].path).expect("a text takes all");
         }
