@@ -133,7 +133,7 @@ impl Error {
         }
         // A template's complaints have lines of their own, with the place and the line of the file.
         if let Error::Template { told, .. } = self {
-            return format!("{told}{self}\n");
+            return format!("{told}{}\n", clean(&self.to_string()));
         }
         let (complaints, count) = self.complaints();
         let mut text = format!("error: {}\n", clean(&self.sentence()));

@@ -353,3 +353,17 @@ async fn a_template_that_is_wrong_is_refused_with_its_place_and_nothing_is_submi
     assert!(said.err.ends_with("1 error in shop.csar\n"), "{}", said.err);
     assert_eq!(scene.stand.client().list(&Default::default()).await.unwrap().tasks, []);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_ssh_the_executor_of_a_hosts_name_does_its_operations() {
+    let mut scene = Scene::new(["elsewhere", "back"]).await;
+    scene.stand.add_executor("front", &[]).await;
+    std::fs::write(scene.stand.path().join("here.sh"), "#!/bin/sh\n").unwrap();
+    std::fs::write(scene.stand.path().join("neighbours.yaml"), NEIGHBOURS.replace("SCRIPT", "here.sh")).unwrap();
+    let run = scene.done(&["submit", "neighbours.yaml", "--via", "executor"]).await;
+    for name in ["a:create", "b:create", "c:create"] {
+        let node = scene.stand.client().node(run, name).await.unwrap();
+        let executor = node.visits[0].attempts[0].executor.as_ref().map(ToString::to_string);
+        assert_eq!((&*node.node.engine, executor.as_deref()), ("shell", Some("front")));
+    }
+}

@@ -4,7 +4,8 @@
 //! Owns the reading of such documents and the rewriting. Promises that a document without such files is sent as it is,
 //! byte for byte and streamed; that in one with them nothing changes but their names; that a file which is there
 //! already is not sent again; and that paths count from the document's folder, so that it works from wherever it is
-//! called. A document that is no JSON is sent as it is: the orchestrator says what is wrong.
+//! called. A document that is no JSON is sent as it is: the orchestrator says what is wrong. What a template of TOSCA became
+//! names files that may be in an archive; they go up in the same way.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
