@@ -40,19 +40,29 @@ use crate::exit::Exit;
 
 /// The whole command.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let context = Context::new(cli.global);
-    let exit = match cli.command {
-        // Neither asks anybody: what speaks to an orchestrator need not start.
-        Command::Convert(args) if args.template.of.is_none() => convert::run(&args),
-        Command::Validate(args) if validate::is_of_templates(&args) => validate::templates(&args, context.output),
-        command => with_runtime(command, &context),
-    };
+    let Cli { global, command } = Cli::parse();
+    let context = Context::new(global);
+    let exit = alone(&command, &context).unwrap_or_else(|| with_runtime(command, &context));
     let exit = exit.unwrap_or_else(|error| {
         eprint!("{}", error.report());
         error.exit()
     });
     exit.into()
+}
+
+/// What asks nobody: whatever speaks to an orchestrator need not start for it.
+fn alone(command: &Command, context: &Context) -> Option<Result<Exit, Error>> {
+    if let Command::Convert(args) = command
+        && args.template.of.is_none()
+    {
+        return Some(convert::run(args));
+    }
+    if let Command::Validate(args) = command
+        && validate::is_of_templates(args)
+    {
+        return Some(validate::templates(args, context.output));
+    }
+    None
 }
 
 fn with_runtime(command: Command, context: &Context) -> Result<Exit, Error> {
