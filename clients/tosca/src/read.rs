@@ -1,10 +1,9 @@
 //! From a path to the service: opens, checks the forms, collects the types, and resolves.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::convert::Inputs;
 use crate::grammar;
 use crate::place::{FileId, Files, Place};
 use crate::report::{Report, Told};
@@ -19,6 +18,15 @@ const LARGEST_INPUTS: u64 = 16 << 20;
 
 /// The rules of imports that cannot be had.
 const MISSING: &[&str] = &["not_found", "network", "profile", "built_in"];
+
+/// Where inputs come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inputs {
+    /// A YAML or JSON file: a map of names.
+    File(PathBuf),
+    /// `NAME=VALUE`; the value is read as YAML.
+    Set(String),
+}
 
 /// A service that was read, with its files and with what should be known of it.
 #[derive(Debug)]

@@ -149,7 +149,7 @@ topology_template:
     fs::write(folder.path().join("run.sh"), "#!/bin/sh\n").expect("a file");
     let convert = || {
         let options = gorch_tosca::Options::default();
-        gorch_tosca::convert(&at, &options, &|file| format!("file:{file}")).expect("it is right").document
+        gorch_tosca::convert(&at, &options, &|_, file| format!("file:{file}")).expect("it is right").document
     };
     let first = convert();
     for _ in 1..1000 {

@@ -17,4 +17,5 @@ mod playbooks;
 mod progress;
 mod retention;
 mod secrets;
+mod tosca;
 mod whole_life;
