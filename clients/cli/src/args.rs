@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use gorch_orchestrator::retention::{Bound, Bytes};
 
-use crate::context::{DEFAULT_URL, Output};
+use crate::context::{Answer, AnswerParser, DEFAULT_URL};
 use crate::exit;
 use crate::text::parse_duration;
 pub(crate) use template::{ConvertArgs, InputArgs, InputText, TemplateArgs, Via};
@@ -35,9 +35,9 @@ pub(crate) struct Global {
     /// The folder with ca.pem, client.pem and client.key [default: gorch/certs in $XDG_DATA_HOME]
     #[arg(long, global = true, env = "GORCH_CERTS", value_name = "DIR")]
     pub(crate) certs: Option<PathBuf>,
-    /// How answers are printed
-    #[arg(short = 'o', long = "output", global = true, value_enum, default_value_t = Output::Text)]
-    pub(crate) output: Output,
+    /// How answers are printed; of `convert` a file, too
+    #[arg(short = 'o', long = "output", global = true, value_parser = AnswerParser, default_value = "text")]
+    pub(crate) output: Answer,
 }
 
 /// What to do.
@@ -553,7 +553,7 @@ mod tests {
                                  GORCH_URL] [default: https://127.0.0.1:8443]
               --certs <DIR>      The folder with ca.pem, client.pem and client.key [default: gorch/certs in
                                  $XDG_DATA_HOME] [env: GORCH_CERTS]
-          -o, --output <OUTPUT>  How answers are printed [default: text] [possible values: text, json]
+          -o, --output <OUTPUT>  How answers are printed; of `convert` a file, too [default: text] [possible values: text, json]
           -h, --help             Print help (see more with '--help')
           -V, --version          Print version
 

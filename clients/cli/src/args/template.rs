@@ -69,6 +69,8 @@ pub(crate) enum Via {
     Executor,
 }
 
+/// With `-o FILE` the document is written there, so that `gorch submit` finds its files; those of an archive are put into
+/// `FILE.files`.
 #[derive(Debug, Args)]
 pub(crate) struct ConvertArgs {
     /// A TOSCA template (.yaml, .yml, .tosca), a CSAR (.csar, .zip), or a folder with one
@@ -82,11 +84,8 @@ pub(crate) struct ConvertArgs {
     #[command(flatten)]
     pub(crate) template: TemplateArgs,
     /// Print the plan as a table instead
-    #[arg(long, conflicts_with = "write")]
+    #[arg(long)]
     pub(crate) plan: bool,
-    /// Write the document there, so that `gorch submit` finds its files; those of an archive are put into DOCUMENT.files
-    #[arg(short = 'w', long, value_name = "DOCUMENT")]
-    pub(crate) write: Option<PathBuf>,
 }
 
 /// What can be converted.

@@ -23,15 +23,15 @@ use crate::text::counted;
 /// With what a run said, which the orchestrator has to be asked for.
 pub(super) async fn run_of(args: ConvertArgs, context: &Context) -> Result<Exit, Error> {
     let said = template::attributes(&context.client()?, &args.file, &args.inputs, &args.template).await?;
-    convert(&args, said)
+    convert(&args, context, said)
 }
 
 /// Alone.
-pub(super) fn run(args: &ConvertArgs) -> Result<Exit, Error> {
-    convert(args, None)
+pub(super) fn run(args: &ConvertArgs, context: &Context) -> Result<Exit, Error> {
+    convert(args, context, None)
 }
 
-fn convert(args: &ConvertArgs, attributes: Option<Value>) -> Result<Exit, Error> {
+fn convert(args: &ConvertArgs, context: &Context, attributes: Option<Value>) -> Result<Exit, Error> {
     if args.from.is_none() && !template::is_template(&args.file) && args.file.exists() {
         let message = format!(
             "`{}` is no template by its name (.yaml, .yml, .tosca, .csar, .zip, a folder); --from tosca says that it is one",
@@ -40,7 +40,7 @@ fn convert(args: &ConvertArgs, attributes: Option<Value>) -> Result<Exit, Error>
         return Err(Error::Misplaced(message));
     }
     let options = template::options(&args.inputs, &args.template, attributes);
-    let target = args.write.as_deref().map(Target::new).transpose()?;
+    let target = context.file.as_deref().filter(|_| !args.plan).map(Target::new).transpose()?;
     let converted = template::convert(&args.file, &options, &|folder, file| match &target {
         None => travel::named(file),
         Some(target) => travel::named(&target.path_of(folder, file)),
@@ -52,7 +52,7 @@ fn convert(args: &ConvertArgs, attributes: Option<Value>) -> Result<Exit, Error>
             print(&converted.document)?;
             if converted.folder().is_none() && !converted.files.is_empty() {
                 let files = counted(converted.files.len(), "file");
-                eprintln!("hint: the document names {files} of the archive; `-w gorch.json` writes them beside it");
+                eprintln!("hint: the document names {files} of the archive; `-o gorch.json` writes them beside it");
             }
         }
     }

@@ -30,17 +30,19 @@ mod wish;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
 
 use crate::args::{Cli, Command};
-use crate::context::Context;
+use crate::context::{Answer, Context};
 use crate::error::Error;
 use crate::exit::Exit;
 
 /// The whole command.
 pub(crate) fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
+    refuse_file(&global.output, &command);
     let context = Context::new(global);
     let exit = alone(&command, &context).unwrap_or_else(|| with_runtime(command, &context));
     let exit = exit.unwrap_or_else(|error| {
@@ -50,12 +52,25 @@ pub(crate) fn main() -> ExitCode {
     exit.into()
 }
 
+/// A file is where a document goes; other answers are printed.
+fn refuse_file(answer: &Answer, command: &Command) {
+    if let Answer::Written(file) = answer
+        && !matches!(command, Command::Convert(_))
+    {
+        let message = format!(
+            "invalid value '{}' for '--output <OUTPUT>': expected text or json; only `convert` writes a file",
+            file.display()
+        );
+        Cli::command().error(ErrorKind::InvalidValue, message).exit();
+    }
+}
+
 /// What asks nobody: whatever speaks to an orchestrator need not start for it.
 fn alone(command: &Command, context: &Context) -> Option<Result<Exit, Error>> {
     if let Command::Convert(args) = command
         && args.template.of.is_none()
     {
-        return Some(convert::run(args));
+        return Some(convert::run(args, context));
     }
     if let Command::Validate(args) = command
         && validate::is_of_templates(args)

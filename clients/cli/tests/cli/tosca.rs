@@ -71,7 +71,7 @@ fn the_files_of_an_archive_are_written_beside_the_document_and_again_they_are_th
     let archive = folder.path().join("shop.csar");
     csar(&root().join(SHOP), &archive);
     let written = folder.path().join("graph.json");
-    let line = ["convert", archive.to_str().unwrap(), "--inputs", INPUTS, "--write", written.to_str().unwrap()];
+    let line = ["convert", archive.to_str().unwrap(), "--inputs", INPUTS, "-o", written.to_str().unwrap()];
     let said = offline(&line).with(0);
     assert_eq!(said.err, "13 files of the archive are in `graph.json.files`\n");
     let document = std::fs::read_to_string(&written).unwrap();
@@ -84,7 +84,7 @@ fn the_files_of_an_archive_are_written_beside_the_document_and_again_they_are_th
     assert_eq!(std::fs::read_to_string(&written).unwrap(), document);
 
     let said = offline(&["convert", archive.to_str().unwrap(), "--inputs", INPUTS]).with(0);
-    assert_eq!(said.err, "hint: the document names 13 files of the archive; `-w gorch.json` writes them beside it\n");
+    assert_eq!(said.err, "hint: the document names 13 files of the archive; `-o gorch.json` writes them beside it\n");
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn changed(template: &str, changes: &[Change]) -> String {
 
 /// The bytes and the messages of a conversion.
 fn converted(disk: &Disk) -> String {
-    match gorch_tosca::convert(&disk.at("app.yaml"), &Options::default(), &str::to_owned) {
+    match gorch_tosca::convert(&disk.at("app.yaml"), &Options::default(), &|_, file| file.to_owned()) {
         Ok(converted) => format!("{}{}{:?}", converted.document, converted.plan(), converted.told),
         Err(told) => format!("{told:?}"),
     }
@@ -135,7 +135,7 @@ fn the_templates_themselves_are_right() {
         let disk = disk(template);
         let checked = gorch_tosca::check(&disk.at("app.yaml"), Whole::Whole);
         assert!(checked.is_ok(), "{}", checked.unwrap_err());
-        let converted = gorch_tosca::convert(&disk.at("app.yaml"), &Options::default(), &str::to_owned);
+        let converted = gorch_tosca::convert(&disk.at("app.yaml"), &Options::default(), &|_, file| file.to_owned());
         assert!(converted.is_ok(), "{}", converted.unwrap_err());
     }
 }

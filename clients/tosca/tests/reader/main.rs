@@ -53,7 +53,7 @@ impl Disk {
     /// What a conversion says, and the values that the operation `create` of the node `a` gets.
     pub(crate) fn convert(&self, inputs: &[Inputs]) -> String {
         let options = Options { inputs: inputs.to_vec(), ..Options::default() };
-        match gorch_tosca::convert(&self.at("app.yaml"), &options, &str::to_owned) {
+        match gorch_tosca::convert(&self.at("app.yaml"), &options, &|_, file| file.to_owned()) {
             Ok(converted) => format!("{}{}", self.words(&converted.told), given(&converted.document)),
             Err(told) => self.words(&told),
         }

@@ -324,6 +324,10 @@ topology_template:
         12 |     x: {type: integer, default: 1, annotations: [a]}
            |                                    ^^^^^^^^^^^
            hint: there are: constraints, default, description, entry_schema, external-schema, external_schema, key_schema, metadata, required, status, type, value
+    app.yaml:12:36: warning: a parameter definition has no key `annotations` [unknown_key]
+        12 |     x: {type: integer, default: 1, annotations: [a]}
+           |                                    ^^^^^^^^^^^
+           hint: there are: constraints, default, description, entry_schema, key_schema, mapping, metadata, required, status, type, validation, value
     app.yaml:14:8: warning: `z`: found `string`, expected a parameter definition [wrong_form]
         14 |     z: string
            |        ^^^^^^
