@@ -58,7 +58,7 @@ fn a_later_input_stands_over_an_earlier_one_and_one_of_the_command_line_over_tho
 fn a_written_document_finds_its_files_from_where_it_stands() {
     let folder = tempfile::tempdir().unwrap();
     let written = folder.path().join("graph.json");
-    let said = offline(&["convert", SHOP, "--inputs", INPUTS, "-w", written.to_str().unwrap()]).with(0);
+    let said = offline(&["convert", SHOP, "--inputs", INPUTS, "-o", written.to_str().unwrap()]).with(0);
     assert_eq!((said.out, said.err), (String::new(), String::new()));
     let names = files(&std::fs::read_to_string(&written).unwrap());
     assert!(names.len() == 13 && names.iter().all(|name| folder.path().join(name).is_file()), "{names:?}");
@@ -171,4 +171,12 @@ fn the_first_converters_command_line_gives_the_same() {
     let said = tosca2gorch(&["-t", SHOP]).with(1);
     assert!(said.err.contains("the input `table_prefix` has no value"), "{}", said.err);
     assert!(tosca2gorch(&["-x"]).with(2).err.contains("Usage: tosca2gorch"));
+}
+
+#[test]
+fn only_a_document_is_written_into_a_file() {
+    let said = offline(&["get", "-o", "runs.json"]).with(2);
+    assert!(said.err.contains("expected text or json; only `convert` writes a file"), "{}", said.err);
+    let said = offline(&["convert", SHOP, "--inputs", INPUTS, "-o", "json"]).with(0);
+    assert!(said.out.starts_with('{'), "{}", said.out);
 }
