@@ -553,7 +553,8 @@ mod tests {
                                  GORCH_URL] [default: https://127.0.0.1:8443]
               --certs <DIR>      The folder with ca.pem, client.pem and client.key [default: gorch/certs in
                                  $XDG_DATA_HOME] [env: GORCH_CERTS]
-          -o, --output <OUTPUT>  How answers are printed; of `convert` a file, too [default: text] [possible values: text, json]
+          -o, --output <OUTPUT>  How answers are printed; of `convert` a file, too [default: text] [possible
+                                 values: text, json]
           -h, --help             Print help (see more with '--help')
           -V, --version          Print version
 
