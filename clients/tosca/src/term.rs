@@ -92,24 +92,13 @@ impl Term {
 
     /// What stands below a key of a map or at an index of a list, where that is known.
     pub(crate) fn at(&self, key: &Key) -> Option<&Term> {
-        match (self, key) {
-            (Term::Map(entries), Key::Field(name)) => {
-                entries.iter().find(|(key, _)| matches!(key, Term::Text(key) if key == name)).map(|(_, value)| value)
-            }
-            (Term::List(items), Key::Index(index)) => items.get(*index),
-            (
-                Term::Null
-                | Term::Bool(_)
-                | Term::Integer(_)
-                | Term::Float(_)
-                | Term::Text(_)
-                | Term::List(_)
-                | Term::Map(_)
-                | Term::Attribute(_)
-                | Term::OperationOutput { .. }
-                | Term::Call(..),
-                _,
-            ) => None,
+        if let (Term::Map(entries), Key::Field(name)) = (self, key) {
+            return entries
+                .iter()
+                .find(|(key, _)| matches!(key, Term::Text(key) if key == name))
+                .map(|(_, value)| value);
         }
+        let (Term::List(items), Key::Index(index)) = (self, key) else { return None };
+        items.get(*index)
     }
 }

@@ -272,19 +272,13 @@ fn all<T>(values: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
 
 /// In 2.0 `$$` at the beginning of a text is a `$`.
 fn unescaped(term: Term, version: Version) -> Term {
-    match &term {
-        Term::Text(text) if version == Version::V2_0 && text.starts_with("$$") => Term::text(&text[1..]),
-        Term::Null
-        | Term::Bool(_)
-        | Term::Integer(_)
-        | Term::Float(_)
-        | Term::Text(_)
-        | Term::List(_)
-        | Term::Map(_)
-        | Term::Attribute(_)
-        | Term::OperationOutput { .. }
-        | Term::Call(..) => term,
+    if let Term::Text(text) = &term
+        && version == Version::V2_0
+        && text.starts_with("$$")
+    {
+        return Term::text(&text[1..]);
     }
+    term
 }
 
 /// A value that is known as something that can be read by a type.
