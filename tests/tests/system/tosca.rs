@@ -20,23 +20,23 @@ fn examples() -> PathBuf {
 }
 
 /// What a command came to.
-struct Said {
+pub(crate) struct Said {
     code: i32,
-    out: String,
+    pub(crate) out: String,
     err: String,
 }
 
 impl Said {
     #[track_caller]
-    fn with(self, code: i32) -> Self {
+    pub(crate) fn with(self, code: i32) -> Self {
         assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
         self
     }
 }
 
 /// Hosts with SSH servers, an executor that knows them, and an orchestrator.
-struct Scene {
-    stand: Stand,
+pub(crate) struct Scene {
+    pub(crate) stand: Stand,
     stage: PathBuf,
     servers: Child,
 }
@@ -49,7 +49,7 @@ impl Drop for Scene {
 }
 
 impl Scene {
-    async fn new(hosts: [&str; 2]) -> Scene {
+    pub(crate) async fn new(hosts: [&str; 2]) -> Scene {
         let mut stand = Stand::new().await;
         let stage = stand.path().join("stage");
         let hosts = hosts.map(|host| format!("{host}:{}", free_address().port()));
@@ -68,11 +68,11 @@ impl Scene {
     }
 
     /// The home of a host.
-    fn home(&self, host: &str) -> PathBuf {
+    pub(crate) fn home(&self, host: &str) -> PathBuf {
         self.stage.join(host).join("home")
     }
 
-    fn gorch(&self, args: &[&str]) -> Said {
+    pub(crate) fn gorch(&self, args: &[&str]) -> Said {
         let mut gorch = Command::new(binary("gorch"));
         gorch.args(args).args(["--url", &self.stand.url(), "--certs"]).arg(self.stand.certs());
         let output = gorch.current_dir(self.stand.path()).stdin(Stdio::null()).output().unwrap();
@@ -91,7 +91,7 @@ impl Scene {
     }
 
     /// The same of a run that succeeds.
-    async fn done(&self, args: &[&str]) -> RunId {
+    pub(crate) async fn done(&self, args: &[&str]) -> RunId {
         let (run, ended) = self.run(args).await;
         if ended.state != "success" {
             panic!("{:?}\n{}", ended.failure, self.told(run).await);
@@ -113,7 +113,7 @@ impl Scene {
     }
 
     /// Beginnings and ends of attempts, in the order of the run's events.
-    async fn attempts(&self, run: RunId) -> Attempts {
+    pub(crate) async fn attempts(&self, run: RunId) -> Attempts {
         let live = self.stand.client().live(run).await.unwrap();
         let hosts = live.nodes.iter().map(|node| (node.name.clone(), node.target.clone())).collect();
         let name = |id: u32| live.nodes.iter().find(|node| node.id == id).unwrap().name.clone();
@@ -138,7 +138,7 @@ enum Mark {
 }
 
 #[derive(Debug)]
-struct Attempts {
+pub(crate) struct Attempts {
     marks: Vec<(Mark, String)>,
     /// The host of each node.
     hosts: BTreeMap<String, String>,
@@ -152,7 +152,7 @@ impl Attempts {
 
     /// Each of them ended before the next one began.
     #[track_caller]
-    fn follow_each_other(&self, names: &[&str]) {
+    pub(crate) fn follow_each_other(&self, names: &[&str]) {
         for pair in names.windows(2) {
             let is_before = self.place(Mark::End, pair[0]) < self.place(Mark::Begin, pair[1]);
             assert!(is_before, "{} comes before {}: {:?}", pair[0], pair[1], self.marks);
