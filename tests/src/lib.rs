@@ -2,6 +2,7 @@
 
 pub mod binaries;
 pub mod graphs;
+pub mod postgres;
 pub mod processes;
 pub mod stand;
 pub mod wait;

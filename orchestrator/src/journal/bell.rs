@@ -61,6 +61,13 @@ impl Bell {
         self.all.send_if_modified(|known| std::mem::replace(known, tail) < tail);
     }
 
+    /// The runs that somebody follows, and what they were told last.
+    pub(crate) fn followed(&self) -> Vec<(RunId, u64)> {
+        let runs = self.runs();
+        let followed = runs.senders.iter().filter(|(_, sender)| sender.receiver_count() > 0);
+        followed.map(|(run, sender)| (*run, *sender.borrow())).collect()
+    }
+
     /// The run is no more: its followers' channels close.
     pub(crate) fn close(&self, run: RunId) {
         self.runs().senders.remove(&run);

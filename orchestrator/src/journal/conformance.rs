@@ -10,6 +10,7 @@ pub(crate) mod lists;
 pub(crate) mod refusals;
 pub(crate) mod rows;
 mod said_alike;
+pub(crate) mod writers;
 
 /// Tests of every promise; `$open` makes an empty journal, and what must outlive it.
 macro_rules! conformance {
@@ -51,6 +52,7 @@ macro_rules! conformance {
             lists_show_what_their_filter_asks_for
             a_run_is_listed_as_it_was_last_summarised
             runs_without_a_verdict_are_unfinished
+            a_writer_does_not_adopt_what_it_has
             executors_are_kept_as_they_registered_last;
         definitions:
             a_definition_keeps_its_revisions_in_the_order_in_which_they_became_the_latest

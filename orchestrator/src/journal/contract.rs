@@ -10,6 +10,7 @@ use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use gorch_schema::view::{RunSummary, State};
@@ -314,6 +315,11 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Where the run stands.
     fn head(&self, run: RunId) -> BoxFuture<'static, Result<Head, Error>>;
+
+    /// Says that this writer lives, for so long from now, and makes its own every run that has not ended and is no other
+    /// living writer's. Gives those that became its own by this call, oldest first. A run is whose who wrote to it last;
+    /// that only says who goes on with it: what keeps two from deciding the same is `after`.
+    fn adopt(&self, lease: Duration) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;
 
     /// Every run that has not ended, oldest first.
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;

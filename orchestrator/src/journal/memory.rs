@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
@@ -47,6 +48,8 @@ struct State {
     definitions: BTreeMap<DefinitionKey, Vec<NewRevision>>,
     newest_run: u64,
     newest_event: u64,
+    /// The one writer has its runs.
+    is_adopted: bool,
 }
 
 #[derive(Debug)]
@@ -337,6 +340,13 @@ impl Journal for Memory {
 
     fn head(&self, run: RunId) -> BoxFuture<'static, Result<Head, Error>> {
         done(self.state().run(run).map(|run| run.head))
+    }
+
+    fn adopt(&self, _lease: Duration) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {
+        if std::mem::replace(&mut self.state().is_adopted, true) {
+            return done(Ok(Vec::new()));
+        }
+        self.unfinished()
     }
 
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {

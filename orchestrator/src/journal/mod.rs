@@ -1,15 +1,20 @@
 //! Where the events of runs are kept: the orchestrator's only state.
 //!
-//! The words are in [`contract`]; [`memory`] and [`sqlite`] keep them; one conformance suite holds both to it.
+//! The words are in [`contract`]; [`memory`], [`sqlite`] and [`postgres`] keep them; one conformance
+//! suite holds all of them to it.
 
 pub mod aging;
 pub(crate) mod bell;
 pub(crate) mod codec;
 pub mod contract;
 pub mod definitions;
+pub(crate) mod encoded;
 pub mod error;
+pub(crate) mod jobs;
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;
+pub(crate) mod stored;
 
 #[cfg(test)]
 pub(crate) mod conformance;

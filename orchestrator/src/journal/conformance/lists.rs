@@ -123,6 +123,13 @@ pub(crate) async fn runs_without_a_verdict_are_unfinished(journal: Arc<dyn Journ
     assert_eq!(journal.unfinished().await.unwrap(), [run(1), run(3), run(5)]);
 }
 
+pub(crate) async fn a_writer_does_not_adopt_what_it_has(journal: Arc<dyn Journal>) {
+    let lease = std::time::Duration::from_mins(1);
+    assert_eq!(journal.adopt(lease).await.unwrap(), []);
+    journal.append(accept(1)).await.unwrap();
+    assert_eq!(journal.adopt(lease).await.unwrap(), []);
+}
+
 pub(crate) async fn executors_are_kept_as_they_registered_last(journal: Arc<dyn Journal>) {
     let name = |name: &str| name.parse::<gorch_schema::ExecutorName>().unwrap();
     assert_eq!(journal.executors().await.unwrap(), []);

@@ -7,6 +7,7 @@ use proptest::strategy::Just;
 use super::aging::{Kin, accept_kin};
 use super::given::{accept, at, ended, goes_on, run};
 use crate::journal::memory::Memory;
+use crate::journal::postgres::tests as postgres;
 use crate::journal::sqlite::Sqlite;
 use crate::journal::{Append, Claim, Clear, Cursor, FeedFilter, Filter, IdempotencyKey, Journal, Old};
 
@@ -92,11 +93,36 @@ async fn answer(journal: &dyn Journal, call: &Call) -> String {
     }
 }
 
+/// Two journals hear the same.
+async fn same(one: &dyn Journal, other: &dyn Journal, index: usize, call: &Call) {
+    assert_eq!(answer(one, call).await, answer(other, call).await, "call {index}: {call:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn postgresql_answers_every_call_as_memory_does(calls in prop::collection::vec(call(), 1..80), close_at in 0..80usize) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let address = postgres::cluster().database();
+            let (memory, mut journal) = (Memory::new(), postgres::journal(&address, "one").await);
+            for (index, call) in calls.iter().enumerate() {
+                if index == close_at {
+                    drop(journal);
+                    journal = postgres::journal(&address, "one").await;
+                }
+                same(&journal, &memory, index, call).await;
+            }
+        });
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn both_journals_answer_every_call_alike(calls in prop::collection::vec(call(), 1..80), close_at in 0..80usize) {
+    fn sqlite_answers_every_call_as_memory_does(calls in prop::collection::vec(call(), 1..80), close_at in 0..80usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let folder = tempfile::tempdir().unwrap();
@@ -106,7 +132,7 @@ proptest! {
                     drop(sqlite);
                     sqlite = Sqlite::open(folder.path()).unwrap();
                 }
-                assert_eq!(answer(&sqlite, call).await, answer(&memory, call).await, "call {index}: {call:?}");
+                same(&sqlite, &memory, index, call).await;
             }
         });
     }

@@ -3,15 +3,12 @@
 //! Owns the statements that change something. Promises: a job is refused before its first write, so that a refused
 //! job leaves no trace in the group that it was drained with. Never commits.
 
-use std::collections::BTreeMap;
-
-use gorch_schema::view::RunSummary;
 use gorch_schema::{ExecutorName, RunId, Timestamp};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use crate::journal::codec;
-use crate::journal::contract::{Append, Claim, IdempotencyKey};
+use crate::journal::contract::Claim;
+use crate::journal::encoded::Encoded;
 use crate::journal::error::{Error, KeyBody};
 
 /// A number or an instant as a column holds it. SQLite's integers have a sign; ours never reach that far.
@@ -84,91 +81,7 @@ impl Newest {
     }
 }
 
-/// An append whose bodies are text already.
-#[derive(Debug)]
-pub(super) struct Encoded {
-    pub(super) run: RunId,
-    after: u64,
-    last: u64,
-    at: Timestamp,
-    ended: Option<Timestamp>,
-    body: String,
-    claims: Vec<Claim>,
-    summary: Option<EncodedSummary>,
-    key: Option<IdempotencyKey>,
-    logs: Vec<(String, String)>,
-    artifacts: Vec<String>,
-    /// Key, expiry and result.
-    cache: Vec<(String, Option<i64>, String)>,
-}
-
-#[derive(Debug)]
-struct EncodedSummary {
-    state: String,
-    name: String,
-    started: Timestamp,
-    namespace: String,
-    labels: BTreeMap<String, String>,
-    /// The same, as the row has them.
-    labels_text: String,
-    parent: Option<RunId>,
-    rerun_of: Option<RunId>,
-    undo_of: Option<RunId>,
-    body: String,
-}
-
-impl EncodedSummary {
-    fn of(run: RunId, summary: RunSummary) -> Result<EncodedSummary, Error> {
-        Ok(EncodedSummary {
-            body: codec::encode(run, &summary)?,
-            labels_text: codec::encode(run, &summary.labels)?,
-            labels: summary.labels,
-            state: summary.state,
-            name: summary.name,
-            started: summary.start_date,
-            namespace: summary.namespace,
-            parent: summary.parent,
-            rerun_of: summary.rerun_of,
-            undo_of: summary.undo_of,
-        })
-    }
-}
-
 impl Encoded {
-    /// Checks what can be checked without the store, and writes the bodies.
-    pub(super) fn of(append: Append) -> Result<Encoded, Error> {
-        append.check()?;
-        let ended = append.ended();
-        let Append { run, after, at, events, claims, summary, key, logs, artifacts, cache } = append;
-        let summary = summary.map(|summary| EncodedSummary::of(run, summary)).transpose()?;
-        Ok(Encoded {
-            run,
-            after,
-            last: after.saturating_add(events.len() as u64),
-            at,
-            ended,
-            body: codec::encode(run, &events)?,
-            claims,
-            summary,
-            key,
-            artifacts: artifacts.iter().map(ToString::to_string).collect(),
-            cache: cache
-                .into_iter()
-                .map(|kept| Ok((kept.key, kept.expires.map(Timestamp::as_millis), codec::encode(run, &kept.result)?)))
-                .collect::<Result<_, Error>>()?,
-            logs: logs
-                .iter()
-                .map(|written| Ok((written.attempt.to_string(), codec::encode(run, &written.logs)?)))
-                .collect::<Result<_, Error>>()?,
-        })
-    }
-
-    /// About how many bytes it binds.
-    pub(super) fn size(&self) -> usize {
-        let summary = self.summary.as_ref().map_or(0, |summary| summary.body.len());
-        self.body.len() + summary + self.logs.iter().map(|(_, body)| body.len()).sum::<usize>()
-    }
-
     /// Writes it. Gives the number of the last event.
     pub(super) fn write(&self, store: &Connection, newest: &mut Newest) -> Result<u64, Trouble> {
         let known = self.check(store)?;

@@ -6,6 +6,8 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
@@ -13,9 +15,9 @@ use gorch_schema::work::{Logs, Registration};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
-use super::append::{Encoded, Newest};
+use super::append::Newest;
 use super::readers::Readers;
-use super::writer::{Done, Job, Queue, Work, Writer};
+use super::writer::{Queue, Writer};
 use super::{definitions, open, query};
 use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
@@ -24,13 +26,16 @@ use crate::journal::contract::{
     Append, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
+use crate::journal::encoded::Encoded;
 use crate::journal::error::Error;
+use crate::journal::jobs::{Done, Job, Work};
 
 /// A journal in the file `gorch.db` of a folder. Dropping it finishes what is queued and closes the file.
 pub struct Sqlite {
     queue: Queue,
     readers: Readers,
     bell: Arc<Bell>,
+    is_adopted: AtomicBool,
     /// Let go when `drop` below has closed every connection.
     _lock: File,
 }
@@ -43,7 +48,7 @@ impl Sqlite {
         let bell = Arc::new(Bell::new(Cursor(newest.event)));
         let readers = Readers::start(&path)?;
         let queue = Queue::start(Writer::new(writer, newest, Arc::clone(&bell))).map_err(open::Error::Thread)?;
-        Ok(Sqlite { queue, readers, bell, _lock: lock })
+        Ok(Sqlite { queue, readers, bell, is_adopted: AtomicBool::new(false), _lock: lock })
     }
 
     fn write<T: Send + 'static>(&self, work: Work, part: fn(Done) -> T) -> BoxFuture<'static, Result<T, Error>> {
@@ -90,6 +95,14 @@ impl Journal for Sqlite {
 
     fn head(&self, run: RunId) -> BoxFuture<'static, Result<Head, Error>> {
         self.readers.ask(move |store| query::head(store, run))
+    }
+
+    fn adopt(&self, _lease: Duration) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {
+        // The lock of the folder is the lease: there is no other writer whose runs could become free later.
+        if self.is_adopted.swap(true, Ordering::Relaxed) {
+            return ready(Ok(Vec::new())).boxed();
+        }
+        self.unfinished()
     }
 
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {

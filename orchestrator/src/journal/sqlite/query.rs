@@ -8,46 +8,25 @@ use std::sync::Arc;
 
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, AttemptResult, Digest, Event, ExecutorName, RunId, Timestamp};
+use gorch_schema::{AttemptKey, AttemptResult, Digest, ExecutorName, RunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
 use super::append::{self, Id, Int, Known, Newest, Trouble};
 use super::forget;
 use crate::journal::aging::{EndCursor, Ends, Old, Size};
-use crate::journal::codec;
 use crate::journal::contract::{Above, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, KeyUse, Page, PageCursor, Row};
 use crate::journal::error::{Broken, Corrupt, Error};
+use crate::journal::stored::{LARGEST_ANSWER, Stored};
 
-/// An answer stops after the body with which it passes this.
-const LARGEST_ANSWER: usize = 8 << 20;
-
-/// A row of `events` before its body is read.
-struct Stored<'row> {
-    first: u64,
-    last: u64,
-    at: Timestamp,
-    body: &'row str,
-}
-
-impl<'row> Stored<'row> {
-    /// From the columns first, last, at, body, the first of which is at `column`.
-    fn of(row: &'row rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Stored<'row>> {
-        Ok(Stored {
-            first: row.get::<_, Int>(column)?.0,
-            last: row.get::<_, Int>(column + 1)?.0,
-            at: Timestamp::from_millis(row.get(column + 2)?),
-            body: row.get_ref(column + 3)?.as_str()?,
-        })
-    }
-
-    /// Its events after event `after`.
-    fn read(&self, after: u64) -> Result<Row, Broken> {
-        let mut events: Vec<Event> = codec::events(self.body, self.first, self.last)?;
-        let skip = after.saturating_add(1).saturating_sub(self.first);
-        events.drain(..usize::try_from(skip).unwrap_or(usize::MAX).min(events.len()));
-        Ok(Row { first: self.first + skip, at: self.at, events })
-    }
+/// From the columns first, last, at, body, the first of which is at `column`.
+fn stored<'row>(row: &'row rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Stored<&'row str>> {
+    Ok(Stored {
+        first: row.get::<_, Int>(column)?.0,
+        last: row.get::<_, Int>(column + 1)?.0,
+        at: Timestamp::from_millis(row.get(column + 2)?),
+        body: row.get_ref(column + 3)?.as_str()?,
+    })
 }
 
 /// A row of the run that does not say what a row must say: a column of another kind, or no such number.
@@ -88,7 +67,7 @@ pub(super) fn rows(store: &mut Connection, run: RunId, after: u64, limit: usize)
         let Some(row) = rows.next()? else {
             break if at > known.last { Ok(()) } else { Err((at, Broken::Cut { expected: known.last })) };
         };
-        let stored = match Stored::of(row, 0) {
+        let stored = match stored(row, 0) {
             Ok(stored) => stored,
             Err(error) => break Err((at, broken_column(error))),
         };
@@ -291,7 +270,7 @@ pub(super) fn feed(store: &mut Connection, filter: &FeedFilter, after: Cursor, l
         feed.next = Cursor(row.get::<_, Int>(1)?.0);
         let Id(run) = row.get(2)?;
         let skip = after.0.saturating_add(1).saturating_sub(place);
-        let read = Stored::of(row, 3).map_err(|error| (0, broken_column(error))).and_then(|stored| {
+        let read = stored(row, 3).map_err(|error| (0, broken_column(error))).and_then(|stored| {
             bytes += stored.body.len();
             stored.read((stored.first + skip).saturating_sub(1)).map_err(|cause| (stored.first, cause))
         });

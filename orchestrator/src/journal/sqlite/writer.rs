@@ -12,69 +12,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use futures::future::{BoxFuture, FutureExt};
-use gorch_schema::{DefinitionKey, ExecutorName, RunId, Timestamp};
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::oneshot;
 
-use super::append::{self, Encoded, Newest, Trouble};
+use super::append::{self, Newest, Trouble};
 use super::{definitions, forget};
-use crate::journal::aging::{Clear, Cleared};
 use crate::journal::bell::Bell;
 use crate::journal::contract::Cursor;
-use crate::journal::definitions::NewRevision;
 use crate::journal::error::Error;
-
-/// A group is closed at this many jobs or bytes, so that the first of it need not wait for ever.
-const LARGEST_GROUP: usize = 1024;
-const LARGEST_GROUP_BYTES: usize = 16 << 20;
+use crate::journal::jobs::{Done, Job, LARGEST_GROUP, LARGEST_GROUP_BYTES, Work};
 
 /// So many jobs and bytes are written in less time than it takes to wake a thread for them, twice.
 const FEW: usize = 32;
 const FEW_BYTES: usize = 64 << 10;
 /// A disk on which the last commit took longer than this is left to the thread.
 const QUICK: Duration = Duration::from_millis(1);
-
-/// Something to write.
-#[derive(Debug)]
-pub(super) enum Work {
-    Append(Box<Encoded>),
-    Forget { run: RunId, at: Timestamp },
-    Clear(Clear),
-    PutExecutor { name: ExecutorName, registration: String, at: Timestamp },
-    PutDefinition(Box<NewRevision>),
-    DeleteDefinition(DefinitionKey),
-}
-
-/// What was written; what a job does not do is empty.
-#[derive(Debug, Default)]
-pub(super) struct Done {
-    /// The number of the run's last event.
-    pub(super) last: u64,
-    /// The runs that are no more.
-    pub(super) forgotten: Vec<RunId>,
-    /// The bite.
-    pub(super) cleared: Cleared,
-}
-
-/// Something to write, and who waits for it.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) work: Work,
-    pub(super) answer: oneshot::Sender<Result<Done, Error>>,
-}
-
-impl Job {
-    /// A job, and the part of its answer that is wanted, to come.
-    pub(super) fn new<T: Send + 'static>(
-        work: Work,
-        part: fn(Done) -> T,
-    ) -> (Job, BoxFuture<'static, Result<T, Error>>) {
-        let (sender, answer) = oneshot::channel();
-        // Where the queue is gone, so is the sender of the answer, and the answer says so.
-        (Job { work, answer: sender }, async move { answer.await.unwrap_or(Err(Error::Closed)).map(part) }.boxed())
-    }
-}
 
 /// What waits to be written, and those who may write it.
 #[derive(Debug)]
@@ -253,7 +204,7 @@ fn execute(store: &Connection, sql: &str) -> rusqlite::Result<()> {
 fn fill(store: &Connection, group: &[Job], newest: &mut Newest) -> Result<Vec<Result<Done, Error>>, Fault> {
     let mut answers = Vec::with_capacity(group.len());
     for (index, job) in group.iter().enumerate() {
-        answers.push(match job.work.write(store, newest) {
+        answers.push(match perform(&job.work, store, newest) {
             Ok(done) => Ok(done),
             Err(Trouble::Refused(error)) => Err(error),
             Err(Trouble::Failed(source)) if is_everybodys(&source) => return Err(Fault::Store("write", source)),
@@ -282,33 +233,28 @@ fn failed(doing: &'static str, source: Arc<rusqlite::Error>) -> Error {
     Error::Store { doing, source }
 }
 
-impl Work {
-    fn size(&self) -> usize {
-        match self {
-            Work::Append(append) => append.size(),
-            Work::PutDefinition(new) => new.document.len(),
-            Work::Forget { .. } | Work::Clear(_) | Work::PutExecutor { .. } | Work::DeleteDefinition(_) => 0,
-        }
+/// Does what the job is.
+fn perform(work: &Work, store: &Connection, newest: &mut Newest) -> Result<Done, Trouble> {
+    let mut done = Done::default();
+    match work {
+        Work::Append(append) => done.last = append.write(store, newest)?,
+        Work::Forget { run, at } => done.forgotten = forget::forget(store, *newest, *run, *at)?,
+        Work::Clear(clear) => done.cleared = forget::clear(store, *clear)?,
+        Work::PutDefinition(new) => done.last = definitions::put(store, new)?,
+        Work::DeleteDefinition(key) => done.last = definitions::delete(store, key)?,
+        Work::PutExecutor { name, registration, at } => append::put_executor(store, name, registration, *at)?,
     }
-
-    fn write(&self, store: &Connection, newest: &mut Newest) -> Result<Done, Trouble> {
-        let mut done = Done::default();
-        match self {
-            Work::Append(append) => done.last = append.write(store, newest)?,
-            Work::Forget { run, at } => done.forgotten = forget::forget(store, *newest, *run, *at)?,
-            Work::Clear(clear) => done.cleared = forget::clear(store, *clear)?,
-            Work::PutDefinition(new) => done.last = definitions::put(store, new)?,
-            Work::DeleteDefinition(key) => done.last = definitions::delete(store, key)?,
-            Work::PutExecutor { name, registration, at } => append::put_executor(store, name, registration, *at)?,
-        }
-        Ok(done)
-    }
+    Ok(done)
 }
 
 #[cfg(test)]
 mod tests {
+    use gorch_schema::Timestamp;
+    use tokio::sync::oneshot;
+
     use super::*;
     use crate::journal::conformance::given::{goes_on, run};
+    use crate::journal::encoded::Encoded;
 
     #[test]
     fn a_group_is_what_is_queued_up_to_its_bounds() {

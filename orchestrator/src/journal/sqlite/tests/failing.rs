@@ -11,12 +11,14 @@ use gorch_schema::RunId;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::super::append::{Encoded, Newest};
+use super::super::append::Newest;
 use super::super::open;
-use super::super::writer::{Job, Work, Writer};
+use super::super::writer::Writer;
 use super::raw;
 use crate::journal::bell::Bell;
 use crate::journal::conformance::given::{accept, goes_on, run};
+use crate::journal::encoded::Encoded;
+use crate::journal::jobs::{Job, Work};
 use crate::journal::sqlite::Sqlite;
 use crate::journal::{Append, Claim, Cursor, Error, FeedFilter, Journal};
 

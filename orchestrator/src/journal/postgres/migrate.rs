@@ -1,0 +1,94 @@
+//! From an empty database to the schema that this gorch writes.
+//!
+//! Owns the numbered steps and the table of versions. Promises: a store of an older version is migrated in one
+//! transaction or not at all, by one of those who open it at the same time; a newer one and somebody else's database
+//! are refused and stay as they are. Never reads or writes a run.
+
+use tokio_postgres::Client;
+
+/// Step n brings a store from version n to version n + 1; a new store takes all of them.
+const STEPS: &[&str] = &[include_str!("migrations/1.sql")];
+
+/// The version that this gorch writes.
+pub const SCHEMA_VERSION: usize = STEPS.len();
+
+/// Whoever migrates holds this advisory lock: two who open an empty database do not both fill it.
+const MIGRATING: i64 = 0x676f_7263_6801;
+
+/// Why a database could not be made a store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is a database, but not of gorch.
+    #[error("found tables that are not gorch's, expected a gorch store or an empty database")]
+    NotOurs,
+    /// A later gorch wrote it.
+    #[error("found schema version {found}, expected at most {SCHEMA_VERSION}: a later gorch wrote it")]
+    Newer {
+        /// Its version.
+        found: usize,
+    },
+    /// A step failed; the store is as it was.
+    #[error("failed to migrate from schema version {from}")]
+    Failed {
+        /// The version that it still has.
+        from: usize,
+        /// Why.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// It cannot be read.
+    #[error("failed to read the version of the schema")]
+    Read(#[source] tokio_postgres::Error),
+}
+
+/// What would be done to a store of this version.
+pub(super) fn plan(from: usize) -> String {
+    let numbered = STEPS.iter().enumerate().skip(from);
+    let steps: String = numbered.map(|(at, step)| format!("{step}{}\n", noted(at + 1))).collect();
+    if steps.is_empty() { steps } else { format!("BEGIN;\n{steps}COMMIT;\n") }
+}
+
+fn noted(version: usize) -> String {
+    format!("INSERT INTO versions VALUES ({version}, (extract(epoch FROM clock_timestamp()) * 1000)::bigint);")
+}
+
+/// The version of what is there; 0: nothing. Looks and changes nothing.
+pub(super) async fn version(client: &Client) -> Result<usize, Error> {
+    let found = client
+        .query_one(
+            "SELECT to_regclass('versions') IS NOT NULL AND to_regclass('newest') IS NOT NULL,
+                    (SELECT count(*) FROM pg_class
+                     WHERE relkind IN ('r', 'p', 'v', 'm') AND relnamespace = current_schema()::regnamespace)",
+            &[],
+        )
+        .await
+        .map_err(Error::Read)?;
+    match (found.get::<_, bool>(0), found.get::<_, i64>(1)) {
+        (false, 0) => return Ok(0),
+        (false, _) => return Err(Error::NotOurs),
+        (true, _) => {}
+    }
+    let row = client.query_one("SELECT coalesce(max(version), 0) FROM versions", &[]).await.map_err(Error::Read)?;
+    match usize::try_from(row.get::<_, i64>(0)) {
+        Ok(found) if found > SCHEMA_VERSION => Err(Error::Newer { found }),
+        Ok(found) if found > 0 => Ok(found),
+        Ok(_) | Err(_) => Err(Error::NotOurs),
+    }
+}
+
+/// Brings the store to the version that this gorch writes. Gives the version that it had.
+pub(super) async fn migrate(client: &Client) -> Result<usize, Error> {
+    if version(client).await? == SCHEMA_VERSION {
+        return Ok(SCHEMA_VERSION);
+    }
+    let failed = |from| move |source| Error::Failed { from, source };
+    let lock = format!("BEGIN; SELECT pg_advisory_xact_lock({MIGRATING});");
+    client.batch_execute(&lock).await.map_err(failed(0))?;
+    // Whoever had the lock before may have done it.
+    let from = version(client).await?;
+    for (at, step) in STEPS.iter().enumerate().skip(from) {
+        client.batch_execute(&format!("{step}{}", noted(at + 1))).await.map_err(failed(from))?;
+    }
+    client.batch_execute("COMMIT").await.map_err(failed(from))?;
+    Ok(from)
+}

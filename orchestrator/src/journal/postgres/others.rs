@@ -1,0 +1,96 @@
+//! What other writers did.
+//!
+//! Owns the session that listens. Promises that followers hear of what somebody else wrote: at once where the server
+//! says so, and within [`FALLBACK`] where its word was lost with a session. Never carries events: it looks where the runs
+//! stand that somebody follows, and rings.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use gorch_schema::RunId;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Trouble;
+use super::connect::{Connector, Session};
+use super::group::{number, uuid};
+use super::sessions::Sessions;
+use super::write::run_of;
+use crate::journal::bell::Bell;
+use crate::journal::contract::Cursor;
+
+/// So often is looked even if nobody said anything.
+const FALLBACK: Duration = Duration::from_secs(5);
+
+/// Where the followed runs stand, those that are there; and the newest event of all.
+struct Standing {
+    runs: HashMap<RunId, u64>,
+    tail: Cursor,
+}
+
+/// Listens until the journal closes.
+pub(super) async fn listen(
+    connector: Connector,
+    sessions: Arc<Sessions>,
+    writer: Uuid,
+    bell: Arc<Bell>,
+    closing: CancellationToken,
+) {
+    let listening = async {
+        let said = Arc::new(Notify::new());
+        let mut session: Option<Session> = None;
+        loop {
+            if session.as_ref().is_none_or(|session| session.client.is_closed()) {
+                session = listener(&connector, writer, Arc::clone(&said)).await;
+            }
+            // Once more after every new session: what was said before it was not heard.
+            look(&sessions, &bell).await;
+            _ = tokio::time::timeout(FALLBACK, said.notified()).await;
+        }
+    };
+    closing.run_until_cancelled(listening).await;
+}
+
+async fn listener(connector: &Connector, writer: Uuid, said: Arc<Notify>) -> Option<Session> {
+    let own = writer.to_string();
+    let hear = move |word: tokio_postgres::Notification| {
+        if word.payload() != own {
+            said.notify_one();
+        }
+    };
+    let session = connector.listening(Box::new(hear)).await.ok()?;
+    session.client.batch_execute("LISTEN gorch").await.ok()?;
+    Some(session)
+}
+
+/// Looks where the followed runs stand, and rings for those that went on.
+async fn look(sessions: &Arc<Sessions>, bell: &Bell) {
+    let followed = bell.followed();
+    let ids: Vec<Uuid> = followed.iter().map(|(run, _)| uuid(*run)).collect();
+    // Whoever cannot ask now asks again soon.
+    let Ok(now) = sessions.ask(move |session| standing(session, ids.clone()).boxed()).await else { return };
+    let news = followed.iter().filter_map(|(run, told)| Some((*run, *now.runs.get(run).filter(|last| *last > told)?)));
+    bell.ring(news, now.tail);
+    // It was there when they were told of it.
+    for (run, _) in followed.iter().filter(|(run, told)| *told > 0 && !now.runs.contains_key(run)) {
+        bell.close(*run);
+    }
+}
+
+async fn standing(session: &Session, ids: Vec<Uuid>) -> Result<Standing, Trouble> {
+    let tail = session.client.query_one("SELECT event FROM newest", &[]).await?;
+    let statement = session
+        .statement(
+            "SELECT runs.id, coalesce(live.last, runs.last) FROM runs LEFT JOIN live USING (number)
+             WHERE runs.id = ANY ($1::uuid[])",
+        )
+        .await?;
+    let mut standing = Standing { runs: HashMap::new(), tail: Cursor(number(tail.try_get(0)?)) };
+    for row in session.client.query(&statement, &[&ids]).await? {
+        standing.runs.insert(run_of(&row, 0)?, number(row.try_get(1)?));
+    }
+    Ok(standing)
+}

@@ -1,0 +1,116 @@
+//! From a database to a store, or to a refusal that says why.
+
+use std::sync::Arc;
+
+use super::{Address, Cluster, Postgres, cluster, journal};
+use crate::journal::Journal;
+use crate::journal::conformance::given::{accept, goes_on, run};
+
+/// How opening is refused.
+async fn refused(address: &str) -> String {
+    match Postgres::open(address.parse::<Address>().unwrap(), "one").await {
+        Ok(_) => panic!("{address} was opened"),
+        Err(error) => crate::chain(&error),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_is_there_when_it_is_opened_again_and_is_its_own() {
+    let address = cluster().database();
+    let first = journal(&address, "one").await;
+    first.adopt(std::time::Duration::from_mins(1)).await.unwrap();
+    first.append(accept(1)).await.unwrap();
+    first.append(goes_on(1, 1, 3)).await.unwrap();
+    drop(first);
+    let second = journal(&address, "one").await;
+    assert_eq!(second.head(run(1)).await.unwrap().last, 4);
+    assert_eq!(second.adopt(std::time::Duration::from_mins(1)).await.unwrap(), [run(1)]);
+    assert_eq!(second.append(goes_on(1, 4, 1)).await.unwrap(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sql_that_would_be_run_is_shown_and_makes_the_same_store() {
+    let address = cluster().database();
+    let sql = Postgres::migration(address.parse().unwrap()).await.unwrap();
+    assert_eq!(cluster().sql(&address, "SELECT to_regclass('versions') IS NULL"), "t", "nothing was done");
+    cluster().sql(&address, &sql);
+    assert_eq!(Postgres::migration(address.parse().unwrap()).await.unwrap(), "");
+    let journal = journal(&address, "one").await;
+    journal.append(accept(1)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_open_an_empty_database_at_once_make_one_store() {
+    let address = cluster().database();
+    let open = |name: &'static str| {
+        let address = address.clone();
+        tokio::spawn(async move { journal(&address, name).await })
+    };
+    let (one, two) = tokio::join!(open("one"), open("two"));
+    let (one, two): (Arc<dyn Journal>, Arc<dyn Journal>) = (Arc::new(one.unwrap()), Arc::new(two.unwrap()));
+    one.append(accept(1)).await.unwrap();
+    assert_eq!(two.head(run(1)).await.unwrap().last, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_database_and_a_later_gorchs_are_refused_and_stay_as_they_are() {
+    let address = cluster().database();
+    cluster().sql(&address, "CREATE TABLE theirs (n int)");
+    let said = refused(&address).await;
+    assert!(said.ends_with("found tables that are not gorch's, expected a gorch store or an empty database"), "{said}");
+    assert_eq!(cluster().sql(&address, "SELECT to_regclass('versions') IS NULL"), "t");
+
+    let address = cluster().database();
+    drop(journal(&address, "one").await);
+    cluster().sql(&address, "INSERT INTO versions VALUES (99, 0)");
+    let said = refused(&address).await;
+    assert!(said.ends_with("found schema version 99, expected at most 1: a later gorch wrote it"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_keep_what_it_says_is_refused() {
+    let address = cluster().database();
+    let name = address.rsplit('/').next().unwrap();
+    cluster().sql("postgres", &format!("ALTER DATABASE {name} SET synchronous_commit = off"));
+    let said = refused(&address).await;
+    assert!(said.contains("found `synchronous_commit = off` in PostgreSQL, expected `on`"), "{said}");
+
+    let careless = Cluster::start("-c fsync=off");
+    let said = refused(&careless.address("postgres")).await;
+    assert!(said.contains("found `fsync = off` in PostgreSQL, expected `on`"), "{said}");
+
+    let named = "latin";
+    cluster().sql("postgres", &format!("CREATE DATABASE {named} ENCODING 'LATIN1' TEMPLATE template0"));
+    let said = refused(&cluster().address(named)).await;
+    assert!(said.ends_with("found the encoding LATIN1 in the database, expected UTF8"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_is_refused() {
+    let standby = Cluster::start("");
+    standby.stop(super::cluster::Stop::Fast);
+    std::fs::write(standby.data().join("standby.signal"), "").unwrap();
+    standby.start_again();
+    let said = refused(&standby.address("postgres")).await;
+    assert!(said.contains("found a standby, expected the primary"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_there_is_said_with_the_address_and_without_the_password() {
+    let said = refused("postgres://ann:s3cret@127.0.0.1:1/x").await;
+    assert!(said.starts_with("`postgres://ann@127.0.0.1:1/x` cannot be used: no session with PostgreSQL"), "{said}");
+    assert!(!said.contains("s3cret"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_server_must_be_is_looked_for_before_it_is_called() {
+    // This server speaks no TLS at all: it is not spoken to in the clear instead.
+    let folder = tempfile::tempdir().unwrap();
+    let roots = folder.path().join("roots.pem");
+    let address = |roots: &str| format!("{}?sslmode=verify-full&sslrootcert={roots}", cluster().database());
+    let said = refused(&address(&roots.to_string_lossy())).await;
+    assert!(said.contains("failed to read the authorities in"), "{said}");
+    std::fs::write(&roots, "").unwrap();
+    let said = refused(&address(&roots.to_string_lossy())).await;
+    assert!(said.contains("found no authority in"), "{said}");
+}

@@ -1,0 +1,255 @@
+//! The one task that writes.
+//!
+//! Owns the writing session and the queue in front of it. Promises group commit: what is queued goes into one
+//! transaction, and only when the server says that it is durable it rings and answers. Where the server is gone, a group
+//! waits a while for it to come back; where the answer to a commit was lost, it asks what became of it before it answers
+//! anybody, for as long as that takes. A job that the server refuses spoils no other. Never decides what stands.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_postgres::Error as PgError;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::change;
+use super::connect::{Connector, Session, Unfit, shared};
+use super::write::{self, Outcome, Ticket, Written};
+use crate::journal::bell::Bell;
+use crate::journal::contract::Cursor;
+use crate::journal::error::Error;
+use crate::journal::jobs::{Job, LARGEST_GROUP, LARGEST_GROUP_BYTES, Work};
+
+/// So long a group waits for a server that is gone: a restart takes less, and who asked has not given up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// From one try to the next.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What is said at the end: its runs are free.
+const GOODBYE: &str = "DELETE FROM writers WHERE id = $1";
+
+/// What is said at the beginning. There is no lease yet.
+const INTRODUCTION: &str =
+    "INSERT INTO writers (id, name, groups, until) VALUES ($1, $2, $3, '-infinity') ON CONFLICT DO NOTHING";
+
+/// The writer.
+pub(super) struct Writer {
+    connector: Connector,
+    session: Option<Session>,
+    /// Which writer this is, and the number of its last group.
+    ticket: Ticket,
+    name: String,
+    bell: Arc<Bell>,
+    /// Nobody will ask for anything any more.
+    closing: CancellationToken,
+}
+
+/// Why a group was not written.
+enum Failure {
+    Unfit(Unfit),
+    Refused(PgError),
+}
+
+impl Failure {
+    fn told(self) -> Error {
+        match self {
+            Failure::Unfit(error) => Error::Store { doing: "reach PostgreSQL", source: shared(error) },
+            Failure::Refused(error) => Error::Store { doing: "write", source: shared(error) },
+        }
+    }
+}
+
+impl Writer {
+    /// A writer that has introduced itself by this session.
+    pub(super) async fn new(
+        connector: Connector,
+        session: Session,
+        (writer, name): (Uuid, String),
+        bell: Arc<Bell>,
+        closing: CancellationToken,
+    ) -> Result<Writer, PgError> {
+        let ticket = Ticket { writer, group: 0 };
+        introduce(&session, ticket, &name).await?;
+        Ok(Writer { connector, session: Some(session), ticket, name, bell, closing })
+    }
+
+    /// Works the queue off until nobody can put anything into it, then says goodbye.
+    pub(super) async fn work(mut self, mut queue: UnboundedReceiver<Job>) {
+        let mut next = None;
+        loop {
+            let first = match next.take() {
+                Some(job) => job,
+                None => match queue.recv().await {
+                    Some(job) => job,
+                    None => break,
+                },
+            };
+            let group = drain(first, &mut queue, &mut next);
+            self.write(group).await;
+        }
+        if let Some(session) = self.session.take() {
+            // A row that stays behind is taken for that of a writer that is gone, when its lease is over.
+            let goodbye = async { session.client.execute(GOODBYE, &[&self.ticket.writer]).await };
+            _ = tokio::time::timeout(10 * PAUSE, goodbye).await;
+        }
+    }
+
+    /// Writes the group, or tells everybody in it why not.
+    async fn write(&mut self, mut group: Vec<Job>) {
+        let begun = Instant::now();
+        loop {
+            let failure = match self.attempt(&group).await {
+                Ok(written) => return self.publish(group, written),
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::Refused(error) if !is_everybodys(&error) => {
+                    if group.len() == 1 {
+                        return tell(group, Failure::Refused(error).told());
+                    }
+                    // One of them is at fault: each by itself, and it is known which.
+                    for job in std::mem::take(&mut group) {
+                        Box::pin(self.write(vec![job])).await;
+                    }
+                    return;
+                }
+                failure if begun.elapsed() > PATIENCE || self.closing.is_cancelled() => {
+                    return tell(group, failure.told());
+                }
+                Failure::Refused(_) | Failure::Unfit(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// One try. An error says that nothing was written.
+    async fn attempt(&mut self, group: &[Job]) -> Result<Written, Failure> {
+        self.ticket.group += 1;
+        let ticket = self.ticket;
+        let session = self.session().await.map_err(Failure::Unfit)?;
+        let appends: Vec<_> = group
+            .iter()
+            .filter_map(|job| if let Work::Append(append) = &job.work { Some(&**append) } else { None })
+            .collect();
+        let outcome = match group {
+            [Job { work, .. }] if appends.is_empty() => change::perform(session, ticket, work).await,
+            _ => write::appends(session, ticket, &appends).await,
+        };
+        match outcome {
+            Outcome::Committed(written) => Ok(written),
+            Outcome::Undone(error) => {
+                if error.as_db_error().is_none() {
+                    self.session = None;
+                }
+                Err(Failure::Refused(error))
+            }
+            Outcome::InDoubt(written, error) => match self.settle().await {
+                Some(true) => Ok(written),
+                Some(false) | None => Err(Failure::Refused(error)),
+            },
+        }
+    }
+
+    /// The session, or a new one where the old one is gone.
+    async fn session(&mut self) -> Result<&Session, Unfit> {
+        if self.session.as_ref().is_some_and(|session| session.client.is_closed()) {
+            self.session = None;
+        }
+        match self.session.take() {
+            Some(session) => Ok(self.session.insert(session)),
+            None => {
+                let session = self.connector.session().await?;
+                introduce(&session, self.ticket, &self.name).await?;
+                Ok(self.session.insert(session))
+            }
+        }
+    }
+
+    /// What became of the last group? None where this process ends before it is known.
+    async fn settle(&mut self) -> Option<bool> {
+        self.session = None;
+        let mut last = Instant::now() + PATIENCE;
+        loop {
+            let asked = match self.connector.session().await {
+                Ok(session) => write::is_committed(&session, self.ticket).await.ok(),
+                Err(_) => None,
+            };
+            if asked.is_some() {
+                return asked;
+            }
+            if !self.closing.is_cancelled() {
+                last = Instant::now() + PATIENCE;
+            } else if Instant::now() > last {
+                return None;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// It is durable: now it may be seen. Whoever dropped the receiver of an answer does not want it.
+    fn publish(&self, group: Vec<Job>, written: Written) {
+        let news = group.iter().zip(&written.answers).filter_map(|(job, answer)| match (&job.work, answer) {
+            (Work::Append(append), Ok(done)) => Some((append.run, done.last)),
+            (
+                Work::Append(_)
+                | Work::Forget { .. }
+                | Work::Clear(_)
+                | Work::PutExecutor { .. }
+                | Work::PutDefinition(_)
+                | Work::DeleteDefinition(_),
+                _,
+            ) => None,
+        });
+        self.bell.ring(news, Cursor(written.newest.event));
+        for (job, answer) in group.into_iter().zip(written.answers) {
+            for run in answer.iter().flat_map(|done| &done.forgotten) {
+                self.bell.close(*run);
+            }
+            _ = job.answer.send(answer);
+        }
+    }
+}
+
+/// The first job and those behind it that can share its transaction: appends, up to a group. What cannot is `next`.
+fn drain(first: Job, queue: &mut UnboundedReceiver<Job>, next: &mut Option<Job>) -> Vec<Job> {
+    let mut bytes = first.work.size();
+    let mut group = vec![first];
+    while is_append(&group[0]) && group.len() < LARGEST_GROUP && bytes < LARGEST_GROUP_BYTES {
+        let Ok(job) = queue.try_recv() else { break };
+        if !is_append(&job) {
+            *next = Some(job);
+            break;
+        }
+        bytes += job.work.size();
+        group.push(job);
+    }
+    group
+}
+
+fn is_append(job: &Job) -> bool {
+    matches!(job.work, Work::Append(_))
+}
+
+fn tell(group: Vec<Job>, error: Error) {
+    let Error::Store { doing, source } = error else { return };
+    for job in group {
+        _ = job.answer.send(Err(Error::Store { doing, source: Arc::clone(&source) }));
+    }
+}
+
+/// Makes this writer's row where there is none.
+async fn introduce(session: &Session, ticket: Ticket, name: &str) -> Result<(), PgError> {
+    // None of its groups is committed where its row is gone, so neither is the one that is under way.
+    let before = ticket.group - 1;
+    session.client.execute(INTRODUCTION, &[&ticket.writer, &name, &before]).await.map(drop)
+}
+
+/// Would every other job fail for the same reason, now?
+fn is_everybodys(error: &PgError) -> bool {
+    let Some(code) = error.code() else { return true };
+    // Transaction rollback, insufficient resources, operator intervention, system error; read-only, a lock that was
+    // not to be had, a writer whose row is gone.
+    matches!(code.code().get(..2), Some("08" | "40" | "53" | "57" | "58"))
+        || matches!(code.code(), "25006" | "55P03" | "22012")
+}
