@@ -1,15 +1,19 @@
 //! Settings: flags, or keys of a TOML file, or both.
 //!
-//! Owns what an orchestrator can be told from outside, and the defaults. Flags win over the file. Never reads anything
-//! else: no environment but `GORCH_LOG`.
+//! Owns what an orchestrator can be told from outside, and the defaults. Flags win over the environment, and that over
+//! the file. Promises to show no password. Never reads anything else: no environment but `GORCH_LOG`, `GORCH_STORE` and
+//! `PGPASSWORD`.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use gorch_schema::document::Limits;
 use serde::Deserialize;
 
+use crate::journal::postgres::{Address, NotAnAddress};
 use crate::logging::Form;
 use crate::retention::{self, Bound, Bytes, Rules};
 
@@ -17,9 +21,12 @@ use crate::retention::{self, Bound, Bytes, Rules};
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Given {
-    /// Folder of the store (made if it is missing)
+    /// Folder of the store and the artifacts (made if it is missing)
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Where runs are kept: sqlite:DIR or postgres://USER@HOST/DATABASE [default: sqlite: and the folder of --data]
+    #[arg(long, value_name = "STORE", env = "GORCH_STORE", hide_env_values = true)]
+    pub store: Option<Store>,
     /// Folder with ca.pem, orchestrator.pem and orchestrator.key
     #[arg(long, value_name = "DIR")]
     pub certs: Option<PathBuf>,
@@ -58,6 +65,58 @@ pub struct Given {
     pub log: Option<Form>,
 }
 
+/// Where runs are kept. Shows itself without its password.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Store {
+    /// In a file of this folder: for one orchestrator.
+    Sqlite(PathBuf),
+    /// In a database.
+    Postgres(Box<Address>),
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Store::Sqlite(folder) => write!(f, "sqlite:{}", folder.display()),
+            Store::Postgres(address) => address.fmt(f),
+        }
+    }
+}
+
+/// A text that names no store. What was found is not said: it may have a password in it.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAStore {
+    /// It begins like none.
+    #[error("not a store, expected `sqlite:DIR` or `postgres://USER@HOST[:PORT]/DATABASE`")]
+    Unknown,
+    /// It is one of PostgreSQL that cannot be used.
+    #[error("{}", crate::chain(.0))]
+    Address(NotAnAddress),
+}
+
+impl FromStr for Store {
+    type Err = NotAStore;
+
+    fn from_str(text: &str) -> Result<Self, NotAStore> {
+        match text.split_once(':') {
+            Some(("sqlite", folder)) if !folder.is_empty() => Ok(Store::Sqlite(PathBuf::from(folder))),
+            Some(("postgres" | "postgresql", _)) => {
+                text.parse().map(|address| Store::Postgres(Box::new(address))).map_err(NotAStore::Address)
+            }
+            Some(_) | None => Err(NotAStore::Unknown),
+        }
+    }
+}
+
+impl TryFrom<String> for Store {
+    type Error = NotAStore;
+
+    fn try_from(text: String) -> Result<Self, NotAStore> {
+        text.parse()
+    }
+}
+
 /// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -87,8 +146,10 @@ pub enum Error {
 /// A complete set of settings.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Folder of the store.
+    /// Folder of the artifacts, and of the store if that is in a file.
     pub data: PathBuf,
+    /// Where runs are kept.
+    pub store: Store,
     /// Folder of the certificates.
     pub certs: PathBuf,
     /// Address of the API.
@@ -110,7 +171,8 @@ impl Config {
     pub fn new(data: PathBuf, certs: PathBuf) -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8443));
         let (limits, keep) = (Limits::default(), Rules::default());
-        Config { data, certs, listen, health: None, limits, max_artifact: 1 << 30, keep, log: Form::Text }
+        let store = Store::Sqlite(data.clone());
+        Config { data, store, certs, listen, health: None, limits, max_artifact: 1 << 30, keep, log: Form::Text }
     }
 
     /// Flags over the file over the defaults.
@@ -126,6 +188,14 @@ impl Config {
         let data = flags.data.or(file.data).ok_or(Error::Missing("data"))?;
         let certs = flags.certs.or(file.certs).ok_or(Error::Missing("certs"))?;
         let mut config = Config::new(data, certs);
+        if let Some(store) = flags.store.or(file.store) {
+            config.store = match store {
+                Store::Sqlite(folder) => Store::Sqlite(folder),
+                Store::Postgres(address) => {
+                    Store::Postgres(Box::new(address.or_password(std::env::var("PGPASSWORD").ok())))
+                }
+            };
+        }
         config.listen = flags.listen.or(file.listen).unwrap_or(config.listen);
         config.health = flags.health.or(file.health);
         config.limits.max_nodes = flags.max_nodes.or(file.max_nodes).unwrap_or(config.limits.max_nodes);
@@ -163,6 +233,17 @@ mod tests {
         let keep = Config::load(flags, Some(&path)).unwrap().keep;
         let expected = Rules { age: Some(Duration::from_hours(2)), runs: Some(7), bytes: None, ..Rules::default() };
         assert_eq!(keep, expected);
+
+        std::fs::write(&path, "data = \"d\"\ncerts = \"c\"\nstore = \"postgres://ann:s3cret@localhost/x\"\n").unwrap();
+        let config = Config::load(Given::default(), Some(&path)).unwrap();
+        assert_eq!(config.store.to_string(), "postgres://ann@localhost:5432/x");
+        assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
+        let flags = Given { store: Some("sqlite:elsewhere".parse().unwrap()), ..Given::default() };
+        assert_eq!(Config::load(flags, Some(&path)).unwrap().store.to_string(), "sqlite:elsewhere");
+        for wrong in ["mysql://ann:s3cret@d/x", "postgres://ann:s3cret@db.example/x?sslmode=disable"] {
+            let said = wrong.parse::<Store>().unwrap_err().to_string();
+            assert!(!said.contains("s3cret") && said.contains("expected"), "{said}");
+        }
 
         std::fs::write(&path, "lissten = \"127.0.0.1:1\"\n").unwrap();
         let error = Config::load(Given::default(), Some(&path)).unwrap_err();

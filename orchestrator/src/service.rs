@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::Artifacts;
 use crate::conductor::{self, Conductor, Handle, Settings};
-use crate::config::Config;
+use crate::config::{Config, Store};
 use crate::dispatch::Links;
+use crate::journal::postgres::{self, Postgres};
 use crate::journal::{self, Journal, sqlite};
 use crate::retention::Retention;
 use crate::{api, clock};
@@ -46,6 +47,9 @@ pub enum Error {
         #[source]
         source: sqlite::Error,
     },
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Postgres(#[from] postgres::Error),
     /// The folder of artifacts cannot be used.
     #[error("the folder `artifacts` in `{dir}` cannot be used")]
     Artifacts {
@@ -91,12 +95,7 @@ impl Orchestrator {
         gorch_certs::install_provider();
         let credentials = Credentials::for_orchestrator(&config.certs)
             .map_err(|source| Error::Credentials { dir: config.certs.clone(), source })?;
-        let dir = config.data.clone();
-        let opening = tokio::task::spawn_blocking(move || sqlite::Sqlite::open(&dir)).await;
-        let store = opening
-            .map_err(|_| Error::Journal(journal::Error::Closed))?
-            .map_err(|source| Error::Store { dir: config.data.clone(), source })?;
-        let journal: Arc<dyn Journal> = Arc::new(store);
+        let journal = open(&config.store, credentials.identity().name()).await?;
         let artifacts = Artifacts::open(&config.data, config.max_artifact)
             .map_err(|source| Error::Artifacts { dir: config.data.clone(), source })?;
 
@@ -132,7 +131,8 @@ impl Orchestrator {
             let serving = gorch_certs::serve_plain(listener, api::health(handle.clone()), closing.clone(), log.clone());
             listeners.push(tokio::spawn(serving));
         }
-        info!(log, "orchestrator ready"; "listen" => %address, "data" => config.data.display().to_string());
+        info!(log, "orchestrator ready"; "listen" => %address, "store" => config.store.to_string(),
+            "data" => config.data.display().to_string());
         Ok(Orchestrator { address, health: health_address, handle, closing, stopping, listeners, conductor })
     }
 
@@ -160,6 +160,19 @@ impl Orchestrator {
         }
         self.stopping.cancel();
         let _ = self.conductor.await;
+    }
+}
+
+/// Opens the store. The name is this orchestrator's, by which it knows its own runs again.
+async fn open(store: &Store, name: &str) -> Result<Arc<dyn Journal>, Error> {
+    match store {
+        Store::Sqlite(folder) => {
+            let dir = folder.clone();
+            let opening = tokio::task::spawn_blocking(move || sqlite::Sqlite::open(&dir)).await;
+            let store = opening.map_err(|_| Error::Journal(journal::Error::Closed))?;
+            Ok(Arc::new(store.map_err(|source| Error::Store { dir: folder.clone(), source })?))
+        }
+        Store::Postgres(address) => Ok(Arc::new(Postgres::open((**address).clone(), name).await?)),
     }
 }
 

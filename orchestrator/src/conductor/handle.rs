@@ -213,6 +213,7 @@ pub(super) enum Message {
     Lost { attempt: AttemptId, began: gorch_engine::Began },
     Superseded { attempt: AttemptId },
     Recovered { run: RunId, result: Result<Box<Run>, Error> },
+    Adopted { runs: Vec<RunId> },
 }
 
 /// The conductor, from outside.

@@ -4,6 +4,7 @@
 //! and only then acts on it: the reply, the dispatch, the log line. Each attempt that is handed out gets a task of its
 //! own, registered before it may act, with a channel in each direction.
 
+mod adopting;
 mod again;
 mod cache;
 mod children;
@@ -38,7 +39,7 @@ use crate::artifacts::Artifacts;
 use crate::clock;
 use crate::dispatch::Links;
 use crate::documents::{Documents, SharedEngines};
-use crate::journal::{self, Journal};
+use crate::journal::{self, Adopted, Journal};
 use ended::EndedRuns;
 use hand_out::Out;
 use live::{Decided, Live, Turn};
@@ -203,11 +204,12 @@ impl Conductor {
             conductor.registry.expect(name, registration);
         }
         conductor.share_engines();
-        let unfinished = conductor.journal.unfinished().await?;
+        let unfinished = conductor.journal.adopt(adopting::LEASE, Adopted::All).await?;
         info!(conductor.log, "conductor started"; "owner" => &conductor.settings.owner, "unfinished" => unfinished.len());
         for run in unfinished {
             conductor.load(run, Loading { turns: Vec::new(), owner: Owner::Unknown }, Duration::ZERO);
         }
+        conductor.keep_adopting(shutdown.clone());
         let task = tokio::spawn(conductor.conduct(shutdown));
         Ok((handle, task))
     }

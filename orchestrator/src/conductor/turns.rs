@@ -63,6 +63,7 @@ impl Conductor {
             Message::Lost { attempt, began } => self.lose(attempt, began),
             Message::Superseded { attempt } => self.superseded(attempt),
             Message::Recovered { run, result } => self.recovered(run, result),
+            Message::Adopted { runs } => self.adopted(runs),
         }
     }
 

@@ -52,7 +52,7 @@ macro_rules! conformance {
             lists_show_what_their_filter_asks_for
             a_run_is_listed_as_it_was_last_summarised
             runs_without_a_verdict_are_unfinished
-            a_writer_does_not_adopt_what_it_has
+            what_a_writer_wrote_is_its_own_and_nothing_new
             executors_are_kept_as_they_registered_last;
         definitions:
             a_definition_keeps_its_revisions_in_the_order_in_which_they_became_the_latest

@@ -292,6 +292,15 @@ pub struct Feed {
     pub next: Cursor,
 }
 
+/// Which of a writer's runs are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopted {
+    /// All that are its own.
+    All,
+    /// Those that became its own by this call.
+    New,
+}
+
 /// Where events are kept.
 ///
 /// A call does its part at once and hands out a future for the answer: what was appended is in the queue when
@@ -317,9 +326,9 @@ pub trait Journal: Send + Sync + 'static {
     fn head(&self, run: RunId) -> BoxFuture<'static, Result<Head, Error>>;
 
     /// Says that this writer lives, for so long from now, and makes its own every run that has not ended and is no other
-    /// living writer's. Gives those that became its own by this call, oldest first. A run is whose who wrote to it last;
-    /// that only says who goes on with it: what keeps two from deciding the same is `after`.
-    fn adopt(&self, lease: Duration) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;
+    /// living writer's. Gives what is asked for of its runs that have not ended, oldest first. A run is whose who wrote to
+    /// it last. That only says who goes on with it: what keeps two from deciding the same is [`Append::after`].
+    fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;
 
     /// Every run that has not ended, oldest first.
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;

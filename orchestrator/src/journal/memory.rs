@@ -18,7 +18,8 @@ use tokio::sync::watch;
 use super::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use super::bell::Bell;
 use super::contract::{
-    Append, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
+    Adopted, Append, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Journal, KeyUse, Page, PageCursor,
+    Row,
 };
 use super::definitions::{DefinitionPage, Listed, NewRevision, Revision};
 use super::error::{Error, KeyBody};
@@ -48,8 +49,6 @@ struct State {
     definitions: BTreeMap<DefinitionKey, Vec<NewRevision>>,
     newest_run: u64,
     newest_event: u64,
-    /// The one writer has its runs.
-    is_adopted: bool,
 }
 
 #[derive(Debug)]
@@ -342,11 +341,11 @@ impl Journal for Memory {
         done(self.state().run(run).map(|run| run.head))
     }
 
-    fn adopt(&self, _lease: Duration) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {
-        if std::mem::replace(&mut self.state().is_adopted, true) {
-            return done(Ok(Vec::new()));
+    fn adopt(&self, _lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {
+        match asked {
+            Adopted::All => self.unfinished(),
+            Adopted::New => done(Ok(Vec::new())),
         }
-        self.unfinished()
     }
 
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {

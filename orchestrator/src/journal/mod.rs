@@ -21,8 +21,8 @@ pub(crate) mod conformance;
 
 pub use aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 pub use contract::{
-    Above, Append, AttemptLogs, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, IdempotencyKey,
-    Journal, KeyUse, Label, Page, PageCursor, Row,
+    Above, Adopted, Append, AttemptLogs, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head,
+    IdempotencyKey, Journal, KeyUse, Label, Page, PageCursor, Row,
 };
 pub use definitions::{DefinitionPage, Listed, NewRevision, Revision};
 pub use error::{Broken, Corrupt, Error, KeyBody};

@@ -31,7 +31,7 @@ const ORCHESTRATOR: House = House {
         ("conductor", &["journal", "dispatch", "documents", "artifacts"]),
         ("retention", &["conductor", "journal", "artifacts", "collector"]),
         ("api", &["conductor", "journal", "dispatch", "documents", "artifacts", "retention"]),
-        ("config", &["logging", "retention"]),
+        ("config", &["journal", "logging", "retention"]),
         ("service", &["api", "conductor", "journal", "dispatch", "artifacts", "config", "retention"]),
     ],
     tools: &["chain", "clock", "logging"],

@@ -1,12 +1,13 @@
 //! Lists: of runs, by page and filter, and of executors.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gorch_schema::view::State;
 use gorch_schema::{RunId, Timestamp};
 
 use super::given::{accept, at, ended, goes_on, registration, run, summary};
-use crate::journal::{Above, Append, Filter, Journal, Label, PageCursor};
+use crate::journal::{Above, Adopted, Append, Filter, Journal, Label, PageCursor};
 
 async fn listed(journal: &dyn Journal, filter: Filter) -> Vec<RunId> {
     let page = journal.summaries(filter, None, 100).await.unwrap();
@@ -123,11 +124,14 @@ pub(crate) async fn runs_without_a_verdict_are_unfinished(journal: Arc<dyn Journ
     assert_eq!(journal.unfinished().await.unwrap(), [run(1), run(3), run(5)]);
 }
 
-pub(crate) async fn a_writer_does_not_adopt_what_it_has(journal: Arc<dyn Journal>) {
-    let lease = std::time::Duration::from_mins(1);
-    assert_eq!(journal.adopt(lease).await.unwrap(), []);
-    journal.append(accept(1)).await.unwrap();
-    assert_eq!(journal.adopt(lease).await.unwrap(), []);
+pub(crate) async fn what_a_writer_wrote_is_its_own_and_nothing_new(journal: Arc<dyn Journal>) {
+    let adopt = async |asked| journal.adopt(Duration::from_mins(1), asked).await.unwrap();
+    assert_eq!((adopt(Adopted::All).await, adopt(Adopted::New).await), (vec![], vec![]));
+    for n in [1, 2, 3] {
+        journal.append(accept(n)).await.unwrap();
+    }
+    journal.append(ended(2, 1)).await.unwrap();
+    assert_eq!((adopt(Adopted::New).await, adopt(Adopted::All).await), (vec![], vec![run(1), run(3)]));
 }
 
 pub(crate) async fn executors_are_kept_as_they_registered_last(journal: Arc<dyn Journal>) {

@@ -8,7 +8,9 @@ use futures::future::join_all;
 use gorch_schema::Event;
 
 use super::given::{accept, at, ended, goes_on, run};
-use crate::journal::{Append, Claim, Cursor, Error, FeedFilter, IdempotencyKey, Journal, NewRevision, Revision};
+use crate::journal::{
+    Adopted, Append, Claim, Cursor, Error, FeedFilter, IdempotencyKey, Journal, NewRevision, Revision,
+};
 
 type Both = Arc<dyn Journal>;
 
@@ -135,22 +137,26 @@ pub(crate) async fn a_follower_hears_of_what_the_other_wrote(one: Both, two: Bot
 }
 
 pub(crate) async fn a_run_is_adopted_by_one_when_its_writer_is_gone_and_by_nobody_before(one: Both, two: Both) {
-    assert_eq!(one.adopt(LONG).await.unwrap(), []);
+    assert_eq!(one.adopt(LONG, Adopted::New).await.unwrap(), []);
     for n in [1, 2, 3] {
         one.append(accept(n)).await.unwrap();
     }
     one.append(ended(2, 1)).await.unwrap();
     two.append(accept(4)).await.unwrap();
-    assert_eq!(two.adopt(LONG).await.unwrap(), [], "the first lives, and what the second wrote is its own");
+    assert_eq!(
+        two.adopt(LONG, Adopted::New).await.unwrap(),
+        [],
+        "the first lives, and what the second wrote is its own"
+    );
     // The first is not heard of any more.
-    one.adopt(Duration::ZERO).await.unwrap();
-    assert_eq!(two.adopt(LONG).await.unwrap(), [run(1), run(3)]);
-    assert_eq!(two.adopt(LONG).await.unwrap(), [], "once");
+    one.adopt(Duration::ZERO, Adopted::New).await.unwrap();
+    assert_eq!(two.adopt(LONG, Adopted::New).await.unwrap(), [run(1), run(3)]);
+    assert_eq!(two.adopt(LONG, Adopted::New).await.unwrap(), [], "once");
     // It wakes up: nothing is its own, unless it writes where the run stands.
-    assert_eq!(one.adopt(LONG).await.unwrap(), []);
+    assert_eq!(one.adopt(LONG, Adopted::New).await.unwrap(), []);
     one.append(goes_on(1, 1, 1)).await.unwrap();
-    two.adopt(Duration::ZERO).await.unwrap();
-    assert_eq!(one.adopt(LONG).await.unwrap(), [run(3), run(4)]);
+    assert_eq!(two.adopt(Duration::ZERO, Adopted::All).await.unwrap(), [run(3), run(4)]);
+    assert_eq!(one.adopt(LONG, Adopted::New).await.unwrap(), [run(3), run(4)]);
 }
 
 pub(crate) async fn a_definition_has_one_latest_revision_for_both(one: Both, two: Both) {

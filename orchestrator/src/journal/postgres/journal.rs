@@ -25,7 +25,7 @@ use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
-    Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
+    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::encoded::Encoded;
@@ -190,11 +190,11 @@ impl Journal for Postgres {
         self.sessions.ask(move |session| query::head(session, run).boxed())
     }
 
-    fn adopt(&self, lease: Duration) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {
+    fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {
         let (writer, name) = (self.writer, Arc::<str>::from(self.name.as_str()));
         self.sessions.ask(move |session| {
             let name = Arc::clone(&name);
-            async move { lease::adopt(session, writer, &name, lease).await }.boxed()
+            async move { lease::adopt(session, (writer, &name), lease, asked).await }.boxed()
         })
     }
 

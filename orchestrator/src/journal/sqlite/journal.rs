@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, ready};
@@ -23,7 +22,7 @@ use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
-    Append, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
+    Adopted, Append, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::encoded::Encoded;
@@ -35,7 +34,6 @@ pub struct Sqlite {
     queue: Queue,
     readers: Readers,
     bell: Arc<Bell>,
-    is_adopted: AtomicBool,
     /// Let go when `drop` below has closed every connection.
     _lock: File,
 }
@@ -48,7 +46,7 @@ impl Sqlite {
         let bell = Arc::new(Bell::new(Cursor(newest.event)));
         let readers = Readers::start(&path)?;
         let queue = Queue::start(Writer::new(writer, newest, Arc::clone(&bell))).map_err(open::Error::Thread)?;
-        Ok(Sqlite { queue, readers, bell, is_adopted: AtomicBool::new(false), _lock: lock })
+        Ok(Sqlite { queue, readers, bell, _lock: lock })
     }
 
     fn write<T: Send + 'static>(&self, work: Work, part: fn(Done) -> T) -> BoxFuture<'static, Result<T, Error>> {
@@ -97,12 +95,12 @@ impl Journal for Sqlite {
         self.readers.ask(move |store| query::head(store, run))
     }
 
-    fn adopt(&self, _lease: Duration) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {
-        // The lock of the folder is the lease: there is no other writer whose runs could become free later.
-        if self.is_adopted.swap(true, Ordering::Relaxed) {
-            return ready(Ok(Vec::new())).boxed();
+    fn adopt(&self, _lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {
+        match asked {
+            Adopted::All => self.unfinished(),
+            // The lock of the folder is the lease: there is no other writer whose runs could become free.
+            Adopted::New => ready(Ok(Vec::new())).boxed(),
         }
-        self.unfinished()
     }
 
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {

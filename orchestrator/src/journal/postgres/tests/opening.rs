@@ -1,10 +1,14 @@
 //! From a database to a store, or to a refusal that says why.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Address, Cluster, Postgres, cluster, journal};
-use crate::journal::Journal;
 use crate::journal::conformance::given::{accept, goes_on, run};
+use crate::journal::{Adopted, Journal};
+
+/// No test takes as long.
+const LONG: Duration = Duration::from_mins(1);
 
 /// How opening is refused.
 async fn refused(address: &str) -> String {
@@ -18,13 +22,13 @@ async fn refused(address: &str) -> String {
 async fn what_was_written_is_there_when_it_is_opened_again_and_is_its_own() {
     let address = cluster().database();
     let first = journal(&address, "one").await;
-    first.adopt(std::time::Duration::from_mins(1)).await.unwrap();
+    first.adopt(LONG, Adopted::New).await.unwrap();
     first.append(accept(1)).await.unwrap();
     first.append(goes_on(1, 1, 3)).await.unwrap();
     drop(first);
     let second = journal(&address, "one").await;
     assert_eq!(second.head(run(1)).await.unwrap().last, 4);
-    assert_eq!(second.adopt(std::time::Duration::from_mins(1)).await.unwrap(), [run(1)]);
+    assert_eq!(second.adopt(LONG, Adopted::New).await.unwrap(), [run(1)]);
     assert_eq!(second.append(goes_on(1, 4, 1)).await.unwrap(), 5);
 }
 
