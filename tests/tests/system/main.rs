@@ -8,6 +8,7 @@ mod bad_input;
 mod cancel;
 mod containers;
 mod crash;
+mod databases;
 mod definitions;
 mod drivers;
 mod fleet;

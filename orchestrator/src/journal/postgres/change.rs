@@ -158,7 +158,7 @@ async fn clear(session: &Session, clear: Clear) -> Result<Cleared, Trouble> {
 const EVENTS: &str = "
     WITH found AS (
         SELECT position, size, sum(size) OVER (ORDER BY first ROWS UNBOUNDED PRECEDING) - size AS before
-        FROM (SELECT position, first, octet_length(body) AS size FROM events WHERE run = $1 ORDER BY first LIMIT $2) AS some),
+        FROM (SELECT position, first, octet_length(body) AS size FROM events WHERE run = $1 ORDER BY first LIMIT $2) AS sizes),
          gone AS (DELETE FROM events WHERE position IN (SELECT position FROM found WHERE before <= $3)
                   RETURNING octet_length(body) AS size)
     SELECT count(*), coalesce(sum(size), 0)::bigint FROM gone";
@@ -166,7 +166,7 @@ const EVENTS: &str = "
 const LOGS: &str = "
     WITH found AS (
         SELECT attempt, size, sum(size) OVER (ORDER BY attempt ROWS UNBOUNDED PRECEDING) - size AS before
-        FROM (SELECT attempt, octet_length(body) AS size FROM logs WHERE run = $1 ORDER BY attempt LIMIT $2) AS some),
+        FROM (SELECT attempt, octet_length(body) AS size FROM logs WHERE run = $1 ORDER BY attempt LIMIT $2) AS sizes),
          gone AS (DELETE FROM logs WHERE run = $1 AND attempt IN (SELECT attempt FROM found WHERE before <= $3)
                   RETURNING octet_length(body) AS size)
     SELECT count(*), coalesce(sum(size), 0)::bigint FROM gone";

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_postgres::Error as PgError;
+use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -32,7 +33,7 @@ const GOODBYE: &str = "DELETE FROM writers WHERE id = $1";
 
 /// What is said at the beginning. There is no lease yet.
 const INTRODUCTION: &str =
-    "INSERT INTO writers (id, name, groups, until) VALUES ($1, $2, $3, '-infinity') ON CONFLICT DO NOTHING";
+    "INSERT INTO writers (id, name, groups, until) VALUES ($1, $2, $3, now()) ON CONFLICT DO NOTHING";
 
 /// The writer.
 pub(super) struct Writer {
@@ -139,7 +140,8 @@ impl Writer {
         match outcome {
             Outcome::Committed(written) => Ok(written),
             Outcome::Undone(error) => {
-                if error.as_db_error().is_none() {
+                // A new session introduces this writer again, where its row is what is missing.
+                if error.as_db_error().is_none() || error.code() == Some(&SqlState::DIVISION_BY_ZERO) {
                     self.session = None;
                 }
                 Err(Failure::Refused(error))

@@ -67,6 +67,15 @@ async fn a_session_that_is_ended_is_replaced() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_whose_row_is_gone_introduces_itself_again() {
+    let address = cluster().database();
+    let journal = journal(&address, "one").await;
+    journal.append(accept(1)).await.unwrap();
+    cluster().sql(&address, "DELETE FROM writers");
+    assert_eq!(journal.append(goes_on(1, 1, 1)).await.unwrap(), 2);
+}
+
 /// From now on a commit fails that has an event of a run after its event 1 in it.
 const COMMIT_FAILS: &str = "
     CREATE FUNCTION spring() RETURNS trigger LANGUAGE plpgsql AS
