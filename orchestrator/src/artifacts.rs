@@ -45,7 +45,7 @@ pub(crate) struct Collected {
 
 /// The folder; clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Artifacts(Arc<Inner>);
+pub struct Artifacts(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -60,7 +60,7 @@ struct Inner {
 
 impl Artifacts {
     /// Opens the folder, or makes it. What an upload left behind that was cut short is removed.
-    pub(crate) fn open(data: &Path, limit: u64) -> io::Result<Self> {
+    pub fn open(data: &Path, limit: u64) -> io::Result<Self> {
         let root = data.join("artifacts");
         let incoming = root.join("incoming");
         if incoming.exists() {

@@ -1,7 +1,7 @@
 //! The orchestrator: it decides what runs when, makes it durable, and hands it out. Stateless beside its journal.
 
 pub mod api;
-mod artifacts;
+pub mod artifacts;
 pub mod clock;
 mod collector;
 pub mod conductor;

@@ -4,6 +4,7 @@ pub mod binaries;
 pub mod graphs;
 pub mod postgres;
 pub mod processes;
+pub mod simulation;
 pub mod stand;
 pub mod wait;
 

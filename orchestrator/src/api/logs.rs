@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::join_all;
 use gorch_engine::{Run, Standing};
 use gorch_schema::view::{LogView, State};
@@ -240,9 +241,9 @@ async fn fetch(
     stream: Stream,
 ) -> Option<Gather> {
     let query = format!("stream={}&from=0&follow=false", stream.word());
-    let mut response = house.handle.live_log(wanted.run, attempt, executor, &query).await?;
+    let mut pieces = house.handle.live_log(wanted.run, attempt, executor, &query).await?;
     let mut gather = Gather::default();
-    while let Some(chunk) = response.chunk().await.ok()? {
+    while let Some(chunk) = pieces.next().await.transpose().ok()? {
         gather.push(&chunk);
     }
     Some(gather)
@@ -349,8 +350,8 @@ async fn pump(
         let _ = to.send(Ok(last_lines(&text, lines).to_owned().into())).await;
     }
     let query = format!("stream={}&from={sent}&follow=true", stream.word());
-    let mut response = house.handle.live_log(wanted.run, attempt, executor, &query).await?;
-    while let Some(chunk) = response.chunk().await.ok()? {
+    let mut pieces = house.handle.live_log(wanted.run, attempt, executor, &query).await?;
+    while let Some(chunk) = pieces.next().await.transpose().ok()? {
         *sent += chunk.len() as u64;
         // Nobody reads any more: whoever selects on that ends this.
         to.send(Ok(chunk)).await.ok()?;

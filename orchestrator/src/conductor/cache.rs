@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 
 use super::live::Turn;
 use super::{Conductor, Slot};
-use crate::clock;
 use crate::journal::Cached;
 
 /// Under which key the results of an attempt are kept; none: its work cannot be had, which its start will say.
@@ -66,10 +65,10 @@ impl Conductor {
             Ok(None) => return self.tell(run, found(None)),
             Err(failure) => return self.tell(run, found(Some(AttemptResult::failed(failure)))),
         };
-        let (journal, handle) = (self.journal.clone(), self.handle.clone());
+        let (journal, handle, now) = (self.journal.clone(), self.handle.clone(), self.settings.clock.now());
         tokio::spawn(async move {
             // A result that cannot be read is none: what it is of can be done again.
-            let result = journal.cached(&key, clock::now()).await.ok().flatten();
+            let result = journal.cached(&key, now).await.ok().flatten();
             let result = result.map(|(of, result)| AttemptResult { reused_from: Some(of), ..result });
             let _ = handle.send(super::handle::Message::Looked { run, turn: Box::new(found(result)) });
         });

@@ -159,7 +159,7 @@ impl Conductor {
     /// Ends the tasks of a run: what is out under an old epoch could not even be acknowledged. What is still wanted is
     /// handed out again, and what had ended and lost its task before its acknowledgement is found by comparing.
     pub(super) fn call_back(&mut self, run: RunId) {
-        let called: Vec<Out> = self.out.extract_if(|id, _| id.run == run).map(|(_, out)| out).collect();
+        let called: Vec<Out> = self.out.extract_if(.., |id, _| id.run == run).map(|(_, out)| out).collect();
         called.iter().for_each(|out| out.task.abort());
         let executors: BTreeSet<ExecutorName> = called.into_iter().map(|out| out.executor).collect();
         for executor in executors {

@@ -25,6 +25,7 @@ use super::live::Turn;
 use super::progress::Progress;
 use super::standing::{Standing, Standings};
 use crate::dispatch::Links;
+use crate::dispatch::road::Pieces;
 use crate::documents::SharedEngines;
 use crate::journal::{self, IdempotencyKey, Journal};
 
@@ -255,11 +256,21 @@ impl Handle {
     /// run where the key was used with the same body.
     pub async fn submit(
         &self,
+        workflow: Workflow,
+        accepted: Accepted,
+        key: Option<IdempotencyKey>,
+    ) -> Result<RunId, Error> {
+        self.submit_as(RunId::from_bits(uuid::Uuid::now_v7().as_u128()), workflow, accepted, key).await
+    }
+
+    /// The same, under an id that no run has.
+    pub async fn submit_as(
+        &self,
+        run: RunId,
         mut workflow: Workflow,
         accepted: Accepted,
         key: Option<IdempotencyKey>,
     ) -> Result<RunId, Error> {
-        let run = RunId::from_bits(uuid::Uuid::now_v7().as_u128());
         accepted.apply_to(&mut workflow);
         let plan = if accepted.document.len() <= SMALL {
             Plan::new(Arc::new(workflow))
@@ -376,7 +387,7 @@ impl Handle {
         self.query(|reply| Message::Census { reply }).await
     }
 
-    /// The log of an attempt that an executor holds right now, from a byte on, as it grows: the answer of its
+    /// The log of an attempt that an executor holds right now, from a byte on, as it grows: the answer to its
     /// `GET /v1/attempts/{id}/logs`. `None` where the executor cannot be reached.
     pub async fn live_log(
         &self,
@@ -384,7 +395,7 @@ impl Handle {
         attempt: AttemptKey,
         executor: &ExecutorName,
         query: &str,
-    ) -> Option<reqwest::Response> {
+    ) -> Option<Pieces> {
         self.links.get(executor)?.logs(attempt.of(run), query).await.ok()
     }
 

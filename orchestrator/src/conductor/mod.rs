@@ -24,7 +24,7 @@ mod thread;
 mod turns;
 mod undo;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::Artifacts;
-use crate::clock;
+use crate::clock::Clock;
 use crate::dispatch::Links;
 use crate::documents::{Documents, SharedEngines};
 use crate::journal::{self, Adopted, Journal};
@@ -70,12 +70,14 @@ pub struct Settings {
     pub lease: Duration,
     /// How long nothing of a run must happen for it to be left to the journal.
     pub idle: Duration,
+    /// What it decides by.
+    pub clock: Clock,
 }
 
 impl Settings {
     /// The usual times.
     pub fn new(owner: String) -> Self {
-        Settings { owner, lease: registry::LEASE, idle: parking::IDLE }
+        Settings { owner, lease: registry::LEASE, idle: parking::IDLE, clock: Clock::of_this_machine() }
     }
 }
 
@@ -120,7 +122,7 @@ struct Birth {
 type Appended = (Pending, Result<u64, journal::Error>);
 
 /// The loop and all that it owns.
-pub(crate) struct Conductor {
+pub struct Conductor {
     settings: Settings,
     journal: Arc<dyn Journal>,
     documents: Documents,
@@ -131,7 +133,7 @@ pub(crate) struct Conductor {
     slots: HashMap<RunId, Slot>,
     quarantine: HashMap<RunId, String>,
     waiting_for_end: HashMap<RunId, Vec<tokio::sync::oneshot::Sender<()>>>,
-    out: HashMap<AttemptId, Out>,
+    out: BTreeMap<AttemptId, Out>,
     /// Who is being compared with what it holds.
     comparing: HashMap<gorch_schema::ExecutorName, tokio::task::AbortHandle>,
     ended: EndedRuns,
@@ -155,8 +157,8 @@ pub(crate) struct Conductor {
 }
 
 impl Conductor {
-    /// Starts the loop: reads the executors, begins to recover every unfinished run, and serves its inbox meanwhile.
-    pub(crate) async fn start(
+    /// Starts the loop in the runtime that it is called in: reads the executors, begins to recover every unfinished run, and serves its inbox meanwhile.
+    pub async fn start(
         settings: Settings,
         journal: Arc<dyn Journal>,
         artifacts: Artifacts,
@@ -169,7 +171,7 @@ impl Conductor {
         let (standings, progress) = (Standings::default(), Progress::default());
         let seen = handle::Seen { standings: standings.clone(), progress: progress.clone() };
         let handle = Handle::new(sender, journal.clone(), ended.clone(), engines.clone(), seen, links.clone());
-        let registry = Registry::new(clock::steady(), settings.lease);
+        let registry = Registry::new(settings.clock.steady(), settings.lease);
         let mut conductor = Conductor {
             settings,
             documents: Documents::new(artifacts, journal.clone(), engines.clone()),
@@ -181,7 +183,7 @@ impl Conductor {
             slots: HashMap::new(),
             quarantine: HashMap::new(),
             waiting_for_end: HashMap::new(),
-            out: HashMap::new(),
+            out: BTreeMap::new(),
             comparing: HashMap::new(),
             ended,
             engines,
@@ -217,7 +219,7 @@ impl Conductor {
     async fn conduct(mut self, shutdown: CancellationToken) {
         loop {
             let wake = self.next_wake();
-            let since = clock::steady();
+            let since = self.settings.clock.steady();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -240,9 +242,9 @@ impl Conductor {
                 }
                 () = tokio::time::sleep(wake) => {}
             }
-            if clock::steady().since(since) > wake + DEAF {
+            if self.settings.clock.steady().since(since) > wake + DEAF {
                 // This process was stopped, or kept from running: beats may wait unread.
-                self.registry.was_deaf(clock::steady());
+                self.registry.was_deaf(self.settings.clock.steady());
             }
             self.watch_the_clock();
             self.park_unused();
@@ -261,15 +263,15 @@ impl Conductor {
         if !self.stirred.is_empty() {
             return Duration::ZERO;
         }
-        let timer = self.timers.first().map(|(at, _)| at.since(clock::now()));
-        let lease = self.registry.next_expiry().map(|at| at.since(clock::steady()));
-        let used = self.in_use.first().map(|(until, _)| until.since(clock::now()));
+        let timer = self.timers.first().map(|(at, _)| at.since(self.settings.clock.now()));
+        let lease = self.registry.next_expiry().map(|at| at.since(self.settings.clock.steady()));
+        let used = self.in_use.first().map(|(until, _)| until.since(self.settings.clock.now()));
         timer.into_iter().chain(lease).chain(used).min().unwrap_or(Duration::from_secs(3_600))
     }
 
     /// Takes what is due by time: runs that asked to be woken, executors whose lease has run out.
     fn watch_the_clock(&mut self) {
-        let now = clock::now();
+        let now = self.settings.clock.now();
         while let Some((at, run)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, run));
             if let Some(Slot::Live(live)) = self.slots.get_mut(&run) {
@@ -277,7 +279,7 @@ impl Conductor {
             }
             self.tell(run, Turn::Input(gorch_engine::Input::Tick));
         }
-        for (executor, held) in self.registry.expire(clock::steady()) {
+        for (executor, held) in self.registry.expire(self.settings.clock.steady()) {
             slog::warn!(self.log, "executor lost"; "executor" => %executor, "held" => held.len());
             if let Some(comparing) = self.comparing.remove(&executor) {
                 comparing.abort();

@@ -10,7 +10,6 @@ use gorch_schema::{RunId, Timestamp};
 
 use super::live::{Live, Turn};
 use super::{Census, Conductor, Loading, Owner, Slot};
-use crate::clock;
 
 /// An instant that is nearer than this is not worth the way to the journal and back, and a run that was asked something
 /// within this will be asked again.
@@ -33,7 +32,7 @@ impl Live {
 impl Conductor {
     /// Parks a run if it rests.
     pub(super) fn park(&mut self, run: RunId) {
-        let now = clock::now();
+        let now = self.settings.clock.now();
         let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
         if live.appending || !live.queue.is_empty() || !live.rests(now, self.settings.idle) {
             return;
@@ -52,7 +51,7 @@ impl Conductor {
 
     /// Parks those that nobody has asked for a while.
     pub(super) fn park_unused(&mut self) {
-        let now = clock::now();
+        let now = self.settings.clock.now();
         while let Some((until, run)) = self.in_use.first().copied().filter(|(until, _)| *until <= now) {
             self.in_use.remove(&(until, run));
             self.park(run);

@@ -10,7 +10,7 @@ use gorch_engine::{Began, Input, Plan, Reuse, Run};
 use gorch_schema::{Event, Rerun, RunId, document};
 use slog::{debug, error, info, warn};
 
-use super::handle::{Error, Message, Question};
+use super::handle::{Error, Message, Question, SMALL};
 use super::live::{Live, Turn};
 use super::{Conductor, Loading, Owner, Slot};
 use crate::journal::{self, Journal};
@@ -118,14 +118,15 @@ pub(super) async fn fold(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, 
         }
         None => return Err(unreadable("it has no events".to_owned())),
     };
-    let rerun = accepted.rerun_of.clone();
-    let plan = tokio::task::spawn_blocking(move || {
+    let (rerun, small) = (accepted.rerun_of.clone(), accepted.document.len() <= SMALL);
+    let planned = move || {
         document::recover(&accepted.document).map(|mut workflow| {
             accepted.apply_to(&mut workflow);
             Plan::new(Arc::new(workflow))
         })
-    });
-    let plan = plan.await.map_err(|_| unreadable("its document cannot be read".to_owned()))?;
+    };
+    let plan = if small { Ok(planned()) } else { tokio::task::spawn_blocking(planned).await };
+    let plan = plan.map_err(|_| unreadable("its document cannot be read".to_owned()))?;
     let plan = plan.map_err(|refused| unreadable(format!("its document cannot be read: {refused}")))?;
     let mut folded = match rerun {
         Some(rerun) => repeating(journal, run, plan, &rerun).await?,

@@ -5,7 +5,7 @@
 //! started. Leases are counted by the steady clock, so that nobody is lost because somebody set the machine's clock.
 //! Never speaks to anybody.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::pace::Pace;
@@ -33,7 +33,7 @@ enum Presence {
 struct Entry {
     registration: Registration,
     presence: Presence,
-    held: HashSet<AttemptId>,
+    held: BTreeSet<AttemptId>,
     pace: Pace,
     /// Where it stands among the offers, while it takes work.
     offer: Option<usize>,
@@ -68,7 +68,7 @@ impl Registry {
         let entry = Entry {
             registration,
             presence: Presence::Expected,
-            held: HashSet::new(),
+            held: BTreeSet::new(),
             pace: Pace::default(),
             offer: None,
         };
@@ -100,7 +100,7 @@ impl Registry {
                 fresh
             }
             None => {
-                let entry = Entry { registration, presence, held: HashSet::new(), pace: Pace::default(), offer: None };
+                let entry = Entry { registration, presence, held: BTreeSet::new(), pace: Pace::default(), offer: None };
                 self.executors.insert(name.clone(), entry);
                 true
             }

@@ -18,7 +18,6 @@ use super::live::{Decided, Live, Told, Turn, summary};
 use super::locking::claims;
 use super::registry::{Beat, HEARTBEAT};
 use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot};
-use crate::clock;
 use crate::journal::{self, Append, IdempotencyKey, KeyBody};
 
 /// The contents that an event names.
@@ -56,7 +55,7 @@ impl Conductor {
             },
             Message::Register { name, registration, reply } => self.register(name, registration, reply),
             Message::Registered { name, registration } => self.registered(&name, registration),
-            Message::Executors { reply } => drop(reply.send(self.registry.views(clock::steady()))),
+            Message::Executors { reply } => drop(reply.send(self.registry.views(self.settings.clock.steady()))),
             Message::Offers { reply } => drop(reply.send(self.registry.offers().clone())),
             Message::Census { reply } => drop(reply.send(self.census())),
             Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
@@ -124,7 +123,7 @@ impl Conductor {
         if live.appending {
             return;
         }
-        match live.advance(clock::now(), self.registry.offers()) {
+        match live.advance(self.settings.clock.now(), self.registry.offers()) {
             Some(decided) if decided.events.is_empty() => {
                 Conductor::tell_all(decided.told);
                 self.settle_down(run);
@@ -256,7 +255,7 @@ impl Conductor {
     }
 
     pub(super) fn submit(&mut self, empty: Run, accepted: Accepted, key: Option<IdempotencyKey>, reply: Reply<RunId>) {
-        let now = clock::now();
+        let now = self.settings.clock.now();
         let (run, plan) = (empty.id(), empty.plan().clone());
         // Twice the same derived id: the second finds what the first made.
         if self.slots.contains_key(&run) {
@@ -374,13 +373,13 @@ impl Conductor {
             lease_ms: self.settings.lease.as_millis() as u64,
         };
         // That it lives needs no journal, even if what it says now does.
-        self.registry.heard(&name, &registration.boot, (clock::now(), clock::steady()));
+        self.registry.heard(&name, &registration.boot, (self.settings.clock.now(), self.settings.clock.steady()));
         if self.registry.compare(&name, &registration) == Beat::Same {
             self.registered(&name, registration);
             let _ = reply.send(Ok(answer));
             return;
         }
-        let keeping = self.journal.put_executor(name.clone(), registration.clone(), clock::now());
+        let keeping = self.journal.put_executor(name.clone(), registration.clone(), self.settings.clock.now());
         let (handle, log) = (self.handle.clone(), self.log.clone());
         tokio::spawn(async move {
             let kept = keeping.await;
@@ -400,7 +399,7 @@ impl Conductor {
         }
         let boot = registration.boot.clone();
         let changed = self.registry.compare(name, &registration) == Beat::Changed;
-        let fresh = self.registry.beat((clock::now(), clock::steady()), name, registration);
+        let fresh = self.registry.beat((self.settings.clock.now(), self.settings.clock.steady()), name, registration);
         self.room = true;
         if fresh || changed {
             self.share_engines();

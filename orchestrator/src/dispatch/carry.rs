@@ -100,7 +100,7 @@ impl Carry {
         link.give(first, &sender);
         loop {
             let heard = tokio::select! {
-                heard = news.recv() => heard.unwrap_or(Heard::Broken),
+                biased;
                 changed = self.wish.changed() => {
                     if changed.is_err() {
                         return Ok(Next::Done(Carried::Superseded));
@@ -111,6 +111,7 @@ impl Carry {
                     }
                     continue;
                 }
+                heard = news.recv() => heard.unwrap_or(Heard::Broken),
             };
             match heard {
                 Heard::Broken => return Err(Error::Broken),

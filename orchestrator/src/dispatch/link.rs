@@ -1,21 +1,22 @@
 //! Links: the way to each executor.
 //!
-//! Owns the HTTP client of every executor and what an answer means. Promises: an executor is spoken to only if its
-//! certificate names it; one session and one keep-alive pool per executor, never a handshake or a request per node.
-//! Never decides what is lost.
+//! Owns what an answer means, and one session per executor: never a handshake or a request per node. The bytes travel by
+//! [`road`](super::road). Never decides what is lost.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use gorch_certs::{Caller, Connector, Expect, Identity, Kind, Watch};
+use gorch_certs::Watch;
 use gorch_schema::session::Order;
 use gorch_schema::work::{AttemptState, Fence, HeldAttempt};
 use gorch_schema::{AttemptId, ExecutorName, Problem};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
 use slog::{Logger, o};
 use tokio::sync::mpsc;
 
+use super::road::{Answer, Ask, Cut, Https, Opened, Opening, Pieces, Road, Roads};
 use super::session::{Heard, Session};
 
 /// An executor answers a long-poll at the latest after this.
@@ -26,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The way to one executor.
 #[derive(Clone)]
 pub(crate) struct Link {
-    caller: Arc<Caller>,
+    road: Arc<dyn Road>,
     url: Arc<str>,
     session: Session,
 }
@@ -34,7 +35,7 @@ pub(crate) struct Link {
 /// Every link, by executor; clones share them.
 #[derive(Clone)]
 pub struct Links {
-    watch: Watch,
+    roads: Arc<dyn Roads>,
     log: Logger,
     links: Arc<RwLock<HashMap<ExecutorName, Link>>>,
 }
@@ -44,7 +45,7 @@ pub struct Links {
 pub(crate) enum Error {
     /// It could not be asked, or its answer did not come back.
     #[error("the executor cannot be reached")]
-    Unreachable(#[source] reqwest::Error),
+    Unreachable(#[source] Cut),
     /// It said no.
     #[error("the executor refused: {0}")]
     Refused(Box<Problem>),
@@ -58,7 +59,7 @@ pub(crate) enum Error {
     },
     /// No client could be made for it.
     #[error("no connection can be made with the orchestrator's certificates")]
-    Client(#[source] Arc<gorch_certs::client::Error>),
+    Client(#[source] Cut),
     /// The session with it broke before it answered.
     #[error("the session with the executor broke")]
     Broken,
@@ -73,7 +74,12 @@ pub(crate) enum Error {
 impl Links {
     /// No executor is known yet; ours is the identity that the watch holds.
     pub fn new(watch: Watch, log: Logger) -> Self {
-        Links { watch, log, links: Arc::default() }
+        Links::by(Arc::new(Https(watch)), log)
+    }
+
+    /// The same, on these roads.
+    pub fn by(roads: Arc<dyn Roads>, log: Logger) -> Self {
+        Links { roads, log, links: Arc::default() }
     }
 
     /// The link of an executor, if it ever registered.
@@ -87,14 +93,9 @@ impl Links {
         if self.get(executor).is_some_and(|link| &*link.url == url) {
             return Ok(());
         }
-        let domain = self.watch.identity().domain().to_owned();
-        let expected = Identity::new(&domain, Kind::Executor, executor.as_str());
-        let expected = expected.expect("an executor's name is an identity's name: both allow A-Z a-z 0-9 . _ -");
-        let caller = Caller::new(self.watch.clone(), Connector::new(Expect::Identity(expected)));
-        let caller = Arc::new(caller.map_err(|error| Error::Client(Arc::new(error)))?);
-        let url: Arc<str> = url.into();
-        let session = Session::begin(caller.clone(), url.clone(), self.log.new(o!("executor" => executor.to_string())));
-        let link = Link { caller, url, session };
+        let road = self.roads.to(executor, url).map_err(Error::Client)?;
+        let session = Session::begin(road.clone(), self.log.new(o!("executor" => executor.to_string())));
+        let link = Link { road, url: url.into(), session };
         self.links.write().unwrap_or_else(PoisonError::into_inner).insert(executor.clone(), link);
         Ok(())
     }
@@ -109,65 +110,61 @@ impl Link {
     /// Waits for the end of an attempt, or for `POLL` to pass.
     pub(crate) async fn wait(&self, attempt: AttemptId) -> Result<AttemptState, Error> {
         let path = format!("/v1/attempts/{attempt}?wait={}s", POLL.as_secs());
-        let request = self.request(Method::GET, &path)?;
-        state(send(request.timeout(POLL + GRACE)).await?).await
+        read(&self.ask(Method::GET, path, None, POLL + GRACE).await?)
     }
 
     /// Has an attempt stopped; the end comes through `wait`.
     pub(crate) async fn stop(&self, attempt: AttemptId, epoch: u64) -> Result<(), Error> {
-        let request = self.request(Method::DELETE, &format!("/v1/attempts/{attempt}"))?;
-        send(request.json(&Fence { epoch }).timeout(GRACE)).await.map(drop)
+        self.ask(Method::DELETE, format!("/v1/attempts/{attempt}"), Some(Fence { epoch }), GRACE).await.map(drop)
     }
 
     /// Its result is durable here: the executor may forget it.
     pub(crate) async fn acknowledge(&self, attempt: AttemptId, epoch: u64) -> Result<(), Error> {
-        let request = self.request(Method::POST, &format!("/v1/attempts/{attempt}/ack"))?;
-        send(request.json(&Fence { epoch }).timeout(GRACE)).await.map(drop)
+        self.ask(Method::POST, format!("/v1/attempts/{attempt}/ack"), Some(Fence { epoch }), GRACE).await.map(drop)
     }
 
     /// Everything that it holds, of all runs.
     pub(crate) async fn held(&self) -> Result<Vec<HeldAttempt>, Error> {
-        let response = send(self.request(Method::GET, "/v1/attempts")?.timeout(POLL)).await?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(Error::Unreachable)?;
-        serde_json::from_slice(&body).map_err(|_| nonsense(status, &body))
+        read(&self.ask(Method::GET, "/v1/attempts".to_owned(), None, POLL).await?)
     }
 
     /// What an attempt wrote, as it grows.
-    pub(crate) async fn logs(&self, attempt: AttemptId, query: &str) -> Result<Response, Error> {
-        send(self.request(Method::GET, &format!("/v1/attempts/{attempt}/logs?{query}"))?).await
+    pub(crate) async fn logs(&self, attempt: AttemptId, query: &str) -> Result<Pieces, Error> {
+        open(&self.road, Opening { path: format!("/v1/attempts/{attempt}/logs?{query}"), body: None }).await
     }
 
-    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Error> {
-        request(&self.caller, &self.url, method, path)
-    }
-}
-
-pub(super) fn request(caller: &Caller, url: &str, method: Method, path: &str) -> Result<RequestBuilder, Error> {
-    let client = caller.client().map_err(|error| Error::Client(Arc::new(error)))?;
-    Ok(client.request(method, format!("{url}{path}")))
-}
-
-/// The answer, if it is a success.
-pub(super) async fn send(request: RequestBuilder) -> Result<Response, Error> {
-    let response = request.send().await.map_err(Error::Unreachable)?;
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response);
-    }
-    let body = response.bytes().await.map_err(Error::Unreachable)?;
-    match serde_json::from_slice::<Problem>(&body) {
-        Ok(problem) => Err(Error::Refused(Box::new(problem))),
-        Err(_) => Err(nonsense(status, &body)),
+    async fn ask(
+        &self,
+        method: Method,
+        path: String,
+        fence: Option<Fence>,
+        patience: Duration,
+    ) -> Result<Answer, Error> {
+        let answer = self.road.ask(Ask { method, path, fence, patience }).await.map_err(Error::Unreachable)?;
+        if answer.status.is_success() { Ok(answer) } else { Err(refusal(&answer)) }
     }
 }
 
-async fn state(response: Response) -> Result<AttemptState, Error> {
-    let status = response.status();
-    let body = response.bytes().await.map_err(Error::Unreachable)?;
-    serde_json::from_slice(&body).map_err(|_| nonsense(status, &body))
+/// The answer as it comes, if it is a success.
+pub(super) async fn open(road: &Arc<dyn Road>, opening: Opening) -> Result<Pieces, Error> {
+    match road.open(opening).await.map_err(Error::Unreachable)? {
+        Opened::Pieces(pieces) => Ok(pieces),
+        Opened::Refused(answer) => Err(refusal(&answer)),
+    }
 }
 
-fn nonsense(status: StatusCode, body: &[u8]) -> Error {
-    Error::Nonsense { status, found: format!("`{}`", String::from_utf8_lossy(&body[..body.len().min(120)])) }
+fn refusal(answer: &Answer) -> Error {
+    match serde_json::from_slice::<Problem>(&answer.body) {
+        Ok(problem) => Error::Refused(Box::new(problem)),
+        Err(_) => nonsense(answer),
+    }
+}
+
+fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
+    serde_json::from_slice(&answer.body).map_err(|_| nonsense(answer))
+}
+
+fn nonsense(Answer { status, body }: &Answer) -> Error {
+    let found = format!("`{}`", String::from_utf8_lossy(&body[..body.len().min(120)]));
+    Error::Nonsense { status: *status, found }
 }

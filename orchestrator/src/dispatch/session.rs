@@ -4,20 +4,20 @@
 //! and each follower hears of its attempt in order, or that the session broke. It is opened when there is something to
 //! say and closed when nothing has been out for a while. Never repeats an order: who gave it gives it again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gorch_certs::Caller;
+use futures::StreamExt;
 use gorch_schema::session::{LONGEST_NEWS, LONGEST_ORDER, Lines, News, Order, PULSE, SILENCE};
 use gorch_schema::{AttemptId, Problem};
-use reqwest::{Body, Method, Response};
 use slog::{Logger, debug, warn};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::link::{Error, request, send};
+use super::link::{Error, open};
+use super::road::{Opening, Pieces, Road};
 
 /// An executor answers the opening of a session within this.
 const OPENING: Duration = Duration::from_secs(10);
@@ -49,9 +49,9 @@ pub(super) struct Session(mpsc::UnboundedSender<Given>);
 
 impl Session {
     /// Nothing is opened before the first order.
-    pub(super) fn begin(caller: Arc<Caller>, url: Arc<str>, log: Logger) -> Self {
+    pub(super) fn begin(road: Arc<dyn Road>, log: Logger) -> Self {
         let (given, orders) = mpsc::unbounded_channel();
-        tokio::spawn(Line { caller, url, orders, followers: HashMap::new(), log }.hold());
+        tokio::spawn(Line { road, orders, followers: BTreeMap::new(), log }.hold());
         Session(given)
     }
 
@@ -63,10 +63,9 @@ impl Session {
 
 /// The session's own side.
 struct Line {
-    caller: Arc<Caller>,
-    url: Arc<str>,
+    road: Arc<dyn Road>,
     orders: mpsc::UnboundedReceiver<Given>,
-    followers: HashMap<AttemptId, Follower>,
+    followers: BTreeMap<AttemptId, Follower>,
     log: Logger,
 }
 
@@ -101,23 +100,19 @@ impl Line {
                 }
                 Err(error) => debug!(self.log, "session broke"; "cause" => crate::chain(&error)),
             }
-            for (_, follower) in self.followers.drain() {
+            for follower in std::mem::take(&mut self.followers).into_values() {
                 let _ = follower.send(Heard::Broken);
             }
         }
     }
 
     /// Opens the request; what is given meanwhile waits in its body.
-    async fn open(&self, orders: mpsc::UnboundedReceiver<Bytes>) -> Result<Response, Error> {
-        let stream = futures::stream::unfold(orders, |mut orders| async move {
-            let piece = orders.recv().await?;
-            Some((Ok::<_, std::convert::Infallible>(piece), orders))
-        });
-        let opening = request(&self.caller, &self.url, Method::POST, "/v1/session")?.body(Body::wrap_stream(stream));
-        timeout(OPENING, send(opening)).await.map_err(|_| Error::Silent(OPENING))?
+    async fn open(&self, orders: mpsc::UnboundedReceiver<Bytes>) -> Result<Pieces, Error> {
+        let opening = open(&self.road, Opening { path: "/v1/session".to_owned(), body: Some(orders) });
+        timeout(OPENING, opening).await.map_err(|_| Error::Silent(OPENING))?
     }
 
-    async fn converse(&mut self, mut answer: Response, body: &mpsc::UnboundedSender<Bytes>) -> Result<Over, Error> {
+    async fn converse(&mut self, mut answer: Pieces, body: &mpsc::UnboundedSender<Bytes>) -> Result<Over, Error> {
         let mut lines = Lines::new(LONGEST_NEWS);
         let mut pulse = interval(PULSE);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -125,6 +120,22 @@ impl Line {
         let mut given = Vec::new();
         loop {
             tokio::select! {
+                biased;
+                _ = pulse.tick() => {
+                    if heard.elapsed() > SILENCE {
+                        return Err(Error::Silent(SILENCE));
+                    }
+                    self.followers.retain(|_, follower| !follower.is_closed());
+                    if self.followers.is_empty() && last_order.elapsed() > IDLE {
+                        return Ok(Over::Idle);
+                    }
+                    let _ = body.send(Bytes::from_static(b"\n"));
+                }
+                piece = answer.next() => {
+                    let Some(piece) = piece.transpose().map_err(Error::Unreachable)? else { return Err(Error::Broken) };
+                    heard = Instant::now();
+                    self.tell(&mut lines, &piece)?;
+                }
                 orders = self.orders.recv_many(&mut given, TOGETHER) => {
                     if orders == 0 {
                         return Ok(Over::Unwanted);
@@ -136,21 +147,6 @@ impl Line {
                         given.push(more);
                     }
                     self.pass_on(std::mem::take(&mut given), body);
-                }
-                piece = answer.chunk() => {
-                    let Some(piece) = piece.map_err(Error::Unreachable)? else { return Err(Error::Broken) };
-                    heard = Instant::now();
-                    self.tell(&mut lines, &piece)?;
-                }
-                _ = pulse.tick() => {
-                    if heard.elapsed() > SILENCE {
-                        return Err(Error::Silent(SILENCE));
-                    }
-                    self.followers.retain(|_, follower| !follower.is_closed());
-                    if self.followers.is_empty() && last_order.elapsed() > IDLE {
-                        return Ok(Over::Idle);
-                    }
-                    let _ = body.send(Bytes::from_static(b"\n"));
                 }
             }
         }

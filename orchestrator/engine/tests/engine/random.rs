@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gorch_engine::{Answer, Began, Input, Plan, Run};
 use gorch_schema::workflow::{Choice, CodeGlob, Each, IfBusy, Lock, Losers, Retry};
 use gorch_schema::{
-    AttemptKey, AttemptResult, Edge, Engine, Event, Join, Node, NodeId, OnFailure, OnLost, Outcome, RunId, RunOptions,
+    AttemptKey, AttemptResult, Engine, Event, Join, NodeId, OnFailure, OnLost, Outcome, RunId, RunOptions,
     StepId, Workflow,
 };
 
@@ -19,43 +19,6 @@ use crate::world::*;
 pub(crate) fn seeds(base: u64) -> std::ops::Range<u64> {
     let times = std::env::var("GORCH_SEEDS").ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(1);
     0..base * times
-}
-
-/// A graph of up to `most` nodes; back edges only where `loops`. Every node that lands on a cycle joins `any`.
-pub(crate) fn random_graph(dice: &mut Dice, most: u64, loops: bool) -> (Vec<Node>, Vec<Edge>) {
-    let n = 1 + dice.below(most) as u32;
-    let mut nodes: Vec<Node> = (0..=n).map(|id| shell(&format!("n{id}"))).collect();
-    let mut edges = Vec::new();
-    let forward = ["succeeded", "succeeded", "succeeded", "finished", "failed", "failed:bo*", "chose:x"];
-    let back = ["failed", "chose:x", "failed:bang", "succeeded"];
-    for to in 1..=n {
-        let mut sources: Vec<u32> = (1..to).filter(|_| dice.chance(40)).collect();
-        if sources.is_empty() {
-            sources.push(0);
-        }
-        for from in sources {
-            edges.push(edge(from, to, forward[dice.below(7) as usize]));
-        }
-    }
-    if loops {
-        for _ in 0..dice.below(3) {
-            let from = 1 + dice.below(u64::from(n)) as u32;
-            let to = 1 + dice.below(u64::from(from)) as u32;
-            edges.push(edge(from, to, back[dice.below(4) as usize]));
-        }
-    }
-    let shape = Workflow::new(String::new(), RunOptions::default(), nodes.clone(), edges.clone());
-    let components = gorch_schema::graph::Components::of(&shape);
-    for (id, node) in (0..).map(NodeId).zip(&mut nodes) {
-        let edges = shape.edges.iter().filter(|edge| edge.to == id).count() as u64;
-        if components.is_on_cycle(id) || dice.chance(25) {
-            node.join = Join::Any;
-        } else if edges > 0 && dice.chance(25) {
-            node.join = Join::Need { need: 1 + dice.below(edges) as u32, losers: Losers::GoOn };
-        }
-    }
-    nodes[0].join = Join::All;
-    (nodes, edges)
 }
 
 pub(crate) fn outcome_of(path: &Path, seed: u64) -> (Outcome, Option<String>) {

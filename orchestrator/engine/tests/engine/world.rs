@@ -8,36 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gorch_engine::{Decision, Effect, Input, Locks, Offer, Offers, Plan, Refusal, Reuse, Run};
-use gorch_schema::workflow::{CodeGlob, Losers};
+use gorch_schema::workflow::Losers;
 use gorch_schema::{
-    Accepted, AttemptKey, AttemptResult, Condition, Edge, Engine, Event, Failure, Join, Node, NodeId, Outcome, RunId,
+    Accepted, AttemptKey, AttemptResult, Edge, Engine, Event, Failure, Join, Node, NodeId, Outcome, RunId,
     RunOptions, Timestamp, Workflow,
 };
 use serde_json::json;
 
-/// Deterministic chance (splitmix64).
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
-    }
-
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.roll() % n
-    }
-
-    pub(crate) fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
-
-pub(crate) fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
+pub(crate) use crate::dice::*;
 
 /// `a->b a->c:failed b->d:finished`, and nodes named alone; `~x` makes x an any-join, `2x` one that needs two edges and
 /// `2!x` one that cancels its losers then.
@@ -75,17 +53,6 @@ fn joined(name: &str) -> (&str, Option<Join>) {
     match name[1..].strip_prefix('!') {
         Some(name) => (name, Some(Join::Need { need, losers: Losers::Cancelled })),
         None => (&name[1..], Some(Join::Need { need, losers: Losers::GoOn })),
-    }
-}
-
-pub(crate) fn condition(text: &str) -> Condition {
-    match text.split_once(':') {
-        None if text == "succeeded" => Condition::Succeeded,
-        None if text == "failed" => Condition::Failed(None),
-        None if text == "finished" => Condition::Finished,
-        Some(("failed", glob)) => Condition::Failed(Some(CodeGlob::new(glob).unwrap())),
-        Some(("chose", label)) => Condition::Chose(label.into()),
-        _ => panic!("no condition: {text}"),
     }
 }
 
@@ -472,12 +439,4 @@ pub(crate) fn word(outcome: &Outcome) -> String {
 
 pub(crate) fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
-}
-
-pub(crate) fn shell(name: &str) -> Node {
-    Node { engine: Engine::Driver("shell".into()), ..Node::nil(name) }
-}
-
-pub(crate) fn edge(from: u32, to: u32, when: &str) -> Edge {
-    Edge { from: NodeId(from), to: NodeId(to), when: condition(when) }
 }

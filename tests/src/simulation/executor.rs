@@ -1,0 +1,331 @@
+//! An executor, as far as an orchestrator can tell.
+//!
+//! Owns the rules by which the real one takes attempts on, as a table without files and processes: what is admitted,
+//! refused, fenced, queued, stopped, reported and forgotten, and what of that outlives a kill. Promises to answer every
+//! order as `executor/src/supervisor` does; that the real one keeps to the same rules is held by its own tests. Never
+//! knows the way by which orders come.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use gorch_schema::session::{Fenced, News, Order, OrderKind};
+use gorch_schema::work::{AttemptState, HeldAttempt, Logs, Report, Work};
+use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, Problem, RunId, Timestamp, failure_code};
+
+/// One of the streams between an orchestrator and an executor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SessionId(pub(super) u64);
+
+/// What an executor does to the world.
+#[derive(Debug)]
+pub(super) enum Act {
+    /// It tells this on a session.
+    Tell(SessionId, News),
+    /// A job begins.
+    Begin(AttemptId),
+    /// A job is to be stopped.
+    Stop(AttemptId),
+}
+
+/// What stands in the ledger of an attempt.
+#[derive(Debug, Clone)]
+struct Record {
+    work: Arc<Work>,
+    state: AttemptState,
+}
+
+/// Is the process there?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doors {
+    /// It takes work.
+    Open,
+    /// It takes nothing new and ends when nothing runs.
+    Closed,
+    /// It was killed, or has ended.
+    Gone,
+}
+
+/// What became of the machine while the process was not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Power {
+    /// Jobs went on until the next start, and what waited still waits.
+    On,
+    /// It was switched off: nothing of them is left.
+    Off,
+}
+
+/// One executor.
+pub(super) struct Executor {
+    pub(super) name: ExecutorName,
+    pub(super) slots: usize,
+    pub(super) doors: Doors,
+    /// How often it was started.
+    pub(super) boot: u32,
+    /// What outlives a kill.
+    ledger: BTreeMap<AttemptId, Record>,
+    epochs: BTreeMap<RunId, u64>,
+    forgotten: BTreeSet<AttemptId>,
+    /// What does not.
+    queue: VecDeque<AttemptId>,
+    /// Found waiting at the start: nobody knows whether they are still wanted.
+    unnamed: BTreeSet<AttemptId>,
+    running: BTreeSet<AttemptId>,
+    followers: BTreeMap<AttemptId, BTreeSet<SessionId>>,
+}
+
+impl Executor {
+    pub(super) fn new(name: ExecutorName, slots: usize) -> Self {
+        Executor {
+            name,
+            slots,
+            doors: Doors::Gone,
+            boot: 0,
+            ledger: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
+            queue: VecDeque::new(),
+            unnamed: BTreeSet::new(),
+            running: BTreeSet::new(),
+            followers: BTreeMap::new(),
+        }
+    }
+
+    /// Kill -9: what was only in memory is gone.
+    pub(super) fn kill(&mut self) {
+        self.doors = Doors::Gone;
+        self.queue.clear();
+        self.unnamed.clear();
+        self.running.clear();
+        self.followers.clear();
+    }
+
+    /// Starts, and deals with what the last one left. Gives the jobs that it found, and stopped.
+    pub(super) fn start(&mut self, power: Power, now: Timestamp) -> Vec<AttemptId> {
+        self.boot += 1;
+        self.doors = Doors::Open;
+        let mut stopped = Vec::new();
+        for (id, record) in &mut self.ledger {
+            let is_lost = match (&record.state, power) {
+                (AttemptState::Ended(_), _) => false,
+                (AttemptState::Waiting, Power::On) => {
+                    self.unnamed.insert(*id);
+                    false
+                }
+                (AttemptState::Waiting, Power::Off) => true,
+                (AttemptState::Running { .. }, _) => {
+                    stopped.push(*id);
+                    true
+                }
+            };
+            if is_lost {
+                let failure = Failure::new(failure_code::EXECUTOR_LOST, "the executor was killed while it ran");
+                record.state = ended(AttemptResult::failed(failure), None, now);
+            }
+        }
+        stopped
+    }
+
+    /// Takes nothing new; what waits for a slot is given back.
+    pub(super) fn close_doors(&mut self) -> Vec<Act> {
+        self.doors = Doors::Closed;
+        let given_back: Vec<AttemptId> = self.queue.drain(..).collect();
+        self.unnamed.extend(given_back.iter().copied());
+        let problem = || Box::new(Problem::new("shutting_down", "this executor is going away and takes nothing new"));
+        let refused = |attempt| News::Refused { attempt, order: OrderKind::Run, problem: problem() };
+        given_back.into_iter().flat_map(|id| self.tell_followers(id, || refused(id))).collect()
+    }
+
+    /// Does nothing run any more?
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// How many slots are free.
+    pub(super) fn free(&self) -> usize {
+        match self.doors {
+            Doors::Open => self.slots.saturating_sub(self.running.len() + self.queue.len()),
+            Doors::Closed | Doors::Gone => 0,
+        }
+    }
+
+    /// Nothing is said on a session that is over.
+    pub(super) fn leave(&mut self, session: SessionId) {
+        self.followers.values_mut().for_each(|following| _ = following.remove(&session));
+    }
+
+    /// Does what is ordered.
+    pub(super) fn obey(&mut self, session: SessionId, order: Order, now: Timestamp) -> Vec<Act> {
+        let (attempt, kind) = (order.attempt(), order.kind());
+        let done = match order {
+            Order::Run(work) => self.admit(work, now).map(|mut acts| {
+                acts.insert(0, Act::Tell(session, News::Admitted(attempt)));
+                acts.extend(self.follow(session, attempt));
+                acts
+            }),
+            Order::Follow(_) => match self.ledger.contains_key(&attempt) {
+                true => {
+                    let mut acts = self.follow(session, attempt);
+                    acts.extend(self.name(attempt, now));
+                    Ok(acts)
+                }
+                false => Err(not_found(attempt)),
+            },
+            Order::Stop(fenced) => self.stop(fenced, now).map(|mut acts| {
+                acts.extend(self.follow(session, attempt));
+                acts
+            }),
+            Order::Acknowledge(fenced) => {
+                self.acknowledge(fenced).map(|()| vec![Act::Tell(session, News::Forgotten(attempt))])
+            }
+        };
+        done.unwrap_or_else(|problem| {
+            let problem = Box::new(problem);
+            vec![Act::Tell(session, News::Refused { attempt, order: kind, problem })]
+        })
+    }
+
+    fn admit(&mut self, work: Arc<Work>, now: Timestamp) -> Result<Vec<Act>, Problem> {
+        let id = work.attempt;
+        if let Some(known) = self.ledger.get(&id) {
+            let known = known.work.clone();
+            self.fence(id.run, work.epoch)?;
+            // The epoch does not count: a new conductor hands the same attempt out again.
+            let again = Work { epoch: known.epoch, ..Work::clone(&work) };
+            if again != *known {
+                return Err(Problem::new("attempt_conflict", "the attempt was handed out before with other work"));
+            }
+            return Ok(self.name(id, now));
+        }
+        if self.doors == Doors::Closed {
+            return Err(Problem::new("shutting_down", "this executor is going away and takes nothing new"));
+        }
+        self.fence(id.run, work.epoch)?;
+        if self.forgotten.contains(&id) {
+            return Err(Problem::new("forgotten", "the attempt was acknowledged: it does not run again"));
+        }
+        self.ledger.insert(id, Record { work, state: AttemptState::Waiting });
+        self.queue.push_back(id);
+        Ok(self.pump(now))
+    }
+
+    fn name(&mut self, id: AttemptId, now: Timestamp) -> Vec<Act> {
+        if self.doors == Doors::Open && self.unnamed.remove(&id) {
+            self.queue.push_back(id);
+        }
+        self.pump(now)
+    }
+
+    fn pump(&mut self, now: Timestamp) -> Vec<Act> {
+        let mut begun = Vec::new();
+        while self.doors == Doors::Open
+            && self.running.len() < self.slots
+            && let Some(id) = self.queue.pop_front()
+        {
+            if let Some(record) = self.ledger.get_mut(&id) {
+                record.state = AttemptState::Running { since: now };
+                self.running.insert(id);
+                begun.push(Act::Begin(id));
+            }
+        }
+        begun
+    }
+
+    fn follow(&mut self, session: SessionId, attempt: AttemptId) -> Vec<Act> {
+        match self.ledger.get(&attempt).map(|record| &record.state) {
+            Some(AttemptState::Ended(report)) => {
+                vec![Act::Tell(session, News::Ended { attempt, report: report.clone() })]
+            }
+            Some(AttemptState::Waiting | AttemptState::Running { .. }) => {
+                self.followers.entry(attempt).or_default().insert(session);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Stops an attempt; its end is told to whoever follows.
+    pub(super) fn stop(&mut self, Fenced { attempt, epoch }: Fenced, now: Timestamp) -> Result<Vec<Act>, Problem> {
+        let Some(record) = self.ledger.get(&attempt) else { return Err(not_found(attempt)) };
+        let is_running = matches!(record.state, AttemptState::Running { .. });
+        let is_ended = matches!(record.state, AttemptState::Ended(_));
+        self.fence(attempt.run, epoch)?;
+        if is_running {
+            return Ok(vec![Act::Stop(attempt)]);
+        }
+        if is_ended {
+            return Ok(Vec::new());
+        }
+        self.queue.retain(|id| *id != attempt);
+        self.unnamed.remove(&attempt);
+        Ok(self.end(attempt, AttemptResult::cancelled(), now))
+    }
+
+    /// Its report is durable elsewhere.
+    pub(super) fn acknowledge(&mut self, Fenced { attempt, epoch }: Fenced) -> Result<(), Problem> {
+        self.fence(attempt.run, epoch)?;
+        match self.ledger.get(&attempt).map(|record| &record.state) {
+            Some(AttemptState::Ended(_)) => drop(self.ledger.remove(&attempt)),
+            Some(AttemptState::Waiting | AttemptState::Running { .. }) => {
+                return Err(Problem::new("attempt_conflict", "the attempt has not ended"));
+            }
+            // Should it come late, it must not run.
+            None => {}
+        }
+        self.forgotten.insert(attempt);
+        Ok(())
+    }
+
+    /// The job of an attempt is over.
+    pub(super) fn over(&mut self, id: AttemptId, result: AttemptResult, now: Timestamp) -> Vec<Act> {
+        if !self.running.remove(&id) {
+            return Vec::new();
+        }
+        let mut acts = self.end(id, result, now);
+        acts.extend(self.pump(now));
+        acts
+    }
+
+    fn end(&mut self, id: AttemptId, result: AttemptResult, now: Timestamp) -> Vec<Act> {
+        let Some(record) = self.ledger.get_mut(&id) else { return Vec::new() };
+        let started = match record.state {
+            AttemptState::Running { since } => Some(since),
+            AttemptState::Waiting | AttemptState::Ended(_) => None,
+        };
+        record.state = ended(result, started, now);
+        let AttemptState::Ended(report) = record.state.clone() else { return Vec::new() };
+        self.tell_followers(id, || News::Ended { attempt: id, report: report.clone() })
+    }
+
+    fn tell_followers(&mut self, id: AttemptId, news: impl Fn() -> News) -> Vec<Act> {
+        let following = self.followers.remove(&id).unwrap_or_default();
+        following.into_iter().map(|session| Act::Tell(session, news())).collect()
+    }
+
+    fn fence(&mut self, run: RunId, epoch: u64) -> Result<(), Problem> {
+        let highest = self.epochs.entry(run).or_default();
+        if epoch < *highest {
+            return Err(Problem::new("stale_epoch", format!("epoch {epoch} is over, expected {highest} or later")));
+        }
+        *highest = epoch;
+        Ok(())
+    }
+
+    /// Where an attempt stands.
+    pub(super) fn state(&self, id: AttemptId) -> Result<AttemptState, Problem> {
+        self.ledger.get(&id).map(|record| record.state.clone()).ok_or_else(|| not_found(id))
+    }
+
+    /// All attempts.
+    pub(super) fn list(&self) -> Vec<HeldAttempt> {
+        self.ledger.iter().map(|(id, record)| HeldAttempt { id: *id, state: record.state.clone() }).collect()
+    }
+}
+
+fn ended(result: AttemptResult, started: Option<Timestamp>, now: Timestamp) -> AttemptState {
+    let logs = Logs::default();
+    AttemptState::Ended(Box::new(Report { result, started, ended: now, logs, unconfirmed: Vec::new() }))
+}
+
+fn not_found(id: AttemptId) -> Problem {
+    Problem::new("not_found", format!("no attempt {id} is held here"))
+}

@@ -1,0 +1,362 @@
+//! What reaches an executor, and what it says to that.
+//!
+//! Owns the executors' end of the network: requests, sessions, beats and pulses, through cuts and sleeps, and the lives of
+//! the processes there. Promises that nothing reaches anybody who is not there. Never decides about an attempt: that is
+//! the executor's.
+
+use bytes::Bytes;
+use gorch_orchestrator::dispatch::road::{Answer, Ask, Cut};
+use gorch_schema::session::{Fenced, News, Order};
+use gorch_schema::work::{AttemptState, Registration};
+use gorch_schema::{AttemptId, AttemptResult, Problem};
+use http::{Method, StatusCode};
+use serde::Serialize;
+use serde_json::to_vec;
+use tokio::sync::oneshot;
+
+use super::ether::{Happening, Process, State};
+use super::executor::{Act, Doors, Power, SessionId};
+use super::faults::Fault;
+use super::work::job;
+
+/// An executor says so often that it lives, to the orchestrators and on its sessions.
+const BEAT: u64 = 5_000;
+const PULSE: u64 = 10_000;
+/// The longest that a job takes to obey a stop.
+const GRACE: u64 = 500;
+
+impl State {
+    /// Something arrives, unless the way is cut or who is there sleeps: then later, or never.
+    pub(super) fn arrive(&mut self, happening: Happening, orchestrators: usize) {
+        let (orchestrator, executor) = self.ends(&happening);
+        if let Some(until) = executor.and_then(|executor| self.still.get(&executor).copied())
+            && until > self.now
+        {
+            return self.schedule(until, happening);
+        }
+        let cut = orchestrator.zip(executor).and_then(|(one, other)| self.cut(one, other));
+        match happening {
+            Happening::Ask { reply, .. } if cut.is_some() => self.lost.extend(reply),
+            Happening::Answer { reply, .. } if cut.is_some() => self.lost.push(reply),
+            happening => match cut {
+                Some(until) => self.schedule(until, happening),
+                None => self.take(happening, orchestrators),
+            },
+        }
+    }
+
+    /// Between whom it is; an executor is named only where it must be awake for it.
+    fn ends(&self, happening: &Happening) -> (Option<usize>, Option<usize>) {
+        let of = |session: &SessionId| match self.lines.get(session) {
+            Some(line) => (Some(line.from.name), Some(line.to)),
+            None => (None, None),
+        };
+        match happening {
+            Happening::Ask { from, to, .. } => (Some(from.name), Some(*to)),
+            Happening::Answer { from, to, .. } => (Some(to.name), Some(*from)),
+            Happening::Open { line, .. } => (Some(line.from.name), Some(line.to)),
+            Happening::Orders { session, to, .. } => (of(session).0, Some(*to)),
+            Happening::News { session, .. } => of(session),
+            Happening::Beat { executor, .. } | Happening::Pulse { executor } | Happening::Over { executor, .. } => {
+                (None, Some(*executor))
+            }
+            Happening::Opened(_)
+            | Happening::Close { .. }
+            | Happening::Break { .. }
+            | Happening::Beaten { .. }
+            | Happening::Fault(_)
+            | Happening::Submit { .. }
+            | Happening::Accepted { .. }
+            | Happening::Cancel { .. }
+            | Happening::Compare => (None, None),
+        }
+    }
+
+    fn take(&mut self, happening: Happening, orchestrators: usize) {
+        match happening {
+            Happening::Ask { from, to, ask, reply } => self.asked(from, to, &ask, reply),
+            // Whoever asked may be gone.
+            Happening::Answer { answer, reply, .. } => drop(reply.send(answer)),
+            Happening::Open { session, line, opened } => {
+                if self.executors[line.to].doors != Doors::Gone {
+                    let at = self.now + self.latency();
+                    self.schedule(at, Happening::Opened(opened));
+                    self.lines.insert(session, *line);
+                }
+            }
+            Happening::Opened(opened) => drop(opened.send(())),
+            Happening::Orders { session, to, piece } => self.ordered(session, to, &piece),
+            Happening::News { session, piece } => {
+                if let Some(line) = self.lines.get(&session) {
+                    drop(line.news.send(Ok(piece)));
+                }
+            }
+            Happening::Close { session } | Happening::Break { session } => {
+                if let Some(line) = self.lines.remove(&session) {
+                    self.executors[line.to].leave(session);
+                    drop(line.news.send(Err(Cut::from("the connection was reset"))));
+                }
+            }
+            Happening::Pulse { executor } => self.pulse(executor),
+            Happening::Beat { executor, boot } => {
+                let there = &self.executors[executor];
+                if there.boot == boot && there.doors != Doors::Gone {
+                    self.beat(executor, orchestrators);
+                    self.schedule(self.now + BEAT, Happening::Beat { executor, boot });
+                }
+            }
+            Happening::Over { executor, boot, attempt, result } => self.over(executor, boot, attempt, result),
+            Happening::Beaten { .. }
+            | Happening::Fault(_)
+            | Happening::Submit { .. }
+            | Happening::Accepted { .. }
+            | Happening::Cancel { .. }
+            | Happening::Compare => unreachable!("the world takes these itself"),
+        }
+    }
+
+    fn asked(&mut self, from: Process, to: usize, ask: &Ask, reply: Option<oneshot::Sender<Answer>>) {
+        if self.executors[to].doors == Doors::Gone {
+            return;
+        }
+        self.tell_of(from, to, || format!("{} {}", ask.method, ask.path));
+        let path = ask.path.trim_start_matches("/v1/attempts").trim_start_matches('/');
+        let word: String = path.chars().take_while(|c| !"/?".contains(*c)).collect();
+        let Ok(attempt) = word.parse::<AttemptId>() else {
+            let list = self.executors[to].list();
+            return self.answer(from, to, ok(&list), reply);
+        };
+        let fenced = Fenced { attempt, epoch: ask.fence.map_or(0, |fence| fence.epoch) };
+        let time = self.time();
+        let answer = if ask.method == Method::DELETE {
+            let stopped = self.executors[to].stop(fenced, time);
+            stopped.map(|acts| {
+                self.act(to, acts);
+                ok(&())
+            })
+        } else if ask.method == Method::POST {
+            self.executors[to].acknowledge(fenced).map(|()| ok(&()))
+        } else {
+            match self.executors[to].state(attempt) {
+                Ok(AttemptState::Waiting | AttemptState::Running { .. }) => {
+                    self.waits.extend(reply.map(|reply| (to, from, attempt, reply)));
+                    return;
+                }
+                other => other.map(|state| ok(&state)),
+            }
+        };
+        let answer = answer.unwrap_or_else(|problem| refused(&problem));
+        self.answer(from, to, answer, reply);
+    }
+
+    fn answer(&mut self, to: Process, from: usize, answer: Answer, reply: Option<oneshot::Sender<Answer>>) {
+        let Some(reply) = reply else { return };
+        let at = self.now + self.latency();
+        self.schedule(at, Happening::Answer { from, to, answer, reply });
+    }
+
+    /// Answers those who wait for an attempt: it has ended, or they have waited long enough.
+    fn answer_waits(&mut self, executor: usize, is_over: impl Fn(&AttemptId) -> bool) {
+        let waits = std::mem::take(&mut self.waits);
+        for (to, from, attempt, reply) in waits {
+            if to == executor && is_over(&attempt) {
+                let state = self.executors[to].state(attempt);
+                let answer = state.map_or_else(|problem| refused(&problem), |state| ok(&state));
+                self.answer(from, to, answer, Some(reply));
+            } else {
+                self.waits.push((to, from, attempt, reply));
+            }
+        }
+    }
+
+    fn ordered(&mut self, session: SessionId, to: usize, piece: &Bytes) {
+        if self.executors[to].doors == Doors::Gone {
+            return;
+        }
+        // An orchestrator writes whole lines.
+        for line in piece.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let order: Order = match serde_json::from_slice(line) {
+                Ok(order) => order,
+                Err(error) => return self.must(Err(format!("an order cannot be read: {error}"))),
+            };
+            if let Some(from) = self.lines.get(&session).map(|line| line.from) {
+                self.tell_of(from, to, || format!("{:?} {}", order.kind(), order.attempt()));
+            }
+            let time = self.time();
+            let acts = self.executors[to].obey(session, order, time);
+            self.act(to, acts);
+        }
+    }
+
+    fn act(&mut self, executor: usize, acts: Vec<Act>) {
+        let (seed, boot) = (self.seed, self.executors[executor].boot);
+        for act in acts {
+            match act {
+                Act::Tell(session, news) => self.news(session, &news),
+                Act::Begin(attempt) => {
+                    let name = self.executors[executor].name.clone();
+                    self.tell(|| format!("{name}: {attempt} begins"));
+                    let begun = self.book.begin(attempt, &name);
+                    self.must(begun);
+                    let (result, takes) = job(seed, attempt);
+                    self.schedule(self.now + takes, Happening::Over { executor, boot, attempt, result });
+                }
+                Act::Stop(attempt) => {
+                    let at = self.now + self.dice.below(GRACE);
+                    let result = AttemptResult::cancelled();
+                    self.schedule(at, Happening::Over { executor, boot, attempt, result });
+                }
+            }
+        }
+    }
+
+    fn news(&mut self, session: SessionId, news: &News) {
+        let latency = self.latency();
+        let Some(line) = self.lines.get_mut(&session) else { return };
+        line.last = line.last.max(self.now + latency);
+        let at = line.last;
+        let mut piece = to_vec(news).expect("news came from JSON, or goes there");
+        piece.push(b'\n');
+        self.schedule(at, Happening::News { session, piece: piece.into() });
+    }
+
+    fn over(&mut self, executor: usize, boot: u32, attempt: AttemptId, result: AttemptResult) {
+        self.book.over(attempt);
+        let there = &self.executors[executor];
+        if there.boot != boot || there.doors == Doors::Gone {
+            return;
+        }
+        let (name, time) = (there.name.clone(), self.time());
+        self.tell(|| format!("{name}: {attempt} is over: {}", result.outcome.word()));
+        let acts = self.executors[executor].over(attempt, result, time);
+        self.act(executor, acts);
+        self.answer_waits(executor, |ended| *ended == attempt);
+        self.leave_if_idle(executor);
+    }
+
+    fn pulse(&mut self, executor: usize) {
+        self.schedule(self.now + PULSE, Happening::Pulse { executor });
+        if self.executors[executor].doors == Doors::Gone {
+            return;
+        }
+        let sessions: Vec<SessionId> =
+            self.lines.iter().filter(|(_, line)| line.to == executor).map(|(session, _)| *session).collect();
+        for session in sessions {
+            let at = self.now + self.latency();
+            self.schedule(at, Happening::News { session, piece: Bytes::from_static(b"\n") });
+        }
+        self.answer_waits(executor, |_| true);
+    }
+
+    fn beat(&mut self, executor: usize, orchestrators: usize) {
+        let there = &self.executors[executor];
+        let registration = Registration {
+            url: format!("https://{}", there.name),
+            engines: vec!["shell".into()],
+            labels: Default::default(),
+            targets: Vec::new(),
+            slots: there.slots as u32,
+            boot: there.boot.to_string(),
+            draining: there.doors == Doors::Closed,
+        };
+        let name = there.name.clone();
+        for to in 0..orchestrators {
+            let at = self.now + self.latency();
+            let (name, registration) = (name.clone(), registration.clone());
+            self.schedule(at, Happening::Beaten { from: executor, to, name, registration });
+        }
+    }
+
+    fn tell_of(&mut self, from: Process, to: usize, what: impl FnOnce() -> String) {
+        let name = self.executors[to].name.clone();
+        self.tell(|| format!("{name}: {from} says {}", what()));
+    }
+
+    /// An orchestrator was killed: nobody hears its sessions.
+    pub(super) fn forget(&mut self, process: Process) {
+        let gone: Vec<SessionId> =
+            self.lines.iter().filter(|(_, line)| line.from == process).map(|(session, _)| *session).collect();
+        for session in gone {
+            if let Some(line) = self.lines.remove(&session) {
+                self.executors[line.to].leave(session);
+            }
+        }
+    }
+
+    /// Nothing gets through for so long. Some of the streams break, some only wait.
+    pub(super) fn cut_off(&mut self, orchestrator: usize, executor: usize, length: u64) {
+        self.cuts.insert((orchestrator, executor), self.now + length);
+        let between = |from: &Process, to: usize| from.name == orchestrator && to == executor;
+        let sessions: Vec<SessionId> =
+            self.lines.iter().filter(|(_, line)| between(&line.from, line.to)).map(|(session, _)| *session).collect();
+        for session in sessions {
+            if self.dice.chance(50) {
+                let at = self.now + self.dice.below(length);
+                self.schedule(at, Happening::Break { session });
+            }
+        }
+    }
+
+    /// Its process ends now, and its jobs go on, or all of it.
+    pub(super) fn kill_executor(&mut self, executor: usize, power: Power) {
+        if power == Power::Off {
+            self.switched_off.insert(executor);
+            self.book.switch_off(&self.executors[executor].name);
+        }
+        if self.executors[executor].doors == Doors::Gone {
+            return;
+        }
+        self.executors[executor].kill();
+        self.still.remove(&executor);
+        let sessions: Vec<SessionId> =
+            self.lines.iter().filter(|(_, line)| line.to == executor).map(|(session, _)| *session).collect();
+        for session in sessions {
+            let at = self.now + self.latency();
+            self.schedule(at, Happening::Break { session });
+        }
+    }
+
+    pub(super) fn start_executor(&mut self, executor: usize) {
+        if self.executors[executor].doors != Doors::Gone {
+            return;
+        }
+        let power = if self.switched_off.remove(&executor) { Power::Off } else { Power::On };
+        let time = self.time();
+        for stopped in self.executors[executor].start(power, time) {
+            self.book.over(stopped);
+        }
+        let boot = self.executors[executor].boot;
+        self.schedule(self.now + 1, Happening::Beat { executor, boot });
+        if boot == 1 {
+            self.schedule(self.now + PULSE, Happening::Pulse { executor });
+        }
+    }
+
+    pub(super) fn drain(&mut self, executor: usize, orchestrators: usize) {
+        if self.executors[executor].doors != Doors::Open {
+            return;
+        }
+        let acts = self.executors[executor].close_doors();
+        self.act(executor, acts);
+        self.beat(executor, orchestrators);
+        self.leave_if_idle(executor);
+    }
+
+    fn leave_if_idle(&mut self, executor: usize) {
+        if self.executors[executor].doors == Doors::Closed && self.executors[executor].is_idle() {
+            // Its last reports may still be acknowledged.
+            let at = self.now + 1_000 + self.dice.below(4_000);
+            self.schedule(at, Happening::Fault(Fault::KillExecutor(executor)));
+            self.schedule(at + 2_000, Happening::Fault(Fault::StartExecutor(executor)));
+        }
+    }
+}
+
+fn ok(said: &impl Serialize) -> Answer {
+    Answer { status: StatusCode::OK, body: to_vec(said).expect("protocol types are JSON").into() }
+}
+
+fn refused(problem: &Problem) -> Answer {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Answer { status, body: to_vec(problem).expect("protocol types are JSON").into() }
+}

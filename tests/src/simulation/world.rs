@@ -1,0 +1,313 @@
+//! The world: who is there, what happens to them, and how far each may run.
+//!
+//! Owns the one loop of a simulation: let every process run until the next thing happens, and let it happen. Promises
+//! that two plays of a seed are the same. Never lets a wrong pass: the play ends with the first.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use gorch_orchestrator::conductor::Wish;
+use gorch_orchestrator::journal::IdempotencyKey;
+use gorch_orchestrator::journal::memory::Memory;
+use gorch_schema::{Accepted, RunId, Workflow, render};
+
+use super::book::compare;
+use super::dice::{Dice, mix};
+use super::ether::{Ether, Happening, Telling, Weather, short};
+use super::executor::{Executor, Power};
+use super::faults::{CALM, Fault, random_faults};
+use super::machine::Machine;
+use super::work::random_workflow;
+use super::{Failing, Played};
+
+/// A window in which processes run one after the other, as if at once.
+const SHORTEST: u64 = 4;
+const LONGEST: u64 = 64;
+/// What is not done so long after everything was mended is stuck.
+const PATIENCE: u64 = 900_000;
+/// Between two comparisons.
+const COMPARE: u64 = 3_000;
+/// What could start and does not for so many comparisons in fair weather is forgotten.
+const HUNGRY: u32 = 12;
+
+/// A workflow that somebody wants to be run.
+struct Wanted {
+    workflow: Workflow,
+    document: String,
+    /// What the client was told.
+    run: Option<RunId>,
+}
+
+/// Everything.
+pub(super) struct World {
+    ether: Ether,
+    memory: Arc<Memory>,
+    machines: Vec<Machine>,
+    wanted: Vec<Wanted>,
+    /// For how many comparisons each run could have started something.
+    hungry: BTreeMap<RunId, u32>,
+    faults: usize,
+    is_calm: bool,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, telling: Telling) -> Self {
+        let mut dice = Dice(mix(seed));
+        let (orchestrators, executors) = (1 + dice.below(3) as usize, 1 + dice.below(3) as usize);
+        let named = |number: usize| format!("e{}", number + 1).parse().expect("a letter and a digit are a name");
+        let table = (0..executors).map(|number| Executor::new(named(number), 1 + dice.below(3) as usize)).collect();
+        let weather = Weather {
+            longest: [2, 10, 50, 400][dice.below(4) as usize],
+            failing: [0, 0, 3, 15][dice.below(4) as usize],
+            repeated: [0, 2, 10][dice.below(3) as usize],
+        };
+        let faults = random_faults(&mut dice, orchestrators, executors);
+        let runs = 1 + dice.below(3) as usize;
+        let wanted = (0..runs).map(|_| random_workflow(&mut dice)).map(|workflow| {
+            let document = render::edges(&workflow);
+            Wanted { workflow, document, run: None }
+        });
+        let wanted: Vec<Wanted> = wanted.collect();
+        let ether = Ether::new(seed, table, weather, telling);
+        let mut state = ether.state();
+        for number in 0..orchestrators {
+            state.schedule(0, Happening::Fault(Fault::StartOrchestrator(number)));
+        }
+        for executor in 0..executors {
+            state.schedule(dice.below(50), Happening::Fault(Fault::StartExecutor(executor)));
+        }
+        let count = faults.len();
+        faults.into_iter().for_each(|(at, fault)| state.schedule(at, Happening::Fault(fault)));
+        for which in 0..runs {
+            let at = 100 + dice.below(15_000);
+            state.schedule(at, Happening::Submit { which, attempt: 0 });
+            if dice.chance(15) {
+                state.schedule(at + dice.below(20_000), Happening::Cancel { which });
+            }
+        }
+        state.schedule(COMPARE, Happening::Compare);
+        drop(state);
+        World {
+            ether,
+            memory: Arc::new(Memory::new()),
+            machines: (0..orchestrators).map(Machine::new).collect(),
+            wanted,
+            hungry: BTreeMap::new(),
+            faults: count,
+            is_calm: false,
+        }
+    }
+
+    /// Plays until everything has ended, or something is wrong.
+    pub(super) fn play(&mut self, folder: &Path) -> Result<Played, Failing> {
+        let mut window = SHORTEST;
+        loop {
+            let (until, was) = {
+                let state = self.ether.state();
+                let next = state.queue.first_key_value().map_or(u64::MAX, |((at, _), _)| *at);
+                (next.max(state.now + 1).min(state.now + window), state.queue.len())
+            };
+            for machine in &mut self.machines {
+                machine.run(&self.ether, until);
+            }
+            let quiet = {
+                let mut state = self.ether.state();
+                state.now = until;
+                state.queue.len() == was
+            };
+            window = if quiet { (window * 2).min(LONGEST) } else { SHORTEST };
+            while let Some(happening) = self.next(until) {
+                self.happen(happening, folder);
+            }
+            if let Some(ended) = self.ended(until) {
+                return ended;
+            }
+        }
+    }
+
+    /// All that happened, where it was told.
+    pub(super) fn story(self) -> Vec<String> {
+        self.ether.state().story()
+    }
+
+    fn next(&self, now: u64) -> Option<Happening> {
+        let mut state = self.ether.state();
+        let entry = state.queue.first_entry().filter(|entry| entry.key().0 <= now)?;
+        Some(entry.remove())
+    }
+
+    fn ended(&mut self, now: u64) -> Option<Result<Played, Failing>> {
+        let mut state = self.ether.state();
+        let is_done = self.is_calm
+            && self.wanted.iter().all(|wanted| wanted.run.is_some())
+            && state.book.unfinished().next().is_none();
+        if now > CALM + PATIENCE && !is_done {
+            let open: Vec<String> = state.book.unfinished().map(short).collect();
+            state.must(Err(format!("these runs are stuck: {}", open.join(", "))));
+        }
+        if let Some(found) = state.wrong.clone() {
+            return Some(Err(Failing { seed: state.seed, found, story: Vec::new() }));
+        }
+        is_done.then(|| {
+            let (runs, verdicts) = (self.wanted.len(), state.book.verdicts());
+            Ok(Played { runs, faults: self.faults, appends: state.appends, millis: now, verdicts })
+        })
+    }
+
+    fn happen(&mut self, happening: Happening, folder: &Path) {
+        match happening {
+            Happening::Fault(fault) => self.fault(fault, folder),
+            Happening::Submit { which, attempt } => self.submit(which, attempt),
+            Happening::Accepted { which, run } => {
+                let mut state = self.ether.state();
+                state.tell(|| format!("client: run {} is accepted", short(run)));
+                if !state.book.has(run) {
+                    state.must(Err(format!("run {run} was accepted and is not durable")));
+                }
+                if let Some(before) = self.wanted[which].run.replace(run).filter(|before| *before != run) {
+                    state.must(Err(format!("one key made the runs {before} and {run}")));
+                }
+            }
+            Happening::Cancel { which } => self.cancel(which),
+            Happening::Compare => self.compare(),
+            Happening::Beaten { from, to, name, registration } => {
+                if self.ether.state().cut(to, from).is_none() {
+                    self.machines[to].ask(|_, handle| async move { drop(handle.register(name, registration).await) });
+                }
+            }
+            Happening::Ask { .. }
+            | Happening::Answer { .. }
+            | Happening::Open { .. }
+            | Happening::Opened(_)
+            | Happening::Orders { .. }
+            | Happening::News { .. }
+            | Happening::Close { .. }
+            | Happening::Break { .. }
+            | Happening::Pulse { .. }
+            | Happening::Beat { .. }
+            | Happening::Over { .. } => self.ether.state().arrive(happening, self.machines.len()),
+        }
+    }
+
+    fn submit(&mut self, which: usize, attempt: u32) {
+        if self.wanted[which].run.is_some() {
+            return;
+        }
+        let mut state = self.ether.state();
+        let (now, seed) = (state.now, state.seed);
+        // Nobody answers: the same again, to whoever is there.
+        state.schedule(now + 5_000, Happening::Submit { which, attempt: attempt + 1 });
+        let machine = state.dice.below(self.machines.len() as u64) as usize;
+        drop(state);
+        let wanted = &self.wanted[which];
+        let (workflow, accepted) = (wanted.workflow.clone(), Accepted::new(wanted.document.as_str()));
+        let key = IdempotencyKey { owner: "client".into(), key: format!("key {which}"), digest: [which as u8; 32] };
+        let bits = u128::from(mix(seed)) << 64 | u128::from(mix(seed ^ (which as u64 * 1_000 + u64::from(attempt))));
+        let ether = self.ether.clone();
+        self.machines[machine].ask(|process, handle| async move {
+            ether.tell(|| format!("client: submits {which} to {process}"));
+            match handle.submit_as(RunId::from_bits(bits), workflow, accepted, Some(key)).await {
+                Ok(run) => ether.send(Happening::Accepted { which, run }),
+                Err(error) => ether.tell(|| format!("client: {process} did not take it: {error}")),
+            }
+        });
+    }
+
+    fn cancel(&self, which: usize) {
+        let Some(run) = self.wanted[which].run else { return };
+        let ether = self.ether.clone();
+        let machine = ether.state().dice.below(self.machines.len() as u64) as usize;
+        self.machines[machine].ask(|process, handle| async move {
+            let cancelled = handle.wish(run, Wish::Cancel { by: "client".into() }).await;
+            ether.tell(|| format!("client: cancels run {} at {process}: {cancelled:?}", short(run)));
+        });
+    }
+
+    /// Replay equals live; what could start does.
+    fn compare(&mut self) {
+        let mut state = self.ether.state();
+        let again = state.now + COMPARE;
+        state.schedule(again, Happening::Compare);
+        let unfinished: Vec<RunId> = state.book.unfinished().collect();
+        let fair = state.now > CALM + 60_000;
+        let room = state.executors.iter().all(|executor| executor.free() > 0);
+        for run in &unfinished {
+            let waits = state.book.could_start(*run) && fair && room;
+            let hungry = self.hungry.entry(*run).or_default();
+            *hungry = if waits { *hungry + 1 } else { 0 };
+            if *hungry > HUNGRY {
+                state.must(Err(format!("run {run} has a node that could start, and nobody starts it")));
+            }
+        }
+        drop(state);
+        for machine in &self.machines {
+            for run in unfinished.clone() {
+                let ether = self.ether.clone();
+                machine.ask(|process, handle| async move {
+                    if let Ok(live) = handle.ask(run, gorch_engine::Run::clone).await {
+                        ether.with(|state, _| {
+                            let compared = state.book.fold(run).map_or(Ok(()), |folded| compare(&live, folded));
+                            state.must(compared.map_err(|wrong| format!("at {process}: {wrong}")));
+                        });
+                    }
+                });
+            }
+        }
+    }
+
+    fn fault(&mut self, fault: Fault, folder: &Path) {
+        let mut state = self.ether.state();
+        let now = state.now;
+        state.tell(|| format!("fault: {fault:?}"));
+        match fault {
+            Fault::KillOrchestrator(name) => {
+                drop(state);
+                // Its tasks look at the ether as they are dropped.
+                let killed = self.machines[name].kill();
+                if let Some(process) = killed {
+                    self.ether.state().forget(process);
+                }
+            }
+            Fault::StartOrchestrator(name) => {
+                drop(state);
+                self.machines[name].start(&self.ether, &self.memory, folder, now);
+            }
+            Fault::PauseOrchestrator(name, length) => {
+                if length == 0 {
+                    drop(state);
+                    if self.machines[name].asleep.is_some_and(|until| until <= now) {
+                        self.machines[name].wake(&self.ether, now);
+                    }
+                } else if self.machines[name].process().is_some() && self.machines[name].asleep.is_none() {
+                    self.machines[name].asleep = Some(now + length);
+                    state.schedule(now + length, Happening::Fault(Fault::PauseOrchestrator(name, 0)));
+                }
+            }
+            Fault::SetClock(name, wrong) => drop(state.wrong_clocks.insert(name, wrong)),
+            Fault::CutStore(name) => drop(state.storeless.insert(name)),
+            Fault::MendStore(name) => drop(state.storeless.remove(&name)),
+            Fault::Cut(orchestrator, executor, length) => state.cut_off(orchestrator, executor, length),
+            Fault::KillExecutor(executor) => state.kill_executor(executor, Power::On),
+            Fault::SwitchOff(executor) => state.kill_executor(executor, Power::Off),
+            Fault::StartExecutor(executor) => state.start_executor(executor),
+            Fault::DrainExecutor(executor) => state.drain(executor, self.machines.len()),
+            Fault::PauseExecutor(executor, length) => drop(state.still.insert(executor, now + length)),
+            Fault::Calm => {
+                state.weather = Weather::CALM;
+                state.cuts.clear();
+                state.storeless.clear();
+                state.still.clear();
+                for executor in 0..state.executors.len() {
+                    state.start_executor(executor);
+                }
+                drop(state);
+                for machine in &mut self.machines {
+                    machine.wake(&self.ether, now);
+                    machine.start(&self.ether, &self.memory, folder, now);
+                }
+                self.is_calm = true;
+            }
+        }
+    }
+}
