@@ -215,6 +215,7 @@ pub(super) enum Message {
     Superseded { attempt: AttemptId },
     Recovered { run: RunId, result: Result<Box<Run>, Error> },
     Adopted { runs: Vec<RunId> },
+    LocksElsewhere { holder: RunId },
 }
 
 /// The conductor, from outside.

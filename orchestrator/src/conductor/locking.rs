@@ -5,13 +5,18 @@
 //! locks says what live runs hold and want. Never decides who gets one: that is the engine.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use gorch_engine::{Input, Plan};
+use gorch_engine::{Holder, Input, Plan};
 use gorch_schema::{Engine, Event, NodeId, RunId};
 
+use super::handle::Message;
 use super::live::Turn;
 use super::{Conductor, Slot};
 use crate::journal::Claim;
+
+/// A lock that a run elsewhere holds is taken for free again after this: then whoever waits tries.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The locks that change hands with these events, in their order.
 pub(super) fn claims(plan: &Plan, events: &[Event]) -> Vec<Claim> {
@@ -68,6 +73,40 @@ impl Conductor {
         let next = offers.locks.say(run, live.run.locks_held(), wanted);
         for run in next {
             self.tell(run, Turn::Input(Input::Tick));
+        }
+    }
+
+    /// A run holds and wants nothing any more, or never did.
+    pub(super) fn let_locks_go(&mut self, run: RunId) {
+        for next in self.registry.offers().locks.say(run, [], []) {
+            self.tell(next, Turn::Input(Input::Tick));
+        }
+    }
+
+    /// The journal says that a lock is held by a run that another orchestrator looks after: whoever wants it stands in
+    /// line, and is refused no more. Nobody here hears when it is given back, so it is asked again after a while.
+    pub(super) fn held_elsewhere(&mut self, lock: &str, holder: RunId) {
+        if self.slots.contains_key(&holder) {
+            return;
+        }
+        let names = self.locked_elsewhere.entry(holder).or_default();
+        if !names.insert(lock.to_owned()) {
+            return;
+        }
+        let held: Vec<_> = names.iter().map(|name| (name.clone(), Holder { run: holder, node: None })).collect();
+        self.registry.offers().locks.say(holder, held, []);
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(ASK_AGAIN).await;
+            let _ = handle.send(Message::LocksElsewhere { holder });
+        });
+    }
+
+    /// Perhaps they are free by now: the first in line tries.
+    pub(super) fn forget_elsewhere(&mut self, holder: RunId) {
+        self.locked_elsewhere.remove(&holder);
+        if !self.slots.contains_key(&holder) {
+            self.let_locks_go(holder);
         }
     }
 }

@@ -149,6 +149,8 @@ pub struct Conductor {
     hungry: BTreeSet<RunId>,
     /// A slot may have become free since the hungry were last offered one.
     room: bool,
+    /// Locks that runs hold which are not here, as far as an append met them.
+    locked_elsewhere: BTreeMap<RunId, BTreeSet<String>>,
     /// What this round decided: handed to the journal together.
     outbox: Vec<(journal::Append, Pending)>,
     appends: FuturesUnordered<BoxFuture<'static, Appended>>,
@@ -194,6 +196,7 @@ impl Conductor {
             stirred: BTreeSet::new(),
             hungry: BTreeSet::new(),
             room: false,
+            locked_elsewhere: BTreeMap::new(),
             outbox: Vec::new(),
             appends: FuturesUnordered::new(),
             loads: Arc::new(Semaphore::new(LOADS)),

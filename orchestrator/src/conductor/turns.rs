@@ -63,6 +63,7 @@ impl Conductor {
             Message::Superseded { attempt } => self.superseded(attempt),
             Message::Recovered { run, result } => self.recovered(run, result),
             Message::Adopted { runs } => self.adopted(runs),
+            Message::LocksElsewhere { holder } => self.forget_elsewhere(holder),
         }
     }
 
@@ -311,6 +312,10 @@ impl Conductor {
                     self.registry.release(attempt.of(run));
                 }
                 self.room = true;
+                self.let_locks_go(run);
+                if let journal::Error::Claimed { name, holder } = &error {
+                    self.held_elsewhere(name, *holder);
+                }
                 let answer = if let journal::Error::KeyUsed { run: earlier, body } = error {
                     match body {
                         KeyBody::Same => Ok(earlier),
@@ -341,6 +346,9 @@ impl Conductor {
             if !self.out.contains_key(&id) {
                 self.registry.release(id);
             }
+        }
+        if let journal::Error::Claimed { name, holder } = error {
+            self.held_elsewhere(name, *holder);
         }
         self.waiting_for_end.entry(run).or_default().append(&mut live.waiters);
         let queue = std::mem::take(&mut live.queue);

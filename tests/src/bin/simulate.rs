@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use gorch_tests::simulation::{Failing, prove, told};
+use gorch_tests::simulation::{Failing, Stage};
 
 /// Plays worlds in which orchestrators, executors and their store are killed, stopped and cut off.
 #[derive(Parser)]
@@ -25,8 +25,9 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let folder = tempfile::tempdir().expect("a scratch folder can be made");
+    let stage = Stage::new(folder.path()).expect("a folder that was just made can be written");
     if args.tell {
-        let (played, story) = told(args.seed, folder.path());
+        let (played, story) = stage.told(args.seed);
         story.iter().for_each(|line| println!("{line}"));
         println!("{played:?}");
         return ExitCode::SUCCESS;
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
                     if seed >= args.seed + args.seeds {
                         return;
                     }
-                    if let Err(failing) = prove(seed, folder.path()) {
+                    if let Err(failing) = stage.prove(seed) {
                         println!("{failing}");
                         found.lock().expect("nobody panics while it holds this").push(failing);
                     }

@@ -73,7 +73,7 @@ impl Book {
         for event in events {
             page.fold.fits(event).map_err(|unfit| format!("run {run}: {unfit}"))?;
             page.fold.apply(at, event);
-            page.read(event, at, &mut self.locks).map_err(|wrong| format!("run {run}: {wrong}"))?;
+            page.read(event, at, &mut self.locks, &self.begun).map_err(|wrong| format!("run {run}: {wrong}"))?;
         }
         Ok(())
     }
@@ -192,7 +192,13 @@ impl Page {
         })
     }
 
-    fn read(&mut self, event: &Event, at: Timestamp, locks: &mut BTreeMap<String, Place>) -> Result<(), Wrong> {
+    fn read(
+        &mut self,
+        event: &Event,
+        at: Timestamp,
+        locks: &mut BTreeMap<String, Place>,
+        begun: &BTreeSet<AttemptId>,
+    ) -> Result<(), Wrong> {
         if self.verdict.is_some() {
             return Err(format!("`{}` comes after the verdict", event.name()));
         }
@@ -220,6 +226,11 @@ impl Page {
                     }
                 } else {
                     self.ends(key, result, *retry_at, at, locks)?;
+                    let spared = retry_at.is_some() && self.workflow.node(*node).on_lost == OnLost::Fail;
+                    let lost = result.outcome.failure().is_some_and(|f| f.code == failure_code::EXECUTOR_LOST);
+                    if spared && lost && begun.contains(&key.of(self.fold.id())) {
+                        return Err(format!("{key:?} began, is lost, and is tried again all the same"));
+                    }
                 }
             }
             Event::StepStopping { node, visit, .. } => {
@@ -338,7 +349,8 @@ impl Page {
         }
         let is_lost = failure.code == failure_code::EXECUTOR_LOST;
         let again = match &node.retry {
-            _ if is_lost => node.on_lost == OnLost::Retry,
+            // One that never began is tried again in any case.
+            _ if is_lost => node.on_lost == OnLost::Retry || retry_at.is_some(),
             Some(retry) => retry.covers(&failure.code) && key.attempt - last.lost < retry.max_attempts,
             None => false,
         };

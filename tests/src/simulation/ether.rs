@@ -49,7 +49,7 @@ pub(super) enum Happening {
     /// The head of its answer is there.
     Opened(oneshot::Sender<()>),
     /// Orders reach an executor.
-    Orders { session: SessionId, to: usize, piece: Bytes },
+    Orders { session: SessionId, from: Process, to: usize, piece: Bytes },
     /// News reaches an orchestrator.
     News { session: SessionId, piece: Bytes },
     /// An orchestrator has ended a session.

@@ -37,15 +37,15 @@ pub(super) enum Fault {
 }
 
 /// Faults begin within so many milliseconds, and are over by the end.
-const BEGIN: u64 = 30_000;
-pub(super) const CALM: u64 = 75_000;
+const BEGIN: u64 = 25_000;
+pub(super) const CALM: u64 = 70_000;
 /// The longest that anything is broken.
 const LONG: u64 = 40_000;
 
 /// The faults of a seed, each with its instant.
 pub(super) fn random_faults(dice: &mut Dice, orchestrators: usize, executors: usize) -> Vec<(u64, Fault)> {
     let mut plan = Vec::new();
-    let many = 1 + dice.below(7);
+    let many = 1 + dice.below(10);
     for _ in 0..many {
         let at = 200 + dice.below(BEGIN);
         let length = if dice.chance(60) { 100 + dice.below(8_000) } else { 100 + dice.below(LONG) };

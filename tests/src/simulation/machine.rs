@@ -3,7 +3,6 @@
 //! Owns the process: its start, its sleep, its sudden death with all that it had in memory. Promises that it is given time
 //! and never takes it, so that what it does depends on the seed alone. Never decides when: that is the world's.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -46,7 +45,7 @@ impl Machine {
     }
 
     /// Starts the process, unless it is there.
-    pub(super) fn start(&mut self, ether: &Ether, memory: &Arc<Memory>, folder: &Path, now: u64) {
+    pub(super) fn start(&mut self, ether: &Ether, memory: &Arc<Memory>, artifacts: Artifacts, now: u64) {
         if self.process.is_some() {
             return;
         }
@@ -59,7 +58,6 @@ impl Machine {
         let store = Store { memory: memory.clone(), ether: ether.clone(), me, last: Mutex::default() };
         let log = Logger::root(Discard, o!());
         let links = Links::by(Arc::new(Network { ether: ether.clone(), me }), log.clone());
-        let artifacts = Artifacts::open(folder, 0).expect("a scratch folder can be written");
         let (ready, clock) = (handle.clone(), ether.clone());
         runtime.spawn(async move {
             let store = Arc::new(store);

@@ -20,6 +20,8 @@ mod world;
 use std::fmt;
 use std::path::Path;
 
+use gorch_orchestrator::artifacts::Artifacts;
+
 use ether::Telling;
 use world::World;
 
@@ -63,22 +65,32 @@ impl fmt::Display for Failing {
     }
 }
 
-/// Plays a seed in silence, and if it finds something again with all that happens. The folder is for scratch; worlds can
-/// share it.
-///
-/// # Errors
-/// With the first thing that is wrong.
-pub fn prove(seed: u64, folder: &Path) -> Result<Played, Box<Failing>> {
-    let silent = World::new(seed, Telling::Silent).play(folder);
-    silent.map_err(|failing| {
-        let (_, story) = told(seed, folder);
-        Box::new(Failing { story, ..failing })
-    })
-}
+/// Where worlds are played.
+#[derive(Debug, Clone)]
+pub struct Stage(Artifacts);
 
-/// Plays a seed and tells all that happens, a line each.
-pub fn told(seed: u64, folder: &Path) -> (Result<Played, Box<Failing>>, Vec<String>) {
-    let mut world = World::new(seed, Telling::Aloud);
-    let played = world.play(folder).map_err(Box::new);
-    (played, world.story())
+impl Stage {
+    /// On this folder for scratch, which nothing is written to.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn new(folder: &Path) -> std::io::Result<Self> {
+        Artifacts::open(folder, 0).map(Stage)
+    }
+
+    /// Plays a seed in silence, and if it finds something again with all that happens.
+    ///
+    /// # Errors
+    /// With the first thing that is wrong.
+    pub fn prove(&self, seed: u64) -> Result<Played, Box<Failing>> {
+        let silent = World::new(seed, Telling::Silent).play(&self.0);
+        silent.map_err(|failing| Box::new(Failing { story: self.told(seed).1, ..failing }))
+    }
+
+    /// Plays a seed and tells all that happens, a line each.
+    pub fn told(&self, seed: u64) -> (Result<Played, Box<Failing>>, Vec<String>) {
+        let mut world = World::new(seed, Telling::Aloud);
+        let played = world.play(&self.0).map_err(Box::new);
+        (played, world.story())
+    }
 }

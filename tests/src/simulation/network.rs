@@ -55,7 +55,7 @@ impl State {
             Happening::Ask { from, to, .. } => (Some(from.name), Some(*to)),
             Happening::Answer { from, to, .. } => (Some(to.name), Some(*from)),
             Happening::Open { line, .. } => (Some(line.from.name), Some(line.to)),
-            Happening::Orders { session, to, .. } => (of(session).0, Some(*to)),
+            Happening::Orders { from, to, .. } => (Some(from.name), Some(*to)),
             Happening::News { session, .. } => of(session),
             Happening::Beat { executor, .. } | Happening::Pulse { executor } | Happening::Over { executor, .. } => {
                 (None, Some(*executor))
@@ -85,7 +85,7 @@ impl State {
                 }
             }
             Happening::Opened(opened) => drop(opened.send(())),
-            Happening::Orders { session, to, piece } => self.ordered(session, to, &piece),
+            Happening::Orders { session, from, to, piece } => self.ordered(session, from, to, &piece),
             Happening::News { session, piece } => {
                 if let Some(line) = self.lines.get(&session) {
                     drop(line.news.send(Ok(piece)));
@@ -169,7 +169,7 @@ impl State {
         }
     }
 
-    fn ordered(&mut self, session: SessionId, to: usize, piece: &Bytes) {
+    fn ordered(&mut self, session: SessionId, from: Process, to: usize, piece: &Bytes) {
         if self.executors[to].doors == Doors::Gone {
             return;
         }
@@ -179,9 +179,7 @@ impl State {
                 Ok(order) => order,
                 Err(error) => return self.must(Err(format!("an order cannot be read: {error}"))),
             };
-            if let Some(from) = self.lines.get(&session).map(|line| line.from) {
-                self.tell_of(from, to, || format!("{:?} {}", order.kind(), order.attempt()));
-            }
+            self.tell_of(from, to, || format!("{:?} {}", order.kind(), order.attempt()));
             let time = self.time();
             let acts = self.executors[to].obey(session, order, time);
             self.act(to, acts);

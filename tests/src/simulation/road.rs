@@ -76,9 +76,9 @@ impl Road for Way {
                     let repeated = state.weather.repeated;
                     if state.dice.chance(repeated) {
                         let later = last + state.dice.below(5_000);
-                        state.schedule(later, Happening::Orders { session, to, piece: piece.clone() });
+                        state.schedule(later, Happening::Orders { session, from, to, piece: piece.clone() });
                     }
-                    state.schedule(last, Happening::Orders { session, to, piece });
+                    state.schedule(last, Happening::Orders { session, from, to, piece });
                 });
             }
             ether.with(|state, now| {

@@ -17,8 +17,8 @@ use super::dice::{Dice, mix, random_graph};
 /// The most nodes of a graph, besides its root.
 const NODES: u64 = 5;
 /// Jobs take less than this, but for the few that take long.
-const SHORT: u64 = 1_500;
-const LONG: u64 = 20_000;
+const SHORT: u64 = 3_000;
+const LONG: u64 = 30_000;
 
 /// A workflow with what must survive a fault.
 pub(super) fn random_workflow(dice: &mut Dice) -> Workflow {
@@ -78,6 +78,6 @@ pub(super) fn job(seed: u64, attempt: AttemptId) -> (AttemptResult, u64) {
         2 => AttemptResult::succeeded(json!({ "choice": "x" })),
         _ => AttemptResult::succeeded(json!({})),
     };
-    let takes = if dice.chance(10) { dice.below(LONG) } else { dice.below(SHORT) };
+    let takes = if dice.chance(15) { dice.below(LONG) } else { dice.below(SHORT) };
     (result, takes)
 }

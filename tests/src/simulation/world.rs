@@ -4,9 +4,9 @@
 //! that two plays of a seed are the same. Never lets a wrong pass: the play ends with the first.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
+use gorch_orchestrator::artifacts::Artifacts;
 use gorch_orchestrator::conductor::Wish;
 use gorch_orchestrator::journal::IdempotencyKey;
 use gorch_orchestrator::journal::memory::Memory;
@@ -23,13 +23,13 @@ use super::{Failing, Played};
 
 /// A window in which processes run one after the other, as if at once.
 const SHORTEST: u64 = 4;
-const LONGEST: u64 = 64;
+const LONGEST: u64 = 256;
 /// What is not done so long after everything was mended is stuck.
 const PATIENCE: u64 = 900_000;
 /// Between two comparisons.
-const COMPARE: u64 = 3_000;
+const COMPARE: u64 = 5_000;
 /// What could start and does not for so many comparisons in fair weather is forgotten.
-const HUNGRY: u32 = 12;
+const HUNGRY: u32 = 8;
 
 /// A workflow that somebody wants to be run.
 struct Wanted {
@@ -48,7 +48,6 @@ pub(super) struct World {
     /// For how many comparisons each run could have started something.
     hungry: BTreeMap<RunId, u32>,
     faults: usize,
-    is_calm: bool,
 }
 
 impl World {
@@ -80,7 +79,7 @@ impl World {
         let count = faults.len();
         faults.into_iter().for_each(|(at, fault)| state.schedule(at, Happening::Fault(fault)));
         for which in 0..runs {
-            let at = 100 + dice.below(15_000);
+            let at = 100 + dice.below(8_000);
             state.schedule(at, Happening::Submit { which, attempt: 0 });
             if dice.chance(15) {
                 state.schedule(at + dice.below(20_000), Happening::Cancel { which });
@@ -95,12 +94,11 @@ impl World {
             wanted,
             hungry: BTreeMap::new(),
             faults: count,
-            is_calm: false,
         }
     }
 
     /// Plays until everything has ended, or something is wrong.
-    pub(super) fn play(&mut self, folder: &Path) -> Result<Played, Failing> {
+    pub(super) fn play(&mut self, artifacts: &Artifacts) -> Result<Played, Failing> {
         let mut window = SHORTEST;
         loop {
             let (until, was) = {
@@ -118,7 +116,7 @@ impl World {
             };
             window = if quiet { (window * 2).min(LONGEST) } else { SHORTEST };
             while let Some(happening) = self.next(until) {
-                self.happen(happening, folder);
+                self.happen(happening, artifacts);
             }
             if let Some(ended) = self.ended(until) {
                 return ended;
@@ -139,8 +137,7 @@ impl World {
 
     fn ended(&mut self, now: u64) -> Option<Result<Played, Failing>> {
         let mut state = self.ether.state();
-        let is_done = self.is_calm
-            && self.wanted.iter().all(|wanted| wanted.run.is_some())
+        let is_done = self.wanted.iter().all(|wanted| wanted.run.is_some())
             && state.book.unfinished().next().is_none();
         if now > CALM + PATIENCE && !is_done {
             let open: Vec<String> = state.book.unfinished().map(short).collect();
@@ -155,9 +152,9 @@ impl World {
         })
     }
 
-    fn happen(&mut self, happening: Happening, folder: &Path) {
+    fn happen(&mut self, happening: Happening, artifacts: &Artifacts) {
         match happening {
-            Happening::Fault(fault) => self.fault(fault, folder),
+            Happening::Fault(fault) => self.fault(fault, artifacts),
             Happening::Submit { which, attempt } => self.submit(which, attempt),
             Happening::Accepted { which, run } => {
                 let mut state = self.ether.state();
@@ -256,7 +253,7 @@ impl World {
         }
     }
 
-    fn fault(&mut self, fault: Fault, folder: &Path) {
+    fn fault(&mut self, fault: Fault, artifacts: &Artifacts) {
         let mut state = self.ether.state();
         let now = state.now;
         state.tell(|| format!("fault: {fault:?}"));
@@ -271,7 +268,7 @@ impl World {
             }
             Fault::StartOrchestrator(name) => {
                 drop(state);
-                self.machines[name].start(&self.ether, &self.memory, folder, now);
+                self.machines[name].start(&self.ether, &self.memory, artifacts.clone(), now);
             }
             Fault::PauseOrchestrator(name, length) => {
                 if length == 0 {
@@ -304,9 +301,8 @@ impl World {
                 drop(state);
                 for machine in &mut self.machines {
                     machine.wake(&self.ether, now);
-                    machine.start(&self.ether, &self.memory, folder, now);
+                    machine.start(&self.ether, &self.memory, artifacts.clone(), now);
                 }
-                self.is_calm = true;
             }
         }
     }
