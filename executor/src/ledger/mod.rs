@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gorch_schema::work::{Report, Work};
-use gorch_schema::{AttemptId, RunId, Timestamp};
+use gorch_schema::{AttemptId, RunId, Timestamp, planted};
 
 use crate::process::Process;
 use epochs::Epochs;
@@ -189,7 +189,7 @@ impl Ledger {
 
     /// Was it acknowledged (or given up before it came)?
     pub(crate) fn is_forgotten(&self, id: AttemptId) -> bool {
-        locked(&self.forgotten).has(id)
+        locked(&self.forgotten).has(id) && !planted("run_what_was_acknowledged")
     }
 
     /// Writes down that these were taken on: all of them, or, after an error, none.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use gorch_schema::{
     AttemptKey, AttemptResult, Engine, Event, Failure, NodeId, Outcome, RunDeadline, RunId, StepId, StopReason,
-    Timestamp, failure_code,
+    Timestamp, failure_code, planted,
 };
 use serde_json::{Value, json};
 
@@ -88,7 +88,7 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn report(&mut self, key: AttemptKey, result: AttemptResult) -> Result<(), Refusal> {
-        if self.run.lost.contains(&key) {
+        if self.run.lost.contains(&key) && !planted("late_report_counts") {
             self.emit(attempt_ended(key, result, None, Late::Yes));
             return Ok(());
         }

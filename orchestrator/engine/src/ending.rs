@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use gorch_schema::{
-    AttemptKey, AttemptResult, EdgeId, Event, NodeId, OnLost, Outcome, StepId, StopReason, failure_code,
+    AttemptKey, AttemptResult, EdgeId, Event, NodeId, OnLost, Outcome, StepId, StopReason, failure_code, planted,
 };
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ impl Call<'_> {
         let node = plan.workflow.node(key.step.node);
         let stopping = self.run.item(key).and_then(|(_, item)| item.stopping);
         let mut retry_at = None;
-        if let Some(reason) = stopping {
+        if let Some(reason) = stopping.filter(|_| !planted("late_report_overturns_a_stop")) {
             // What was journaled first wins.
             result.outcome = reason.outcome();
         } else if let Outcome::Failed(failure) = &mut result.outcome {
@@ -32,7 +32,7 @@ impl Call<'_> {
             } else if let Some(retry) = node.retry.as_ref().filter(|retry| retry.covers(&failure.code)) {
                 let lost = self.run.item(key).map_or(0, |(_, item)| item.lost);
                 let tries = key.attempt - lost.min(key.attempt);
-                if tries < retry.max_attempts {
+                if tries < retry.max_attempts && !planted("forget_a_retry") {
                     let chance = key.of(self.run.id).chance();
                     retry_at = Some(self.now.after(retry.backoff(tries, chance)));
                 } else {
@@ -154,6 +154,9 @@ impl Call<'_> {
 
     pub(crate) fn stop_all(&mut self, reason: StopReason) {
         for step in self.run.open.iter().copied().collect::<Vec<_>>() {
+            if planted("cancel_forgets_who_waits") && !self.run.out.iter().any(|(out, _)| *out == step) {
+                continue;
+            }
             self.stop_step(step, reason);
         }
     }

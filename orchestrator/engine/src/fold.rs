@@ -12,7 +12,7 @@ use gorch_schema::view::State;
 use gorch_schema::workflow::Losers;
 use gorch_schema::{
     AttemptKey, AttemptResult, Cause, EdgeId, Engine, Event, ExecutorName, Join, NodeId, OnFailure, Outcome,
-    RunDeadline, RunId, StepId, StopReason, Timestamp, failure_code,
+    RunDeadline, RunId, StepId, StopReason, Timestamp, failure_code, planted,
 };
 use serde_json::Value;
 use smallvec::smallvec;
@@ -412,7 +412,7 @@ impl Run {
         }
         match plan.need(target) {
             None => self.owe(target, vec![Cause { edge: id, visit }]),
-            Some(need) if first && self.nodes[target.index()].arrived == need => {
+            Some(need) if first && self.nodes[target.index()].arrived + u32::from(planted("join_off_by_one")) == need => {
                 let because = plan.in_edges(target).iter().filter_map(|edge| self.cause(*edge)).collect();
                 self.owe(target, because);
             }

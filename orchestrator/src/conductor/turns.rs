@@ -9,7 +9,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use gorch_engine::{Input, Run};
 use gorch_schema::document::Engines;
-use gorch_schema::{Accepted, Digest, Event, RunId};
+use gorch_schema::{Accepted, Digest, Event, RunId, planted};
+use tokio::sync::oneshot;
 use slog::{debug, error, info, warn};
 
 use super::cache::kept;
@@ -129,8 +130,11 @@ impl Conductor {
                 Conductor::tell_all(decided.told);
                 self.settle_down(run);
             }
-            Some(decided) => {
+            Some(mut decided) => {
                 live.appending = true;
+                if planted("acknowledge_before_append") {
+                    Conductor::tell_all(std::mem::take(&mut decided.told));
+                }
                 self.hold(run, &decided.events);
                 self.append(run, decided);
             }
@@ -143,7 +147,9 @@ impl Conductor {
         let mut append = Append::new(run, decided.after, decided.at, decided.events.clone());
         append.logs = std::mem::take(&mut decided.logs);
         append.artifacts = decided.events.iter().flat_map(left).collect();
-        append.claims = claims(live.run.plan(), &decided.events);
+        if !planted("forget_a_claim") {
+            append.claims = claims(live.run.plan(), &decided.events);
+        }
         append.cache = kept(&live.run, &decided.events, decided.at);
         let milestone = |event: &Event| matches!(event, Event::RunEnded { .. } | Event::CancelRequested { .. });
         // A run that rests may be parked: then lists show what stands in the journal.
@@ -171,6 +177,10 @@ impl Conductor {
                 self.act(run, decided);
                 self.settle_down(run);
             }
+            Err(_) if planted("trust_a_failed_append") => {
+                self.act(run, decided);
+                self.settle_down(run);
+            }
             Err(error) => {
                 for told in decided.told {
                     match told {
@@ -193,7 +203,9 @@ impl Conductor {
         let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
         live.appending = false;
         live.place.update(&live.run);
-        let effects = if claimed {
+        let effects = if claimed && planted("forget_what_is_pending") {
+            Vec::new()
+        } else if claimed {
             live.recovering = false;
             live.run.pending()
         } else {
@@ -229,12 +241,12 @@ impl Conductor {
             if let Some(at) = live.armed {
                 self.timers.remove(&(at, run));
             }
-            if let Some(at) = wake {
+            if let Some(at) = wake.filter(|_| !planted("forget_a_timer")) {
                 self.timers.insert((at, run));
             }
             live.armed = wake;
         }
-        if live.run.queues().next().is_none() {
+        if live.run.queues().next().is_none() || planted("forget_the_hungry") {
             self.hungry.remove(&run);
         } else {
             self.hungry.insert(run);
@@ -255,7 +267,7 @@ impl Conductor {
         *self.engines.write().unwrap_or_else(PoisonError::into_inner) = engines;
     }
 
-    pub(super) fn submit(&mut self, empty: Run, accepted: Accepted, key: Option<IdempotencyKey>, reply: Reply<RunId>) {
+    pub(super) fn submit(&mut self, empty: Run, accepted: Accepted, key: Option<IdempotencyKey>, mut reply: Reply<RunId>) {
         let now = self.settings.clock.now();
         let (run, plan) = (empty.id(), empty.plan().clone());
         // Twice the same derived id: the second finds what the first made.
@@ -280,6 +292,9 @@ impl Conductor {
             logs: vec![],
             told: vec![],
         };
+        if planted("accept_before_append") {
+            let _ = std::mem::replace(&mut reply, oneshot::channel().0).send(Ok(run));
+        }
         let mut live = Box::new(Live::new(fresh));
         live.appending = true;
         // What is told of it before it is durable waits: its executor may be lost meanwhile.
@@ -312,7 +327,9 @@ impl Conductor {
                     self.registry.release(attempt.of(run));
                 }
                 self.room = true;
-                self.let_locks_go(run);
+                if !planted("refused_run_keeps_its_lock") {
+                    self.let_locks_go(run);
+                }
                 if let journal::Error::Claimed { name, holder } = &error {
                     self.held_elsewhere(name, *holder);
                 }

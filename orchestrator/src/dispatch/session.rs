@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use gorch_schema::session::{LONGEST_NEWS, LONGEST_ORDER, Lines, News, Order, PULSE, SILENCE};
-use gorch_schema::{AttemptId, Problem};
+use gorch_schema::{AttemptId, Problem, planted};
 use slog::{Logger, debug, warn};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -101,6 +101,10 @@ impl Line {
                 Err(error) => debug!(self.log, "session broke"; "cause" => crate::chain(&error)),
             }
             for follower in std::mem::take(&mut self.followers).into_values() {
+                if planted("tell_nobody_that_a_session_broke") {
+                    std::mem::forget(follower);
+                    continue;
+                }
                 let _ = follower.send(Heard::Broken);
             }
         }

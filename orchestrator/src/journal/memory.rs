@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
+use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp, planted};
 use tokio::sync::watch;
 
 use super::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
@@ -98,10 +98,11 @@ impl State {
             Err(Error::Unknown { .. }) => 0,
             Err(error) => return Err(error),
         };
-        if found != append.after {
+        if found != append.after && !planted("two_writers_both_win") {
             return Err(Error::Stale { run, expected: append.after, found });
         }
         if let Some(key) = &append.key
+            && !planted("a_key_makes_two_runs")
             && let Some(used) = self.keys.get(&(key.owner.clone(), key.key.clone()))
         {
             let body = if used.digest == key.digest { KeyBody::Same } else { KeyBody::Different };
@@ -109,6 +110,7 @@ impl State {
         }
         for claim in &append.claims {
             if let Claim::Take(name) = claim
+                && !planted("a_lock_has_two_holders")
                 && let Some(holder) = self.claims.get(name).filter(|holder| **holder != run)
             {
                 return Err(Error::Claimed { name: name.clone(), holder: *holder });

@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gorch_schema::planted;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
 /// Step n brings a store from version n to version n + 1; a new store takes all of them.
@@ -209,9 +210,11 @@ fn settle(writer: &Connection, path: &Path) -> Result<(), Error> {
     if found != "wal" {
         return Err(Error::NoWal { path: path.to_owned(), found });
     }
+    let synchronous = if planted("drop_an_fsync") { "OFF" } else { "FULL" };
+    writer.pragma_update(None, "synchronous", synchronous).map_err(open)?;
     writer
         .execute_batch(
-            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;
+            "PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;
              PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
         )
         .map_err(open)
