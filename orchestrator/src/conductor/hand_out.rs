@@ -113,7 +113,8 @@ impl Conductor {
         }
         self.room |= self.registry.release(attempt);
         if planted("lose_a_report") && attempt.key.attempt > 1 {
-            return drop(taken.send(()));
+            let _ = taken.send(());
+            return;
         }
         let mut result = report.result;
         result.unconfirmed.extend(report.unconfirmed);
