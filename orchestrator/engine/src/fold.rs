@@ -33,7 +33,10 @@ impl Run {
                 self.no_cache = accepted.no_cache;
                 self.begin(at);
             }
-            Event::RunClaimed { .. } => self.epoch = self.seq,
+            Event::RunClaimed { owner } => {
+                self.epoch = self.seq;
+                self.owner = owner.as_str().into();
+            }
             Event::StepActivated { node, visit, because, items, reused } => {
                 self.activate(at, StepId { node: *node, visit: *visit }, because, items.as_deref(), reused);
             }

@@ -29,6 +29,8 @@ pub struct Run {
     pub(crate) seq: u64,
     /// Number of the last `RunClaimed`.
     pub(crate) epoch: u64,
+    /// Who claimed it then.
+    pub(crate) owner: Arc<str>,
     pub(crate) accepted: Timestamp,
     pub(crate) ended: Option<(Timestamp, Outcome)>,
     pub(crate) nodes: Vec<NodeFacts>,
@@ -303,6 +305,7 @@ impl Run {
             id,
             seq: 0,
             epoch: 0,
+            owner: "".into(),
             accepted: Timestamp::default(),
             ended: None,
             nodes: vec![node; n],
@@ -409,6 +412,11 @@ impl Run {
     /// The fencing epoch: the number of the last claim.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Who claimed it last: an orchestrator's name and boot.
+    pub fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// When it was accepted.

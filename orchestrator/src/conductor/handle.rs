@@ -27,7 +27,7 @@ use super::standing::{Standing, Standings};
 use crate::dispatch::Links;
 use crate::dispatch::road::Pieces;
 use crate::documents::SharedEngines;
-use crate::journal::{self, IdempotencyKey, Journal};
+use crate::journal::{self, Adopted, IdempotencyKey, Journal};
 
 /// Why the conductor did not do what it was asked to do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -214,7 +214,7 @@ pub(super) enum Message {
     Lost { attempt: AttemptId, began: gorch_engine::Began },
     Superseded { attempt: AttemptId },
     Recovered { run: RunId, result: Result<Box<Run>, Error> },
-    Adopted { runs: Vec<RunId> },
+    Adopted { runs: Vec<RunId>, asked: Adopted },
     LocksElsewhere { holder: RunId },
 }
 

@@ -103,6 +103,8 @@ enum Owner {
     Unknown,
     /// It was claimed before, and nothing of it is out.
     This,
+    /// It was this conductor's until somebody wrote to it: theirs, if they have claimed it.
+    Perhaps,
 }
 
 /// What is decided and waits for its append.
@@ -149,6 +151,8 @@ pub struct Conductor {
     hungry: BTreeSet<RunId>,
     /// A slot may have become free since the hungry were last offered one.
     room: bool,
+    /// Runs that were left to this conductor while it had a copy: it claims them, whoever claimed them last.
+    left: BTreeSet<RunId>,
     /// Locks that runs hold which are not here, as far as an append met them.
     locked_elsewhere: BTreeMap<RunId, BTreeSet<String>>,
     /// What this round decided: handed to the journal together.
@@ -196,6 +200,7 @@ impl Conductor {
             stirred: BTreeSet::new(),
             hungry: BTreeSet::new(),
             room: false,
+            left: BTreeSet::new(),
             locked_elsewhere: BTreeMap::new(),
             outbox: Vec::new(),
             appends: FuturesUnordered::new(),

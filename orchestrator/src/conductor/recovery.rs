@@ -69,6 +69,10 @@ impl Conductor {
             self.perform(run, gorch_engine::Effect::Settle);
             return;
         }
+        if owner == Owner::Perhaps && live.run.owner() != self.settings.owner {
+            live.queue.extend(queue);
+            return self.let_go(run, *live);
+        }
         if owner == Owner::This {
             debug!(self.log, "run is back"; "run" => %run, "events" => live.run.seq());
             live.queue.extend(queue);

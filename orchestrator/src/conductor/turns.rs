@@ -13,6 +13,7 @@ use gorch_schema::{Accepted, Digest, Event, RunId, planted};
 use tokio::sync::oneshot;
 use slog::{debug, error, info, warn};
 
+use super::adopting::elsewhere;
 use super::cache::kept;
 use super::handle::{Error, Granted, Message, Reply};
 use super::live::{Decided, Live, Told, Turn, summary};
@@ -63,7 +64,7 @@ impl Conductor {
             Message::Lost { attempt, began } => self.lose(attempt, began),
             Message::Superseded { attempt } => self.superseded(attempt),
             Message::Recovered { run, result } => self.recovered(run, result),
-            Message::Adopted { runs } => self.adopted(runs),
+            Message::Adopted { runs, asked } => self.adopted(runs, asked),
             Message::LocksElsewhere { holder } => self.forget_elsewhere(holder),
         }
     }
@@ -198,6 +199,7 @@ impl Conductor {
     fn act(&mut self, run: RunId, decided: Decided) {
         let claimed = decided.events.iter().any(|event| matches!(event, Event::RunClaimed { .. }));
         if claimed {
+            self.left.remove(&run);
             self.call_back(run);
         }
         let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
@@ -369,8 +371,9 @@ impl Conductor {
         }
         self.waiting_for_end.entry(run).or_default().append(&mut live.waiters);
         let queue = std::mem::take(&mut live.queue);
-        let loading = Loading { turns: queue.into(), owner: Owner::Unknown };
-        self.load(run, loading, Duration::from_millis(200));
+        let is_stale = matches!(error, journal::Error::Stale { .. });
+        let owner = if is_stale && !self.left.contains(&run) { Owner::Perhaps } else { Owner::Unknown };
+        self.load(run, Loading { turns: queue.into(), owner }, Duration::from_millis(200));
     }
 
     fn wish_elsewhere(&self, run: RunId, reply: Reply<Granted>) {
@@ -380,7 +383,7 @@ impl Conductor {
             let _ = reply.send(match (quarantined, journal.head(run).await) {
                 (Some(cause), _) => Err(Error::Quarantined { run, cause }),
                 (None, Ok(head)) if head.ended.is_some() => Ok(Granted::EndedBefore),
-                (None, Ok(_)) => Err(Error::Unavailable("the run is not this orchestrator's now".to_owned())),
+                (None, Ok(_)) => Err(elsewhere()),
                 (None, Err(error)) => Err(Error::of(run, &error)),
             });
         });

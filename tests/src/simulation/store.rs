@@ -134,7 +134,9 @@ impl Journal for Store {
         let (ether, me, unfinished) = (self.ether.clone(), self.me, self.unfinished());
         async move {
             let unfinished = unfinished.await?;
-            Ok(ether.with(|state, now| state.owners.adopt(me, now, lease, &unfinished, asked)))
+            let adopted = ether.with(|state, now| state.owners.adopt(me, now, lease, &unfinished, asked));
+            // It is done, and the answer may be lost all the same.
+            if ether.append_fails() { Err(failed("adopt")) } else { Ok(adopted) }
         }
         .boxed()
     }
