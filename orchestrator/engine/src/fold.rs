@@ -415,7 +415,9 @@ impl Run {
         }
         match plan.need(target) {
             None => self.owe(target, vec![Cause { edge: id, visit }]),
-            Some(need) if first && self.nodes[target.index()].arrived + u32::from(planted("join_off_by_one")) == need => {
+            Some(need)
+                if first && self.nodes[target.index()].arrived + u32::from(planted("join_off_by_one")) == need =>
+            {
                 let because = plan.in_edges(target).iter().filter_map(|edge| self.cause(*edge)).collect();
                 self.owe(target, because);
             }

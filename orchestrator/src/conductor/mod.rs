@@ -30,7 +30,8 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
-use gorch_schema::{AttemptId, RunId, Timestamp};
+use gorch_engine::Began;
+use gorch_schema::{AttemptId, RunId, Timestamp, planted};
 use slog::{Logger, info};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -292,8 +293,9 @@ impl Conductor {
             if let Some(comparing) = self.comparing.remove(&executor) {
                 comparing.abort();
             }
+            let began = if planted("lost_is_never_begun") { Began::Never } else { Began::Perhaps };
             for attempt in held {
-                self.lose(attempt, gorch_engine::Began::Perhaps);
+                self.lose(attempt, began);
             }
         }
     }

@@ -10,8 +10,8 @@ use futures::FutureExt;
 use gorch_engine::{Input, Run};
 use gorch_schema::document::Engines;
 use gorch_schema::{Accepted, Digest, Event, RunId, planted};
-use tokio::sync::oneshot;
 use slog::{debug, error, info, warn};
+use tokio::sync::oneshot;
 
 use super::adopting::elsewhere;
 use super::cache::kept;
@@ -269,7 +269,13 @@ impl Conductor {
         *self.engines.write().unwrap_or_else(PoisonError::into_inner) = engines;
     }
 
-    pub(super) fn submit(&mut self, empty: Run, accepted: Accepted, key: Option<IdempotencyKey>, mut reply: Reply<RunId>) {
+    pub(super) fn submit(
+        &mut self,
+        empty: Run,
+        accepted: Accepted,
+        key: Option<IdempotencyKey>,
+        mut reply: Reply<RunId>,
+    ) {
         let now = self.settings.clock.now();
         let (run, plan) = (empty.id(), empty.plan().clone());
         // Twice the same derived id: the second finds what the first made.

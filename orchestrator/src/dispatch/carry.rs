@@ -12,7 +12,7 @@ use gorch_engine::Began;
 use gorch_schema::progress::Changes;
 use gorch_schema::session::{Fenced, News, Order, OrderKind};
 use gorch_schema::work::{Report, Work};
-use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, Problem, failure_code, planted};
+use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, Problem, failure_code};
 use slog::{Logger, debug, warn};
 use tokio::sync::{mpsc, watch};
 
@@ -148,8 +148,7 @@ impl Carry {
             }
             "not_found" => {
                 said("it is lost");
-                let began = if planted("lost_is_never_begun") { Began::Never } else { Began::Perhaps };
-                Next::Done(Carried::Lost(began))
+                Next::Done(Carried::Lost(Began::Perhaps))
             }
             // It may have waited there, but never started.
             "shutting_down" if order == OrderKind::Run => Next::Done(Carried::Lost(Began::Never)),

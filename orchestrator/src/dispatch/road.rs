@@ -139,7 +139,9 @@ async fn whole(response: Response) -> Result<Answer, Cut> {
     Ok(Answer { status, body: response.bytes().await? })
 }
 
-fn stream(body: mpsc::UnboundedReceiver<Bytes>) -> impl futures::Stream<Item = Result<Bytes, std::convert::Infallible>> {
+fn stream(
+    body: mpsc::UnboundedReceiver<Bytes>,
+) -> impl futures::Stream<Item = Result<Bytes, std::convert::Infallible>> {
     futures::stream::unfold(body, |mut body| async move {
         let piece = body.recv().await?;
         Some((Ok(piece), body))

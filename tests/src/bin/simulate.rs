@@ -53,6 +53,11 @@ fn main() -> ExitCode {
     });
     let (took, found) = (begin.elapsed(), found.into_inner().expect("nobody panics while it holds this"));
     let quick = args.seeds as f64 / took.as_secs_f64();
-    println!("{} seeds in {:.1} s, {quick:.0} a second, {} found something", args.seeds, took.as_secs_f64(), found.len());
+    println!(
+        "{} seeds in {:.1} s, {quick:.0} a second, {} found something",
+        args.seeds,
+        took.as_secs_f64(),
+        found.len()
+    );
     if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -62,7 +62,14 @@ struct Open {
 
 impl Book {
     /// An append is durable.
-    pub(super) fn write(&mut self, run: RunId, after: u64, at: Timestamp, events: &[Event]) -> Result<(), Wrong> {
+    pub(super) fn write(
+        &mut self,
+        run: RunId,
+        after: u64,
+        at: Timestamp,
+        events: &[Event],
+        by: &str,
+    ) -> Result<(), Wrong> {
         if let (0, Some(Event::RunAccepted(accepted))) = (after, events.first()) {
             self.runs.insert(run, Page::new(run, accepted)?);
         }
@@ -74,6 +81,9 @@ impl Book {
             page.fold.fits(event).map_err(|unfit| format!("run {run}: {unfit}"))?;
             page.fold.apply(at, event);
             page.read(event, at, &mut self.locks, &self.begun).map_err(|wrong| format!("run {run}: {wrong}"))?;
+        }
+        if page.fold.owner() != by {
+            return Err(format!("{by} writes to run {run}, which {} has claimed", page.fold.owner()));
         }
         Ok(())
     }
@@ -112,6 +122,11 @@ impl Book {
     /// A job is over.
     pub(super) fn over(&mut self, id: AttemptId) {
         self.running.remove(&id);
+    }
+
+    /// An executor forgets what came of an attempt.
+    pub(super) fn forget(&self, id: AttemptId) -> Result<(), Wrong> {
+        if self.is_open(id) { Err(format!("what came of {id} is forgotten, and is not durable")) } else { Ok(()) }
     }
 
     /// Nothing runs there any more.

@@ -32,6 +32,13 @@ pub(super) struct Process {
     pub(super) boot: u32,
 }
 
+impl Process {
+    /// What it claims runs by.
+    pub(super) fn owner(self) -> String {
+        format!("{self}/{}", self.boot)
+    }
+}
+
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "o{}", self.name + 1)
@@ -240,7 +247,7 @@ impl Ether {
                 let names: Vec<String> = events.iter().map(told).collect();
                 format!("{by}: run {} after {after}: {}", short(run), names.join(", "))
             });
-            let written = state.book.write(run, after, at, events);
+            let written = state.book.write(run, after, at, events, &by.owner());
             state.must(written);
         });
     }

@@ -25,6 +25,8 @@ pub(super) enum Act {
     Begin(AttemptId),
     /// A job is to be stopped.
     Stop(AttemptId),
+    /// What came of an attempt is here no more.
+    Forget(AttemptId),
 }
 
 /// What stands in the ledger of an attempt.
@@ -174,9 +176,10 @@ impl Executor {
                 acts.extend(self.follow(session, attempt));
                 acts
             }),
-            Order::Acknowledge(fenced) => {
-                self.acknowledge(fenced).map(|()| vec![Act::Tell(session, News::Forgotten(attempt))])
-            }
+            Order::Acknowledge(fenced) => self.acknowledge(fenced).map(|mut acts| {
+                acts.push(Act::Tell(session, News::Forgotten(attempt)));
+                acts
+            }),
         };
         done.unwrap_or_else(|problem| {
             let problem = Box::new(problem);
@@ -261,10 +264,14 @@ impl Executor {
     }
 
     /// Its report is durable elsewhere.
-    pub(super) fn acknowledge(&mut self, Fenced { attempt, epoch }: Fenced) -> Result<(), Problem> {
+    pub(super) fn acknowledge(&mut self, Fenced { attempt, epoch }: Fenced) -> Result<Vec<Act>, Problem> {
         self.fence(attempt.run, epoch)?;
+        let mut acts = Vec::new();
         match self.ledger.get(&attempt).map(|record| &record.state) {
-            Some(AttemptState::Ended(_)) => drop(self.ledger.remove(&attempt)),
+            Some(AttemptState::Ended(_)) => {
+                self.ledger.remove(&attempt);
+                acts.push(Act::Forget(attempt));
+            }
             Some(AttemptState::Waiting | AttemptState::Running { .. }) => {
                 return Err(Problem::new("attempt_conflict", "the attempt has not ended"));
             }
@@ -272,7 +279,7 @@ impl Executor {
             None => {}
         }
         self.forgotten.insert(attempt);
-        Ok(())
+        Ok(acts)
     }
 
     /// The job of an attempt is over.

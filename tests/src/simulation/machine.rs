@@ -63,10 +63,8 @@ impl Machine {
             let store = Arc::new(store);
             loop {
                 let wall = clock.clone();
-                let settings = Settings {
-                    clock: Clock::on_the_wall(move || wall.wall(me.name)),
-                    ..Settings::new(format!("{me}/{}", me.boot))
-                };
+                let settings =
+                    Settings { clock: Clock::on_the_wall(move || wall.wall(me.name)), ..Settings::new(me.owner()) };
                 let end = CancellationToken::new();
                 let starting =
                     Conductor::start(settings, store.clone(), artifacts.clone(), links.clone(), end, log.clone());

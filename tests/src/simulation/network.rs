@@ -135,7 +135,11 @@ impl State {
                 ok(&())
             })
         } else if ask.method == Method::POST {
-            self.executors[to].acknowledge(fenced).map(|()| ok(&()))
+            let acknowledged = self.executors[to].acknowledge(fenced);
+            acknowledged.map(|acts| {
+                self.act(to, acts);
+                ok(&())
+            })
         } else {
             match self.executors[to].state(attempt) {
                 Ok(AttemptState::Waiting | AttemptState::Running { .. }) => {
@@ -198,6 +202,10 @@ impl State {
                     self.must(begun);
                     let (result, takes) = job(seed, attempt);
                     self.schedule(self.now + takes, Happening::Over { executor, boot, attempt, result });
+                }
+                Act::Forget(attempt) => {
+                    let forgotten = self.book.forget(attempt);
+                    self.must(forgotten);
                 }
                 Act::Stop(attempt) => {
                     let at = self.now + self.dice.below(GRACE);

@@ -88,7 +88,8 @@ impl Road for Way {
         });
         async move {
             open.await.map_err(|_| Cut::from("the connection was refused"))?;
-            let pieces = futures::stream::unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
+            let pieces =
+                futures::stream::unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
             Ok(Opened::Pieces(pieces.boxed()))
         }
         .boxed()

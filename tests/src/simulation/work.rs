@@ -7,9 +7,7 @@
 use std::time::Duration;
 
 use gorch_schema::workflow::{CodeGlob, Each, IfBusy, Lock, Losers, Retry};
-use gorch_schema::{
-    AttemptId, AttemptResult, Engine, Failure, Join, OnFailure, OnLost, RunOptions, Workflow,
-};
+use gorch_schema::{AttemptId, AttemptResult, Engine, Failure, Join, OnFailure, OnLost, RunOptions, Workflow};
 use serde_json::json;
 
 use super::dice::{Dice, mix, random_graph};
@@ -37,7 +35,7 @@ pub(super) fn random_workflow(dice: &mut Dice) -> Workflow {
                 on: if dice.chance(70) { vec![] } else { CodeGlob::new("bo*").into_iter().collect() },
             });
         }
-        if dice.chance(30) {
+        if dice.chance(35) {
             let name = ["l", "m"][dice.below(2) as usize].to_owned();
             node.lock = Some(Box::new(Lock { name, if_busy: IfBusy::Wait }));
         }

@@ -137,8 +137,7 @@ impl World {
 
     fn ended(&mut self, now: u64) -> Option<Result<Played, Failing>> {
         let mut state = self.ether.state();
-        let is_done = self.wanted.iter().all(|wanted| wanted.run.is_some())
-            && state.book.unfinished().next().is_none();
+        let is_done = self.wanted.iter().all(|wanted| wanted.run.is_some()) && state.book.unfinished().next().is_none();
         if now > CALM + PATIENCE && !is_done {
             let open: Vec<String> = state.book.unfinished().map(short).collect();
             state.must(Err(format!("these runs are stuck: {}", open.join(", "))));

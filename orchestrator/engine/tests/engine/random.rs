@@ -8,8 +8,8 @@ use std::sync::Arc;
 use gorch_engine::{Answer, Began, Input, Plan, Run};
 use gorch_schema::workflow::{Choice, CodeGlob, Each, IfBusy, Lock, Losers, Retry};
 use gorch_schema::{
-    AttemptKey, AttemptResult, Engine, Event, Join, NodeId, OnFailure, OnLost, Outcome, RunId, RunOptions,
-    StepId, Workflow,
+    AttemptKey, AttemptResult, Engine, Event, Join, NodeId, OnFailure, OnLost, Outcome, RunId, RunOptions, StepId,
+    Workflow,
 };
 
 use crate::naive;

@@ -9,7 +9,7 @@ use gorch_schema::{AttemptKey, AttemptResult, Event, NodeId, Outcome, RerunFrom,
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::random::{Path, outcome_of, path_of, random_graph, seeds};
+use crate::random::{Path, outcome_of, path_of, seeds};
 use crate::world::*;
 
 /// Plays a run that repeats another, with other jobs.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use gorch_engine::{Decision, Effect, Input, Locks, Offer, Offers, Plan, Refusal, Reuse, Run};
 use gorch_schema::workflow::Losers;
 use gorch_schema::{
-    Accepted, AttemptKey, AttemptResult, Edge, Engine, Event, Failure, Join, Node, NodeId, Outcome, RunId,
-    RunOptions, Timestamp, Workflow,
+    Accepted, AttemptKey, AttemptResult, Edge, Engine, Event, Failure, Join, Node, NodeId, Outcome, RunId, RunOptions,
+    Timestamp, Workflow,
 };
 use serde_json::json;
 
