@@ -181,13 +181,10 @@ impl Executor {
                 acts
             }),
         };
-        done.unwrap_or_else(|problem| {
-            let problem = Box::new(problem);
-            vec![Act::Tell(session, News::Refused { attempt, order: kind, problem })]
-        })
+        done.unwrap_or_else(|problem| vec![Act::Tell(session, News::Refused { attempt, order: kind, problem })])
     }
 
-    fn admit(&mut self, work: Arc<Work>, now: Timestamp) -> Result<Vec<Act>, Problem> {
+    fn admit(&mut self, work: Arc<Work>, now: Timestamp) -> Result<Vec<Act>, Box<Problem>> {
         let id = work.attempt;
         if let Some(known) = self.ledger.get(&id) {
             let known = known.work.clone();
@@ -195,16 +192,16 @@ impl Executor {
             // The epoch does not count: a new conductor hands the same attempt out again.
             let again = Work { epoch: known.epoch, ..Work::clone(&work) };
             if again != *known {
-                return Err(Problem::new("attempt_conflict", "the attempt was handed out before with other work"));
+                return Err(refusal("attempt_conflict", "the attempt was handed out before with other work"));
             }
             return Ok(self.name(id, now));
         }
         if self.doors == Doors::Closed {
-            return Err(Problem::new("shutting_down", "this executor is going away and takes nothing new"));
+            return Err(refusal("shutting_down", "this executor is going away and takes nothing new"));
         }
         self.fence(id.run, work.epoch)?;
         if self.forgotten.contains(&id) {
-            return Err(Problem::new("forgotten", "the attempt was acknowledged: it does not run again"));
+            return Err(refusal("forgotten", "the attempt was acknowledged: it does not run again"));
         }
         self.ledger.insert(id, Record { work, state: AttemptState::Waiting });
         self.queue.push_back(id);
@@ -247,7 +244,7 @@ impl Executor {
     }
 
     /// Stops an attempt; its end is told to whoever follows.
-    pub(super) fn stop(&mut self, Fenced { attempt, epoch }: Fenced, now: Timestamp) -> Result<Vec<Act>, Problem> {
+    pub(super) fn stop(&mut self, Fenced { attempt, epoch }: Fenced, now: Timestamp) -> Result<Vec<Act>, Box<Problem>> {
         let Some(record) = self.ledger.get(&attempt) else { return Err(not_found(attempt)) };
         let is_running = matches!(record.state, AttemptState::Running { .. });
         let is_ended = matches!(record.state, AttemptState::Ended(_));
@@ -264,7 +261,7 @@ impl Executor {
     }
 
     /// Its report is durable elsewhere.
-    pub(super) fn acknowledge(&mut self, Fenced { attempt, epoch }: Fenced) -> Result<Vec<Act>, Problem> {
+    pub(super) fn acknowledge(&mut self, Fenced { attempt, epoch }: Fenced) -> Result<Vec<Act>, Box<Problem>> {
         self.fence(attempt.run, epoch)?;
         let mut acts = Vec::new();
         match self.ledger.get(&attempt).map(|record| &record.state) {
@@ -273,7 +270,7 @@ impl Executor {
                 acts.push(Act::Forget(attempt));
             }
             Some(AttemptState::Waiting | AttemptState::Running { .. }) => {
-                return Err(Problem::new("attempt_conflict", "the attempt has not ended"));
+                return Err(refusal("attempt_conflict", "the attempt has not ended"));
             }
             // Should it come late, it must not run.
             None => {}
@@ -308,17 +305,17 @@ impl Executor {
         following.into_iter().map(|session| Act::Tell(session, news())).collect()
     }
 
-    fn fence(&mut self, run: RunId, epoch: u64) -> Result<(), Problem> {
+    fn fence(&mut self, run: RunId, epoch: u64) -> Result<(), Box<Problem>> {
         let highest = self.epochs.entry(run).or_default();
         if epoch < *highest {
-            return Err(Problem::new("stale_epoch", format!("epoch {epoch} is over, expected {highest} or later")));
+            return Err(refusal("stale_epoch", format!("epoch {epoch} is over, expected {highest} or later")));
         }
         *highest = epoch;
         Ok(())
     }
 
     /// Where an attempt stands.
-    pub(super) fn state(&self, id: AttemptId) -> Result<AttemptState, Problem> {
+    pub(super) fn state(&self, id: AttemptId) -> Result<AttemptState, Box<Problem>> {
         self.ledger.get(&id).map(|record| record.state.clone()).ok_or_else(|| not_found(id))
     }
 
@@ -333,6 +330,10 @@ fn ended(result: AttemptResult, started: Option<Timestamp>, now: Timestamp) -> A
     AttemptState::Ended(Box::new(Report { result, started, ended: now, logs, unconfirmed: Vec::new() }))
 }
 
-fn not_found(id: AttemptId) -> Problem {
-    Problem::new("not_found", format!("no attempt {id} is held here"))
+fn refusal(code: &'static str, detail: impl Into<String>) -> Box<Problem> {
+    Box::new(Problem::new(code, detail))
+}
+
+fn not_found(id: AttemptId) -> Box<Problem> {
+    refusal("not_found", format!("no attempt {id} is held here"))
 }

@@ -35,13 +35,25 @@ impl State {
             return self.schedule(until, happening);
         }
         let cut = orchestrator.zip(executor).and_then(|(one, other)| self.cut(one, other));
+        let Some(until) = cut else { return self.take(happening, orchestrators) };
         match happening {
-            Happening::Ask { reply, .. } if cut.is_some() => self.lost.extend(reply),
-            Happening::Answer { reply, .. } if cut.is_some() => self.lost.push(reply),
-            happening => match cut {
-                Some(until) => self.schedule(until, happening),
-                None => self.take(happening, orchestrators),
-            },
+            Happening::Ask { reply, .. } => self.lost.extend(reply),
+            Happening::Answer { reply, .. } => self.lost.push(reply),
+            later @ (Happening::Open { .. }
+            | Happening::Opened(_)
+            | Happening::Orders { .. }
+            | Happening::News { .. }
+            | Happening::Close { .. }
+            | Happening::Break { .. }
+            | Happening::Pulse { .. }
+            | Happening::Beat { .. }
+            | Happening::Beaten { .. }
+            | Happening::Over { .. }
+            | Happening::Fault(_)
+            | Happening::Submit { .. }
+            | Happening::Accepted { .. }
+            | Happening::Cancel { .. }
+            | Happening::Compare) => self.schedule(until, later),
         }
     }
 
