@@ -2,7 +2,8 @@
 //!
 //! Owns the eviction of such runs from memory and their return. Promises: a parked run costs an entry in two tables, and
 //! whatever it is told brings it back, folded from the journal, before it is told. Its summary in the journal is true
-//! while it is parked. It stays this conductor's: nothing is claimed anew.
+//! while it is parked. It stays this conductor's, and nothing is claimed
+//! anew, unless another has claimed it meanwhile: then it is let go.
 
 use std::time::Duration;
 

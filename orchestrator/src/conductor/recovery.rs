@@ -69,11 +69,12 @@ impl Conductor {
             self.perform(run, gorch_engine::Effect::Settle);
             return;
         }
-        if owner == Owner::Perhaps && live.run.owner() != self.settings.owner {
+        let is_claimed = live.run.owner() == self.settings.owner;
+        if owner != Owner::Unknown && !is_claimed && !self.left.contains(&run) {
             live.queue.extend(queue);
             return self.let_go(run, *live);
         }
-        if owner == Owner::This {
+        if owner == Owner::This && is_claimed {
             debug!(self.log, "run is back"; "run" => %run, "events" => live.run.seq());
             live.queue.extend(queue);
             self.slots.insert(run, Slot::Live(live));
