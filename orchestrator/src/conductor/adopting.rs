@@ -59,9 +59,9 @@ impl Conductor {
                     info!(self.log, "run adopted"; "run" => %run);
                     self.load(run, Loading { turns: Vec::new(), owner: Owner::Unknown }, Duration::ZERO);
                 }
-                // Most of what is ours is here, and nobody else wrote to it.
-                (Some(_), Adopted::All) => {}
-                (Some(Slot::Loading(loading)), Adopted::New) => loading.owner = Owner::Unknown,
+                (Some(Slot::Loading(loading)), _) => loading.owner = Owner::Unknown,
+                // It may have become ours by a call whose answer was lost: should the copy be stale, it is claimed.
+                (Some(Slot::Live(_) | Slot::Parked(_)), Adopted::All) => _ = self.left.insert(run),
                 (Some(Slot::Live(_) | Slot::Parked(_)), Adopted::New) => {
                     self.left.insert(run);
                     let owner = self.settings.owner.clone();
