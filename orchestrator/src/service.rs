@@ -49,7 +49,7 @@ pub enum Error {
     },
     /// The database cannot be opened.
     #[error(transparent)]
-    Postgres(#[from] postgres::Error),
+    Postgres(Box<postgres::Error>),
     /// The folder of artifacts cannot be used.
     #[error("the folder `artifacts` in `{dir}` cannot be used")]
     Artifacts {
@@ -172,7 +172,10 @@ async fn open(store: &Store, name: &str) -> Result<Arc<dyn Journal>, Error> {
             let store = opening.map_err(|_| Error::Journal(journal::Error::Closed))?;
             Ok(Arc::new(store.map_err(|source| Error::Store { dir: folder.clone(), source })?))
         }
-        Store::Postgres(address) => Ok(Arc::new(Postgres::open((**address).clone(), name).await?)),
+        Store::Postgres(address) => {
+            let opened = Postgres::open((**address).clone(), name).await;
+            Ok(Arc::new(opened.map_err(|error| Error::Postgres(Box::new(error)))?))
+        }
     }
 }
 
