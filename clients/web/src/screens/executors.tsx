@@ -1,0 +1,1 @@
+export function Executors() { return null }

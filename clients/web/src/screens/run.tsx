@@ -1,0 +1,1 @@
+export function RunScreen(_: { id: string; rest: string[] }) { return null }
