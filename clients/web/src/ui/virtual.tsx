@@ -16,7 +16,7 @@ export interface VirtualProps {
   /** Called when the end comes near. */
   onEnd?: () => void
   /** Where others scroll it from. */
-  view?: RefObject<HTMLDivElement>
+  view?: RefObject<HTMLDivElement | null>
 }
 
 const SPARE = 8

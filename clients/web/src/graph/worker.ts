@@ -1,0 +1,14 @@
+// Owns the layout in a thread of its own, so that no graph makes the page wait. Never knows a run.
+
+import type { Edges } from './layers'
+import { type Layout, layout } from './layout'
+
+export interface Asked {
+  nodes: number
+  edges: Edges
+}
+
+self.addEventListener('message', ({ data }: MessageEvent<Asked>) => {
+  const made: Layout = layout(data.nodes, data.edges, () => performance.now())
+  self.postMessage(made)
+})

@@ -1,0 +1,1 @@
+export function Logs(_: { id: string; node: string }) { return null }
