@@ -5,8 +5,8 @@
 import { at, type Edges, layersOf } from './layers'
 import { type Order, orderOf, weave, type Woven } from './order'
 
-export const BOX = { width: 176, height: 38 } as const
-const GAP = { x: 64, y: 14, point: 10 } as const
+export const BOX = { width: 164, height: 38 } as const
+const GAP = { x: 60, y: 14, point: 10 } as const
 
 export interface Layout {
   /** By node: the upper left corner. */

@@ -91,27 +91,41 @@ function paintEdges(ctx: Ctx, scene: Scene, camera: Camera, seen: Box, colour: C
   if (camera.scale > WORDS - 0.1) for (const name of CLASSES) for (const edge of near[name]) paintCondition(ctx, scene, edge, colour)
 }
 
-/** Where an edge begins and ends. Those that lead back go round below. */
+/** Where an edge begins and ends. Those that lead back leave a box above or below. */
 function ends({ run, layout }: Scene, index: number): [number, number, number, number] {
   const edge = run.graph.edges[index]
   const [from, to] = [edge?.from ?? 0, edge?.to ?? 0]
   const isBack = layout.back[index] === 1
   const [ax, ay] = [at(layout.x, from), at(layout.y, from)]
   const [bx, by] = [at(layout.x, to), at(layout.y, to)]
-  if (isBack) return [ax + BOX.width / 2, ay + BOX.height, bx + BOX.width / 2, by + BOX.height]
+  const side = ay <= by && from !== to ? 0 : BOX.height
+  if (isBack) return [ax + BOX.width / 2, ay + side, bx + BOX.width / 2, by + side]
   return [ax + BOX.width, ay + BOX.height / 2, bx, by + BOX.height / 2]
 }
 
 const LOOP = 34
+
+/** Does an edge that leads back go round above? It does where its source stands above. */
+function isAbove({ run, layout }: Scene, index: number): boolean {
+  const edge = run.graph.edges[index]
+  return edge !== undefined && edge.from !== edge.to && at(layout.y, edge.from) <= at(layout.y, edge.to)
+}
+
+/** How far up or down an edge that leads back is drawn. */
+function roundOf(scene: Scene, index: number): number {
+  const [ax, ay, bx, by] = ends(scene, index)
+  const out = LOOP + Math.min(60, Math.abs(ax - bx) / 12)
+  return isAbove(scene, index) ? Math.min(ay, by) - out : Math.max(ay, by) + out
+}
 
 function trace(ctx: Ctx, scene: Scene, index: number, isStraight: boolean): void {
   const { layout } = scene
   const [ax, ay, bx, by] = ends(scene, index)
   ctx.moveTo(ax, ay)
   if (layout.back[index] === 1) {
-    const below = Math.max(ay, by) + LOOP + Math.min(60, Math.abs(ax - bx) / 12)
+    const round = roundOf(scene, index)
     const side = ax === bx ? LOOP : 0
-    ctx.bezierCurveTo(ax + side, below, bx - side, below, bx, by)
+    ctx.bezierCurveTo(ax + side, round, bx - side, round, bx, by)
     return
   }
   if (isStraight) {
@@ -139,8 +153,9 @@ function paintHead(ctx: Ctx, scene: Scene, index: number): void {
   ctx.beginPath()
   ctx.moveTo(x, y)
   if (scene.layout.back[index] === 1) {
-    ctx.lineTo(x + 3.5, y + 7)
-    ctx.lineTo(x - 2, y + 7)
+    const out = isAbove(scene, index) ? -7 : 7
+    ctx.lineTo(x + 3.5, y + out)
+    ctx.lineTo(x - 2, y + out)
   } else {
     ctx.lineTo(x - 7, y - 3.5)
     ctx.lineTo(x - 7, y + 3.5)
@@ -158,7 +173,7 @@ function paintCondition(ctx: Ctx, scene: Scene, index: number, colour: Colour): 
   const isBack = scene.layout.back[index] === 1
   const before = at(scene.layout.bends, index + 1) > at(scene.layout.bends, index) ? at(scene.layout.points, at(scene.layout.bends, index + 1) - 1) : ay
   const x = isBack ? (ax + bx) / 2 : bx - 34
-  const y = isBack ? Math.max(ay, by) + LOOP * 0.75 + Math.min(60, Math.abs(ax - bx) / 12) * 0.75 : by + (before - by) * 0.5
+  const y = isBack ? (ay + by) / 8 + roundOf(scene, index) * 0.75 : by + (before - by) * 0.5
   ctx.font = `10.5px ${FONT}`
   const words = edge.when.replace('chose:', '').replace('failed:', 'failed ')
   const width = ctx.measureText(words).width + 8

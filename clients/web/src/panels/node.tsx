@@ -70,7 +70,7 @@ export function NodePanel({ desk, node, onClose }: { desk: Desk; node: number; o
         {live?.artifacts && Object.entries(live.artifacts).map(([title, files]) => (
           <section key={title}>
             <h3>Files: {title}</h3>
-            <ul class="plain">
+            <ul class="files">
               {files.map((file) => <li key={file.path}><a href={`/v1/artifacts/${file.sha256}`} download={file.path.split('/').at(-1)} data-plain>{file.path}</a> <span class="muted">{bytes(file.size)}</span></li>)}
             </ul>
           </section>

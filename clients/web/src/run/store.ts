@@ -1,5 +1,5 @@
 // Owns a run that is watched: its fold, its stream, and who is told of changes. Promises: one stream for a run however many
-// screens show it; people are told at most once for each picture that the browser draws, however many events came. Never
+// screens show it; people are told at most ten times a second, however many events come. Never
 // asks for states: the events are all it needs.
 
 import { signal, type Signal } from '@preact/signals'
@@ -7,6 +7,9 @@ import { path } from '../api/client'
 import { follow, type Message, type Standing } from '../api/sse'
 import type { EventView, ProgressView } from '../api/types'
 import { advance, apply, newRun, type Run } from './fold'
+
+/** Milliseconds from one telling to the next: soon enough for eyes, and calm while thousands of events come. */
+const BETWEEN = 90
 
 export interface Watched {
   run: Run
@@ -26,11 +29,13 @@ export function watch(id: string): Watched {
   const tell = () => {
     if (!isTold) return
     isTold = false
-    // A page that is not seen draws no pictures; it is told when it is seen again.
-    requestAnimationFrame(() => {
-      isTold = true
-      version.value += 1
-    })
+    setTimeout(() => {
+      // A page that is not seen draws no pictures; it is told when it is seen again.
+      requestAnimationFrame(() => {
+        isTold = true
+        version.value += 1
+      })
+    }, run.seq > 0 && version.value > 0 ? BETWEEN : 0)
   }
 
   const take = ({ id: number, name, data }: Message) => {

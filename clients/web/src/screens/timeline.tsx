@@ -58,21 +58,30 @@ function wordsOf(step: Step, end: number): string {
   return `waited ${duration(queued)}, ran ${duration(ran)}, ${step.attempts.length} tries`
 }
 
+/** By column: the most attempts that ran at once in it. */
+function together(run: Run, end: number, columnOf: (at: number) => number): Uint32Array {
+  const changes = run.steps.flat().flatMap((step) => step.attempts.flatMap((attempt) => [
+    { at: attempt.started, by: 1 },
+    { at: attempt.ended ?? end, by: -1 },
+  ]))
+  // What ends in the instant in which another begins does not run beside it.
+  changes.sort((a, b) => a.at - b.at || a.by - b.by)
+  const heights = new Uint32Array(COLUMNS)
+  let running = 0
+  let column = 0
+  for (const change of changes) {
+    for (; column < columnOf(change.at); column += 1) heights[column + 1] = running
+    running += change.by
+    heights[column] = Math.max(heights[column] ?? 0, running)
+  }
+  return heights
+}
+
 /** How many attempts ran at once. */
 function Parallel({ run, end, length }: { run: Run; end: number; length: number }) {
-  const changes = new Float64Array(COLUMNS + 2)
-  for (const step of run.steps.flat()) {
-    for (const attempt of step.attempts) {
-      const first = Math.floor(((attempt.started - run.accepted) / length) * COLUMNS)
-      const last = Math.ceil((((attempt.ended ?? end) - run.accepted) / length) * COLUMNS)
-      changes[first] = (changes[first] ?? 0) + 1
-      changes[Math.max(last, first + 1)] = (changes[Math.max(last, first + 1)] ?? 0) - 1
-    }
-  }
-  let running = 0
-  const heights = Array.from({ length: COLUMNS }, (_, column) => (running += changes[column] ?? 0))
+  const heights = together(run, end, (at) => Math.min(COLUMNS - 1, Math.floor(((at - run.accepted) / length) * COLUMNS)))
   const most = Math.max(1, ...heights)
-  const line = heights.map((height, column) => `H${column}V${(1 - height / most) * 40}H${column + 1}`).join('')
+  const line = Array.from(heights, (height, column) => `H${column}V${(1 - height / most) * 40}H${column + 1}`).join('')
   return (
     <div class="parallel" title="attempts that ran at once">
       <svg viewBox={`0 0 ${COLUMNS} 41`} preserveAspectRatio="none" role="img" aria-label={`at most ${most} attempts at once`}>
