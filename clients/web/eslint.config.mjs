@@ -5,7 +5,7 @@ import js from '@eslint/js'
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist', 'src/api/schema.d.ts', 'eslint.config.mjs', 'scripts', 'tests'] },
+  { ignores: ['dist', 'src/api/schema.d.ts', 'eslint.config.mjs', 'scripts'] },
   js.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {

@@ -88,7 +88,7 @@ function paintEdges(ctx: Ctx, scene: Scene, camera: Camera, seen: Box, colour: C
     if (!isStraight && camera.scale > BOXES) for (const edge of near[name]) paintHead(ctx, scene, edge)
     ctx.globalAlpha = 1
   }
-  if (camera.scale > WORDS - 0.1) for (const name of CLASSES) for (const edge of near[name]) paintCondition(ctx, scene, edge, colour)
+  if (camera.scale >= WORDS) for (const name of CLASSES) for (const edge of near[name]) paintCondition(ctx, scene, edge, colour)
 }
 
 /** Where an edge begins and ends. Those that lead back leave a box above or below. */

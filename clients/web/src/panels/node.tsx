@@ -164,8 +164,8 @@ function Described({ node }: { node: Node }) {
   const fields = Object.fromEntries(Object.entries(node.said).filter(([field]) => !SHOWN.includes(field)))
   return (
     <section>
-      <h3>Artifact</h3>
-      {artifact !== undefined && <pre class="artifact">{written(artifact)}</pre>}
+      {artifact !== undefined && <h3>Artifact</h3>}
+      {artifact !== undefined && <pre class="artifact" tabIndex={0}>{written(artifact)}</pre>}
       {shell !== undefined && (
         <Button onClick={() => void navigator.clipboard.writeText(shell).then(() => setCopied(true))}>{isCopied ? 'Copied' : 'Copy as shell'}</Button>
       )}

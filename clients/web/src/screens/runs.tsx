@@ -61,12 +61,12 @@ export function Runs() {
         </form>
       </div>
       <Trouble error={trouble ?? list.trouble.value} />
-      <div class="table" role="table" aria-label="Runs">
+      <div class="table" role="table" aria-label="Runs" aria-rowcount={rows.length + 1}>
         <div class="run-row head" role="row">
           {['State', 'Name', 'Nodes', 'Started', 'Took', 'Run', ''].map((word) => <span key={word} role="columnheader">{word}</span>)}
         </div>
         {rows.length > 0 && (
-          <Virtual count={rows.length} rowHeight={ROW} label="Runs, newest first" role="table" onEnd={list.more}
+          <Virtual count={rows.length} rowHeight={ROW} label="Runs, newest first" role="rowgroup" onEnd={list.more}
             row={(at) => {
               const run = rows[at]
               return run && <Row key={run.id} run={run} longest={longest} isCurrent={at === cursor} act={act} />

@@ -10,7 +10,8 @@ export interface VirtualProps {
   row: (index: number) => ComponentChildren
   /** Said of the list as a whole: its role, its label. */
   label: string
-  role?: 'grid' | 'treegrid' | 'log' | 'table'
+  /** A grid of its own, the rows of a table around it, or lines of a log. */
+  role?: 'grid' | 'rowgroup' | 'log'
   /** Follows the end as rows are added, as long as one looks at the end. */
   tail?: 'follow' | 'stay'
   /** Called when the end comes near. */
@@ -53,9 +54,9 @@ export function Virtual({ count, rowHeight, row, label, role = 'grid', tail = 's
   const rows = []
   for (let index = first; index < last; index += 1) rows.push(row(index))
   return (
-    <div class="virtual" ref={box} onScroll={look} role={role} aria-label={label} aria-rowcount={count} tabIndex={0}>
+    <div class="virtual" ref={box} onScroll={look} role={role} aria-label={label} aria-rowcount={role === 'grid' ? count : undefined} tabIndex={0}>
       <div class="virtual-all" role="presentation" style={{ height: `${count * rowHeight}px` }}>
-        <div class="virtual-seen" role="rowgroup" style={{ transform: `translateY(${first * rowHeight}px)` }}>
+        <div class="virtual-seen" role={role === 'grid' ? 'rowgroup' : 'presentation'} style={{ transform: `translateY(${first * rowHeight}px)` }}>
           {rows}
         </div>
       </div>
