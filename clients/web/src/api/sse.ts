@@ -1,6 +1,7 @@
 // Owns a stream of server-sent events over fetch: its lines, its place, its return after a break. Promises: whoever
 // listens gets each numbered event once and in order, however often the connection breaks, because each return names the
-// last number that was given out. Never gives up by itself but on a refusal; never polls.
+// last number that was given out. A page that nobody sees holds no connection: browsers allow few of them to one origin.
+// Never gives up by itself but on a refusal; never polls.
 
 import { ask, Refused } from './http'
 
@@ -87,7 +88,7 @@ export function follow(url: string, listener: Listener): () => void {
   const connection = async (): Promise<void> => {
     const headers: Record<string, string> = { accept: 'text/event-stream' }
     if (last !== undefined) headers['last-event-id'] = last
-    const answer = await ask(url, { headers, signal: stop.signal })
+    const answer = await ask(url, { headers, signal: connected.signal })
     if (!answer.body) return
     listener.standing({ is: 'live' })
     attempt = 0
@@ -102,10 +103,19 @@ export function follow(url: string, listener: Listener): () => void {
   }
 
   const isStopped = () => stop.signal.aborted
+  let connected = new AbortController()
+  const hide = () => {
+    if (isHidden()) connected.abort()
+  }
+  stop.signal.addEventListener('abort', () => connected.abort())
+  whenSeen.addEventListener('change', hide, { signal: stop.signal })
 
   const go = async (): Promise<void> => {
     listener.standing({ is: 'connecting' })
     for (;;) {
+      await seen(stop.signal)
+      if (isStopped()) return
+      connected = new AbortController()
       try {
         await connection()
       } catch (error) {
@@ -119,6 +129,7 @@ export function follow(url: string, listener: Listener): () => void {
         listener.standing({ is: 'over' })
         return
       }
+      if (isHidden()) continue
       attempt += 1
       listener.standing({ is: 'reconnecting', attempt })
       await pause(wait(attempt, Math.random()), stop.signal)
@@ -127,6 +138,25 @@ export function follow(url: string, listener: Listener): () => void {
   }
   void go()
   return () => stop.abort()
+}
+
+/** Tells of `change` when the page is seen, or not seen any more. */
+const whenSeen = new EventTarget()
+const isHidden = () => typeof document !== 'undefined' && document.visibilityState === 'hidden'
+if (typeof document !== 'undefined') document.addEventListener('visibilitychange', () => whenSeen.dispatchEvent(new Event('change')))
+
+/** Waits until somebody sees the page. */
+function seen(stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (isHidden() && !stop.aborted) return
+      whenSeen.removeEventListener('change', look)
+      resolve()
+    }
+    whenSeen.addEventListener('change', look)
+    stop.addEventListener('abort', look, { once: true })
+    look()
+  })
 }
 
 function pause(milliseconds: number, stop: AbortSignal): Promise<void> {
