@@ -71,6 +71,8 @@ export interface Listener {
   isOver: () => boolean
 }
 
+/** Milliseconds of work at a stretch. */
+const SLICE = 12
 const FIRST_WAIT = 250
 const LONGEST_WAIT = 8_000
 
@@ -93,12 +95,18 @@ export function follow(url: string, listener: Listener): () => void {
     listener.standing({ is: 'live' })
     attempt = 0
     const reader = new Reader()
+    let since = performance.now()
     const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader()
     for (let piece = await pieces.read(); !piece.done; piece = await pieces.read()) {
       const batch = reader.read(piece.value)
       if (batch.length === 0) continue
       last = batch.findLast((message) => message.id !== undefined)?.id ?? last
       listener.messages(batch)
+      // A stream that never pauses must not keep the page from being drawn.
+      if (performance.now() - since > SLICE) {
+        await pause(0, connected.signal)
+        since = performance.now()
+      }
     }
   }
 

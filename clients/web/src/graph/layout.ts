@@ -6,7 +6,7 @@ import { at, type Edges, layersOf } from './layers'
 import { type Order, orderOf, weave, type Woven } from './order'
 
 export const BOX = { width: 164, height: 38 } as const
-const GAP = { x: 60, y: 14, point: 10 } as const
+const GAP = { x: 74, y: 14, point: 10 } as const
 
 export interface Layout {
   /** By node: the upper left corner. */

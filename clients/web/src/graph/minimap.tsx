@@ -48,6 +48,7 @@ export function Minimap({ watched, layout, camera, size }: {
       if (!drawn || !seen || !element) return
       const scale = scaleOf(drawn)
       const { width, height } = size.current
+      if (element.parentElement) element.parentElement.style.height = `${Math.max(24, Math.min(ROOM.height, drawn.height * scale)) + 2}px`
       const isAll = seen.x <= 0 && seen.y <= 0 && seen.x + width / seen.scale >= drawn.width && seen.y + height / seen.scale >= drawn.height
       element.parentElement?.classList.toggle('hidden', isAll)
       element.style.transform = `translate(${seen.x * scale}px, ${seen.y * scale}px)`

@@ -28,6 +28,8 @@ const BOXES = 0.2
 const WORDS = 0.5
 /** More edges than this are painted as straight lines. */
 const MANY = 4_000
+/** More edges than this are painted paler: together they would hide what they join. */
+const CROWDED = 500
 
 const icons = new Map<State, Path2D>()
 const shortened = new Map<string, string>()
@@ -81,7 +83,7 @@ function paintEdges(ctx: Ctx, scene: Scene, camera: Camera, seen: Box, colour: C
     const pixels = 1 / camera.scale
     ctx.lineWidth = name === 'critical' ? Math.max(2.5, 2 * pixels) : name === 'taken' ? Math.max(1.4, pixels * 0.8) : Math.max(1.1, pixels * 0.5)
     ctx.strokeStyle = name === 'critical' ? colour('accent') : colour(name === 'taken' ? 'edge-taken' : 'edge')
-    ctx.globalAlpha = isStraight && name !== 'critical' ? 0.35 : name === 'skipped' ? 0.7 : 1
+    ctx.globalAlpha = name === 'critical' ? 1 : isStraight ? 0.35 : count > CROWDED ? 0.45 : name === 'skipped' ? 0.7 : 1
     ctx.setLineDash(name === 'skipped' ? [3, 5] : [])
     ctx.stroke()
     ctx.setLineDash([])
@@ -172,7 +174,7 @@ function paintCondition(ctx: Ctx, scene: Scene, index: number, colour: Colour): 
   const [ax, ay, bx, by] = ends(scene, index)
   const isBack = scene.layout.back[index] === 1
   const before = at(scene.layout.bends, index + 1) > at(scene.layout.bends, index) ? at(scene.layout.points, at(scene.layout.bends, index + 1) - 1) : ay
-  const x = isBack ? (ax + bx) / 2 : bx - 34
+  const x = isBack ? (ax + bx) / 2 : bx - 38
   const y = isBack ? (ay + by) / 8 + roundOf(scene, index) * 0.75 : by + (before - by) * 0.5
   ctx.font = `10.5px ${FONT}`
   const words = edge.when.replace('chose:', '').replace('failed:', 'failed ')

@@ -53,12 +53,14 @@ export function GraphView(props: GraphProps) {
     const ctx = element?.getContext('2d')
     if (!element || !ctx) return undefined
     let asked = 0
+    let whole: Camera | undefined
+    const seeAll = (drawn: Layout) => (camera.value = whole = fit(drawn, size.current))
     const draw = () => {
       asked = 0
       if (!layout.value) return
-      camera.value ??= fit(layout.value, size.current)
+      const seen = camera.value ?? seeAll(layout.value)
       const scene = { run: watched.run, layout: layout.value, selected: selected.value, found: found.value, critical: critical.value, now: now.value }
-      paint(ctx, scene, camera.value, size.current, window.devicePixelRatio, colours())
+      paint(ctx, scene, seen, size.current, window.devicePixelRatio, colours())
       element.dataset['painted'] = String(watched.run.seq)
     }
     const soon = () => {
@@ -68,6 +70,8 @@ export function GraphView(props: GraphProps) {
       size.current = { width: element.clientWidth, height: element.clientHeight }
       element.width = Math.round(element.clientWidth * window.devicePixelRatio)
       element.height = Math.round(element.clientHeight * window.devicePixelRatio)
+      // Whoever sees all goes on seeing all; whoever has moved stays where they are.
+      if (layout.value && whole && camera.value === whole) seeAll(layout.value)
       soon()
     })
     watchSize.observe(element)

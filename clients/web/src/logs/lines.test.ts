@@ -14,6 +14,14 @@ test('lines are the same wherever the text is cut', () => {
   }
 })
 
+test('words are found whatever their case and colours, also in lines that come later', () => {
+  const lines = new Lines()
+  lines.add('an \u001b[31mErr\u001b[0mor\nfine\n')
+  expect([...lines.find('error')]).toEqual([0])
+  lines.add('ERROR\n')
+  expect([...lines.find('error')]).toEqual([0, 2])
+})
+
 test('what is not found is folded, and opened where somebody asks', () => {
   const isFound = (at: number) => at === 5
   expect(folded(10, isFound, new Set())).toEqual([

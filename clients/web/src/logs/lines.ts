@@ -1,15 +1,30 @@
 // Owns lines of a log as they come, and which of them are shown. Promises: text that comes in pieces becomes the same lines
 // however it was cut; what a search does not find is folded, never lost. Never styles.
 
+import { plain } from './ansi'
+
 /** Lines, and what has come of the last one. */
 export class Lines {
   readonly all: string[] = []
   private rest = ''
+  /** The first lines without styles and in small letters: made once, when somebody searches. */
+  private readonly small: string[] = []
 
   add(piece: string): void {
     const lines = (this.rest + piece).split('\n')
     this.rest = lines.pop() ?? ''
     for (const line of lines) this.all.push(line)
+  }
+
+  /** Which lines hold these words, whatever their case. */
+  find(words: string): Set<number> {
+    const found = new Set<number>()
+    const wanted = words.toLowerCase()
+    for (const [at, line] of this.all.entries()) {
+      const small = (this.small[at] ??= plain(line).toLowerCase())
+      if (small.includes(wanted)) found.add(at)
+    }
+    return found
   }
 
   /** Nothing more comes: what is left is a line. */

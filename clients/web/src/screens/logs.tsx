@@ -7,7 +7,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { logs, path } from '../api/client'
 import { Refused } from '../api/http'
 import { type Standing, wait } from '../api/sse'
-import { partsOf, plain } from '../logs/ansi'
+import { partsOf } from '../logs/ansi'
 import { folded, Lines } from '../logs/lines'
 import { ask, asked, href, ofRun } from '../router'
 import { Button, Empty, Live, Trouble } from '../ui/parts'
@@ -74,14 +74,11 @@ export function Logs({ id, node }: { id: string; node: string }) {
   const view = useRef<HTMLDivElement>(null)
   const { all } = log.lines.value
   const version = log.version.value
-  const words = asked('q').toLowerCase()
+  const words = asked('q')
   const line = Number(asked('line')) - 1
 
-  const rows = useMemo(() => {
-    if (words === '') return undefined
-    return folded(all.length, (at) => plain(all[at] ?? '').toLowerCase().includes(words), opened)
-  }, [words, opened, version, all])
-  const found = rows?.filter((row) => row.is === 'line' && plain(all[row.at] ?? '').toLowerCase().includes(words)).length
+  const found = useMemo(() => (words === '' ? undefined : log.lines.value.find(words)), [words, version, all])
+  const rows = useMemo(() => found && folded(all.length, (at) => found.has(at), opened), [found, opened])
 
   useEffect(() => {
     if (line >= 0 && line < all.length && words === '' && view.current) view.current.scrollTop = Math.max(0, line - 5) * ROW
@@ -97,7 +94,7 @@ export function Logs({ id, node }: { id: string; node: string }) {
         <span class="muted">/</span>
         <h1>{node}</h1>
         <Live standing={log.standing.value} />
-        <span class="muted number">{all.length.toLocaleString('en')} lines{found === undefined ? '' : `, ${found.toLocaleString('en')} found`}</span>
+        <span class="muted number">{all.length.toLocaleString('en')} lines{found === undefined ? '' : `, ${found.size.toLocaleString('en')} found`}</span>
         <span class="spring" />
         <input type="search" placeholder="search, and fold the rest" aria-label="Search the log" value={asked('q')} onInput={(event) => {
           setOpened(new Set())
