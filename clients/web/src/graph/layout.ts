@@ -1,4 +1,5 @@
-// Owns where everything is drawn: layers from left to right, in each of them the nodes one below the other. Promises: no two
+// Owns where everything is drawn: layers from left to right, in each of them the nodes one below the other; or layers from the
+// top down, where the view is high. Promises: no two
 // boxes of a layer overlap; what stands in a row by its edges is drawn in a row where there is room; the same graph is
 // always drawn the same way where time allows. Never draws.
 
@@ -6,7 +7,11 @@ import { at, type Edges, layersOf } from './layers'
 import { type Order, orderOf, weave, type Woven } from './order'
 
 export const BOX = { width: 164, height: 38 } as const
-const GAP = { x: 74, y: 14, point: 10 } as const
+/** Between layers, between boxes of a layer, and for an edge that passes. */
+const GAP = { across: { layer: 74, box: 14, point: 10 }, down: { layer: 52, box: 18, point: 10 } } as const
+
+/** Which way the flow goes. */
+export type Way = 'across' | 'down'
 
 export interface Layout {
   /** By node: the upper left corner. */
@@ -14,7 +19,8 @@ export interface Layout {
   y: Float32Array
   layer: Uint32Array
   back: Uint8Array
-  /** By edge: where its points begin in `points`, which has x and y by turns. */
+  way: Way
+  /** By edge: where its points begin in `points`, which has by turns how far along the flow, and how far across. */
   bends: Uint32Array
   points: Float32Array
   width: number
@@ -27,23 +33,26 @@ export interface Layout {
 const BUDGET = 250
 
 /** Lays a graph out. `clock` gives milliseconds. */
-export function layout(nodes: number, edges: Edges, clock: () => number): Layout {
+export function layout(nodes: number, edges: Edges, way: Way, clock: () => number): Layout {
   const began = clock()
   const layers = layersOf(nodes, edges)
   const woven = weave(edges, layers)
   const order = orderOf(woven, layers.count, () => clock() - began > BUDGET)
-  const middle = placed(nodes, woven, order)
-  const x = Float32Array.from({ length: nodes }, (_, node) => at(layers.layer, node) * (BOX.width + GAP.x))
-  const y = Float32Array.from({ length: nodes }, (_, node) => at(middle, node) - BOX.height / 2)
-  const { bends, points } = bendsOf(edges, woven, middle)
-  const height = y.reduce((most, top) => Math.max(most, top + BOX.height), 0)
-  const width = layers.count * (BOX.width + GAP.x) - GAP.x
-  return { x, y, layer: layers.layer, back: layers.back, bends, points, width: Math.max(0, width), height, took: clock() - began }
+  const [long, wide] = way === 'across' ? [BOX.width, BOX.height] : [BOX.height, BOX.width]
+  const step = long + GAP[way].layer
+  const middle = placed(nodes, woven, order, (wide + GAP[way].box) / 2, GAP[way].point / 2)
+  const along = Float32Array.from({ length: nodes }, (_, node) => at(layers.layer, node) * step)
+  const across = Float32Array.from({ length: nodes }, (_, node) => at(middle, node) - wide / 2)
+  const { bends, points } = bendsOf(edges, woven, middle, (layer) => layer * step + long / 2)
+  const length = Math.max(0, layers.count * step - GAP[way].layer)
+  const breadth = across.reduce((most, edge) => Math.max(most, edge + wide), 0)
+  const turned = way === 'across' ? { x: along, y: across, width: length, height: breadth } : { x: across, y: along, width: breadth, height: length }
+  return { ...turned, layer: layers.layer, back: layers.back, way, bends, points, took: clock() - began }
 }
 
 /** Each layer is drawn towards its neighbours, forth and back, and keeps its distances. */
-function placed(nodes: number, woven: Woven, order: Order): Float64Array {
-  const half = (node: number) => (node < nodes ? (BOX.height + GAP.y) / 2 : GAP.point / 2)
+function placed(nodes: number, woven: Woven, order: Order, halfBox: number, halfPoint: number): Float64Array {
+  const half = (node: number) => (node < nodes ? halfBox : halfPoint)
   const y = new Float64Array(woven.count)
   for (const all of order.inLayer) {
     let edge = 0
@@ -98,11 +107,11 @@ function draw(all: Uint32Array, y: Float64Array, half: (node: number) => number,
   })
 }
 
-function bendsOf(edges: Edges, woven: Woven, middle: Float64Array): { bends: Uint32Array; points: Float32Array } {
+function bendsOf(edges: Edges, woven: Woven, middle: Float64Array, along: (layer: number) => number): { bends: Uint32Array; points: Float32Array } {
   const bends = new Uint32Array(edges.from.length + 1)
   const points: number[] = []
   for (let edge = 0; edge < edges.from.length; edge += 1) {
-    for (const point of woven.points.get(edge) ?? []) points.push(at(woven.layer, point) * (BOX.width + GAP.x) + BOX.width / 2, at(middle, point))
+    for (const point of woven.points.get(edge) ?? []) points.push(along(at(woven.layer, point)), at(middle, point))
     bends[edge + 1] = points.length
   }
   return { bends, points: Float32Array.from(points) }

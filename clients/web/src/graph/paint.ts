@@ -9,6 +9,7 @@ import { duration, LOOKS } from '../ui/words'
 import type { Camera, Size } from './camera'
 import { at } from './layers'
 import { BOX, type Layout } from './layout'
+import { Lines } from './lines'
 
 export interface Scene {
   run: Run
@@ -28,6 +29,8 @@ const BOXES = 0.2
 const WORDS = 0.5
 /** More edges than this are painted as straight lines. */
 const MANY = 4_000
+/** So far an edge that leads back may go round. */
+const AROUND = 200
 /** More edges than this are painted paler: together they would hide what they join. */
 const CROWDED = 500
 
@@ -63,23 +66,25 @@ type Class = (typeof CLASSES)[number]
 
 function paintEdges(ctx: Ctx, scene: Scene, camera: Camera, seen: Box, colour: Colour): void {
   const { run, layout, critical } = scene
+  const lines = new Lines(layout, run.graph.edges)
   const near: Record<Class, number[]> = { skipped: [], open: [], taken: [], critical: [] }
   let count = 0
   run.graph.edges.forEach((edge, index) => {
     const [ax, ay, bx, by] = [at(layout.x, edge.from), at(layout.y, edge.from), at(layout.x, edge.to), at(layout.y, edge.to)]
-    const margin = layout.back[index] === 1 ? 200 : 0
-    if (Math.max(ax, bx) + BOX.width < seen.left || Math.min(ax, bx) > seen.right) return
-    if (Math.max(ay, by) + BOX.height + margin < seen.top || Math.min(ay, by) - margin > seen.bottom) {
-      // An edge with bends may come by where neither of its ends is.
-      if (layout.bends[index] === layout.bends[index + 1]) return
-    }
+    const margin = layout.back[index] === 1 ? AROUND : 0
+    const isBeside = Math.max(ax, bx) + BOX.width + margin < seen.left || Math.min(ax, bx) - margin > seen.right
+    const isAway = Math.max(ay, by) + BOX.height + margin < seen.top || Math.min(ay, by) - margin > seen.bottom
+    // An edge with bends may come by where neither of its ends is, but never before or after both.
+    const isStraightOn = layout.bends[index] === layout.bends[index + 1]
+    const isDown = layout.way === 'down'
+    if ((isDown ? isAway : isBeside) || (isStraightOn && (isBeside || isAway))) return
     near[critical?.edges.has(index) === true ? 'critical' : firing(run, index)].push(index)
     count += 1
   })
   const isStraight = count > MANY
   for (const name of CLASSES) {
     ctx.beginPath()
-    for (const edge of near[name]) trace(ctx, scene, edge, isStraight)
+    for (const edge of near[name]) lines.trace(ctx, edge, isStraight ? 'straight' : 'curved')
     const pixels = 1 / camera.scale
     ctx.lineWidth = name === 'critical' ? Math.max(2.5, 2 * pixels) : name === 'taken' ? Math.max(1.4, pixels * 0.8) : Math.max(1.1, pixels * 0.5)
     ctx.strokeStyle = name === 'critical' ? colour('accent') : colour(name === 'taken' ? 'edge-taken' : 'edge')
@@ -87,101 +92,26 @@ function paintEdges(ctx: Ctx, scene: Scene, camera: Camera, seen: Box, colour: C
     ctx.setLineDash(name === 'skipped' ? [3, 5] : [])
     ctx.stroke()
     ctx.setLineDash([])
-    if (!isStraight && camera.scale > BOXES) for (const edge of near[name]) paintHead(ctx, scene, edge)
+    if (!isStraight && camera.scale > BOXES) {
+      ctx.beginPath()
+      for (const edge of near[name]) lines.head(ctx, edge)
+      ctx.fillStyle = ctx.strokeStyle
+      ctx.fill()
+    }
     ctx.globalAlpha = 1
   }
-  if (camera.scale >= WORDS) for (const name of CLASSES) for (const edge of near[name]) paintCondition(ctx, scene, edge, colour)
-}
-
-/** Where an edge begins and ends. Those that lead back leave a box above or below. */
-function ends({ run, layout }: Scene, index: number): [number, number, number, number] {
-  const edge = run.graph.edges[index]
-  const [from, to] = [edge?.from ?? 0, edge?.to ?? 0]
-  const isBack = layout.back[index] === 1
-  const [ax, ay] = [at(layout.x, from), at(layout.y, from)]
-  const [bx, by] = [at(layout.x, to), at(layout.y, to)]
-  const side = ay <= by && from !== to ? 0 : BOX.height
-  if (isBack) return [ax + BOX.width / 2, ay + side, bx + BOX.width / 2, by + side]
-  return [ax + BOX.width, ay + BOX.height / 2, bx, by + BOX.height / 2]
-}
-
-const LOOP = 34
-
-/** Does an edge that leads back go round above? It does where its source stands above. */
-function isAbove({ run, layout }: Scene, index: number): boolean {
-  const edge = run.graph.edges[index]
-  return edge !== undefined && edge.from !== edge.to && at(layout.y, edge.from) <= at(layout.y, edge.to)
-}
-
-/** How far up or down an edge that leads back is drawn. */
-function roundOf(scene: Scene, index: number): number {
-  const [ax, ay, bx, by] = ends(scene, index)
-  const out = LOOP + Math.min(60, Math.abs(ax - bx) / 12)
-  return isAbove(scene, index) ? Math.min(ay, by) - out : Math.max(ay, by) + out
-}
-
-function trace(ctx: Ctx, scene: Scene, index: number, isStraight: boolean): void {
-  const { layout } = scene
-  const [ax, ay, bx, by] = ends(scene, index)
-  ctx.moveTo(ax, ay)
-  if (layout.back[index] === 1) {
-    const round = roundOf(scene, index)
-    const side = ax === bx ? LOOP : 0
-    ctx.bezierCurveTo(ax + side, round, bx - side, round, bx, by)
-    return
-  }
-  if (isStraight) {
-    ctx.lineTo(bx, by)
-    return
-  }
-  let [x, y] = [ax, ay]
-  for (let point = at(layout.bends, index); point < at(layout.bends, index + 1); point += 2) {
-    const [px, py] = [at(layout.points, point), at(layout.points, point + 1)]
-    const [left, right] = [px - BOX.width / 2, px + BOX.width / 2]
-    curve(ctx, x, y, left, py)
-    ctx.lineTo(right, py)
-    ;[x, y] = [right, py]
-  }
-  curve(ctx, x, y, bx, by)
-}
-
-function curve(ctx: Ctx, x: number, y: number, toX: number, toY: number): void {
-  const half = (toX - x) / 2
-  ctx.bezierCurveTo(x + half, y, toX - half, toY, toX, toY)
-}
-
-function paintHead(ctx: Ctx, scene: Scene, index: number): void {
-  const [, , x, y] = ends(scene, index)
-  ctx.beginPath()
-  ctx.moveTo(x, y)
-  if (scene.layout.back[index] === 1) {
-    const out = isAbove(scene, index) ? -7 : 7
-    ctx.lineTo(x + 3.5, y + out)
-    ctx.lineTo(x - 2, y + out)
-  } else {
-    ctx.lineTo(x - 7, y - 3.5)
-    ctx.lineTo(x - 7, y + 3.5)
-  }
-  ctx.closePath()
-  ctx.fillStyle = ctx.strokeStyle
-  ctx.fill()
+  if (camera.scale >= WORDS) for (const name of CLASSES) for (const edge of near[name]) paintCondition(ctx, run.graph.edges[edge]?.when ?? '', lines.label(edge), colour)
 }
 
 /** What must have become of the source, where it is not the usual. */
-function paintCondition(ctx: Ctx, scene: Scene, index: number, colour: Colour): void {
-  const edge = scene.run.graph.edges[index]
-  if (!edge || edge.when === 'succeeded') return
-  const [ax, ay, bx, by] = ends(scene, index)
-  const isBack = scene.layout.back[index] === 1
-  const before = at(scene.layout.bends, index + 1) > at(scene.layout.bends, index) ? at(scene.layout.points, at(scene.layout.bends, index + 1) - 1) : ay
-  const x = isBack ? (ax + bx) / 2 : bx - 38
-  const y = isBack ? (ay + by) / 8 + roundOf(scene, index) * 0.75 : by + (before - by) * 0.5
+function paintCondition(ctx: Ctx, when: string, [x, y]: [number, number], colour: Colour): void {
+  if (when === 'succeeded') return
   ctx.font = `10.5px ${FONT}`
-  const words = edge.when.replace('chose:', '').replace('failed:', 'failed ')
+  const words = when.replace('chose:', '').replace('failed:', 'failed ')
   const width = ctx.measureText(words).width + 8
   ctx.fillStyle = colour('ground')
   ctx.fillRect(x - width / 2, y - 7, width, 14)
-  ctx.fillStyle = edge.when.startsWith('failed') ? colour('failure') : colour('muted')
+  ctx.fillStyle = when.startsWith('failed') ? colour('failure') : colour('muted')
   ctx.textAlign = 'center'
   ctx.textBaseline = 'middle'
   ctx.fillText(words, x, y + 0.5)

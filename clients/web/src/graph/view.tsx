@@ -27,6 +27,9 @@ export interface GraphProps {
   onChoose: (node: number | undefined) => void
 }
 
+/** On a narrow view the flow goes from the top down. */
+const NARROW = window.matchMedia('(max-width: 640px)')
+
 /** Asks the thread for a layout; the function that is returned lets it go. */
 export function layOut(watched: Watched, done: (layout: Layout) => void): () => void {
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
@@ -37,6 +40,7 @@ export function layOut(watched: Watched, done: (layout: Layout) => void): () => 
   const { nodes, edges } = watched.run.graph
   const asked: Asked = {
     nodes: nodes.length,
+    way: NARROW.matches ? 'down' : 'across',
     edges: { from: Uint32Array.from(edges, (edge) => edge.from), to: Uint32Array.from(edges, (edge) => edge.to) },
   }
   worker.postMessage(asked)

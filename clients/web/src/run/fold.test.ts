@@ -63,6 +63,20 @@ test('counts stand for the nodes after each event', () => {
   }
 })
 
+test('between two tries a node waits, and a result that came too late changes nothing', () => {
+  const run = newRun('recorded')
+  const seen = recorded('release').flatMap((event) => {
+    apply(run, event)
+    if (typeof event.event !== 'object' || !('attempt_ended' in event.event)) return []
+    const ended = event.event.attempt_ended
+    return ended.retry_at === undefined ? [] : [run.states[ended.node]]
+  })
+  expect(seen).toEqual(['torun'])
+  const before = structuredClone(run)
+  apply(run, { run: '', seq: run.seq + 1, at: '', event: { attempt_ended: { node: 0, visit: 0, item: 0, attempt: 1, result: { outcome: 'cancelled' }, late: true } } })
+  expect(run).toEqual({ ...before, seq: before.seq + 1 })
+})
+
 test('an edge of a failure is taken, and the one of a success is skipped', () => {
   const run = folded(recorded('on-failure'))
   expect(run.graph.edges.map((edge, at) => [edge.when, firing(run, at)])).toEqual([
