@@ -139,7 +139,7 @@ test('all is reached by the keyboard', async () => {
   await page.waitForURL('**/graph')
   await page.keyboard.press('3')
   await page.waitForURL('**/timeline**')
-  await page.getByRole('grid', { name: 'Nodes with their states' }).focus()
+  await page.getByRole('treegrid', { name: 'Nodes with their states' }).focus()
   await page.keyboard.press('ArrowDown')
   await page.locator('.node h2').getByText('a').waitFor()
   await page.keyboard.press('Escape')

@@ -65,7 +65,7 @@ export function NodePanel({ desk, node, onClose }: { desk: Desk; node: number; o
         {state === 'running' && said.engine === 'signal' && may('submit') && <Signals id={desk.id} node={said} act={act} />}
         {live?.failure && <p class="node-failure"><code>{live.failure.code}</code> {live.failure.message}</p>}
         <Facts node={said} view={view} runId={desk.id} />
-        {view?.visits.toReversed().map((visit) => <Visit key={visit.visit} visit={visit} many={view.visits.length > 1} />)}
+        {view?.visits.toReversed().map((visit) => <Visit key={visit.visit} visit={visit} of={{ visits: view.visits.length, isEach: said.each }} />)}
         {live && <Values title="Outputs" values={live.output} />}
         {live?.artifacts && Object.entries(live.artifacts).map(([title, files]) => (
           <section key={title}>
@@ -97,7 +97,8 @@ function Facts({ node, view, runId }: { node: Node; view: NodeView | undefined; 
   )
 }
 
-function Visit({ visit, many }: { visit: StepView; many: boolean }) {
+function Visit({ visit, of }: { visit: StepView; of: { visits: number; isEach: boolean } }) {
+  const many = of.visits > 1
   const attempts = visit.attempts ?? []
   return (
     <section>
@@ -105,7 +106,7 @@ function Visit({ visit, many }: { visit: StepView; many: boolean }) {
       {many && isState(visit.state) && <p><StateMark state={visit.state} /></p>}
       {visit.because && visit.because.length > 0 && <p class="muted">after {visit.because.join(', ')}</p>}
       <ol class="attempts">
-        {attempts.slice(-MOST_ATTEMPTS).map((attempt) => <Attempt key={attempt.id} attempt={attempt} />)}
+        {attempts.slice(-MOST_ATTEMPTS).map((attempt) => <Attempt key={attempt.id} attempt={attempt} isItem={of.isEach} />)}
       </ol>
       {attempts.length > MOST_ATTEMPTS && <p class="muted">{attempts.length - MOST_ATTEMPTS} earlier ones are not shown</p>}
       {attempts.length === 0 && <p class="muted">none: gorch ran it itself, or has not begun</p>}
@@ -113,7 +114,7 @@ function Visit({ visit, many }: { visit: StepView; many: boolean }) {
   )
 }
 
-function Attempt({ attempt }: { attempt: AttemptView }) {
+function Attempt({ attempt, isItem }: { attempt: AttemptView; isItem: boolean }) {
   const [, , , item, number] = attempt.id.split('.')
   const began = Date.parse(attempt.start_date)
   const ended = attempt.stop_date ? Date.parse(attempt.stop_date) : undefined
@@ -122,7 +123,7 @@ function Attempt({ attempt }: { attempt: AttemptView }) {
     <li>
       <div class="attempt-line">
         <b>try {number}</b>
-        {item !== '0' && <span class="tag">item {item}</span>}
+        {isItem && <span class="tag">item {item}</span>}
         <span>{attempt.outcome ? outcomeWords(attempt.outcome) : 'running'}</span>
         <span class="spring" />
         <span class="number muted">{duration((ended ?? now.value) - began)}</span>

@@ -12,6 +12,8 @@ export interface Filter {
   name: string
   label: string
   namespace: string
+  since: string
+  parent: string
 }
 
 const PAGE = 200
@@ -33,7 +35,7 @@ export function listRuns(filter: Filter) {
   let timer: ReturnType<typeof setTimeout> | undefined
   let isReading = false
 
-  const query = { state: given(filter.state), name: given(filter.name), label: given(filter.label), namespace: given(filter.namespace), limit: PAGE }
+  const query = { state: given(filter.state), name: given(filter.name), label: given(filter.label), namespace: given(filter.namespace), since: given(filter.since), parent: given(filter.parent), limit: PAGE }
 
   const guarded = async (work: () => Promise<void>): Promise<void> => {
     if (isReading) return

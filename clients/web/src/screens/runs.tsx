@@ -18,13 +18,14 @@ const FILTERS: { name: keyof Filter; hint: string }[] = [
   { name: 'name', hint: 'exact name' },
   { name: 'label', hint: 'label or key=value' },
   { name: 'namespace', hint: 'namespace' },
+  { name: 'since', hint: 'since: 2h, or a date' },
 ]
 /** A run as a whole is in one of these. */
 const RUN_STATES = ['running', 'success', 'failure', 'timeout', 'canceled'] as const
 
 export function Runs() {
-  const filter: Filter = { state: asked('state'), name: asked('name'), label: asked('label'), namespace: asked('namespace') }
-  const list = useMemo(() => listRuns(filter), [filter.state, filter.name, filter.label, filter.namespace])
+  const filter: Filter = { state: asked('state'), name: asked('name'), label: asked('label'), namespace: asked('namespace'), since: asked('since'), parent: asked('parent') }
+  const list = useMemo(() => listRuns(filter), Object.values(filter))
   useEffect(() => list.stop, [list])
   const [cursor, setCursor] = useState(0)
   const [trouble, setTrouble] = useState<unknown>(undefined)
@@ -52,6 +53,11 @@ export function Runs() {
           <select aria-label="State" value={filter.state} onChange={(event) => ask({ state: event.currentTarget.value })}>
             <option value="">all states</option>
             {RUN_STATES.map((state) => <option key={state} value={state}>{LOOKS[state].word}</option>)}
+          </select>
+          <select aria-label="Started by" value={filter.parent} onChange={(event) => ask({ parent: event.currentTarget.value })}>
+            <option value="">started by all</option>
+            <option value="none">only by people</option>
+            {filter.parent !== '' && filter.parent !== 'none' && <option value={filter.parent}>by {shortId(filter.parent)}</option>}
           </select>
           {FILTERS.map(({ name, hint }) => (
             <input key={name} type="search" aria-label={hint} placeholder={hint} value={filter[name]}

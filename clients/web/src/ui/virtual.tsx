@@ -11,7 +11,7 @@ export interface VirtualProps {
   /** Said of the list as a whole: its role, its label. */
   label: string
   /** A grid of its own, the rows of a table around it, or lines of a log. */
-  role?: 'grid' | 'rowgroup' | 'log'
+  role?: 'grid' | 'treegrid' | 'rowgroup' | 'log'
   /** Follows the end as rows are added, as long as one looks at the end. */
   tail?: 'follow' | 'stay'
   /** Called when the end comes near. */
@@ -51,12 +51,13 @@ export function Virtual({ count, rowHeight, row, label, role = 'grid', tail = 's
 
   const first = Math.max(0, Math.floor(seen.top / rowHeight) - SPARE)
   const last = Math.min(count, Math.ceil((seen.top + seen.height) / rowHeight) + SPARE)
+  const isGrid = role === 'grid' || role === 'treegrid'
   const rows = []
   for (let index = first; index < last; index += 1) rows.push(row(index))
   return (
-    <div class="virtual" ref={box} onScroll={look} role={role} aria-label={label} aria-rowcount={role === 'grid' ? count : undefined} tabIndex={0}>
+    <div class="virtual" ref={box} onScroll={look} role={role} aria-label={label} aria-rowcount={isGrid ? count : undefined} tabIndex={0}>
       <div class="virtual-all" role="presentation" style={{ height: `${count * rowHeight}px` }}>
-        <div class="virtual-seen" role={role === 'grid' ? 'rowgroup' : 'presentation'} style={{ transform: `translateY(${first * rowHeight}px)` }}>
+        <div class="virtual-seen" role={isGrid ? 'rowgroup' : 'presentation'} style={{ transform: `translateY(${first * rowHeight}px)` }}>
           {rows}
         </div>
       </div>
