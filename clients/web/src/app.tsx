@@ -89,25 +89,24 @@ function WhoAmI() {
 function Help() {
   const close = () => (isHelpOpen.value = false)
   return (
-    <div class="veil" onClick={close}>
-      <div class="dialog" role="dialog" aria-modal="true" aria-label="Keys" onClick={(event) => event.stopPropagation()}
-        onKeyDown={(event) => event.key === 'Escape' && close()}>
-        <h2>Keys</h2>
-        {groups.value.map((group) => (
-          <section key={group.title}>
-            <h3>{group.title}</h3>
-            <dl class="keys">
-              {group.keys.map((key) => (
-                <div key={key.keys}>
-                  <dt>{key.keys.split(' ').map((one) => <kbd key={one}>{one}</kbd>)}</dt>
-                  <dd>{key.does}</dd>
-                </div>
-              ))}
-            </dl>
-          </section>
-        ))}
-        <button type="button" class="button" onClick={close} ref={(button) => button?.focus()}>Close</button>
-      </div>
-    </div>
+    <dialog class="dialog" aria-label="Keys" onClose={close} ref={(dialog) => {
+      if (dialog?.open === false) dialog.showModal()
+    }}>
+      <h2>Keys</h2>
+      {groups.value.map((group) => (
+        <section key={group.title}>
+          <h3>{group.title}</h3>
+          <dl class="keys">
+            {group.keys.map((key) => (
+              <div key={key.keys}>
+                <dt>{key.keys.split(' ').map((one) => <kbd key={one}>{one}</kbd>)}</dt>
+                <dd>{key.does}</dd>
+              </div>
+            ))}
+          </dl>
+        </section>
+      ))}
+      <button type="button" class="button" onClick={close}>Close</button>
+    </dialog>
   )
 }

@@ -126,12 +126,22 @@ test.each(['light', 'dark'] as const)('nobody is kept out of any screen (%s)', a
   expect(found).toEqual([])
 })
 
+test('a key that has a use of its own where one is stays with it', async () => {
+  await submit({ name: 'the first', nodes: [script('a', 'true')] })
+  const { page } = await open(browser, '/runs')
+  await page.locator('.run-row a').first().waitFor()
+  await page.getByRole('link', { name: 'Executors' }).focus()
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/executors')
+})
+
 test('all is reached by the keyboard', async () => {
   const id = await submit({ name: 'by keys', nodes: [script('a', 'true'), script('b', 'true')], edges: [{ from: 'a', to: 'b' }] })
   const { page } = await open(browser, '/executors')
   await page.keyboard.press('?')
   await page.getByRole('dialog').waitFor()
-  await page.keyboard.press('Enter')
+  await page.keyboard.press('Escape')
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
   await page.keyboard.press('g')
   await page.keyboard.press('r')
   await page.locator(`a[href^="/runs/${id}"]`).first().waitFor()
@@ -144,4 +154,5 @@ test('all is reached by the keyboard', async () => {
   await page.locator('.node h2').getByText('a').waitFor()
   await page.keyboard.press('Escape')
   await page.locator('.node').waitFor({ state: 'detached' })
+  expect(await page.title()).toBe('succeeded: by keys · gorch')
 })

@@ -6,6 +6,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { openapi } from '../api/client'
 import { ask, asked } from '../router'
 import { Empty, Trouble } from '../ui/parts'
+import { useTitle } from '../ui/title'
 
 interface Parameter {
   name: string
@@ -39,6 +40,7 @@ function routesOf(description: unknown): Route[] {
 }
 
 export function Api() {
+  useTitle('API')
   const [routes, setRoutes] = useState<Route[] | undefined>(undefined)
   const [trouble, setTrouble] = useState<unknown>(undefined)
   useEffect(() => {

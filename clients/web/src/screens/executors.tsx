@@ -6,9 +6,11 @@ import { executors } from '../api/client'
 import type { ExecutorView } from '../api/types'
 import { now } from '../ui/clock'
 import { Button, Empty, Trouble } from '../ui/parts'
+import { useTitle } from '../ui/title'
 import { duration, instant } from '../ui/words'
 
 export function Executors() {
+  useTitle('Executors')
   const [all, setAll] = useState<ExecutorView[] | undefined>(undefined)
   const [read, setRead] = useState(0)
   const [trouble, setTrouble] = useState<unknown>(undefined)

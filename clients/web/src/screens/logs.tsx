@@ -11,6 +11,7 @@ import { partsOf } from '../logs/ansi'
 import { folded, Lines } from '../logs/lines'
 import { ask, asked, href, ofRun } from '../router'
 import { Button, Empty, Live, Trouble } from '../ui/parts'
+import { useTitle } from '../ui/title'
 import { Virtual } from '../ui/virtual'
 import { shortId } from '../ui/words'
 
@@ -66,6 +67,7 @@ function followLog(id: string, node: string, stream: string, attempt: string) {
 }
 
 export function Logs({ id, node }: { id: string; node: string }) {
+  useTitle(`Log of ${node}`)
   const [stream, attempt] = [asked('stream'), asked('attempt')]
   const log = useMemo(() => followLog(id, node, stream, attempt), [id, node, stream, attempt])
   useEffect(() => log.stop, [log])

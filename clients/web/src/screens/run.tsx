@@ -18,7 +18,8 @@ import { now } from '../ui/clock'
 import { dependsOn } from '../ui/depends'
 import { focusSearch, useKeys } from '../ui/keys'
 import { Button, CountsBar, Empty, Live, StateMark, Trouble } from '../ui/parts'
-import { duration, hasFailed, instant, shortId } from '../ui/words'
+import { useTitle } from '../ui/title'
+import { duration, hasFailed, instant, LOOKS, shortId } from '../ui/words'
 import { Logs } from './logs'
 import { Matrix } from './matrix'
 import { Timeline } from './timeline'
@@ -59,6 +60,8 @@ export function RunScreen({ id, rest }: { id: string; rest: string[] }) {
   const isKnown = watched.version.value > 0 && run.seq > 0
   useEffect(() => (isKnown ? layOut(watched, (made) => (layout.value = made)) : undefined), [isKnown])
 
+  useTitle(isKnown && rest[0] !== 'logs' ? `${LOOKS[runState(run)].word}: ${run.graph.name || 'unnamed'}` : undefined)
+
   const choose = (node: number | undefined) => ask({ node: node === undefined ? '' : run.graph.nodes[node]?.name ?? '' }, 'push')
   const jump = (node: number) => {
     choose(node)
@@ -74,7 +77,7 @@ export function RunScreen({ id, rest }: { id: string; rest: string[] }) {
     { keys: 'n', does: 'next node that failed', act: nextFailed },
     { keys: 'c', does: 'critical path, when the run has ended', act: () => (desk.isCritical.value = !desk.isCritical.value) },
     { keys: 'f', does: 'find a node', act: focusSearch },
-    { keys: 'Escape', does: 'close the node', act: () => choose(undefined) },
+    { keys: 'Escape', does: 'close the node', act: () => selected.value !== undefined && choose(undefined) },
   ])
 
   const [view = 'graph', node] = rest

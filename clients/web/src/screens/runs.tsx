@@ -10,6 +10,7 @@ import { type Filter, listRuns } from '../run/list'
 import { now } from '../ui/clock'
 import { useKeys } from '../ui/keys'
 import { Button, CountsBar, Empty, Live, StateMark, Trouble } from '../ui/parts'
+import { useTitle } from '../ui/title'
 import { Virtual } from '../ui/virtual'
 import { duration, hasFailed, instant, isOver, isState, LOOKS, shortId } from '../ui/words'
 
@@ -24,6 +25,7 @@ const FILTERS: { name: keyof Filter; hint: string }[] = [
 const RUN_STATES = ['running', 'success', 'failure', 'timeout', 'canceled'] as const
 
 export function Runs() {
+  useTitle('Runs')
   const filter: Filter = { state: asked('state'), name: asked('name'), label: asked('label'), namespace: asked('namespace'), since: asked('since'), parent: asked('parent') }
   const list = useMemo(() => listRuns(filter), Object.values(filter))
   useEffect(() => list.stop, [list])

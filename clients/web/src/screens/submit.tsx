@@ -16,6 +16,7 @@ import { apply, newRun } from '../run/fold'
 import { placeOf, places } from '../run/pointer'
 import type { Watched } from '../run/store'
 import { Button, Empty, Trouble } from '../ui/parts'
+import { useTitle } from '../ui/title'
 
 const FIRST = `{
   "name": "demo",
@@ -35,6 +36,7 @@ const text = signal(FIRST)
 type Verdict = { is: 'unknown' } | { is: 'right'; plan: Plan } | { is: 'wrong'; why: unknown }
 
 export function Submit() {
+  useTitle('Submit')
   const [verdict, setVerdict] = useState<Verdict>({ is: 'unknown' })
   const [trouble, setTrouble] = useState<unknown>(undefined)
   const area = useRef<HTMLTextAreaElement>(null)

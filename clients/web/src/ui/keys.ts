@@ -1,7 +1,7 @@
 // Owns the keyboard: keys that do something wherever one is, and keys of the screen that is shown. Promises: nothing is
 // taken from a field that is typed into, nor from the browser's own combinations. Never lists a key that does nothing.
 
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { signal } from '@preact/signals'
 
 export interface Key {
@@ -11,26 +11,41 @@ export interface Key {
   act: () => void
 }
 
+interface Group {
+  title: string
+  readonly keys: Key[]
+}
+
 /** The keys that count now, in groups. */
-export const groups = signal<{ title: string; keys: Key[] }[]>([])
+export const groups = signal<Group[]>([])
 
 const PAUSE = 900
 let before = { key: '', at: 0 }
 
 /** Puts keys into force for as long as the component is shown. */
 export function useKeys(title: string, keys: Key[]): void {
+  const latest = useRef(keys)
+  latest.current = keys
   useEffect(() => {
-    const group = { title, keys }
+    // What a key does may change with each drawing; the group stays in force.
+    const group: Group = {
+      title,
+      get keys() {
+        return latest.current
+      },
+    }
     groups.value = [...groups.value, group]
     return () => {
       groups.value = groups.value.filter((other) => other !== group)
     }
-    // What the keys do is looked up by name when they are pressed; the group itself stays.
   }, [title])
 }
 
 const isTyping = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+
+/** What has a use of its own for Enter. */
+const isPressable = (target: EventTarget | null): boolean => target instanceof Element && target.closest('a, button, summary') !== null
 
 function pressed(event: KeyboardEvent): void {
   if (event.metaKey || event.ctrlKey || event.altKey || event.defaultPrevented) return
@@ -38,6 +53,7 @@ function pressed(event: KeyboardEvent): void {
     if (event.key === 'Escape' && event.target instanceof HTMLElement) event.target.blur()
     return
   }
+  if (event.key === 'Enter' && isPressable(event.target)) return
   const pair = event.timeStamp - before.at < PAUSE ? `${before.key} ${event.key}` : ''
   before = { key: event.key, at: event.timeStamp }
   const all = groups.value.flatMap((group) => group.keys).reverse()
