@@ -31,7 +31,7 @@ test('what is submitted fails, is run again, and succeeds, all live', async () =
   const file = mark()
   const document = { name: 'fails once', nodes: [script('first', 'true'), script('second', `[ -e ${file} ] && rm ${file} && exit 0; touch ${file}; exit 3`)], edges: [{ from: 'first', to: 'second' }] }
   await page.getByLabel('The document').fill(JSON.stringify(document))
-  await page.getByText('2 nodes, 1 edges').waitFor()
+  await page.getByText('2 nodes, 1 edge').waitFor()
   await press(page, 'Run')
   await page.locator('.run-head').getByText('failed', { exact: true }).waitFor()
   await page.keyboard.press('n')

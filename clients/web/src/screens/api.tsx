@@ -1,6 +1,6 @@
 // Owns the screen of the API: every route with its role, parameters and answers, read from the description that the
 // orchestrator serves. Promises: it shows what this orchestrator has, not what this client was built with. It is our own because
-// Swagger UI alone is larger than all that we may ship. Never sends anything.
+// Swagger UI alone would take most of what we may ship. Never sends anything.
 
 import { useEffect, useState } from 'preact/hooks'
 import { openapi } from '../api/client'

@@ -13,7 +13,7 @@ import { ask, asked, href, ofRun } from '../router'
 import { Button, Empty, Live, Trouble } from '../ui/parts'
 import { useTitle } from '../ui/title'
 import { Virtual } from '../ui/virtual'
-import { shortId } from '../ui/words'
+import { counted, shortId } from '../ui/words'
 
 const ROW = 18
 const BETWEEN = 80
@@ -96,7 +96,7 @@ export function Logs({ id, node }: { id: string; node: string }) {
         <span class="muted">/</span>
         <h1>{node}</h1>
         <Live standing={log.standing.value} />
-        <span class="muted number">{all.length.toLocaleString('en')} lines{found === undefined ? '' : `, ${found.size.toLocaleString('en')} found`}</span>
+        <span class="muted number">{counted(all.length, 'line')}{found === undefined ? '' : `, ${found.size.toLocaleString('en')} found`}</span>
         <span class="spring" />
         <input type="search" placeholder="search, and fold the rest" aria-label="Search the log" value={asked('q')} onInput={(event) => {
           setOpened(new Set())
@@ -120,7 +120,7 @@ export function Logs({ id, node }: { id: string; node: string }) {
             if (row.is === 'fold') {
               return (
                 <div key={`f${row.from}`} class="log-fold">
-                  <Button kind="quiet" onClick={() => setOpened(new Set([...opened, row.from]))}>… {(row.to - row.from).toLocaleString('en')} lines</Button>
+                  <Button kind="quiet" onClick={() => setOpened(new Set([...opened, row.from]))}>… {counted(row.to - row.from, 'line')}</Button>
                 </div>
               )
             }

@@ -19,7 +19,7 @@ import { dependsOn } from '../ui/depends'
 import { focusSearch, useKeys } from '../ui/keys'
 import { Button, CountsBar, Empty, Live, StateMark, Trouble } from '../ui/parts'
 import { useTitle } from '../ui/title'
-import { duration, hasFailed, instant, LOOKS, shortId } from '../ui/words'
+import { counted, duration, hasFailed, instant, LOOKS, shortId } from '../ui/words'
 import { Logs } from './logs'
 import { Matrix } from './matrix'
 import { Timeline } from './timeline'
@@ -143,7 +143,7 @@ function Head({ desk, onFailed }: { desk: Desk; onFailed: () => void }) {
         {run.namespace && <span class="tag">{run.namespace}</span>}
         {run.accepted > 0 && <span>started <b class="number">{instant(run.accepted, now.value)}</b></span>}
         {run.accepted > 0 && <span>{run.ended === undefined ? 'for' : 'took'} <b class="number">{duration((run.ended ?? now.value) - run.accepted)}</b></span>}
-        <span><b class="number">{run.states.length}</b> nodes, <b class="number">{run.graph.edges.length}</b> edges</span>
+        <span class="number">{counted(run.states.length, 'node')}, {counted(run.graph.edges.length, 'edge')}</span>
         {run.rerunOf && <a href={ofRun(run.rerunOf, 'graph')}>repeats {shortId(run.rerunOf)}</a>}
         {run.undoneBy && <a href={ofRun(run.undoneBy, 'graph')}>taken back by {shortId(run.undoneBy)}</a>}
         <FailureFact watched={watched} />

@@ -17,9 +17,9 @@ import { duration, hasFailed, instant, isOver, isState, LOOKS, shortId } from '.
 const ROW = 34
 const FILTERS: { name: keyof Filter; hint: string }[] = [
   { name: 'name', hint: 'exact name' },
-  { name: 'label', hint: 'label or key=value' },
+  { name: 'label', hint: 'label=value' },
   { name: 'namespace', hint: 'namespace' },
-  { name: 'since', hint: 'since: 2h, or a date' },
+  { name: 'since', hint: 'since, as 2h' },
 ]
 /** A run as a whole is in one of these. */
 const RUN_STATES = ['running', 'success', 'failure', 'timeout', 'canceled'] as const

@@ -17,6 +17,7 @@ import { placeOf, places } from '../run/pointer'
 import type { Watched } from '../run/store'
 import { Button, Empty, Trouble } from '../ui/parts'
 import { useTitle } from '../ui/title'
+import { counted } from '../ui/words'
 
 const FIRST = `{
   "name": "demo",
@@ -97,10 +98,10 @@ function Said({ verdict }: { verdict: Verdict }) {
   if (verdict.is === 'unknown') return <span class="muted">checking …</span>
   if (verdict.is === 'wrong') {
     const count = verdict.why instanceof Refused ? verdict.why.problem.complaint_count ?? 1 : 1
-    return <span class="s-failure" role="status">{count === 1 ? '1 complaint' : `${count} complaints`}</span>
+    return <span class="s-failure" role="status">{counted(count, 'complaint')}</span>
   }
   const { nodes, edges, levels } = verdict.plan
-  return <span class="s-success" role="status">{nodes} nodes, {edges} edges, {levels.length} levels</span>
+  return <span class="s-success" role="status">{counted(nodes, 'node')}, {counted(edges, 'edge')}, {counted(levels.length, 'level')}</span>
 }
 
 const LINE = 19

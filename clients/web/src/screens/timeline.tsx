@@ -55,7 +55,7 @@ function wordsOf(step: Step, end: number): string {
   const first = step.attempts[0]?.started
   const ran = step.attempts.reduce((sum, attempt) => sum + (attempt.ended ?? end) - attempt.started, 0)
   const queued = (first ?? step.ended ?? end) - step.activated
-  return `waited ${duration(queued)}, ran ${duration(ran)}, ${step.attempts.length} tries`
+  return `waited ${duration(queued)}, ran ${duration(ran)}, ${step.attempts.length === 1 ? '1 try' : `${step.attempts.length} tries`}`
 }
 
 /** By column: the most attempts that ran at once in it. */

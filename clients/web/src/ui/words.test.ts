@@ -5,7 +5,7 @@ import { asShell } from '../panels/shell'
 import { bytes, duration, exitCode } from './words'
 
 test.each([
-  [0, '0.00 s'],
+  [0, '0 s'],
   [54, '0.05 s'],
   [4_060, '4.1 s'],
   [59_400, '59 s'],

@@ -32,7 +32,8 @@ export const isOver = (state: State): boolean => state !== 'initial' && state !=
 
 /** A length of time as one reads it: `0.05 s`, `12 s`, `3 min 4 s`, `2 h 5 min`, `3 d 4 h`. */
 export function duration(milliseconds: number): string {
-  const seconds = Math.max(0, milliseconds) / 1000
+  if (milliseconds <= 0) return '0 s'
+  const seconds = milliseconds / 1000
   if (seconds < 10) return `${seconds < 0.1 ? seconds.toFixed(2) : seconds.toFixed(1)} s`
   const whole = Math.round(seconds)
   if (whole < 60) return `${whole} s`
@@ -54,6 +55,9 @@ export function instant(at: number, now: number): string {
   const isToday = new Date(at).toDateString() === new Date(now).toDateString()
   return (isToday ? sameDay : otherDay).format(at)
 }
+
+/** A number with its noun: `1 edge`, `2 edges`. */
+export const counted = (count: number, noun: string): string => `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`
 
 export const shortId = (id: string): string => id.slice(0, 12)
 
