@@ -3,6 +3,7 @@
 //! Owns the command line and the order of the rows.
 
 mod accept;
+mod convert;
 mod drive;
 mod floors;
 mod lists;
@@ -26,7 +27,7 @@ use table::Row;
 #[derive(Debug, Parser)]
 struct Line {
     /// Rows to measure [default: all]
-    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=11), value_name = "ROWS")]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=12), value_name = "ROWS")]
     only: Vec<u8>,
     /// Repetitions of every measure
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
 async fn measure(line: &Line) -> Vec<Row> {
     let (reps, slots) = (usize::from(line.reps), line.slots);
     let mut rows = Vec::new();
-    for row in 1..=11 {
+    for row in 1..=12 {
         if !line.only.is_empty() && !line.only.contains(&row) {
             continue;
         }
@@ -75,7 +76,8 @@ async fn measure(line: &Line) -> Vec<Row> {
             8 => [rest::sleeping(line.sleeping).await, rest::recovery(reps).await].concat(),
             9 => rest::idle(reps, slots).await,
             10 => look::state_and_view(reps).await,
-            _ => lists::lists(reps).await,
+            11 => lists::lists(reps).await,
+            _ => convert::templates(reps),
         });
     }
     rows

@@ -2,6 +2,8 @@
 //!
 //! Owns every command, option and line of `--help`. Never does anything.
 
+mod template;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -9,9 +11,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use gorch_orchestrator::retention::{Bound, Bytes};
 
-use crate::context::{DEFAULT_URL, Output};
+use crate::context::{Answer, AnswerParser, DEFAULT_URL};
 use crate::exit;
 use crate::text::parse_duration;
+pub(crate) use template::{ConvertArgs, InputArgs, InputText, TemplateArgs, Via};
 
 /// Runs graphs: submit one, watch it, see why it waits.
 #[derive(Debug, Parser)]
@@ -32,9 +35,9 @@ pub(crate) struct Global {
     /// The folder with ca.pem, client.pem and client.key [default: gorch/certs in $XDG_DATA_HOME]
     #[arg(long, global = true, env = "GORCH_CERTS", value_name = "DIR")]
     pub(crate) certs: Option<PathBuf>,
-    /// How answers are printed
-    #[arg(short = 'o', long = "output", global = true, value_enum, default_value_t = Output::Text)]
-    pub(crate) output: Output,
+    /// How answers are printed; of `convert` a file, too
+    #[arg(short = 'o', long = "output", global = true, value_parser = AnswerParser, default_value = "text")]
+    pub(crate) output: Answer,
 }
 
 /// What to do.
@@ -72,10 +75,12 @@ pub(crate) enum Command {
     Refuse(AnswerArgs),
     /// Send a signal to a run
     Signal(SignalArgs),
-    /// Check a document and show the plan; runs nothing
+    /// Check documents and TOSCA templates and show the plan; runs nothing
     Validate(ValidateArgs),
     /// Say why a node is not running
     Why(WhyArgs),
+    /// Make a document of a TOSCA template (no orchestrator needed)
+    Convert(ConvertArgs),
     /// Print a document as a picture, as edges or as a matrix (no orchestrator needed)
     Graph(GraphArgs),
     /// Make and look at certificates
@@ -143,6 +148,8 @@ pub(crate) struct SubmitArgs {
     pub(crate) what: SubmitWhat,
     #[command(flatten)]
     pub(crate) given: Given,
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
     /// Follow the run until it ends
     #[arg(long, conflicts_with = "wait")]
     pub(crate) watch: bool,
@@ -163,7 +170,7 @@ pub(crate) struct SubmitArgs {
 /// What is run.
 #[derive(Debug, Args)]
 pub(crate) struct SubmitWhat {
-    /// A gorch document, or - for stdin
+    /// A gorch document, or - for stdin; or a TOSCA template (.yaml, .yml, .tosca), a CSAR (.csar, .zip), or a folder with one
     #[arg(value_name = "FILE", required_unless_present = "definition")]
     pub(crate) file: Option<PathBuf>,
     /// Instead of a file: a document that is kept under this name
@@ -177,20 +184,15 @@ pub(crate) struct SubmitWhat {
 /// What is said besides.
 #[derive(Debug, Args)]
 pub(crate) struct Given {
-    /// An input, over that of the document; its value is JSON where it can be read so, else text (may be repeated)
-    #[arg(long = "input", value_name = "KEY=VALUE", value_parser = parse_input)]
-    pub(crate) inputs: Vec<(String, serde_json::Value)>,
-    /// Inputs from a file with a JSON object, or - for stdin; those of --input stand over them
-    #[arg(long = "inputs", value_name = "FILE")]
-    pub(crate) inputs_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) inputs: InputArgs,
     /// The run's name instead of the document's
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 }
 
 fn parse_input(text: &str) -> Result<(String, serde_json::Value), &'static str> {
-    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
-    Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+    text.parse().map(|input: InputText| (input.key.clone(), input.value()))
 }
 
 #[derive(Debug, Args)]
@@ -371,9 +373,12 @@ pub(crate) struct LogsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ValidateArgs {
-    /// A gorch document, or - for stdin
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    /// Gorch documents, or - for stdin; TOSCA templates, CSARs, folders with one (for these no orchestrator is needed)
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Templates apart from their neighbours: what a file imports that is not there is nobody's fault
+    #[arg(long)]
+    pub(crate) partial: bool,
 }
 
 /// What to do with files.
@@ -531,8 +536,9 @@ mod tests {
           approve      Say yes to a node that waits for an approval
           refuse       Say no to a node that waits for an approval; it fails
           signal       Send a signal to a run
-          validate     Check a document and show the plan; runs nothing
+          validate     Check documents and TOSCA templates and show the plan; runs nothing
           why          Say why a node is not running
+          convert      Make a document of a TOSCA template (no orchestrator needed)
           graph        Print a document as a picture, as edges or as a matrix (no orchestrator needed)
           certs        Make and look at certificates
           proxy        Open the API to a browser on this machine; holds the certificate for it
@@ -547,7 +553,8 @@ mod tests {
                                  GORCH_URL] [default: https://127.0.0.1:8443]
               --certs <DIR>      The folder with ca.pem, client.pem and client.key [default: gorch/certs in
                                  $XDG_DATA_HOME] [env: GORCH_CERTS]
-          -o, --output <OUTPUT>  How answers are printed [default: text] [possible values: text, json]
+          -o, --output <OUTPUT>  How answers are printed; of `convert` a file, too [default: text] [possible
+                                 values: text, json]
           -h, --help             Print help (see more with '--help')
           -V, --version          Print version
 

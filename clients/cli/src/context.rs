@@ -2,9 +2,11 @@
 //!
 //! Owns the defaults of the global options. Never reads the environment beyond `XDG_DATA_HOME` and `HOME`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Arg, ValueEnum};
 use gorch_certs::Credentials;
 use gorch_client::Client;
 
@@ -23,6 +25,31 @@ pub(crate) enum Output {
     Json,
 }
 
+/// Where an answer goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Printed(Output),
+    /// Into a file: only a command whose answer is a document can do that.
+    Written(PathBuf),
+}
+
+/// Reads an [`Answer`]: what is no way of printing is the path of a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AnswerParser;
+
+impl TypedValueParser for AnswerParser {
+    type Value = Answer;
+
+    fn parse_ref(&self, _: &clap::Command, _: Option<&Arg>, value: &OsStr) -> Result<Answer, clap::Error> {
+        let printed = value.to_str().and_then(|name| Output::from_str(name, false).ok());
+        Ok(printed.map_or_else(|| Answer::Written(value.into()), Answer::Printed))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Output::value_variants().iter().filter_map(Output::to_possible_value)))
+    }
+}
+
 /// The global options, with their defaults.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
@@ -30,13 +57,19 @@ pub(crate) struct Context {
     pub(crate) url: String,
     /// How to print.
     pub(crate) output: Output,
+    /// Where a document is written, if it is not printed.
+    pub(crate) file: Option<PathBuf>,
     certs: Option<PathBuf>,
 }
 
 impl Context {
     /// From the command line.
     pub(crate) fn new(global: Global) -> Self {
-        Context { url: global.url, output: global.output, certs: global.certs }
+        let (output, file) = match global.output {
+            Answer::Printed(output) => (output, None),
+            Answer::Written(file) => (Output::Text, Some(file)),
+        };
+        Context { url: global.url, output, file, certs: global.certs }
     }
 
     /// The certs folder.

@@ -6,10 +6,11 @@
 use std::error::Error as _;
 use std::path::PathBuf;
 
-use gorch_schema::{Complaint, Problem};
+use gorch_schema::{Complaint, Problem, RunId};
+use gorch_tosca::Told;
 
 use crate::exit::Exit;
-use crate::text::clean;
+use crate::text::{clean, counted};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,15 @@ pub(crate) enum Error {
     /// A document that this command itself found wrong.
     #[error("{0}")]
     Document(Box<Problem>),
+    /// A TOSCA template, with all that is wrong with it.
+    #[error("{count} in {file}", count = counted(told.errors.len(), "error"), file = file.display())]
+    Template { file: PathBuf, told: Box<Told> },
+    /// A run that says nothing of a template.
+    #[error("run {run} is no deploy of `{file}`", file = file.display())]
+    NotOfTemplate { run: RunId, file: PathBuf },
+    /// An option that means nothing beside the others.
+    #[error("{0}")]
+    Misplaced(String),
     /// A file of the command line.
     #[error("failed to read `{path}`", path = path.display())]
     Read { path: PathBuf, source: std::io::Error },
@@ -87,6 +97,7 @@ impl Error {
             | Error::NotAnId(_)
             | Error::NotJson { .. }
             | Error::NotADefinition(_)
+            | Error::Misplaced(_)
             | Error::NotLoopback(_) => Exit::Usage,
             Error::NoSuchRun(_) => Exit::NotFound,
             Error::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Exit::NotFound,
@@ -99,6 +110,8 @@ impl Error {
                 | gorch_client::Error::Certificates(_),
             )
             | Error::Document(_)
+            | Error::Template { .. }
+            | Error::NotOfTemplate { .. }
             | Error::Read { .. }
             | Error::NotInputs { .. }
             | Error::Write { .. }
@@ -117,6 +130,10 @@ impl Error {
     pub(crate) fn report(&self) -> String {
         if self.exit() == Exit::Ok {
             return String::new();
+        }
+        // A template's complaints have lines of their own, with the place and the line of the file.
+        if let Error::Template { told, .. } = self {
+            return format!("{told}{}\n", clean(&self.to_string()));
         }
         let (complaints, count) = self.complaints();
         let mut text = format!("error: {}\n", clean(&self.sentence()));
@@ -212,7 +229,12 @@ impl Error {
                 is_taken.then(|| "somebody listens there already; port 0 takes a free one".to_owned())
             }
             Error::NotLoopback(_) => Some("listen on 127.0.0.1 and forward the port by other means".to_owned()),
+            Error::NotOfTemplate { .. } => Some(
+                "--of takes a run of the workflow `deploy` of this template; `gorch get` lists the runs".to_owned(),
+            ),
             Error::Document(_)
+            | Error::Template { .. }
+            | Error::Misplaced(_)
             | Error::Read { .. }
             | Error::NotInputs { .. }
             | Error::NotJson { .. }

@@ -62,6 +62,11 @@ pub(crate) fn bytes(count: u64) -> String {
     if unit == 0 { format!("{count} B") } else { format!("{left:.1} {}", UNITS[unit]) }
 }
 
+/// So many of a thing: `1 error`, `3 errors`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// An instant in a list, in this zone.
 pub(crate) fn instant(at: Timestamp, zone: &TimeZone) -> String {
     match jiff::Timestamp::from_millisecond(at.as_millis()) {

@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use serde_json::Value;
 
 use crate::lower::{self, HostParallel, Node, Saying, Via, lower};
 use crate::place::{Files, Place};
 use crate::plan::{DEPLOY, Plan, Survey, plans};
-use crate::read::{Reading, read};
+use crate::read::{Inputs, Reading, read};
 use crate::report::{Report, Told};
 use crate::resolve::Wanted;
 use crate::source::Folder;
@@ -25,15 +27,8 @@ pub struct Options {
     pub via: Via,
     /// Whether operations of one host wait for each other.
     pub host_parallel: HostParallel,
-}
-
-/// Where inputs come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inputs {
-    /// A YAML or JSON file: a map of names.
-    File(PathBuf),
-    /// `NAME=VALUE`; the value is read as YAML.
-    Set(String),
+    /// What a `deploy` said, by templates: the default of the input that other workflows have for it.
+    pub attributes: Option<Value>,
 }
 
 /// A document, and what belongs to it.
@@ -57,7 +52,13 @@ pub struct Converted {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { inputs: Vec::new(), workflow: DEPLOY.to_owned(), via: Via::Host, host_parallel: HostParallel::No }
+        Options {
+            inputs: Vec::new(),
+            workflow: DEPLOY.to_owned(),
+            via: Via::Host,
+            host_parallel: HostParallel::No,
+            attributes: None,
+        }
     }
 }
 
@@ -78,11 +79,14 @@ impl Converted {
     }
 }
 
-/// Converts the template, folder or archive at a path; `name` says how the document names a file, by its path.
+/// How a document names a file: by the folder that it is in, none for a packed archive, and its path there.
+pub type Name<'n> = dyn Fn(Option<&Path>, &str) -> String + 'n;
+
+/// Converts the template, folder or archive at a path; `name` says how the document names a file.
 ///
 /// # Errors
 /// All that is wrong with the template, its inputs and its plan.
-pub fn convert(at: &Path, options: &Options, name: &dyn Fn(&str) -> String) -> Result<Converted, Told> {
+pub fn convert(at: &Path, options: &Options, name: &Name<'_>) -> Result<Converted, Told> {
     let Reading { service, sources, mut report } = read(at, &options.inputs, Wanted::Run, Whole::Whole)?;
     let survey = Survey::of(&service);
     let mut plans = plans(&survey, &mut report);
@@ -93,8 +97,13 @@ pub fn convert(at: &Path, options: &Options, name: &dyn Fn(&str) -> String) -> R
             let read = || first_line(&sources.folder, file);
             known.borrow_mut().entry(file.to_owned()).or_insert_with(read).clone()
         };
-        let options =
-            lower::Options { via: options.via, host_parallel: options.host_parallel, name, first_line: &first_line };
+        let options = lower::Options {
+            via: options.via,
+            host_parallel: options.host_parallel,
+            attributes: options.attributes.as_ref(),
+            name: &|file: &str| name(sources.folder.at(), file),
+            first_line: &first_line,
+        };
         lower(&survey, plan, &options, &mut report)
     });
     if plan.is_none() && !report.is_refused() {

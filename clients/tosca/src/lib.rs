@@ -22,7 +22,8 @@ mod types;
 mod version;
 mod yaml;
 
-pub use convert::{Converted, Inputs, Options, check, convert};
+pub use convert::{Converted, Name, Options, check, convert};
 pub use lower::{HostParallel, Saying, Via};
+pub use read::Inputs;
 pub use report::{Message, Told, Weight};
 pub use types::Whole;

@@ -1,14 +1,13 @@
 //! From a path to the service: opens, checks the forms, collects the types, and resolves.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::convert::Inputs;
 use crate::grammar;
 use crate::place::{FileId, Files, Place};
 use crate::report::{Report, Told};
-use crate::resolve::{Given, Wanted, resolve};
+use crate::resolve::{Given, Said, Wanted, resolve};
 use crate::service::Service;
 use crate::source::{Origin, Sources};
 use crate::types::{Whole, World};
@@ -19,6 +18,15 @@ const LARGEST_INPUTS: u64 = 16 << 20;
 
 /// The rules of imports that cannot be had.
 const MISSING: &[&str] = &["not_found", "network", "profile", "built_in"];
+
+/// Where inputs come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inputs {
+    /// A YAML or JSON file: a map of names.
+    File(PathBuf),
+    /// `NAME=VALUE`; the value is read as YAML.
+    Set(String),
+}
 
 /// A service that was read, with its files and with what should be known of it.
 #[derive(Debug)]
@@ -49,7 +57,10 @@ pub(crate) fn read(at: &Path, inputs: &[Inputs], wanted: Wanted, whole: Whole) -
     }
     let mut given = Given { wanted, ..Given::default() };
     for one in inputs {
-        take(one, &mut given, &mut sources.files, &mut report);
+        if take(one, &mut given, &mut sources.files, &mut report).is_none() {
+            // What it would have given is not missing.
+            given.wanted = Wanted::Look;
+        }
     }
     let world = World::new(&sources, report, whole);
     let service = resolve(&world, &given);
@@ -60,42 +71,41 @@ pub(crate) fn read(at: &Path, inputs: &[Inputs], wanted: Wanted, whole: Whole) -
     Ok(Reading { service, sources, report })
 }
 
-/// Adds inputs to those that are given; a later one replaces an earlier one.
-fn take(inputs: &Inputs, given: &mut Given, files: &mut Files, report: &mut Report) {
-    let mut add = |name: &str, value: Node| {
+/// Adds inputs to those that are given; a later one replaces an earlier one. Nothing where they cannot be read.
+fn take(inputs: &Inputs, given: &mut Given, files: &mut Files, report: &mut Report) -> Option<()> {
+    let mut add = |name: &str, value: Said| {
         given.values.retain(|(known, _)| **known != *name);
         given.values.push((name.into(), value));
     };
     match inputs {
         Inputs::File(path) => {
-            let Some((root, file)) = inputs_file(path, files, report) else { return };
+            let (root, file) = inputs_file(path, files, report)?;
             match root.as_map() {
                 Some(entries) => entries.iter().for_each(|entry| {
-                    add(entry.key.as_text().unwrap_or_default(), entry.value.clone());
+                    add(entry.key.as_text().unwrap_or_default(), Said::Value(entry.value.clone()));
                 }),
                 None if root.is_null() => {}
                 None => {
                     let message = format!("found {}, expected a map: `NAME: VALUE`", root.said());
                     report.error(Place::start_of(file), "inputs", message);
+                    return None;
                 }
             }
         }
         Inputs::Set(text) => {
-            let (name, value) = match text.split_once('=') {
-                Some((name, value)) if !name.trim().is_empty() => (name.trim(), value),
-                Some(_) | None => {
-                    let file = files.add("--set", text.as_str().into());
-                    let message = format!("found `{text}`, expected `NAME=VALUE`");
-                    report.error(Place::start_of(file), "inputs", message);
-                    return;
-                }
+            let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.trim().is_empty()) else {
+                let file = files.add("--set", text.as_str().into());
+                let message = format!("found `{text}`, expected `NAME=VALUE`");
+                report.error(Place::start_of(file), "inputs", message);
+                return None;
             };
+            let name = name.trim();
             let file = files.add(&format!("--set {name}"), value.into());
-            if let Some(node) = load(value, file, |_| true, report) {
-                add(name, node);
-            }
+            let width = u32::try_from(value.chars().count()).unwrap_or(u32::MAX);
+            add(name, Said::Word(Node::text(value, Place { width, ..Place::start_of(file) })));
         }
     }
+    Some(())
 }
 
 /// The tree of a file of inputs.

@@ -12,6 +12,9 @@ use crate::place::{Files, Place};
 /// So many complaints are shown; the others are counted.
 const SHOWN: usize = 100;
 
+/// The nearest name is looked for so often: among thousands of names that costs.
+const COMPARED: usize = 50;
+
 /// So much of a line is shown: a file may have no second one.
 const WIDEST: usize = 160;
 
@@ -35,6 +38,8 @@ pub(crate) struct Complaint {
     pub(crate) hint: Option<String>,
     /// The other place of a disagreement, and what stands there.
     pub(crate) other: Option<(Place, String)>,
+    /// How many were told before it.
+    number: usize,
 }
 
 impl Complaint {
@@ -52,16 +57,21 @@ impl Complaint {
 
     /// With the nearest of the names that would have been right, if one is near, or all if they are few.
     pub(crate) fn near<'a>(&mut self, name: &str, known: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        if self.number >= COMPARED {
+            return self;
+        }
+        let length = name.chars().count();
+        // A name of one letter is near to every other one.
+        let nearest = (1 + length / 4).min(length.saturating_sub(1));
         let mut known: Vec<&str> = known.into_iter().collect();
         known.sort_unstable();
         known.dedup();
-        let best = known.iter().map(|other| (strsim::damerau_levenshtein(name, other), *other)).min();
-        match best {
-            Some((distance, best)) if distance <= 1 + name.chars().count() / 4 => {
-                self.hint(format!("did you mean `{best}`?"))
-            }
-            Some(_) if known.len() <= 12 => self.hint(format!("there are: {}", known.join(", "))),
-            Some(_) | None => self,
+        let similar = known.iter().filter(|other| other.chars().count().abs_diff(length) <= nearest);
+        let best = similar.map(|other| (strsim::damerau_levenshtein(name, other), *other)).min();
+        match best.filter(|(distance, _)| *distance <= nearest) {
+            Some((_, best)) => self.hint(format!("did you mean `{best}`?")),
+            None if known.is_empty() || known.len() > 12 => self,
+            None => self.hint(format!("there are: {}", known.join(", "))),
         }
     }
 }
@@ -101,7 +111,8 @@ impl Report {
         let here = self.at.entry(place).or_default();
         let known = here.iter().copied().find(|known| self.complaints[*known].message == message);
         let index = known.unwrap_or_else(|| {
-            self.complaints.push(Complaint { weight, rule, place, message, hint: None, other: None });
+            let number = self.complaints.len();
+            self.complaints.push(Complaint { weight, rule, place, message, hint: None, other: None, number });
             here.push(self.complaints.len() - 1);
             self.complaints.len() - 1
         });

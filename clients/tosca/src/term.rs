@@ -75,26 +75,30 @@ impl Term {
         }
     }
 
+    /// How many values it has in it; 64 bytes of a text count as one.
+    pub(crate) fn size(&self) -> usize {
+        let sum = |terms: &[Term]| terms.iter().map(Term::size).fold(1, usize::saturating_add);
+        match self {
+            Term::Null | Term::Bool(_) | Term::Integer(_) | Term::Float(_) => 1,
+            Term::Text(text) => 1 + text.len() / 64,
+            Term::List(items) | Term::Call(_, items) => sum(items),
+            Term::Map(entries) => {
+                entries.iter().fold(1, |all, (key, value)| all.saturating_add(key.size()).saturating_add(value.size()))
+            }
+            Term::Attribute(attribute) => 1 + attribute.path.len(),
+            Term::OperationOutput { .. } => 1,
+        }
+    }
+
     /// What stands below a key of a map or at an index of a list, where that is known.
     pub(crate) fn at(&self, key: &Key) -> Option<&Term> {
-        match (self, key) {
-            (Term::Map(entries), Key::Field(name)) => {
-                entries.iter().find(|(key, _)| matches!(key, Term::Text(key) if key == name)).map(|(_, value)| value)
-            }
-            (Term::List(items), Key::Index(index)) => items.get(*index),
-            (
-                Term::Null
-                | Term::Bool(_)
-                | Term::Integer(_)
-                | Term::Float(_)
-                | Term::Text(_)
-                | Term::List(_)
-                | Term::Map(_)
-                | Term::Attribute(_)
-                | Term::OperationOutput { .. }
-                | Term::Call(..),
-                _,
-            ) => None,
+        if let (Term::Map(entries), Key::Field(name)) = (self, key) {
+            return entries
+                .iter()
+                .find(|(key, _)| matches!(key, Term::Text(key) if key == name))
+                .map(|(_, value)| value);
         }
+        let (Term::List(items), Key::Index(index)) = (self, key) else { return None };
+        items.get(*index)
     }
 }

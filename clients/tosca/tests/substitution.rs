@@ -68,7 +68,8 @@ fn converted(files: &[(&str, &str)]) -> String {
         fs::write(folder.path().join(name), text).expect("a file");
     }
     fs::write(folder.path().join("run.sh"), "#!/bin/sh\n").expect("a file");
-    let told = match convert(&folder.path().join("outer.yaml"), &Options::default(), &|file| format!("file:{file}")) {
+    let told = match convert(&folder.path().join("outer.yaml"), &Options::default(), &|_, file| format!("file:{file}"))
+    {
         Ok(converted) => {
             let works = converted.document.lines().filter(|line| line.contains("\"args\""));
             let args: Vec<&str> =

@@ -114,6 +114,8 @@ pub(super) fn settle(check: &mut Check<'_>, node: &Path<'_>, name: &str, artifac
 pub(super) fn content(check: &mut Check<'_>, at: &Path<'_>, text: &str) -> Option<Digest> {
     let expected = match Digest::of_artifact(text) {
         Some(Ok(digest)) => return Some(digest),
+        // A document on its user's disk names what is not uploaded yet.
+        None if text.starts_with("file:") && *check.engines == Engines::Any => return None,
         None if text.starts_with("file:") => UPLOADED,
         None | Some(Err(_)) => HEX,
     };

@@ -17,7 +17,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gorch-orchestrator", &["gorch-schema", "gorch-engine", "gorch-certs"]),
     ("gorch-executor", &["gorch-schema", "gorch-certs"]),
     ("gorch-client", &["gorch-schema", "gorch-certs"]),
-    ("gorch", &["gorch-schema", "gorch-certs", "gorch-client", "gorch-orchestrator", "gorch-executor"]),
+    ("gorch-tosca", &[]),
+    ("gorch", &["gorch-schema", "gorch-certs", "gorch-client", "gorch-orchestrator", "gorch-executor", "gorch-tosca"]),
     ("gorch-tests", &["gorch-schema", "gorch-certs", "gorch-client"]),
     ("gorch-bench", &["gorch-schema", "gorch-certs", "gorch-client", "gorch-orchestrator", "gorch-tests"]),
 ];

@@ -20,7 +20,7 @@ fn is_docker_up() -> bool {
 }
 
 /// The engine of this machine; one that is started here outlives the tests.
-async fn docker() {
+pub(crate) async fn docker() {
     if !is_docker_up() {
         let mut dockerd = Command::new("setsid");
         dockerd.args(["-f", "dockerd"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

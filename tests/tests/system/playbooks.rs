@@ -12,7 +12,7 @@ use gorch_tests::wait::until;
 use serde_json::json;
 
 /// The program of this machine, or the one that `scripts/test` installs.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/ansible/bin/ansible-playbook");
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let mut all = std::env::split_paths(&folders).map(|folder| folder.join("ansible-playbook"));

@@ -7,6 +7,7 @@ mod apply;
 mod artifacts;
 mod certs;
 mod completion;
+mod convert;
 mod definitions;
 mod demo;
 mod dev;
@@ -18,6 +19,7 @@ mod proxy;
 mod retention;
 mod source;
 mod submit;
+mod template;
 mod travel;
 mod validate;
 mod watch;
@@ -28,57 +30,94 @@ mod wish;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
 
 use crate::args::{Cli, Command};
-use crate::context::Context;
+use crate::context::{Answer, Context};
 use crate::error::Error;
 use crate::exit::Exit;
 
 /// The whole command.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
-    gorch_certs::install_provider();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.expect("the system gives threads and a poll descriptor to every process");
-    let exit = runtime.block_on(run(cli)).unwrap_or_else(|error| {
+    let Cli { global, command } = Cli::parse();
+    refuse_file(&global.output, &command);
+    let context = Context::new(global);
+    let exit = alone(&command, &context).unwrap_or_else(|| with_runtime(command, &context));
+    let exit = exit.unwrap_or_else(|error| {
         eprint!("{}", error.report());
         error.exit()
     });
-    // Reading stdin blocks a thread that nobody waits for.
-    runtime.shutdown_background();
     exit.into()
 }
 
-async fn run(cli: Cli) -> Result<Exit, Error> {
-    let context = Context::new(cli.global);
-    match cli.command {
-        Command::Demo(args) => demo::run(args, &context).await,
-        Command::Dev(args) => dev::run(args, &context).await,
-        Command::Submit(args) => submit::run(args, &context).await,
-        Command::Apply(args) => apply::run(args, &context).await,
-        Command::Definitions(args) => definitions::run(args, &context).await,
-        Command::Get(args) => get::run(args, &context).await,
-        Command::Watch(args) => watch::run(args, &context).await,
-        Command::Logs(args) => logs::run(args, &context).await,
-        Command::Cancel(args) => wish::cancel(args, &context).await,
-        Command::Pause(args) => wish::pause(args, &context).await,
-        Command::Resume(args) => wish::resume(args, &context).await,
-        Command::Rerun(args) => again::rerun(args, &context).await,
-        Command::Undo(args) => again::undo(args, &context).await,
-        Command::Approve(args) => wish::approve(args, &context).await,
-        Command::Refuse(args) => wish::refuse(args, &context).await,
-        Command::Signal(args) => wish::signal(args, &context).await,
-        Command::Validate(args) => validate::run(args, &context).await,
-        Command::Why(args) => why::run(args, &context).await,
+/// A file is where a document goes; other answers are printed.
+fn refuse_file(answer: &Answer, command: &Command) {
+    if let Answer::Written(file) = answer
+        && !matches!(command, Command::Convert(_))
+    {
+        let message = format!(
+            "invalid value '{}' for '--output <OUTPUT>': expected text or json; only `convert` writes a file",
+            file.display()
+        );
+        Cli::command().error(ErrorKind::InvalidValue, message).exit();
+    }
+}
+
+/// What asks nobody: whatever speaks to an orchestrator need not start for it.
+fn alone(command: &Command, context: &Context) -> Option<Result<Exit, Error>> {
+    if let Command::Convert(args) = command
+        && args.template.of.is_none()
+    {
+        return Some(convert::run(args, context));
+    }
+    if let Command::Validate(args) = command
+        && validate::is_of_templates(args)
+    {
+        return Some(validate::templates(args, context.output));
+    }
+    None
+}
+
+fn with_runtime(command: Command, context: &Context) -> Result<Exit, Error> {
+    gorch_certs::install_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.expect("the system gives threads and a poll descriptor to every process");
+    let exit = runtime.block_on(run(command, context));
+    // Reading stdin blocks a thread that nobody waits for.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn run(command: Command, context: &Context) -> Result<Exit, Error> {
+    match command {
+        Command::Demo(args) => demo::run(args, context).await,
+        Command::Dev(args) => dev::run(args, context).await,
+        Command::Submit(args) => submit::run(args, context).await,
+        Command::Apply(args) => apply::run(args, context).await,
+        Command::Definitions(args) => definitions::run(args, context).await,
+        Command::Get(args) => get::run(args, context).await,
+        Command::Watch(args) => watch::run(args, context).await,
+        Command::Logs(args) => logs::run(args, context).await,
+        Command::Cancel(args) => wish::cancel(args, context).await,
+        Command::Pause(args) => wish::pause(args, context).await,
+        Command::Resume(args) => wish::resume(args, context).await,
+        Command::Rerun(args) => again::rerun(args, context).await,
+        Command::Undo(args) => again::undo(args, context).await,
+        Command::Approve(args) => wish::approve(args, context).await,
+        Command::Refuse(args) => wish::refuse(args, context).await,
+        Command::Signal(args) => wish::signal(args, context).await,
+        Command::Validate(args) => validate::run(args, context).await,
+        Command::Convert(args) => convert::run_of(args, context).await,
+        Command::Why(args) => why::run(args, context).await,
         Command::Graph(args) => graph::run(&args).await,
-        Command::Certs(command) => certs::run(command, &context),
-        Command::Proxy(args) => proxy::run(args, &context).await,
-        Command::Artifacts(command) => artifacts::run(command, &context).await,
-        Command::Executors => executors::run(&context).await,
-        Command::Retention => retention::run(&context).await,
-        Command::Whoami => whoami::run(&context).await,
+        Command::Certs(command) => certs::run(command, context),
+        Command::Proxy(args) => proxy::run(args, context).await,
+        Command::Artifacts(command) => artifacts::run(command, context).await,
+        Command::Executors => executors::run(context).await,
+        Command::Retention => retention::run(context).await,
+        Command::Whoami => whoami::run(context).await,
         Command::Completion { shell } => completion::run(shell),
     }
 }

@@ -1,4 +1,4 @@
-//! `gorch submit`: a document becomes a run.
+//! `gorch submit`: a document becomes a run, and so does a template.
 
 use gorch_client::{Cache, Client, Submission, Waited};
 use gorch_schema::RunId;
@@ -8,9 +8,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::source;
 use super::travel::{self, Upload};
-use crate::args::{Given, SubmitArgs, SubmitWhat};
+use super::{source, template};
+use crate::args::{Given, SubmitArgs, SubmitWhat, TemplateArgs};
 use crate::command::{say, say_json};
 use crate::context::{Context, Output};
 use crate::error::Error;
@@ -19,10 +19,18 @@ use crate::text::short;
 use crate::watch::{self, Patience, Style};
 
 pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Error> {
+    let template = args.what.file.clone().filter(|file| template::is_template(file));
+    if template.is_none() {
+        template::refuse(&args.template)?;
+    }
     let client = context.client()?;
     let cache = if args.no_cache { Cache::Off } else { Cache::On };
     let how = Submission { key: args.key, wait: None, cache };
-    let run = client.submit(body(&client, args.what, args.given).await?, &how).await?.id;
+    let body = match &template {
+        Some(file) => converted(&client, file, args.given, &args.template).await?,
+        None => body(&client, args.what, args.given).await?,
+    };
+    let run = client.submit(body, &how).await?.id;
     if args.watch {
         return watch::follow(&client, run, context.output, Style::Fitting, args.timeout).await;
     }
@@ -38,11 +46,11 @@ pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Err
 
 /// A document as it is; or, where something is said besides, a start.
 async fn body(client: &Client, what: SubmitWhat, given: Given) -> Result<reqwest::Body, Error> {
-    let mut inputs = match &given.inputs_file {
-        Some(file) => object(file).await?,
-        None => Map::new(),
-    };
-    inputs.extend(given.inputs);
+    let mut inputs = Map::new();
+    for file in &given.inputs.files {
+        inputs.extend(object(file).await?);
+    }
+    inputs.extend(given.inputs.said.iter().map(|input| (input.key.clone(), input.value())));
     let start = match (&what.definition, &what.file) {
         (Some(definition), _) => {
             json!({"definition": definition, "namespace": what.namespace, "inputs": inputs, "name": given.name})
@@ -53,14 +61,26 @@ async fn body(client: &Client, what: SubmitWhat, given: Given) -> Result<reqwest
         (None, file) => {
             let file = file.as_deref().unwrap_or(Path::new("-"));
             let document = travel::document(client, file, Upload::Yes).await?;
-            // As it is, byte for byte: only what is around it is made here.
-            let document = String::from_utf8_lossy(&document);
-            let document = document.trim();
-            let said = json!({"inputs": inputs, "name": given.name}).to_string();
-            return Ok(format!("{{\"document\": {document}, {}", &said[1..]).into());
+            return Ok(start(&document, inputs, given.name));
         }
     };
     Ok(start.to_string().into())
+}
+
+/// The same of a template: what is said besides are inputs of the service, and the document has none of them.
+async fn converted(client: &Client, file: &Path, given: Given, args: &TemplateArgs) -> Result<reqwest::Body, Error> {
+    let attributes = template::attributes(client, file, &given.inputs, args).await?;
+    let options = template::options(&given.inputs, args, attributes);
+    let converted = template::convert(file, &options, &|_, file| travel::named(file))?;
+    let document = travel::converted(client, &converted).await?;
+    Ok(if given.name.is_none() { document.into() } else { start(&document, Map::new(), given.name) })
+}
+
+/// The start of a document, which stays as it is, byte for byte: only what is around it is made here.
+fn start(document: &[u8], inputs: Map<String, Value>, name: Option<String>) -> reqwest::Body {
+    let document = String::from_utf8_lossy(document);
+    let said = json!({"inputs": inputs, "name": name}).to_string();
+    format!("{{\"document\": {}, {}", document.trim(), &said[1..]).into()
 }
 
 /// A file that holds one JSON object.

@@ -4,7 +4,8 @@
 //! Owns the reading of such documents and the rewriting. Promises that a document without such files is sent as it is,
 //! byte for byte and streamed; that in one with them nothing changes but their names; that a file which is there
 //! already is not sent again; and that paths count from the document's folder, so that it works from wherever it is
-//! called. A document that is no JSON is sent as it is: the orchestrator says what is wrong.
+//! called. A document that is no JSON is sent as it is: the orchestrator says what is wrong. What a template of TOSCA became
+//! names files that may be in an archive; they go up in the same way.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,6 +14,7 @@ use std::path::Path;
 
 use gorch_client::Client;
 use gorch_schema::Digest;
+use gorch_tosca::Converted;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -56,6 +58,26 @@ pub(super) async fn document(client: &Client, path: &Path, upload: Upload) -> Re
         return Ok(bytes);
     }
     Ok(renamed(&document, &mut |name| known.get(name).cloned()).into_bytes())
+}
+
+/// The document of a template, its files named by their content and uploaded. It names them by their paths until then.
+pub(super) async fn converted(client: &Client, converted: &Converted) -> Result<Vec<u8>, Error> {
+    let mut known = BTreeMap::new();
+    for file in &converted.files {
+        let content = converted.read(file).map_err(|source| Error::Read { path: file.into(), source })?;
+        let digest = Digest::from_bytes(Sha256::digest(&content).into());
+        if !client.has_artifact(digest).await? {
+            client.put_artifact(digest, content).await?;
+        }
+        known.insert(named(file), digest.as_artifact());
+    }
+    let document: Fields<'_> = serde_json::from_str(&converted.document).expect("a template becomes a JSON object");
+    Ok(renamed(&document, &mut |name| known.get(name).cloned()).into_bytes())
+}
+
+/// How a document names a local file.
+pub(super) fn named(path: &str) -> String {
+    format!("{FILE}{path}")
 }
 
 /// Can there be such a file in it? Looks at the bytes alone.

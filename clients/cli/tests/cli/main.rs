@@ -8,3 +8,4 @@ mod examples;
 mod pages;
 mod proxy;
 mod support;
+mod tosca;

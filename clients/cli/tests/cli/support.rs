@@ -168,3 +168,22 @@ pub(crate) fn read_all(mut from: impl std::io::Read) -> String {
 pub(crate) fn nodes(nodes: Value) -> Value {
     serde_json::json!({"name": "t", "nodes": nodes, "edges": []})
 }
+
+/// A folder packed as a CSAR.
+pub(crate) fn csar(folder: &Path, to: &Path) {
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(to).unwrap());
+    let mut folders = vec![folder.to_owned()];
+    while let Some(current) = folders.pop() {
+        for entry in std::fs::read_dir(&current).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(folder).unwrap().to_str().unwrap();
+            archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::copy(&mut std::fs::File::open(&path).unwrap(), &mut archive).unwrap();
+        }
+    }
+    archive.finish().unwrap();
+}

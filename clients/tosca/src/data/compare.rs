@@ -51,23 +51,18 @@ fn is_same(one: &Term, other: &Term, by: Measure<'_>) -> bool {
 }
 
 fn place<'t>(term: &'t Term, by: Measure<'_>) -> Option<Place<'t>> {
-    match (term, by) {
-        (Term::Integer(number), _) => Some(Place::Number(*number as f64)),
-        (Term::Float(number), _) => Some(Place::Number(*number)),
-        (Term::Text(text), Measure::Of(Primitive::Unit(family))) => family.read(text).map(Place::Number),
-        (Term::Text(text), Measure::Units(units)) => units.read(text).ok().map(Place::Number),
-        (Term::Text(text), Measure::Of(Primitive::Version)) => TypeVersion::read(text).map(Place::Version),
+    if let Term::Integer(number) = term {
+        return Some(Place::Number(*number as f64));
+    }
+    if let Term::Float(number) = term {
+        return Some(Place::Number(*number));
+    }
+    let Term::Text(text) = term else { return None };
+    match by {
+        Measure::Of(Primitive::Unit(family)) => family.read(text).map(Place::Number),
+        Measure::Of(Primitive::Version) => TypeVersion::read(text).map(Place::Version),
+        Measure::Units(units) => units.read(text).ok().map(Place::Number),
         // A time of one zone and one form has the order of its text; others are rare and compare as text, too.
-        (Term::Text(text), Measure::Of(_) | Measure::Plain) => Some(Place::Text(text)),
-        (
-            Term::Null
-            | Term::Bool(_)
-            | Term::List(_)
-            | Term::Map(_)
-            | Term::Attribute(_)
-            | Term::OperationOutput { .. }
-            | Term::Call(..),
-            _,
-        ) => None,
+        Measure::Of(_) | Measure::Plain => Some(Place::Text(text)),
     }
 }

@@ -67,6 +67,14 @@ impl Primitive {
         Self::ALL.iter().find(is_it).map(|(_, primitive, _, _)| *primitive)
     }
 
+    /// The names of a version.
+    pub(crate) fn names(version: Version) -> impl Iterator<Item = &'static str> {
+        Self::ALL
+            .iter()
+            .filter(move |(_, _, first, last)| (*first..=*last).contains(&version))
+            .map(|(name, _, _, _)| *name)
+    }
+
     /// Its name.
     pub(crate) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, known, _, _)| *known == self).map_or("", |(name, _, _, _)| name)
@@ -110,7 +118,7 @@ impl Primitive {
             Primitive::Nil if node.is_null() => Ok(Term::Null),
             Primitive::Nil => Err("nothing (`null`)".to_owned()),
             Primitive::Timestamp => match text {
-                Some(text) if TIMESTAMP.is_match(text) => Ok(whole(text)),
+                Some(text) if is_time(text) => Ok(whole(text)),
                 Some(_) | None => Err("a time such as `2026-01-31T12:00:00Z`".to_owned()),
             },
             Primitive::Version => match text {
@@ -154,12 +162,28 @@ fn is_base64(text: &str) -> bool {
         && text[..digits].iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
+/// The form of a time, with numbers that can be.
+fn is_time(text: &str) -> bool {
+    let Some(parts) = TIMESTAMP.captures(text) else { return false };
+    // A date alone has two digits each.
+    if parts.name("hour").is_none() && text.len() != 10 {
+        return false;
+    }
+    let number = |name: &str| parts.name(name).map_or(Some(0), |number| number.as_str().parse::<i8>().ok());
+    let year = text.get(..4).and_then(|year| year.parse().ok());
+    let (Some(year), Some(month), Some(day)) = (year, number("month"), number("day")) else { return false };
+    let (Some(hour), Some(minute), Some(second)) = (number("hour"), number("minute"), number("second")) else {
+        return false;
+    };
+    // A minute may have a leap second.
+    jiff::civil::Date::new(year, month, day).is_ok() && hour < 24 && minute < 60 && second <= 60
+}
+
 /// The timestamps of YAML 1.1.
 static TIMESTAMP: LazyLock<Regex> = LazyLock::new(|| {
-    let date = r"\d{4}-\d{2}-\d{2}";
-    let time = r"\d{1,2}:\d{2}:\d{2}(?:\.\d*)?";
+    let time = r"(?<hour>\d{1,2}):(?<minute>\d{2}):(?<second>\d{2})(?:\.\d*)?";
     let zone = r"[ \t]*(?:Z|[-+]\d{1,2}(?::?\d{2})?)";
-    Regex::new(&format!(r"^(?:{date}|\d{{4}}-\d{{1,2}}-\d{{1,2}}(?:[Tt]|[ \t]+){time}(?:{zone})?)$"))
+    Regex::new(&format!(r"^\d{{4}}-(?<month>\d{{1,2}})-(?<day>\d{{1,2}})(?:(?:[Tt]|[ \t]+){time}(?:{zone})?)?$"))
         .expect("the pattern is whole")
 });
 

@@ -89,15 +89,15 @@ pub(crate) struct Units {
 }
 
 impl Units {
-    /// How much a text says, in the canonical unit; or what is wrong with it.
+    /// How much a text says, in the canonical unit; or what it should have been.
     pub(crate) fn read(&self, text: &str) -> Result<f64, String> {
-        let (number, unit) = split(text).ok_or_else(|| format!("expected a number and a unit ({})", self.names()))?;
-        let of = self.of(unit).ok_or_else(|| format!("there is no unit `{unit}` (there are: {})", self.names()))?;
+        let (number, unit) = split(text).ok_or_else(|| format!("a number and a unit ({})", self.names()))?;
+        let of = self.of(unit).ok_or_else(|| format!("one of its units ({})", self.names()))?;
         let is_whole = number.parse::<i64>().is_ok();
         match number.parse::<f64>() {
-            Ok(_) if self.number == Number::Integer && !is_whole => Err("expected a whole number".to_owned()),
+            Ok(_) if self.number == Number::Integer && !is_whole => Err("a whole number of its units".to_owned()),
             Ok(number) => Ok(number * of),
-            Err(_) => Err("expected a number and a unit".to_owned()),
+            Err(_) => Err(format!("a number and a unit ({})", self.names())),
         }
     }
 
@@ -110,7 +110,11 @@ impl Units {
     }
 
     fn names(&self) -> String {
-        self.units.keys().map(|name| &**name).collect::<Vec<_>>().join(", ")
+        let list = |names: &BTreeMap<Rc<str>, f64>| names.keys().map(|name| &**name).collect::<Vec<_>>().join(", ");
+        match self.prefixes.is_empty() {
+            true => list(&self.units),
+            false => format!("{}, with the prefixes {}", list(&self.units), list(&self.prefixes)),
+        }
     }
 }
 

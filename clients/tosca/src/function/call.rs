@@ -98,6 +98,11 @@ impl<'n> Call<'n> {
     }
 }
 
+/// Is it the name of a function, without `$`?
+pub(crate) fn is_function(bare: &str) -> bool {
+    !matches!(callee(bare), Callee::Other(_))
+}
+
 fn callee(bare: &str) -> Callee<'_> {
     if let Some((_, look)) = LOOKS.iter().find(|(known, _)| *known == bare) {
         return Callee::Look(*look);

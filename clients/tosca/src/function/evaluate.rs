@@ -40,7 +40,11 @@ pub(crate) fn evaluate(function: Function, arguments: &[Term], by: Measure<'_>) 
             let whole = RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(LARGEST_PATTERN).build();
             match whole {
                 Ok(pattern) => Ok(Term::Bool(pattern.is_match(value))),
-                Err(error) => Err(format!("`{pattern}` is no regular expression that can be used: {error}")),
+                Err(error) => {
+                    let error = error.to_string();
+                    let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                    Err(format!("`{pattern}` is no regular expression that can be used: {why}"))
+                }
             }
         }
         Function::HasSuffix | Function::HasPrefix | Function::Contains => part(function, arguments, by),

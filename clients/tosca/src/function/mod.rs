@@ -7,7 +7,7 @@
 mod call;
 mod evaluate;
 
-pub(crate) use call::{Call, Callee, Look};
+pub(crate) use call::{Call, Callee, Look, is_function};
 pub(crate) use evaluate::{evaluate, said};
 
 /// A function over values. Those that look something up (`get_input`, `get_property`, ...) are no longer there when a
@@ -119,7 +119,7 @@ impl Function {
         Err(format!(
             "`{}` takes {expected} argument{}, found {count}",
             self.name(),
-            if least == 1 && most == Some(1) { "" } else { "s" }
+            if least == 1 && most.is_none_or(|most| most == 1) { "" } else { "s" }
         ))
     }
 

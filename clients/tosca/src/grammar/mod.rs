@@ -16,6 +16,17 @@ use crate::yaml::{Entry, Node, Written};
 
 pub(crate) use templates::SERVICE_FILE;
 
+/// Keys that have another name from 2.0 on.
+const RENAMED: &[(&str, &str)] = &[
+    ("topology_template", "service_template"),
+    ("constraints", "validation"),
+    ("occurrences", "count_range"),
+    ("occurrences", "count"),
+    ("preconditions", "precondition"),
+    ("valid_source_types", "valid_source_node_types"),
+    ("valid_target_types", "valid_capability_types"),
+];
+
 /// What may stand somewhere.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
@@ -158,7 +169,7 @@ impl Walk<'_> {
             },
             Form::Empty => {
                 if node.as_list().is_none_or(|items| !items.is_empty()) {
-                    self.wrong(node, "nothing", what);
+                    self.wrong(node, "a text or a map", what);
                 }
             }
             Form::MapOf(of) => self.map(node, what, |walk, value, name| walk.form(value, *of, name)),
@@ -218,7 +229,14 @@ impl Walk<'_> {
                     let name = entry.key.as_name().unwrap_or_default();
                     self.form(&entry.value, of, What::Named(name));
                 }
-                None => self.wrong(item, "a map with one entry, `NAME: ...`", What::ItemOf(what.name())),
+                None => {
+                    let what = What::ItemOf(what.name());
+                    let message = format!("{what}: found {}, expected a map with one entry, `NAME: ...`", item.said());
+                    let complaint = self.report.error(item.place, "wrong_form", message);
+                    if item.entries_of().len() > 1 {
+                        complaint.hint("each name begins with its own `-`, and what is below it stands deeper");
+                    }
+                }
             }
         }
     }
@@ -254,13 +272,14 @@ impl Walk<'_> {
     }
 
     fn other(&mut self, entry: &Entry, record: &'static Record) {
+        let elsewhere = record.keys.iter().find(|key| entry.key.as_text() == Some(key.name));
         if let Some((last, form)) = record.others
             && self.version <= last
+            && elsewhere.is_none()
             && let Some(name) = entry.key.as_name()
         {
             return self.form(&entry.value, form, What::Named(name));
         }
-        let elsewhere = record.keys.iter().find(|key| entry.key.as_text() == Some(key.name));
         let known = record.keys.iter().filter(|key| key.is_of(self.version)).map(|key| key.name);
         let message = match elsewhere {
             Some(key) if key.first > self.version => {
@@ -273,7 +292,25 @@ impl Walk<'_> {
         };
         // In definitions of the older versions tools keep what is theirs.
         let weight = if record.is_definition && self.version.is_simple() { Weight::Warning } else { Weight::Error };
-        self.report.say(weight, entry.key.place, "unknown_key", message).near(&entry.key.to_string(), known);
+        let name = entry.key.as_text().unwrap_or_default();
+        let renamed = RENAMED.iter().find_map(|(old, new)| match self.version.is_simple() {
+            true => (*new == name).then_some(*old),
+            false => (*old == name).then_some(*new),
+        });
+        let renamed =
+            renamed.filter(|renamed| record.keys.iter().any(|key| key.name == *renamed && key.is_of(self.version)));
+        let complaint = self.report.say(weight, entry.key.place, "unknown_key", message);
+        match renamed {
+            Some(renamed) => complaint.hint(format!("in {} it is called `{renamed}`", self.version)),
+            None if elsewhere.is_none() && record.others.is_some() => {
+                complaint.near(&entry.key.to_string(), known);
+                if complaint.hint.as_ref().is_none_or(|hint| hint.starts_with("there are")) {
+                    complaint.hint(format!("in {} operations stand below `operations`", self.version));
+                }
+                complaint
+            }
+            None => complaint.near(&entry.key.to_string(), known),
+        };
     }
 
     fn wrong(&mut self, node: &Node, expected: &str, what: What<'_>) {

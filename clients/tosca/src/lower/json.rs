@@ -8,6 +8,8 @@ use std::fmt::{self, Write as _};
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::ATTRIBUTES;
 use super::engine::{Engine, Inventory};
 use super::node::Node;
@@ -49,13 +51,20 @@ impl Fields {
 }
 
 /// The whole document.
-pub(super) fn document(service: &Service, plan: &Plan, nodes: &[Node], outputs: &[(String, String)]) -> String {
+pub(super) fn document(
+    service: &Service,
+    plan: &Plan,
+    attributes: Option<&Value>,
+    nodes: &[Node],
+    outputs: &[(String, String)],
+) -> String {
     let labels = labels(service, plan);
     let labels = object(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let mut text = format!("{{\n  \"name\": {},\n", quoted(&format!("{} {}", service.name, plan.name)));
     text.push_str(&format!("  \"labels\": {labels}"));
     if &*plan.name != DEPLOY {
-        text.push_str(&format!(",\n  \"inputs\": {{{}: {{}}}}", quoted(ATTRIBUTES)));
+        let attributes = attributes.map_or_else(|| "{}".to_owned(), Value::to_string);
+        text.push_str(&format!(",\n  \"inputs\": {{{}: {attributes}}}", quoted(ATTRIBUTES)));
     }
     block(&mut text, "nodes", ['[', ']'], nodes.iter().map(node));
     block(&mut text, "edges", ['[', ']'], plan.edges.iter().map(|one| edge(plan, one)));

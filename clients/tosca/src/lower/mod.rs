@@ -18,6 +18,8 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use crate::place::Place;
 use crate::plan::{At, DEPLOY, Plan, Planned, Survey, UNDEPLOY, Work};
 use crate::report::Report;
@@ -35,6 +37,8 @@ pub(crate) const ATTRIBUTES: &str = "attributes";
 pub(crate) struct Options<'o> {
     pub(crate) via: Via,
     pub(crate) host_parallel: HostParallel,
+    /// What the input [`ATTRIBUTES`] has by itself.
+    pub(crate) attributes: Option<&'o Value>,
     /// How the document names a file, by its path: `file:scripts/a.sh`, or `sha256:...`.
     pub(crate) name: &'o dyn Fn(&str) -> String,
     /// The first line of a file, where it can be read.
@@ -101,7 +105,7 @@ pub(crate) fn lower(survey: &Survey<'_>, plan: &Plan, options: &Options<'_>, rep
     let said = lowering.values.all_said();
     let (outputs, attributes) = lowering.outputs(plan, &said);
     let Lowering { files, .. } = lowering;
-    let document = json::document(survey.service, plan, &nodes, &outputs);
+    let document = json::document(survey.service, plan, options.attributes, &nodes, &outputs);
     Lowered { document, files, attributes, said, nodes }
 }
 

@@ -85,22 +85,13 @@ impl Demand {
 
     fn terms<'t>(&mut self, terms: impl Iterator<Item = &'t Term>) {
         for term in terms {
-            each_term(term, &mut |term| match term {
-                Term::Attribute(attribute) => {
+            each_term(term, &mut |term| {
+                if let Term::Attribute(attribute) = term {
                     self.attributes.insert(attribute.into());
-                }
-                Term::OperationOutput { of, interface, operation, output } => {
+                } else if let Term::OperationOutput { of, interface, operation, output } = term {
                     let key = OperationKey { of: *of, interface: interface.clone(), operation: operation.clone() };
                     self.outputs.entry(key).or_default().insert(output.clone());
                 }
-                Term::Null
-                | Term::Bool(_)
-                | Term::Integer(_)
-                | Term::Float(_)
-                | Term::Text(_)
-                | Term::List(_)
-                | Term::Map(_)
-                | Term::Call(..) => {}
             });
         }
     }

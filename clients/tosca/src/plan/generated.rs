@@ -238,20 +238,12 @@ fn tell_of_what_is_not_yet(survey: &Survey<'_>, relation: RelationIx, key: &Oper
     let Some(operation) = survey.operation(key) else { return };
     for (input, term) in &operation.inputs {
         let mut asked = None;
-        each_term(term, &mut |term| match term {
-            Term::Attribute(Attribute { of, name, .. }) | Term::OperationOutput { of, output: name, .. } => {
-                if *of == Entity::Node(source) {
-                    asked = Some(name);
-                }
+        each_term(term, &mut |term| {
+            if let Term::Attribute(Attribute { of, name, .. }) | Term::OperationOutput { of, output: name, .. } = term
+                && *of == Entity::Node(source)
+            {
+                asked = Some(name);
             }
-            Term::Null
-            | Term::Bool(_)
-            | Term::Integer(_)
-            | Term::Float(_)
-            | Term::Text(_)
-            | Term::List(_)
-            | Term::Map(_)
-            | Term::Call(..) => {}
         });
         if let Some(name) = asked {
             let message = format!(

@@ -102,7 +102,7 @@ impl Expansion<'_, '_> {
             });
         }
         match pieces.len() {
-            0 => Some(self.point(step.name.to_string(), step)),
+            0 => self.inlined(step),
             1 => pieces.pop(),
             _ => {
                 let first = self.milestone(step.name.to_string(), step);
@@ -132,9 +132,27 @@ impl Expansion<'_, '_> {
 
     /// The activities for one target, one after the other.
     fn activities(&mut self, step: &Step, target: Entity) -> Option<Piece> {
+        self.in_a_row(step, |plan, activity, place| plan.activity(step, target, activity, place))
+    }
+
+    /// A step needs no target to run other workflows; for nothing else is there anything to be done.
+    fn inlined(&mut self, step: &Step) -> Option<Piece> {
+        self.in_a_row(step, |plan, activity, place| match activity {
+            Activity::Inline(name) => plan.inline(name, step, place),
+            Activity::Delegate(_) | Activity::SetState(_) | Activity::Call { .. } => {
+                Some(plan.point(step.name.to_string(), step))
+            }
+        })
+    }
+
+    fn in_a_row(
+        &mut self,
+        step: &Step,
+        mut piece: impl FnMut(&mut Self, &Activity, Place) -> Option<Piece>,
+    ) -> Option<Piece> {
         let mut all: Option<Piece> = None;
         for (activity, place) in &step.activities {
-            let next = self.activity(step, target, activity, *place)?;
+            let next = piece(self, activity, *place)?;
             all = Some(match all {
                 None => next,
                 Some(mut before) => {

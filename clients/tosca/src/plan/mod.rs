@@ -22,7 +22,7 @@ pub(crate) use survey::Survey;
 
 use crate::place::Place;
 use crate::report::Report;
-use crate::service::{Interface, NodeIx, Service};
+use crate::service::{NodeIx, Service};
 use crate::term::{Entity, Term};
 
 /// The workflow that brings a service up.
@@ -174,24 +174,27 @@ fn tell_of_never_called(service: &Service, plans: &BTreeMap<Rc<str>, Plan>, repo
             }
         })
         .collect();
-    let mut tell = |of: Entity, interfaces: &BTreeMap<Rc<str>, Interface>| {
-        for (interface, described) in interfaces {
-            for (operation, described) in described.operations.iter().filter(|(_, operation)| operation.is_work()) {
+    let nodes = service.node_ids().map(|node| (Entity::Node(node), &service.node(node).interfaces));
+    let relations =
+        service.relation_ids().map(|relation| (Entity::Relation(relation), &service.relation(relation).interfaces));
+    let operations = nodes.chain(relations).flat_map(|(of, interfaces)| {
+        interfaces.iter().flat_map(move |(interface, described)| {
+            described.operations.iter().map(move |(operation, described)| {
                 let key = OperationKey { of, interface: interface.clone(), operation: operation.clone() };
-                if !called.contains(&key) {
-                    let message =
-                        format!("no workflow calls the operation `{operation}` of the interface `{interface}`");
-                    report.warning(described.place, "never_called", message).hint(
-                        "a workflow of the template can call it: `workflows`, with `call_operation` in a step's activities",
-                    );
-                }
-            }
-        }
-    };
-    for node in service.node_ids() {
-        tell(Entity::Node(node), &service.node(node).interfaces);
-    }
-    for relation in service.relation_ids() {
-        tell(Entity::Relation(relation), &service.relation(relation).interfaces);
+                (key, described)
+            })
+        })
+    });
+    let (done, left): (Vec<_>, Vec<_>) =
+        operations.filter(|(_, operation)| operation.is_work()).partition(|(key, _)| called.contains(key));
+    // What a type says is written once, and done for one of its nodes.
+    let written = |key: &OperationKey, place: Place| (place, key.interface.clone(), key.operation.clone());
+    let done: HashSet<_> = done.into_iter().map(|(key, operation)| written(&key, operation.place)).collect();
+    for (key, operation) in left.into_iter().filter(|(key, operation)| !done.contains(&written(key, operation.place))) {
+        let message =
+            format!("no workflow calls the operation `{}` of the interface `{}`", key.operation, key.interface);
+        report
+            .warning(operation.place, "never_called", message)
+            .hint("a workflow of the template can call it: `workflows`, with `call_operation` in a step's activities");
     }
 }

@@ -13,17 +13,44 @@ use crate::version::Version;
 use crate::yaml::{Node, integer};
 
 use super::slots::Field;
+use super::values::function_of_another_version;
+
+/// All functions together come to so many values.
+const MOST_VALUES: usize = 4_000_000;
 
 impl Resolver<'_, '_> {
-    /// What a call comes to.
+    /// What a call comes to. What it gives is bounded: a text that is twice another one, which is twice another one, has
+    /// no end.
     pub(super) fn call(&self, call: &Call<'_>, node: &Node, scope: Scope<'_>) -> Found {
+        let found = self.called(call, node, scope);
+        let size = found.term.as_ref().map_or(0, Term::size);
+        let before = self.called.replace(self.called.get().saturating_add(size));
+        if before.saturating_add(size) <= MOST_VALUES {
+            return found;
+        }
+        if before <= MOST_VALUES {
+            let message = format!(
+                "the functions of this service come to more than {MOST_VALUES} values; 64 bytes of a text count as one"
+            );
+            self.world.report().error(node.place, "too_large", message);
+        }
+        Found::NOTHING
+    }
+
+    fn called(&self, call: &Call<'_>, node: &Node, scope: Scope<'_>) -> Found {
         match call.callee {
             Callee::Pure(function) => self.pure(function, call, node, scope),
             Callee::Look(look) => self.look(look, call, node, scope),
             Callee::Other(name) => {
                 if !self.world.has_function(self.world.unit_of(node.place), name) {
                     let message = format!("there is no function `{}`", call.name);
-                    self.world.report().error(node.place, "unknown_function", message).near(name, Function::names());
+                    let known: Vec<String> = Function::names().map(|name| format!("${name}")).collect();
+                    let mut report = self.world.report();
+                    let complaint = report.error(node.place, "unknown_function", message);
+                    complaint.near(call.name, known.iter().map(String::as_str));
+                    if complaint.hint.is_none() && call.arguments.is_none() {
+                        complaint.hint(format!("a text that begins with `$` is written with two: `${}`", call.name));
+                    }
                 } else if scope.own.is_some() {
                     let message =
                         format!("`{}` is a function of the template's own: what it comes to is not known", call.name);
@@ -42,6 +69,13 @@ impl Resolver<'_, '_> {
         if let Err(message) = function.check_count(arguments.len()) {
             self.world.report().error(node.place, "function", message);
             return Found::NOTHING;
+        }
+        for argument in &arguments {
+            if let Some(hint) = function_of_another_version(argument, self.world.version_at(argument.place)) {
+                let message = format!("`{}`: found {}, expected a value", function.name(), argument.said());
+                self.world.report().error(argument.place, "function", message).hint(hint);
+                return Found::NOTHING;
+            }
         }
         let found: Vec<Found> = arguments.iter().map(|argument| self.argument(argument, scope)).collect();
         let of = found.iter().map(|one| one.of).find(|of| *of != DataType::Unknown).unwrap_or(DataType::Unknown);

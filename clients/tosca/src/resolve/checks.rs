@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::slots::Field;
 use super::{Holder, Resolver, Scope};
+use crate::function::Call;
 use crate::report::Weight;
 use crate::service::{Capability, Group, NodeIx, NodeTemplate, Policy, Relation, Service};
 use crate::source::Origin;
@@ -15,11 +16,12 @@ use crate::yaml::{Entry, Node, Written};
 impl Resolver<'_, '_> {
     /// All types of the user's files, and what stands beside them.
     pub(super) fn check_files(&self) {
-        self.world.check_lines();
         for ix in self.world.all().filter(|ix| self.world.is_given(*ix)) {
             let definition = self.world.definition(ix);
             self.check_definition(&definition);
+            self.check_type_details(ix);
         }
+        self.check_names();
         for unit in self.world.sources.units.iter().filter(|unit| unit.origin == Origin::Given) {
             if unit.version == Version::V2_0 {
                 self.check_metadata(&unit.root);
@@ -149,7 +151,13 @@ impl Resolver<'_, '_> {
             let definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
             self.check_assigned(entry, of.is_some().then_some(&*definition));
             for member in entry.value.items("members") {
-                self.known_member(member, &["groups"]);
+                if self.known_member(member, &["groups"]) {
+                    self.check_members(
+                        member,
+                        &self.members_named(member.as_name().unwrap_or_default()),
+                        &definition.members,
+                    );
+                }
             }
             let types = of.map(|of| self.world.names(of)).unwrap_or_default();
             groups.insert(name.into(), Group { types, members: self.members_named(name) });
@@ -172,9 +180,12 @@ impl Resolver<'_, '_> {
             let mut targets = Vec::new();
             for target in entry.value.items("targets") {
                 if self.known_member(target, &["groups"]) {
-                    targets.extend(self.members_named(target.as_name().unwrap_or_default()));
+                    let named = self.members_named(target.as_name().unwrap_or_default());
+                    self.check_members(target, &named, &definition.members);
+                    targets.extend(named);
                 }
             }
+            self.check_triggers(&entry.value);
             let types = of.map(|of| self.world.names(of)).unwrap_or_default();
             all.push(Policy { name: name.into(), types, targets });
         }
@@ -348,7 +359,15 @@ impl Resolver<'_, '_> {
         let mut outputs = Vec::new();
         for entry in entries {
             let Some(name) = entry.key.as_name() else { continue };
-            let Some(value) = entry.value.get("value") else { continue };
+            let Some(value) = entry.value.get("value") else {
+                let message = format!("the output `{name}` has no `value`");
+                let mut report = self.world.report();
+                let complaint = report.warning(entry.key.place, "missing_key", message);
+                if Call::of(&entry.value, self.world.version_at(entry.key.place)).is_some() {
+                    complaint.hint(format!("`{name}: {{value: ...}}`"));
+                }
+                continue;
+            };
             let schema = entry.value.some("type").map(|_| self.world.schema(&entry.value, None));
             if let Some(term) = self.read(value, schema.as_deref(), Scope::default()) {
                 outputs.push((name.into(), term, entry.key.place));

@@ -7,16 +7,33 @@ use super::{Found, Resolver, Scope};
 use crate::data::Primitive;
 use crate::term::Term;
 use crate::types::{Base, DataType, Schema, Side, World};
-use crate::yaml::Node;
+use crate::yaml::{Node, load};
 
 /// What the user gave.
 #[derive(Debug, Default)]
 pub(crate) struct Given {
-    /// By their names, as they are written in a file or on the command line.
-    pub(crate) values: Vec<(Rc<str>, Node)>,
+    /// By their names.
+    pub(crate) values: Vec<(Rc<str>, Said)>,
     /// By their names, as another service calculated them.
     pub(crate) terms: BTreeMap<Rc<str>, Term>,
     pub(crate) wanted: Wanted,
+}
+
+/// What is said of one input.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// A value of a file.
+    Value(Node),
+    /// What stands on the command line: a text where the service wants one, otherwise YAML.
+    Word(Node),
+}
+
+impl Said {
+    fn node(&self) -> &Node {
+        match self {
+            Said::Value(node) | Said::Word(node) => node,
+        }
+    }
 }
 
 /// Is a service read that shall run, or only looked at?
@@ -42,7 +59,11 @@ impl Resolver<'_, '_> {
             if let Some(schema) = &schema {
                 self.check_rules(schema);
             }
-            let said = given.values.iter().find(|(known, _)| **known == *name).map(|(_, value)| value.clone());
+            let said = given.values.iter().find(|(known, _)| **known == *name);
+            let found = said.map(|(_, said)| self.value_of(said, schema.as_deref()));
+            let is_broken = matches!(found, Some(None));
+            // Nothing is no value before 2.0.
+            let said = found.flatten().filter(|node| !node.is_null() || !world.version_at(entry.key.place).is_simple());
             let assumed = definition.as_ref().and_then(|of| of.value.clone().or_else(|| of.default.clone()));
             // In the older versions some write only the value.
             let assumed = assumed.or_else(|| inputs.get(name).filter(|_| definition.is_none())?.value.clone());
@@ -55,7 +76,7 @@ impl Resolver<'_, '_> {
                 (None, Some(term)) => term,
                 (None, None) if definition.as_ref().is_some_and(|of| !of.is_required) => Some(Term::Null),
                 (None, None) => {
-                    if given.wanted == Wanted::Run {
+                    if given.wanted == Wanted::Run && !is_broken {
                         let message = format!("the input `{name}` has no value");
                         let hint = format!("give it: `--inputs FILE`, or `--set {name}=VALUE`");
                         world.report().error(entry.key.place, "missing_input", message).hint(hint);
@@ -72,8 +93,23 @@ impl Resolver<'_, '_> {
                 let message = format!("the service has no input `{name}`");
                 world
                     .report()
-                    .error(value.place, "unknown_input", message)
+                    .error(value.node().place, "unknown_input", message)
                     .near(name, known.iter().map(|known| &**known));
+            }
+        }
+    }
+}
+
+impl Resolver<'_, '_> {
+    /// A value that is given; nothing where it is broken, of which was complained.
+    fn value_of(&self, said: &Said, schema: Option<&Schema>) -> Option<Node> {
+        let base = schema.and_then(|schema| self.world.base(schema.of));
+        match said {
+            Said::Value(node) => Some(node.clone()),
+            Said::Word(word) if matches!(base, Some(Base::Primitive(Primitive::Text))) => Some(word.clone()),
+            Said::Word(word) => {
+                let mut report = self.world.report();
+                load(word.as_text().unwrap_or_default(), word.place.file, |_| true, &mut report)
             }
         }
     }

@@ -8,6 +8,7 @@
 mod artifact;
 mod call;
 mod checks;
+mod details;
 mod inputs;
 mod nodes;
 mod operations;
@@ -16,6 +17,7 @@ mod relations;
 mod rules;
 mod slots;
 mod substitution;
+mod targets;
 mod values;
 mod workflows;
 
@@ -30,10 +32,11 @@ use crate::term::Term;
 use crate::types::{DataType, World};
 use crate::yaml::Node;
 
-pub(crate) use inputs::{Given, Wanted};
+pub(crate) use inputs::{Given, Said, Wanted};
 use nodes::Draft;
 use relations::Link;
 use slots::Field;
+use targets::Same;
 
 /// Reads the service of the entry file, and checks all that the files define. Without a service template it is empty.
 pub(crate) fn resolve(world: &World<'_>, given: &Given) -> Service {
@@ -55,13 +58,22 @@ struct Resolver<'w, 's> {
     templates: HashMap<Rc<str>, Vec<NodeIx>>,
     links: RefCell<Vec<Rc<Link>>>,
     links_of: RefCell<HashMap<NodeIx, Vec<RelationIx>>>,
+    /// What requirements without a filter could lead to.
+    fitting: RefCell<HashMap<Same, Rc<[NodeIx]>>>,
     /// Have the requirements found their targets? Until then what depends on them is not known.
     is_linked: Cell<bool>,
     /// Properties and attributes that were calculated, and those that are at this moment.
     known: RefCell<Known>,
     /// Where files are: an artifact is named by many.
-    files: RefCell<HashMap<(UnitIx, Rc<str>), Option<Rc<str>>>>,
+    files: RefCell<HashMap<NamedFile, Option<Rc<str>>>>,
+    /// How many values are being read at this moment, each for the one before it.
+    depth: Cell<usize>,
+    /// What all calls came to, in values.
+    called: Cell<usize>,
 }
+
+/// A name of a file, and where it stands.
+type NamedFile = (UnitIx, Rc<str>);
 
 /// Is a service read for itself, or because it stands for a node of another one?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +96,11 @@ impl<'w, 's> Resolver<'w, 's> {
             templates: HashMap::new(),
             links: RefCell::default(),
             links_of: RefCell::default(),
+            fitting: RefCell::default(),
             is_linked: Cell::new(false),
             known: RefCell::default(),
+            depth: Cell::new(0),
+            called: Cell::new(0),
             files: RefCell::default(),
         }
     }

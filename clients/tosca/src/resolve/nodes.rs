@@ -16,6 +16,12 @@ use crate::yaml::{Entry, Node};
 /// A template of a node counts so many at most.
 const MOST_INSTANCES: i64 = 10_000;
 
+/// All templates of nodes together count so many.
+const MOST_NODES: usize = 50_000;
+
+/// A copy of a copy is read, although it should not be; this many are a mistake.
+const MOST_COPIES: usize = 8;
+
 /// A node whose values are not calculated yet.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
@@ -64,7 +70,13 @@ impl Resolver<'_, '_> {
             let Some(name) = entry.key.as_name() else { continue };
             let node = self.copied(entry, templates, "node template");
             self.check_type_is_said(&node, entry);
-            let count = self.count(&node);
+            self.check_directives(&node);
+            let mut count = self.count(&node);
+            if self.nodes.len() + count.unwrap_or(1) > MOST_NODES {
+                let message = format!("the node templates of this service count more than {MOST_NODES} nodes");
+                self.world.report().error(entry.key.place, "count", message);
+                count = Some(0);
+            }
             let draft = self.draft(name, entry.key.place, node);
             let mut nodes = Vec::new();
             for number in 0..count.unwrap_or(1) {
@@ -85,35 +97,46 @@ impl Resolver<'_, '_> {
 
     /// What a template says, over what the one says that it copies.
     pub(super) fn copied(&self, entry: &Entry, templates: &[Entry], what: &str) -> Node {
-        let node = entry.value.clone();
-        let Some(source) = node.some("copy") else { return node };
-        let name = source.as_text().unwrap_or_default();
-        let Some(other) =
-            templates.iter().find(|other| other.key.as_text() == Some(name) && !other.key.same(&entry.key))
-        else {
-            let known = templates.iter().filter_map(|known| known.key.as_text());
-            let message = format!("there is no other {what} `{name}` to copy");
-            self.world.report().error(source.place, "unknown_node", message).near(name, known);
-            return node;
-        };
-        if other.value.get("copy").is_some() {
-            let message = format!("`{name}` is a copy itself: a template that copies cannot be copied");
-            self.world.report().warning(source.place, "copy", message).other(other.key.place, "it stands here");
+        let mut line = vec![entry];
+        while let Some(source) = line.last().and_then(|last| last.value.some("copy")) {
+            let name = source.as_text().unwrap_or_default();
+            let Some(other) = templates.iter().find(|other| other.key.as_text() == Some(name)) else {
+                let known = templates
+                    .iter()
+                    .filter_map(|known| known.key.as_text())
+                    .filter(|known| entry.key.as_text() != Some(known));
+                let message = format!("there is no {what} `{name}` to copy");
+                self.world.report().error(source.place, "unknown_node", message).near(name, known);
+                break;
+            };
+            if line.iter().any(|known| known.key.place == other.key.place) {
+                let message = format!("`{name}` is a copy of itself");
+                self.world.report().error(source.place, "copy", message).other(other.key.place, "it stands here");
+                break;
+            }
+            if line.len() >= MOST_COPIES {
+                let message = format!("more than {MOST_COPIES} templates are copies of each other");
+                self.world.report().error(source.place, "copy", message);
+                break;
+            }
+            if other.value.get("copy").is_some() {
+                let message = format!("`{name}` is a copy itself: a template that copies cannot be copied");
+                self.world.report().warning(source.place, "copy", message).other(other.key.place, "it stands here");
+            }
+            line.push(other);
         }
-        let mut entries = node.entries_of().to_vec();
-        let of_other = self.copied(
-            other,
-            &templates.iter().filter(|one| !one.key.same(&entry.key)).cloned().collect::<Vec<_>>(),
-            what,
-        );
-        merge(&mut entries, of_other.entries_of());
+        if line.len() == 1 {
+            return entry.value.clone();
+        }
+        let mut entries = Vec::new();
+        line.iter().for_each(|one| merge(&mut entries, one.value.entries_of()));
         entries.retain(|one| one.key.as_text() != Some("copy"));
-        Node::map(entries, node.place)
+        Node::map(entries, entry.value.place)
     }
 
-    /// A template has a type, its own or the one of what it copies.
+    /// A template has a type, its own or the one of what it copies; of that is complained where it stands.
     pub(super) fn check_type_is_said(&self, node: &Node, entry: &Entry) {
-        if node.some("type").is_none() && node.as_map().is_some() {
+        if node.some("type").is_none() && node.as_map().is_some() && entry.value.get("copy").is_none() {
             let message = format!("the template `{}` has no `type`", entry.key);
             self.world.report().error(entry.key.place, "missing_key", message);
         }

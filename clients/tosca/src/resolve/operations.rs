@@ -21,7 +21,7 @@ impl Resolver<'_, '_> {
     ) -> BTreeMap<Rc<str>, Interface> {
         let interface = |(name, interface): (&Rc<str>, &Rc<InterfaceDef>)| {
             let operation = |(name, operation): (&Rc<str>, &Rc<OperationDef>)| {
-                (name.clone(), self.operation(interface, operation, holder, artifacts))
+                (name.clone(), self.operation(interface, (name, operation), holder, artifacts))
             };
             let types = interface.of.map(|of| self.world.names(of)).unwrap_or_default();
             (name.clone(), Interface { types, operations: interface.operations.iter().map(operation).collect() })
@@ -32,12 +32,15 @@ impl Resolver<'_, '_> {
     fn operation(
         &self,
         interface: &InterfaceDef,
-        operation: &OperationDef,
+        (name, operation): (&str, &OperationDef),
         holder: &Holder,
         artifacts: &BTreeMap<Rc<str>, Node>,
     ) -> Operation {
         let mut inputs = interface.inputs.clone();
         inputs.extend(operation.inputs.iter().map(|(name, input)| (name.clone(), input.clone())));
+        if operation.implementation.is_some() && !self.is_called(name) {
+            self.check_inputs(&inputs, operation);
+        }
         let outputs =
             operation.outputs.iter().map(|(name, mapping)| (name.clone(), self.mapping(mapping, holder))).collect();
         Operation {
@@ -49,6 +52,31 @@ impl Resolver<'_, '_> {
             inputs: self.operation_inputs(&inputs, Scope::of(holder)),
             outputs,
         }
+    }
+
+    /// What is done with a node gets all that it needs.
+    fn check_inputs(&self, inputs: &BTreeMap<Rc<str>, Rc<Input>>, operation: &OperationDef) {
+        for (name, input) in inputs {
+            let is_required = input.definition.as_ref().is_some_and(|definition| definition.is_required);
+            if is_required && input.value.is_none() {
+                let weight = self.world.loosely(operation.place);
+                let message = format!("the operation has no value for its input `{name}`");
+                self.world
+                    .report()
+                    .say(weight, operation.place, "missing_input", message)
+                    .other(input.place, format!("`{name}` is required here"));
+            }
+        }
+    }
+
+    /// Does a workflow call an operation of this name? Then it gives the inputs.
+    fn is_called(&self, operation: &str) -> bool {
+        let workflows = self.service.as_ref().map(|service| service.entries("workflows")).unwrap_or_default();
+        let steps = workflows.iter().flat_map(|workflow| workflow.value.entries("steps"));
+        let activities = steps.flat_map(|step| step.value.items("activities"));
+        let called = activities.filter_map(|activity| activity.get("call_operation"));
+        let names = called.filter_map(|call| call.as_name().or_else(|| call.name("operation")));
+        names.into_iter().any(|name| name.rsplit('.').next() == Some(operation))
     }
 
     /// The inputs that have a value.

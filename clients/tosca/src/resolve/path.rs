@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::slots::Field;
 use super::{Holder, Resolver, Scope};
 use crate::service::NodeIx;
+use crate::types::pairs;
 use crate::yaml::{Node, Written};
 
 impl Resolver<'_, '_> {
@@ -135,7 +136,16 @@ impl Resolver<'_, '_> {
                             _ => (0, 2),
                         };
                         let links = self.links_of_name(*ix, name, rest[1])?;
-                        Some(Some((Holder::Relation(*links.get(index)?), after(used))))
+                        let Some(link) = links.get(index) else {
+                            let message = format!(
+                                "`{}` has {} of its requirement `{name}`, found the index {index}",
+                                draft.name,
+                                links.len()
+                            );
+                            self.world.report().error(rest[2].place, "path", message);
+                            return None;
+                        };
+                        Some(Some((Holder::Relation(*link), after(used))))
                     }
                     name if self.has(holder, field, name) => Some(None),
                     name if draft.capabilities.contains_key(name) => {
@@ -181,8 +191,15 @@ impl Resolver<'_, '_> {
         let links: Vec<_> = self.links_from(node).into_iter().filter(|ix| *self.link(*ix).name == *name).collect();
         if links.is_empty() {
             let draft = &self.nodes[node.0 as usize];
+            let may_be_none =
+                || draft.definition.requirements.iter().any(|known| *known.name == *name && known.count.0 == 0);
+            let is_assigned = || pairs(draft.node.get("requirements")).any(|(known, _, _)| known == name);
             if !draft.asks_for(name) && draft.of.is_some() {
                 self.no_step(at, &draft.name, "requirement");
+            } else if self.is_linked.get() && may_be_none() && !is_assigned() {
+                let message =
+                    format!("`{name}` of `{}` leads nowhere: what is asked of its target is not known", draft.name);
+                self.world.report().warning(at.place, "open_requirement", message);
             }
             return None;
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::slots::{Field, Slots};
+use super::targets::Targets;
 use super::{Holder, Resolver, Scope};
 use crate::data::Primitive;
 use crate::function::Call;
@@ -15,6 +16,9 @@ use crate::service::{NodeIx, RelationIx, is_a};
 use crate::term::Term;
 use crate::types::{DataType, InterfaceDef, Kind, Need, RequirementDef, Side, TypeIx, pairs};
 use crate::yaml::{Entry, Node, Written};
+
+/// A requirement counts so many relationships at most.
+const MOST_RELATIONS: i64 = 10_000;
 
 /// A relationship whose values are not calculated yet.
 #[derive(Debug, Clone)]
@@ -40,15 +44,15 @@ pub(super) fn index(index: usize) -> RelationIx {
 }
 
 /// What a requirement asks for, as a template says it.
-struct Asked<'n> {
-    name: &'n str,
-    place: Place,
-    node: Option<&'n Node>,
-    capability: Option<&'n Node>,
+pub(super) struct Asked<'n> {
+    pub(super) name: &'n str,
+    pub(super) place: Place,
+    pub(super) node: Option<&'n Node>,
+    pub(super) capability: Option<&'n Node>,
     /// Which of the nodes of a template.
     index: Option<&'n Node>,
     relationship: Option<&'n Node>,
-    filter: Option<&'n Node>,
+    pub(super) filter: Option<&'n Node>,
     count: Option<&'n Node>,
 }
 
@@ -103,6 +107,11 @@ impl Resolver<'_, '_> {
         for node in (0..count).map(NodeIx) {
             let draft = &self.nodes[node.0 as usize];
             for (name, place, value) in pairs(draft.node.get("requirements")) {
+                if value.as_list().is_some_and(|items| items.len() != 2) {
+                    let message = format!("`{name}`: found {}, expected a node, or `[NODE, CAPABILITY]`", value.said());
+                    self.world.report().error(value.place, "wrong_form", message);
+                    continue;
+                }
                 self.assigned(node, draft, &Asked::read(name, place, value));
             }
         }
@@ -124,20 +133,31 @@ impl Resolver<'_, '_> {
             self.world.report().say(weight, asked.place, "unknown_requirement", message).near(asked.name, known);
         }
         let definition = definition.as_deref();
+        if let Some(filter) = asked.filter {
+            self.check_filter_keys(filter);
+        }
         let count = self.count_of(asked, node);
         let Some(targets) = self.targets(node, draft, asked, definition) else { return };
         for index in 0..count {
             let holder = Holder::Node(node);
             let scope = Scope { index: Some(index), ..Scope::of(&holder) };
-            let chosen = match asked.index.map(|index| self.read(index, None, scope)) {
-                Some(Some(Term::Integer(chosen))) => usize::try_from(chosen).ok(),
+            let chosen = match asked.index.map(|index| (index, self.read(index, None, scope))) {
+                Some((place, Some(Term::Integer(chosen)))) => {
+                    let known = usize::try_from(chosen).ok().filter(|chosen| *chosen < targets.len());
+                    if known.is_none() {
+                        let message = format!("found the index {chosen} of {} nodes", targets.len());
+                        self.world.report().error(place.place, "unknown_node", message).hint("the first one is 0");
+                    }
+                    known
+                }
                 Some(_) => None,
                 None if targets.is_empty() => None,
                 // Of several nodes of a template each source takes another one, as far as there are some.
                 None => Some((draft.index + index) % targets.len()),
             };
-            let Some((target, capability)) = chosen.and_then(|chosen| targets.get(chosen)) else { continue };
-            self.add_link(node, *target, capability.clone(), asked, definition, index);
+            let Some(target) = chosen.and_then(|chosen| targets.get(chosen)) else { continue };
+            let capability = self.capability_or_complaint(target, draft, asked, definition);
+            self.add_link(node, target, capability, asked, definition, index);
         }
         self.check_count(draft, asked, definition);
     }
@@ -146,7 +166,12 @@ impl Resolver<'_, '_> {
         let Some(said) = asked.count else { return 1 };
         let holder = Holder::Node(node);
         match self.read_as(said, DataType::Primitive(Primitive::Integer), Scope::of(&holder)) {
-            Some(Term::Integer(count @ 0..=10_000)) => usize::try_from(count).unwrap_or(1),
+            Some(Term::Integer(count @ 0..=MOST_RELATIONS)) => usize::try_from(count).unwrap_or(1),
+            Some(Term::Integer(count)) => {
+                let message = format!("`count`: found `{count}`, expected 0 to {MOST_RELATIONS}");
+                self.world.report().error(said.place, "count", message);
+                1
+            }
             _ => 1,
         }
     }
@@ -154,12 +179,13 @@ impl Resolver<'_, '_> {
     /// A requirement that is assigned less often than its type wants.
     fn check_count(&self, draft: &super::Draft, asked: &Asked<'_>, definition: Option<&RequirementDef>) {
         let Some(definition) = definition else { return };
-        let mut all = 0;
-        for (name, place, value) in pairs(draft.node.get("requirements")) {
-            if name == asked.name {
-                all += self.count_of(&Asked::read(name, place, value), NodeIx(0));
-            }
+        let same = || pairs(draft.node.get("requirements")).filter(|(name, _, _)| *name == asked.name);
+        // All of them are counted where the first one stands.
+        if same().next().is_some_and(|(_, place, _)| place != asked.place) {
+            return;
         }
+        let all: usize =
+            same().map(|(name, place, value)| self.count_of(&Asked::read(name, place, value), NodeIx(0))).sum();
         let (least, most) = definition.count;
         let is_simple = self.world.version_at(asked.place).is_simple();
         let is_wrong =
@@ -174,106 +200,48 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// Where a requirement may lead, each with the capability. None where that was complained of.
+    /// Where a requirement may lead. None where that was complained of.
     fn targets(
         &self,
         node: NodeIx,
         draft: &super::Draft,
         asked: &Asked<'_>,
         definition: Option<&RequirementDef>,
-    ) -> Option<Vec<(NodeIx, Option<Rc<str>>)>> {
-        let named = asked.node.map(|named| self.named_target(named, node));
-        match named {
-            Some(Named::Template(nodes)) => {
-                let mut targets = Vec::new();
-                for target in nodes {
-                    match self.capability_of(target, asked, definition) {
-                        Ok(capability) => targets.push((target, capability)),
-                        Err(wanted) => {
-                            let name = self.nodes[target.0 as usize].name.clone();
-                            let place = asked.node.map_or(asked.place, |node| node.place);
-                            let message = format!(
-                                "`{name}` has no capability `{wanted}`, which `{}` of `{}` asks for",
-                                asked.name, draft.name
-                            );
-                            let other = definition.map_or(asked.place, |definition| definition.place);
-                            let weight = self.world.loosely(place);
-                            self.world
-                                .report()
-                                .say(weight, place, "no_capability", message)
-                                .other(other, "it is asked for here");
-                            targets.push((target, None));
-                        }
-                    }
-                }
-                Some(targets)
-            }
+    ) -> Option<Targets> {
+        match asked.node.map(|named| self.named_target(named, node)) {
+            Some(Named::Template(nodes)) => Some(Targets::all(nodes.into())),
             Some(Named::Unknown) => None,
             Some(Named::Type(of)) => self.found(node, draft, asked, definition, Some(of)),
             None => self.found(node, draft, asked, definition, None),
         }
     }
 
-    /// The node that fits, where none is named.
-    fn found(
+    /// The capability of a target, which a template may have named without looking.
+    fn capability_or_complaint(
         &self,
-        node: NodeIx,
+        target: NodeIx,
         draft: &super::Draft,
         asked: &Asked<'_>,
         definition: Option<&RequirementDef>,
-        of: Option<TypeIx>,
-    ) -> Option<Vec<(NodeIx, Option<Rc<str>>)>> {
-        let fitting = self.fitting(node, asked, definition, of);
-        if fitting.is_empty() {
-            let wanted = match (of, definition.and_then(|definition| definition.capability.as_ref())) {
-                (Some(of), _) => format!("a `{}`", self.world.get(of).name),
-                (None, Some(Need::Type(of))) => format!("the capability `{}`", self.world.get(*of).name),
-                (None, Some(Need::Named(name))) => format!("the capability `{name}`"),
-                (None, None) => "what it asks for".to_owned(),
-            };
-            let message =
-                format!("`{}` of `{}` stays open: no node of this service has {wanted}", asked.name, draft.name);
-            self.world.report().warning(asked.place, "open_requirement", message);
-            return None;
-        }
-        Some(fitting)
-    }
-
-    /// All nodes that a requirement could lead to, in the order of the templates.
-    fn fitting(
-        &self,
-        node: NodeIx,
-        asked: &Asked<'_>,
-        definition: Option<&RequirementDef>,
-        of: Option<TypeIx>,
-    ) -> Vec<(NodeIx, Option<Rc<str>>)> {
-        let source = self.nodes[node.0 as usize].of;
-        let wanted = of.or_else(|| definition.and_then(|definition| definition.node));
-        let filter = asked.filter.or_else(|| definition.and_then(|definition| definition.filter.as_ref()));
-        let mut fitting = Vec::new();
-        for (at, other) in self.nodes.iter().enumerate() {
-            let target = NodeIx(u32::try_from(at).expect("a template has a bound"));
-            let is_wanted = wanted.is_none_or(|wanted| other.of.is_some_and(|of| self.world.is_a(of, wanted)));
-            if target == node || !is_wanted {
-                continue;
+    ) -> Option<Rc<str>> {
+        match self.capability_of(target, asked, definition) {
+            Ok(capability) => {
+                self.check_source(target, draft, asked, capability.as_deref());
+                capability
             }
-            let Ok(capability) = self.capability_of(target, asked, definition) else { continue };
-            // Without a type and a capability everything would fit.
-            if wanted.is_none() && capability.is_none() {
-                continue;
-            }
-            let takes = capability.as_ref().and_then(|name| other.capabilities.get(name)).is_none_or(|offer| {
-                let sources =
-                    offer.definition.as_ref().map(|definition| definition.sources.as_slice()).unwrap_or_default();
-                // The older versions' types name examples there.
-                let is_open = sources.is_empty() || self.world.version_at(asked.place).is_simple();
-                is_open || source.is_none_or(|source| sources.iter().any(|of| self.world.is_a(source, *of)))
-            });
-            if takes && filter.is_none_or(|filter| self.keeps_filter(target, filter)) {
-                fitting.push((target, capability));
+            Err(wanted) => {
+                let name = self.nodes[target.0 as usize].name.clone();
+                let place = asked.node.map_or(asked.place, |node| node.place);
+                let message = format!(
+                    "`{name}` has no capability `{wanted}`, which `{}` of `{}` asks for",
+                    asked.name, draft.name
+                );
+                let other = definition.map_or(asked.place, |definition| definition.place);
+                let weight = self.world.loosely(place);
+                self.world.report().say(weight, place, "no_capability", message).other(other, "it is asked for here");
+                None
             }
         }
-        fitting
     }
 
     fn named_target(&self, named: &Node, node: NodeIx) -> Named {
@@ -308,7 +276,7 @@ impl Resolver<'_, '_> {
     }
 
     /// The capability of a node that a requirement leads to; or what it asked for in vain.
-    fn capability_of(
+    pub(super) fn capability_of(
         &self,
         target: NodeIx,
         asked: &Asked<'_>,
@@ -365,16 +333,16 @@ impl Resolver<'_, '_> {
                 filter: None,
                 count: None,
             };
-            let targets = match self.fitting(node, &asked, Some(definition), None) {
-                // Nothing is named, and nothing would do: in the older versions the host of a software is an example.
-                none if none.is_empty() && definition.is_counted && is_simple && !self.world.is_incomplete() => {
-                    self.never_filled(draft, definition);
-                    None
-                }
-                _ => self.found(node, draft, &asked, Some(definition), None),
-            };
-            let wanted = definition.count.0 as usize;
-            for (index, (target, capability)) in targets.into_iter().flatten().take(wanted).enumerate() {
+            // Nothing is named, and nothing would do: in the older versions the host of a software is an example.
+            let is_needed = definition.is_counted && is_simple && !self.world.is_incomplete();
+            if is_needed && self.fitting(node, &asked, Some(definition), None).is_empty() {
+                self.never_filled(draft, definition);
+                continue;
+            }
+            let Some(targets) = self.found(node, draft, &asked, Some(definition), None) else { continue };
+            for index in 0..targets.len().min(definition.count.0 as usize) {
+                let Some(target) = targets.get(index) else { continue };
+                let capability = self.capability_of(target, &asked, Some(definition)).unwrap_or_default();
                 self.add_link(node, target, capability, &asked, Some(definition), index);
             }
         }
@@ -400,9 +368,15 @@ impl Resolver<'_, '_> {
         let said = asked.relationship;
         let service = self.service.as_ref();
         let templates = service.map(|service| service.entries("relationship_templates")).unwrap_or_default();
-        let template = said
-            .and_then(Node::as_name)
-            .and_then(|name| templates.iter().find(|entry| entry.key.as_text() == Some(name)));
+        let template = match said {
+            Some(said) if said.as_map().is_some() => {
+                said.some("type").and_then(|name| self.template_named(name, templates))
+            }
+            Some(said) => {
+                templates.iter().find(|entry| said.as_name().is_some() && entry.key.as_text() == said.as_name())
+            }
+            None => None,
+        };
         let made_of = template.map(|entry| self.copied(entry, templates, "relationship template"));
         let of = match (said, &made_of) {
             (_, Some(template)) => template.some("type").and_then(|name| self.world.named(Kind::Relationship, name)),
@@ -429,6 +403,9 @@ impl Resolver<'_, '_> {
             of => of,
         };
         let type_definition = of.map(|of| self.world.definition(of)).unwrap_or_default();
+        if let Some(of) = of {
+            self.check_ends(of, source, target, asked.place);
+        }
         let mut interfaces = type_definition.interfaces.clone();
         let defined = definition.and_then(|definition| definition.relationship_node.as_ref());
         let assigned = made_of.as_ref().or(said.filter(|said| said.as_map().is_some()));
@@ -524,6 +501,14 @@ impl Resolver<'_, '_> {
                 self.world.report().error(entry.value.place, "wrong_form", message);
             }
         }
+        self.check_filter_keys(filter);
+    }
+
+    /// Complains of a key that no filter before 2.0 has: it would filter nothing.
+    fn check_filter_keys(&self, filter: &Node) {
+        if !self.world.version_at(filter.place).is_simple() {
+            return;
+        }
         for entry in filter.entries_of() {
             let name = entry.key.as_text().unwrap_or_default();
             let known = ["properties", "capabilities", "requirements", "node_filter", "interfaces"];
@@ -535,7 +520,7 @@ impl Resolver<'_, '_> {
     }
 
     /// Does a node keep a filter? What cannot be known is no reason against it.
-    fn keeps_filter(&self, node: NodeIx, filter: &Node) -> bool {
+    pub(super) fn keeps_filter(&self, node: NodeIx, filter: &Node) -> bool {
         let holder = Holder::Node(node);
         if !self.world.version_at(filter.place).is_simple() {
             return !matches!(self.read(filter, None, Scope::of(&holder)), Some(Term::Bool(false)));
@@ -569,6 +554,10 @@ impl Resolver<'_, '_> {
             };
             if clauses.is_empty() {
                 return self.read_as(condition, found.of, Scope::default()).is_none_or(|wanted| wanted == term);
+            }
+            // What is a map or a list itself may be written here as a whole.
+            if !matches!(term, Term::Map(_) | Term::List(_)) {
+                clauses.iter().for_each(|clause| self.check_constraint_name(&clause.key));
             }
             clauses.iter().all(|clause| self.holds(&term, found.of, clause) != Some(false))
         })

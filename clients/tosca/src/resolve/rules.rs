@@ -1,11 +1,13 @@
 //! The rules that values keep: constraints before 2.0, validations in it.
 
+use super::values::function_of_another_version;
 use super::{Resolver, Scope};
 use crate::data::{Measure, Primitive};
-use crate::function::{Function, evaluate};
+use crate::function::{Call, Function, evaluate};
 use crate::place::Place;
 use crate::term::Term;
 use crate::types::{Base, DataType, Schema};
+use crate::version::Version;
 use crate::yaml::{Entry, Node, Written};
 
 /// The constraints of the versions before 2.0.
@@ -53,8 +55,16 @@ impl Resolver<'_, '_> {
             return;
         }
         let scope = Scope { value: Some((term, of)), ..Scope::default() };
-        if let Some(Term::Bool(false)) = self.read(rule, None, scope) {
-            self.broken(term, &rule.to_string(), rule.place, place);
+        match self.read(rule, None, scope) {
+            Some(Term::Bool(false)) => self.broken(term, &rule.to_string(), rule.place, place),
+            Some(said)
+                if said.is_known() && !matches!(said, Term::Bool(_)) && Call::of(rule, Version::V2_0).is_some() =>
+            {
+                let said = crate::function::said(&said);
+                let message = format!("`validation`: {rule} comes to {said}, expected `true` or `false`");
+                self.world.report().error(rule.place, "wrong_type", message);
+            }
+            Some(_) | None => {}
         }
     }
 
@@ -77,12 +87,18 @@ impl Resolver<'_, '_> {
             "less_than" => (Function::LessThan, vec![term.clone(), bound(&constraint.value)?]),
             "less_or_equal" => (Function::LessOrEqual, vec![term.clone(), bound(&constraint.value)?]),
             "in_range" => {
-                let bounds: Option<Vec<Term>> = constraint.value.as_list()?.iter().map(bound).collect();
+                let bounds: Option<Vec<Term>> =
+                    constraint.value.as_list().filter(|ends| ends.len() == 2)?.iter().map(bound).collect();
                 return self.is_in_range(term, of, &Term::List(bounds?), constraint);
             }
             "valid_values" => {
                 let values: Option<Vec<Term>> = constraint.value.as_list()?.iter().map(bound).collect();
                 (Function::ValidValues, vec![term.clone(), Term::List(values?)])
+            }
+            "pattern" if !matches!(term, Term::Text(_)) => {
+                let message = format!("`pattern`: found {}, expected a text", crate::function::said(term));
+                self.world.report().error(constraint.key.place, "function", message);
+                return None;
             }
             "pattern" => (Function::Matches, vec![term.clone(), Term::text(constraint.value.as_text()?)]),
             "length" | "min_length" | "max_length" => {
@@ -171,24 +187,40 @@ impl Resolver<'_, '_> {
             Some(items) => items.iter().flat_map(Node::entries_of).collect(),
             None => rule.entries_of().iter().collect(),
         };
-        if entries.is_empty() && !rule.is_null() && rule.as_list().is_none_or(|items| !items.is_empty()) {
+        if entries.is_empty() && !rule.is_null() && rule.as_list().is_none() {
             let message = format!("`constraints`: found {}, expected a list such as `- greater_than: 1`", rule.said());
             self.world.report().error(rule.place, "wrong_form", message);
+        }
+        for item in rule.as_list().unwrap_or_default().iter().filter(|item| item.entries_of().is_empty()) {
+            let message = format!("found {}, expected a constraint such as `greater_than: 1`", item.said());
+            self.world.report().error(item.place, "wrong_form", message);
         }
         for entry in entries {
             let name = entry.key.as_text().unwrap_or_default();
             let wants_list = matches!(name, "in_range" | "valid_values");
-            if !CONSTRAINTS.contains(&name) {
-                let message = format!("there is no constraint `{}`", entry.key);
-                self.world
-                    .report()
-                    .error(entry.key.place, "unknown_constraint", message)
-                    .near(name, CONSTRAINTS.iter().copied());
-            } else if wants_list && entry.value.as_list().is_none_or(|items| name == "in_range" && items.len() != 2) {
+            self.check_constraint_name(&entry.key);
+            if wants_list && entry.value.as_list().is_none_or(|items| name == "in_range" && items.len() != 2) {
                 let expected = if name == "in_range" { "two bounds such as `[1, 10]`" } else { "a list of values" };
                 let message = format!("`{name}`: found {}, expected {expected}", entry.value.said());
                 self.world.report().error(entry.value.place, "wrong_form", message);
             }
+            if let ("pattern", Some(pattern)) = (name, entry.value.as_text()) {
+                self.calculate(
+                    Function::Matches,
+                    &[Term::text(""), Term::text(pattern)],
+                    DataType::Unknown,
+                    entry.key.place,
+                );
+            }
+        }
+    }
+
+    /// Complains of a name that no constraint has.
+    pub(super) fn check_constraint_name(&self, key: &Node) {
+        let name = key.as_text().unwrap_or_default();
+        if !CONSTRAINTS.contains(&name) {
+            let message = format!("there is no constraint `{key}`");
+            self.world.report().error(key.place, "unknown_constraint", message).near(name, CONSTRAINTS.iter().copied());
         }
     }
 
@@ -200,7 +232,11 @@ impl Resolver<'_, '_> {
                 "`validation`: found {}, expected a function such as `$greater_than: [$value, 1]`",
                 rule.said()
             );
-            self.world.report().error(rule.place, "wrong_form", message);
+            let mut report = self.world.report();
+            let complaint = report.error(rule.place, "wrong_form", message);
+            if let Some(hint) = function_of_another_version(rule, version) {
+                complaint.hint(hint);
+            }
             return;
         }
         self.read(rule, None, Scope::default());

@@ -77,7 +77,17 @@ impl Resolver<'_, '_> {
             };
             match (slots.get_mut(name), known) {
                 (Some(_), _) if is_simple && entry.value.is_null() => {}
-                (Some(slot), _) => slot.value = Some(value.clone()),
+                (Some(slot), _) => {
+                    let fixed = slot.property.as_ref().and_then(|property| property.value.as_ref());
+                    if let Some(fixed) = fixed.filter(|fixed| !is_simple && !fixed.same(value)) {
+                        let message = format!("`{name}` of {owner} is always {fixed}: it cannot become {value}");
+                        self.world
+                            .report()
+                            .error(value.place, "refinement", message)
+                            .other(fixed.place, "its value is fixed here");
+                    }
+                    slot.value = Some(value.clone());
+                }
                 // Tools of the older versions set attributes that nobody declared.
                 (None, Some(known)) if field == Field::Property || !is_simple => {
                     let message = format!("{owner} has no {} `{name}`", field.name());

@@ -86,7 +86,7 @@ impl Resolver<'_, '_> {
         let inside: Vec<NodeIx> = (first..service.nodes.len()).map(super::nodes::index).collect();
         let mut wanted: Vec<(NodeIx, NodeIx)> = inside.iter().map(|one| (node, *one)).collect();
         // What it needs its mapped nodes need, or all of them.
-        for ix in own.requirements.clone() {
+        for ix in own.requirements {
             let relation = service.relations[ix.0 as usize].clone();
             let mapped = mapped_node(mapping.get("requirements"), &relation.name).and_then(|name| found(&name));
             let sources = mapped.map_or_else(|| inside.clone(), |one| vec![one]);

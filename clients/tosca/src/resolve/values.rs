@@ -4,12 +4,15 @@ use std::rc::Rc;
 
 use super::{Found, Resolver, Scope};
 use crate::data::{Primitive, split};
-use crate::function::Call;
+use crate::function::{Call, is_function};
 use crate::place::Place;
 use crate::term::Term;
 use crate::types::{Base, DataType, Props, Schema};
 use crate::version::Version;
 use crate::yaml::{Entry, Kind, Node, Style, Written};
+
+/// So many values can need each other, one after the other.
+const DEEPEST: usize = 160;
 
 /// Are functions called?
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +47,21 @@ impl Resolver<'_, '_> {
         self.read(node, Some(&schema), scope)
     }
 
+    /// Values that need each other are read inside of each other, and so are defaults in what they are a default of:
+    /// without a bound a long row of them, or one that never ends, would need more stack than there is.
     fn value(&self, node: &Node, schema: Option<&Schema>, reading: Reading<'_>) -> Option<Term> {
+        if self.depth.get() >= DEEPEST {
+            let message = format!("more than {DEEPEST} values need each other, one after the other");
+            self.world.report().error(node.place, "too_deep", message);
+            return None;
+        }
+        self.depth.set(self.depth.get() + 1);
+        let term = self.value_within(node, schema, reading);
+        self.depth.set(self.depth.get() - 1);
+        term
+    }
+
+    fn value_within(&self, node: &Node, schema: Option<&Schema>, reading: Reading<'_>) -> Option<Term> {
         let version = self.world.version_at(node.place);
         if let Reading::Written(scope) = reading
             && let Some(call) = Call::of(node, version)
@@ -219,10 +236,26 @@ impl Resolver<'_, '_> {
         let mut report = self.world.report();
         let complaint = report.error(node.place, "wrong_type", message);
         if schema.place != node.place {
-            complaint.other(schema.place, format!("it is a `{of}` here"));
+            complaint.other(schema.place, format!("its type is `{of}` here"));
+        }
+        let version = self.world.version_at(node.place);
+        if let Some(hint) = function_of_another_version(node, version) {
+            complaint.hint(hint);
+        } else if schema.of == DataType::Primitive(Primitive::Text) && node.as_plain().is_some() && !node.is_null() {
+            complaint.hint("put it in quotes");
         }
         None
     }
+}
+
+/// What helps where a function is written as another version writes it.
+pub(super) fn function_of_another_version(node: &Node, version: Version) -> Option<String> {
+    let name = node.only_entry()?.key.as_text()?;
+    if version.is_simple() {
+        let bare = name.strip_prefix('$')?;
+        return is_function(bare).then(|| format!("before TOSCA 2.0 functions have no `$`: `{bare}`"));
+    }
+    is_function(name).then(|| format!("in TOSCA 2.0 functions begin with `$`: `${name}`"))
 }
 
 /// All of them, or nothing where one is missing; each is looked at.
@@ -239,19 +272,13 @@ fn all<T>(values: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
 
 /// In 2.0 `$$` at the beginning of a text is a `$`.
 fn unescaped(term: Term, version: Version) -> Term {
-    match &term {
-        Term::Text(text) if version == Version::V2_0 && text.starts_with("$$") => Term::text(&text[1..]),
-        Term::Null
-        | Term::Bool(_)
-        | Term::Integer(_)
-        | Term::Float(_)
-        | Term::Text(_)
-        | Term::List(_)
-        | Term::Map(_)
-        | Term::Attribute(_)
-        | Term::OperationOutput { .. }
-        | Term::Call(..) => term,
+    if let Term::Text(text) = &term
+        && version == Version::V2_0
+        && text.starts_with("$$")
+    {
+        return Term::text(&text[1..]);
     }
+    term
 }
 
 /// A value that is known as something that can be read by a type.

@@ -145,7 +145,8 @@ impl Resolver<'_, '_> {
                 .near(name, known.iter().map(|known| &**known));
             return Vec::new();
         }
-        let Some(relationship) = relationship.and_then(Node::as_name) else {
+        let named = relationship.and_then(|node| Some((node.place, node.as_name()?)));
+        let Some((place, relationship)) = named else {
             return nodes.into_iter().map(Entity::Node).collect();
         };
         let links: Vec<Entity> = nodes
@@ -159,7 +160,9 @@ impl Resolver<'_, '_> {
             .collect();
         if links.is_empty() && !nodes.iter().any(|ix| self.nodes[ix.0 as usize].asks_for(relationship)) {
             let message = format!("`{name}` has no requirement `{relationship}`");
-            self.world.report().error(target.place, "unknown_requirement", message);
+            let known = nodes.iter().flat_map(|ix| &self.nodes[ix.0 as usize].definition.requirements);
+            let known = known.map(|known| &*known.name);
+            self.world.report().error(place, "unknown_requirement", message).near(relationship, known);
         }
         links
     }

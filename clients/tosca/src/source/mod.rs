@@ -45,7 +45,7 @@ impl Sources {
     /// The path of a file of [`Sources::folder`] that a unit names: an artifact, a script.
     ///
     /// It is relative to the unit's file, or to the root if it begins with `/`. For TOSCA 1.x it is looked for from the
-    /// root, too, where it is not beside the file.
+    /// root, too, where it is not beside the file and this is no archive.
     pub(crate) fn path_of(&self, unit: UnitIx, name: &str) -> Result<Rc<str>, Unfound> {
         reading::path_of(&self.folder, &self.units[unit.0], name)
     }

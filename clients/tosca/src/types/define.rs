@@ -73,7 +73,7 @@ pub(crate) struct RequirementDef {
 }
 
 /// The capability that a requirement asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Need {
     Type(TypeIx),
     /// The name that the target gives it.
@@ -94,8 +94,7 @@ impl World<'_> {
             return known.clone();
         }
         // A type may be named inside of itself (a tree of data): there it has what its parents have.
-        let line = self.line(ix);
-        let inherited = line.get(1).map(|parent| self.definition(*parent)).unwrap_or_default();
+        let inherited = self.parent(ix).map(|parent| self.definition(parent)).unwrap_or_default();
         self.definitions.borrow_mut().insert(ix, inherited.clone());
         let definition = Rc::new(self.define(ix, &inherited));
         self.definitions.borrow_mut().insert(ix, definition.clone());
@@ -258,7 +257,7 @@ impl World<'_> {
         let node = said;
         if let Some(refined) = refined {
             self.check_refinement(name, place, (node, value), refined, &schema);
-        } else if typed == Typed::Must && node.as_map().is_some() && node.some("type").is_none() {
+        } else if typed == Typed::Must && !is_short && node.some("type").is_none() {
             let weight = self.loosely(place);
             self.report().say(weight, place, "missing_key", format!("`{name}` has no `type`"));
         }

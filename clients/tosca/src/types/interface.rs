@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use super::define::Typed;
 use super::{Kind, Property, TypeIx, World};
+use crate::function::Call;
 use crate::place::Place;
 use crate::version::Version;
 use crate::yaml::{Entry, Node};
@@ -48,6 +49,22 @@ pub(crate) enum Side {
 /// What stands in an interface besides its operations.
 const RESERVED: &[&str] = &["type", "description", "metadata", "inputs", "operations", "notifications", "workflows"];
 
+/// The keys of a parameter definition.
+const DEFINING: &[&str] = &[
+    "type",
+    "description",
+    "metadata",
+    "required",
+    "default",
+    "value",
+    "mapping",
+    "status",
+    "constraints",
+    "validation",
+    "key_schema",
+    "entry_schema",
+];
+
 impl World<'_> {
     /// The interfaces below a node, over those that it inherits.
     pub(crate) fn interfaces(
@@ -61,7 +78,8 @@ impl World<'_> {
             let Some(name) = entry.key.as_name() else { continue };
             let name = self.known_as(name, entry, &new);
             let old = new.get(&name).cloned();
-            let interface = self.interface(&name, entry, old.as_deref(), side);
+            let others: Vec<&str> = inherited.keys().map(|known| &**known).collect();
+            let interface = self.interface(&name, entry, old.as_deref(), side, &others);
             new.insert(name, Rc::new(interface));
         }
         new
@@ -78,7 +96,14 @@ impl World<'_> {
         same.map_or_else(|| name.into(), |(name, _)| name.clone())
     }
 
-    fn interface(&self, name: &str, entry: &Entry, inherited: Option<&InterfaceDef>, side: Side) -> InterfaceDef {
+    fn interface(
+        &self,
+        name: &str,
+        entry: &Entry,
+        inherited: Option<&InterfaceDef>,
+        side: Side,
+        others: &[&str],
+    ) -> InterfaceDef {
         let node = &entry.value;
         let version = self.version_at(entry.key.place);
         let of = match node.some("type") {
@@ -87,6 +112,16 @@ impl World<'_> {
                 version.is_simple().then(|| self.find(self.unit_of(entry.key.place), Kind::Interface, name)).flatten()
             }),
         };
+        if of.is_none()
+            && node.some("type").is_none()
+            && side == Side::Template
+            && inherited.is_none()
+            && !others.is_empty()
+            && version.is_simple()
+        {
+            let message = format!("the type has no interface `{name}`");
+            self.report().warning(entry.key.place, "unknown_interface", message).near(name, others.iter().copied());
+        }
         if of.is_none() && node.some("type").is_none() && version == Version::V2_0 {
             let mut report = self.report();
             match side {
@@ -184,7 +219,9 @@ impl World<'_> {
                 let weight = self.loosely(entry.value.place);
                 self.report().say(weight, entry.value.place, "wrong_form", message);
             }
-            let input = if self.is_definition(&entry.value, side) {
+            let is_call = Call::of(&entry.value, self.version_at(entry.value.place)).is_some();
+            let input = if !is_call && self.is_definition(&entry.value, side) {
+                self.check_keys(&entry.value);
                 let refined = old.as_ref().and_then(|old| old.definition.as_deref());
                 let definition = self.property(name, entry.key.place, &entry.value, refined, Typed::May);
                 let value = definition.value.clone().or_else(|| definition.default.clone());
@@ -198,30 +235,35 @@ impl World<'_> {
         }
     }
 
+    /// The forms of files do not tell the definitions of inputs from their values: here it is known.
+    fn check_keys(&self, definition: &Node) {
+        for entry in definition.entries_of() {
+            let name = entry.key.as_text().unwrap_or_default();
+            if !DEFINING.contains(&name) {
+                let weight = self.loosely(entry.key.place);
+                let message = format!("a parameter definition has no key `{}`", entry.key);
+                self.report().say(weight, entry.key.place, "unknown_key", message).near(name, DEFINING.iter().copied());
+            }
+        }
+    }
+
     /// Does a map say what a value has to be, and is no value itself? In 2.0 the side tells; before, its keys do.
     fn is_definition(&self, node: &Node, side: Side) -> bool {
         let Some(entries) = node.as_map() else { return false };
         if self.version_at(node.place) == Version::V2_0 {
             return side == Side::Type;
         }
-        let known = [
-            "type",
-            "description",
-            "required",
-            "default",
-            "value",
-            "status",
-            "constraints",
-            "entry_schema",
-            "key_schema",
-            "metadata",
-        ];
         let has_type = node.some("type").and_then(Node::as_name).is_some_and(|name| {
             let unit = self.unit_of(node.place);
             self.primitive(unit, name).is_some() || self.find(unit, Kind::Data, name).is_some()
         });
-        let says_one =
-            has_type || (side == Side::Type && (node.get("default").is_some() || node.get("required").is_some()));
-        says_one && entries.iter().all(|entry| entry.key.as_text().is_some_and(|key| known.contains(&key)))
+        // A type defines what it gives a type, whatever tools keep beside it.
+        // One whose type is unknown is a definition, too: of the type is complained.
+        if side == Side::Type && node.some("type").and_then(Node::as_name).is_some() {
+            return true;
+        }
+        let says = |key: &str| node.get(key).is_some();
+        let says_one = has_type || (side == Side::Type && (says("default") || says("required") || says("description")));
+        says_one && entries.iter().all(|entry| entry.key.as_text().is_some_and(|key| DEFINING.contains(&key)))
     }
 }

@@ -10,9 +10,10 @@ mod node;
 mod schema;
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use crate::data::Primitive;
 use crate::place::Place;
 use crate::report::{Report, Weight};
 use crate::source::{Origin, Sources, UnitIx};
@@ -22,6 +23,12 @@ use crate::yaml::Node;
 pub(crate) use define::{CapabilityDef, Definition, Need, Property, Props, RequirementDef, pairs};
 pub(crate) use interface::{Input, InterfaceDef, OperationDef, Side};
 pub(crate) use schema::{Base, DataType, Schema};
+
+/// A type has so many ancestors at most.
+const MOST_ANCESTORS: usize = 128;
+
+/// So many types of a circle are named in a message.
+const MOST_NAMED: usize = 16;
 
 /// The kinds of types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,7 +113,8 @@ pub(crate) struct World<'s> {
     /// By name alone: the older versions know no namespaces, and their templates use what anybody imported.
     anywhere: HashMap<(Kind, Rc<str>), TypeIx>,
     found: RefCell<HashMap<Asked, Option<TypeIx>>>,
-    parents: RefCell<HashMap<TypeIx, Option<TypeIx>>>,
+    /// What each type is derived from: without circles, and with an end.
+    parents: Vec<Option<TypeIx>>,
     definitions: RefCell<HashMap<TypeIx, Rc<Definition>>>,
     units: Vec<UnitIx>,
     whole: Whole,
@@ -138,7 +146,7 @@ impl<'s> World<'s> {
             index: HashMap::new(),
             anywhere: HashMap::new(),
             found: RefCell::default(),
-            parents: RefCell::default(),
+            parents: Vec::new(),
             definitions: RefCell::default(),
             units,
             whole,
@@ -147,6 +155,7 @@ impl<'s> World<'s> {
         for index in 0..sources.units.len() {
             Kind::ALL.into_iter().for_each(|kind| world.collect(UnitIx(index), kind));
         }
+        world.parents = world.look_for_parents();
         world
     }
 
@@ -277,24 +286,90 @@ impl<'s> World<'s> {
         if self.is_incomplete() {
             return;
         }
-        let known = self.types.iter().filter(|known| known.kind == kind).map(|known| &*known.name);
         let version = self.version_at(place);
+        let mut known: Vec<&str> =
+            self.types.iter().filter(|known| known.kind == kind).map(|known| &*known.name).collect();
+        if kind == Kind::Data {
+            Primitive::names(version).for_each(|name| known.push(name));
+        }
+        let elsewhere = self.elsewhere(place, kind, name);
         let mut report = self.report();
-        let complaint =
-            report.error(place, "unknown_type", format!("there is no {} `{name}`", kind.name())).near(name, known);
+        let complaint = report.error(place, "unknown_type", format!("there is no {} `{name}`", kind.name()));
+        if let Some(hint) = elsewhere {
+            complaint.hint(hint);
+        } else {
+            complaint.near(name, known);
+        }
         if !version.is_simple() && name.starts_with("tosca.") {
             complaint.hint("TOSCA 2.0 has no types of its own: import `profile: org.oasis-open.simple:2.0`");
         }
     }
 
     /// What a type is derived from, where that is a type of a file.
-    pub(crate) fn parent(&self, ix: TypeIx) -> Option<TypeIx> {
-        if let Some(parent) = self.parents.borrow().get(&ix) {
-            return *parent;
+    fn parent(&self, ix: TypeIx) -> Option<TypeIx> {
+        self.parents[ix.0 as usize]
+    }
+
+    /// The parents of all types. A type that is its own ancestor, or has too many of them, is complained of and has no
+    /// parent, so that each line has an end.
+    fn look_for_parents(&self) -> Vec<Option<TypeIx>> {
+        let mut parents: Vec<Option<TypeIx>> = self.all().map(|ix| self.look_for_parent(ix)).collect();
+        let mut ancestors: Vec<Option<usize>> = vec![None; parents.len()];
+        for ix in self.all() {
+            let mut line: Vec<TypeIx> = Vec::new();
+            let mut on_line = HashSet::new();
+            let mut next = Some(ix);
+            while let Some(one) = next.filter(|one| ancestors[one.0 as usize].is_none()) {
+                if !on_line.insert(one) {
+                    let circle = line.iter().position(|known| *known == one).map(|at| &line[at..]);
+                    self.derived_from_itself(circle.unwrap_or_default());
+                    parents[one.0 as usize] = None;
+                    break;
+                }
+                line.push(one);
+                next = parents[one.0 as usize];
+            }
+            for one in line.into_iter().rev() {
+                let parent = parents[one.0 as usize].and_then(|parent| ancestors[parent.0 as usize]);
+                let own = parent.map_or(0, |of_parent| of_parent + 1);
+                if own == MOST_ANCESTORS + 1 {
+                    let own = self.get(one);
+                    let message =
+                        format!("`{}` is derived from more than {MOST_ANCESTORS} types, one after the other", own.name);
+                    self.report().error(own.place, "too_deep", message);
+                }
+                if own > MOST_ANCESTORS {
+                    parents[one.0 as usize] = None;
+                }
+                ancestors[one.0 as usize] = Some(own);
+            }
         }
-        let parent = self.look_for_parent(ix);
-        self.parents.borrow_mut().insert(ix, parent);
-        parent
+        parents
+    }
+
+    fn derived_from_itself(&self, circle: &[TypeIx]) {
+        let Some(first) = circle.iter().min_by_key(|ix| self.get(**ix).place) else { return };
+        let at = circle.iter().position(|ix| ix == first).unwrap_or_default();
+        let around = circle[at..].iter().chain(&circle[..at]).chain([first]);
+        let mut names: Vec<&str> = around.take(MOST_NAMED).map(|ix| &*self.get(*ix).name).collect();
+        if circle.len() >= MOST_NAMED {
+            names.push("...");
+        }
+        let own = self.get(*first);
+        let message = format!("`{}` is derived from itself: {}", own.name, names.join(" -> "));
+        self.report().error(own.place, "derived_from_itself", message);
+    }
+
+    /// What helps where another file has a type of this very name.
+    fn elsewhere(&self, place: Place, kind: Kind, name: &str) -> Option<String> {
+        let other = self.types.iter().find(|other| other.kind == kind && *other.name == *name)?;
+        let imports = &self.sources.units[self.unit_of(place).0].imports;
+        let spaces = imports.iter().filter_map(|import| Some((import.namespace.as_ref()?, import.unit)));
+        let below = spaces.into_iter().find(|(_, unit)| self.look(*unit, kind, name, &mut Vec::new()).is_some());
+        Some(match below {
+            Some((namespace, _)) => format!("did you mean `{namespace}:{name}`?"),
+            None => format!("`{}` has one, which this file does not import", self.sources.units[other.unit.0].path),
+        })
     }
 
     fn look_for_parent(&self, ix: TypeIx) -> Option<TypeIx> {
@@ -310,7 +385,7 @@ impl<'s> World<'s> {
         }
         let parent = match self.find(own.unit, own.kind, text) {
             // A template that defines a normative type again means the other one when it derives from it.
-            Some(parent) if parent == ix => self.anywhere_but(ix, text),
+            Some(parent) if parent == ix => self.anywhere_but(ix, text).or(Some(ix)),
             found => found,
         };
         if parent.is_none() {
@@ -324,46 +399,26 @@ impl<'s> World<'s> {
         self.all().find(|other| *other != ix && self.get(*other).kind == own.kind && &*self.get(*other).name == name)
     }
 
-    /// A type and what it is derived from, nearest first. A type that is its own ancestor ends where it came again.
-    pub(crate) fn line(&self, ix: TypeIx) -> Vec<TypeIx> {
-        let mut line = vec![ix];
-        while let Some(parent) = self.parent(*line.last().expect("it begins with one")) {
-            if line.contains(&parent) {
-                break;
-            }
-            line.push(parent);
-        }
-        line
+    /// A type and what it is derived from, nearest first.
+    fn line(&self, ix: TypeIx) -> impl Iterator<Item = TypeIx> {
+        std::iter::successors(Some(ix), |ix| self.parent(*ix))
     }
 
     /// Is everything known that a type is derived from? If not, it may have more than what was found.
     pub(crate) fn is_whole(&self, ix: TypeIx) -> bool {
-        let line = self.line(ix);
-        let last = self.get(*line.last().expect("it begins with one"));
-        last.node.some("derived_from").is_none_or(|name| name.as_text() == Some("tosca.entity.Root"))
+        let last = self.line(ix).last().map(|last| self.get(last));
+        let root = last.and_then(|last| last.node.some("derived_from"));
+        root.is_none_or(|name| name.as_text() == Some("tosca.entity.Root"))
     }
 
     /// Is one type the other, or derived from it?
     pub(crate) fn is_a(&self, ix: TypeIx, other: TypeIx) -> bool {
-        self.line(ix).contains(&other)
+        self.line(ix).any(|one| one == other)
     }
 
     /// The names of a type and of what it is derived from, nearest first.
     pub(crate) fn names(&self, ix: TypeIx) -> Vec<Rc<str>> {
-        self.line(ix).into_iter().map(|ix| self.get(ix).name.clone()).collect()
-    }
-
-    /// Complains of all types that are their own ancestors.
-    pub(crate) fn check_lines(&self) {
-        for ix in self.all().filter(|ix| self.is_given(*ix)) {
-            let line = self.line(ix);
-            let last = *line.last().expect("it begins with itself");
-            if self.parent(last) == Some(ix) {
-                let names: Vec<&str> = line.iter().rev().map(|ix| &*self.get(*ix).name).collect();
-                let message = format!("`{}` is derived from itself: {}", self.get(ix).name, names.join(" <- "));
-                self.report().error(self.get(ix).place, "derived_from_itself", message);
-            }
-        }
+        self.line(ix).map(|ix| self.get(ix).name.clone()).collect()
     }
 }
 

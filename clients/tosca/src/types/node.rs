@@ -109,7 +109,10 @@ impl World<'_> {
         if let Some(ix) = self.find(self.unit_of(wanted.place), Kind::Capability, text) {
             return Some(Need::Type(ix));
         }
-        let has_it = target.is_none_or(|target| self.definition(target).capabilities.contains_key(text));
+        // Its own words are enough: nodes require each other in circles.
+        let offers =
+            |ix| self.get(ix).node.get("capabilities").is_some_and(|capabilities| capabilities.get(text).is_some());
+        let has_it = target.is_none_or(|target| self.line(target).any(offers));
         let is_simple = self.version_at(wanted.place).is_simple();
         // The older versions' templates name node types here, too: what has any capability then fits.
         let is_node = is_simple && self.find(self.unit_of(wanted.place), Kind::Node, text).is_some();

@@ -80,7 +80,8 @@ impl World<'_> {
         let key = below("key_schema", refined.and_then(|schema| schema.key.as_ref()));
         let entry = below("entry_schema", refined.and_then(|schema| schema.entry.as_ref()));
         let mut rules = refined.map(|schema| schema.rules.clone()).unwrap_or_default();
-        rules.extend(["constraints", "validation"].into_iter().filter_map(|key| node.some(key).cloned()));
+        let rule = if self.version_at(node.place).is_simple() { "constraints" } else { "validation" };
+        rules.extend(node.some(rule).cloned());
         Rc::new(Schema { place: node.place, of, key, entry, rules })
     }
 
@@ -98,6 +99,18 @@ impl World<'_> {
         match of {
             DataType::Primitive(primitive) => Some(Base::Primitive(primitive)),
             DataType::Type(ix) => self.definition(ix).base.clone(),
+            DataType::Unknown => None,
+        }
+    }
+
+    /// The built-in type that a data type is derived from in the end, where it is one.
+    fn root(&self, of: DataType) -> Option<Primitive> {
+        match of {
+            DataType::Primitive(primitive) => Some(primitive),
+            DataType::Type(ix) => {
+                let last = self.get(self.line(ix).last()?);
+                self.primitive(last.unit, last.node.name("derived_from")?)
+            }
             DataType::Unknown => None,
         }
     }
@@ -192,10 +205,11 @@ impl World<'_> {
         };
         let number = match said {
             None => inherited.map_or(Number::Float, |(units, _)| units.number),
-            Some(node) => match self.base(of) {
-                Some(Base::Primitive(Primitive::Integer)) => Number::Integer,
-                Some(Base::Primitive(Primitive::Float)) => Number::Float,
-                Some(_) => {
+            Some(_) if of == DataType::Unknown => return None,
+            Some(node) => match self.root(of) {
+                Some(Primitive::Integer) => Number::Integer,
+                Some(Primitive::Float) => Number::Float,
+                Some(_) | None => {
                     let message = format!(
                         "`data_type`: found {}, expected `integer`, `float` or what is derived from them",
                         node.said()
@@ -203,7 +217,6 @@ impl World<'_> {
                     self.report().error(node.place, "scalar", message);
                     return None;
                 }
-                None => return None,
             },
         };
         let mut units = inherited.map(|(units, _)| units.units.clone()).unwrap_or_default();

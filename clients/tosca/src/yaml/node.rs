@@ -136,6 +136,8 @@ impl Node {
     pub(crate) fn said(&self) -> String {
         match &self.kind {
             Kind::Scalar { .. } if self.is_null() => "nothing".to_owned(),
+            Kind::Scalar { text, .. } if text.is_empty() => "an empty text".to_owned(),
+            Kind::Scalar { text, .. } if self.looks_like_another() => format!("the text `{}`", shortened(text)),
             Kind::Scalar { text, .. } => format!("`{}`", shortened(text)),
             Kind::List(items) => format!("a list of {}", items.len()),
             Kind::Map(entries) => match entries.first().and_then(|entry| entry.key.as_text()) {
@@ -143,6 +145,13 @@ impl Node {
                 None => "a map".to_owned(),
             },
         }
+    }
+
+    /// Is it a text only because of its quotes?
+    fn looks_like_another(&self) -> bool {
+        let Kind::Scalar { text, style: Style::Quoted } = &self.kind else { return false };
+        let plain = Node { kind: Kind::Scalar { text: text.clone(), style: Style::Plain }, ..self.clone() };
+        !matches!(plain.written(), super::Written::Text(_))
     }
 
     /// Do both say the same, wherever they stand?

@@ -23,7 +23,8 @@ fn lowered(service: &Service, name: &str, via: Via) -> (Lowered, Told) {
 /// Likewise. A file does not say what reads it if its name has `silent` in it.
 fn lowered_with(service: &Service, name: &str, via: Via, host_parallel: HostParallel) -> (Lowered, Told) {
     let first_line = |path: &str| (!path.contains("silent")).then(|| "#!/bin/bash -e".to_owned());
-    let options = Options { via, host_parallel, name: &|path| format!("file:{path}"), first_line: &first_line };
+    let file = |path: &str| format!("file:{path}");
+    let options = Options { via, host_parallel, attributes: None, name: &file, first_line: &first_line };
     let mut report = Report::default();
     let survey = Survey::of(service);
     let plan = plans(&survey, &mut report).remove(name).unwrap();

@@ -18,7 +18,7 @@ fn an_archive_names_its_entry_and_is_the_same_when_it_is_unpacked() {
             META,
             "TOSCA-Meta-File-Version: 1.0\nCSAR-Version: 1.1\nCreated-by: me\nEntry-Definitions: defs/app.yaml\n\nName: run.sh\nContent-Type: text/plain\n",
         ),
-        ("defs/app.yaml", v1_3!("imports: [types.yaml, ../common.yaml, scripts/more.yaml]\n")),
+        ("defs/app.yaml", v1_3!("imports: [types.yaml, ../common.yaml, ../scripts/more.yaml]\n")),
         ("defs/types.yaml", v1_3!("")),
         ("common.yaml", v1_3!("")),
         ("scripts/more.yaml", v1_3!("")),
@@ -38,9 +38,24 @@ fn an_archive_names_its_entry_and_is_the_same_when_it_is_unpacked() {
     assert_eq!(disk.tell(""), packed);
     let sources = disk.sources("");
     assert_eq!(sources.path_of(UnitIx(0), "../scripts/run.sh").as_deref(), Ok("scripts/run.sh"));
-    assert_eq!(sources.path_of(UnitIx(0), "scripts/run.sh").as_deref(), Ok("scripts/run.sh"));
+    assert_eq!(sources.path_of(UnitIx(0), "/scripts/run.sh").as_deref(), Ok("scripts/run.sh"));
     assert_eq!(sources.folder.read("scripts/run.sh").expect("it is there"), b"true");
     assert!(!sources.folder.has("scripts"));
+}
+
+#[test]
+fn a_path_in_an_archive_begins_at_its_file_and_nowhere_else() {
+    let files = [
+        (META, "CSAR-Version: 1.1\nEntry-Definitions: defs/app.yaml\n"),
+        ("defs/app.yaml", v1_3!("imports: [scripts/more.yaml]\n")),
+        ("scripts/more.yaml", v1_3!("")),
+    ];
+    assert_snapshot!(tell_packed(&packed(&files)), @"
+    defs/app.yaml: TOSCA 1.3, incomplete
+    app.csar/defs/app.yaml:2:11: error: not found: `scripts/more.yaml` (looked for app.csar/defs/scripts/more.yaml) [not_found]
+         2 | imports: [scripts/more.yaml]
+           |           ^^^^^^^^^^^^^^^^^
+    ");
 }
 
 #[test]

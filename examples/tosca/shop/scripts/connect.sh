@@ -1,0 +1,3 @@
+#!/bin/sh
+set -e
+echo "$user at $address" >"$HOME/shop/web/pages/connection"

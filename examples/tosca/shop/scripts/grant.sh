@@ -1,0 +1,3 @@
+#!/bin/sh
+set -e
+echo "$user" >>"$HOME/shop/dbms/data/$name/users"

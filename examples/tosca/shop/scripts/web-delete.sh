@@ -1,0 +1,4 @@
+#!/bin/sh
+set -e
+test ! -e "$HOME/shop/web/state" # it was stopped
+rm -r "$HOME/shop"

@@ -1,0 +1,3 @@
+#!/bin/sh
+set -e
+rm "$HOME/shop/web/state"
