@@ -1,10 +1,8 @@
-// Owns what the tests in a browser share: the browser, the gateway, documents. Promises: each test gets a page of its own, and
-// fails where the page complained or asked anybody but its own origin. Never waits for time: for what is seen.
+// Owns how tests look at the client: the browser, its pages, what is wrong in them. Promises: each page is of a context of its own,
+// and notes what it complains about and whom else than its own origin it asks. Never starts what stands behind the page.
 
-import { type Browser, chromium, type Page } from 'playwright-core'
-
-/** Where the client is served with its API; a real orchestrator with an executor stands behind it. */
-export const AT = process.env['GORCH_UI'] ?? 'http://127.0.0.1:8080'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { Door } from './stand'
 
 export const browse = (): Promise<Browser> => chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
 
@@ -14,9 +12,15 @@ export interface Sight {
   complaints: string[]
 }
 
-export async function open(browser: Browser, path: string, theme: 'light' | 'dark' = 'light'): Promise<Sight> {
-  const context = await browser.newContext({ viewport: { width: 1360, height: 820 }, colorScheme: theme })
+export const DESK = { width: 1360, height: 820 }
+export const PHONE = { width: 390, height: 780 }
+
+/** Opens a page of the client through a door. */
+export async function open(browser: Browser, door: Door, path: string, options: BrowserContextOptions = {}): Promise<Sight> {
+  const context = await browser.newContext({ viewport: DESK, colorScheme: 'light', ...options })
+  await context.addCookies([door.cookie])
   const page = await context.newPage()
+  page.setDefaultTimeout(15_000)
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(error.message))
   page.on('dialog', (dialog) => {
@@ -25,26 +29,17 @@ export async function open(browser: Browser, path: string, theme: 'light' | 'dar
   })
   page.on('console', (message) => {
     // A refusal by the API is told by the browser, too; that is no complaint of ours.
-    if (message.type() === 'error' && !message.text().includes('status of 4')) complaints.push(message.text())
+    if (message.type() === 'error' && !/status of [45]|ERR_(INCOMPLETE|CONNECTION)/.test(message.text())) complaints.push(message.text())
   })
-  page.on('request', (request) => {
-    if (!request.url().startsWith(AT)) complaints.push(`asked ${request.url()}`)
+  context.on('request', (request) => {
+    if (!request.url().startsWith(door.at)) complaints.push(`asked ${request.url()}`)
   })
-  await page.goto(AT + path)
+  await page.goto(door.at + path)
   return { page, complaints }
 }
 
-/** Submits a document beside the browser; gives the id of the run. */
-export async function submit(document: unknown): Promise<string> {
-  const answer = await fetch(`${AT}/v1/tasks`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-gorch-ui': '1' },
-    body: JSON.stringify(document),
-  })
-  const said = (await answer.json()) as { id?: string; detail?: string }
-  if (said.id === undefined) throw new Error(said.detail)
-  return said.id
-}
-
-/** A node that runs a script. */
-export const script = (name: string, lines: string) => ({ name, engine: 'shell', artifact: `#!/bin/sh\n${lines}\n` })
+/** Waits until these words are seen. */
+export const sees = (page: Page, text: string): Promise<void> => page.getByText(text, { exact: true }).first().waitFor()
+export const press = (page: Page, name: string): Promise<void> => page.getByRole('button', { name, exact: true }).click()
+/** Waits until the run that is shown is in this state. */
+export const stands = (page: Page, word: string): Promise<void> => page.locator('.run-head').getByText(word, { exact: true }).waitFor()

@@ -1,4 +1,4 @@
-// Owns how the tests in a real browser are run: one after the other, against a gateway that is there already.
+// Owns how the tests in a real browser are run: one after the other, because each file starts processes of its own.
 
 import { defineConfig } from 'vitest/config'
 

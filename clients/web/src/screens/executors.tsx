@@ -41,7 +41,7 @@ export function Executors() {
       <Trouble error={trouble} />
       {all?.length === 0 && <Empty>No executor has registered: nodes that need one wait.</Empty>}
       {all && all.length > 0 && (
-        <div class="table executors">
+        <div class="table executors" tabIndex={0} role="region" aria-label="The executors">
           <table>
             <thead>
               <tr>{['State', 'Name', 'Slots', 'Engines', 'Labels', 'Targets', 'Seen', 'Listens at'].map((word) => <th key={word} scope="col">{word}</th>)}</tr>

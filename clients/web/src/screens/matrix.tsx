@@ -58,7 +58,7 @@ export function Matrix({ desk, onChoose }: { desk: Desk; onChoose: (node: number
 
   const placeOf = (event: MouseEvent) => ({ row: Math.floor((event.offsetY - NAMES) / cell.current), column: Math.floor((event.offsetX - NAMES) / cell.current) })
   return (
-    <div class="matrix" ref={box}>
+    <div class="matrix" ref={box} tabIndex={0} role="region" aria-label="The adjacency matrix">
       <p class="matrix-words" aria-live="polite">{words || 'Row: predecessor. Column: successor. The diagonal is the nodes.'}</p>
       <canvas ref={canvas} role="img" aria-label="The adjacency matrix; the list of nodes says the same in words"
         onMouseMove={(event) => setWords(describe(run, placeOf(event)))}
