@@ -58,7 +58,7 @@ export type Event =
   | 'paused'
   | 'resumed'
   | 'cap_reached'
-  | { run_accepted: { document: string; name?: string; namespace?: string; labels?: Record<string, string>; rerun_of?: { run: string }; undo_of?: string } }
+  | { run_accepted: { document: string; name?: string; namespace?: string; labels?: Record<string, string>; parent?: { attempt: string }; rerun_of?: { run: string }; undo_of?: string } }
   | { run_claimed: { owner: string } }
   | { step_activated: OfStep & { because?: Cause[]; items?: unknown[]; reused?: Record<string, AttemptResult> } }
   | { attempt_started: OfAttempt & { executor?: string; epoch: number; until?: string } }

@@ -7,6 +7,6 @@ import { random, randomGraph } from './sample'
 describe('layout', () => {
   for (const nodes of [100, 1_000, 10_000]) {
     const edges = randomGraph(nodes, nodes * 2, random(7), 'none')
-    bench(`${nodes} nodes, ${nodes * 2} edges`, () => void layout(nodes, edges, 'across', () => performance.now()), { iterations: 3, time: 500 })
+    bench(`${nodes} nodes, ${nodes * 2} edges`, () => void layout(nodes, edges, [], 'across', () => performance.now()), { iterations: 3, time: 500 })
   }
 })

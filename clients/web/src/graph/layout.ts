@@ -1,11 +1,11 @@
 // Owns where everything is drawn: layers from left to right, in each of them the nodes one below the other; or layers from the
-// top down, where the view is high. Promises: no two
-// boxes of a layer overlap; what stands in a row by its edges is drawn in a row where there is room; the same graph is
-// always drawn the same way where time allows. Never draws.
+// top down, where the view is high. Promises: no two boxes overlap, of whatever size; what stands in a row by its edges is drawn
+// in a row where there is room; the same graph is always drawn the same way where time allows. Never draws.
 
-import { at, type Edges, layersOf } from './layers'
+import { at, type Edges, type Layers, layersOf } from './layers'
 import { type Order, orderOf, weave, type Woven } from './order'
 
+/** The size of a node that is not opened. */
 export const BOX = { width: 164, height: 38 } as const
 /** Between layers, between boxes of a layer, and for an edge that passes. */
 const GAP = { across: { layer: 74, box: 14, point: 10 }, down: { layer: 52, box: 18, point: 10 } } as const
@@ -13,14 +13,26 @@ const GAP = { across: { layer: 74, box: 14, point: 10 }, down: { layer: 52, box:
 /** Which way the flow goes. */
 export type Way = 'across' | 'down'
 
+/** A node that needs more room than a box. */
+export interface Large {
+  node: number
+  width: number
+  height: number
+}
+
 export interface Layout {
-  /** By node: the upper left corner. */
+  /** By node: the upper left corner, and the size. */
   x: Float32Array
   y: Float32Array
+  w: Float32Array
+  h: Float32Array
   layer: Uint32Array
+  /** By layer: how much it takes along the flow, and where it ends. */
+  thick: Float32Array
+  ends: Float32Array
   back: Uint8Array
   way: Way
-  /** By edge: where its points begin in `points`, which has by turns how far along the flow, and how far across. */
+  /** By edge: where its points begin in `points`, which has by turns the layer that is passed, and how far across. */
   bends: Uint32Array
   points: Float32Array
   width: number
@@ -33,26 +45,38 @@ export interface Layout {
 const BUDGET = 250
 
 /** Lays a graph out. `clock` gives milliseconds. */
-export function layout(nodes: number, edges: Edges, way: Way, clock: () => number): Layout {
+export function layout(nodes: number, edges: Edges, large: Large[], way: Way, clock: () => number): Layout {
   const began = clock()
   const layers = layersOf(nodes, edges)
   const woven = weave(edges, layers)
   const order = orderOf(woven, layers.count, () => clock() - began > BUDGET)
-  const [long, wide] = way === 'across' ? [BOX.width, BOX.height] : [BOX.height, BOX.width]
-  const step = long + GAP[way].layer
-  const middle = placed(nodes, woven, order, (wide + GAP[way].box) / 2, GAP[way].point / 2)
-  const along = Float32Array.from({ length: nodes }, (_, node) => at(layers.layer, node) * step)
-  const across = Float32Array.from({ length: nodes }, (_, node) => at(middle, node) - wide / 2)
-  const { bends, points } = bendsOf(edges, woven, middle, (layer) => layer * step + long / 2)
-  const length = Math.max(0, layers.count * step - GAP[way].layer)
-  const breadth = across.reduce((most, edge) => Math.max(most, edge + wide), 0)
+  const w = new Float32Array(nodes).fill(BOX.width)
+  const h = new Float32Array(nodes).fill(BOX.height)
+  for (const one of large) [w[one.node], h[one.node]] = [one.width, one.height]
+  const [long, wide] = way === 'across' ? [w, h] : [h, w]
+  const gap = GAP[way]
+  const middle = placed(woven, order, (node) => (node < nodes ? (at(wide, node) + gap.box) / 2 : gap.point / 2), nodes)
+  const thick = thickOf(layers, long)
+  let end = -gap.layer
+  const ends = thick.map((size) => (end += gap.layer + size))
+  const along = Float32Array.from(layers.layer, (layer) => at(ends, layer) - at(thick, layer))
+  const across = Float32Array.from(wide, (size, node) => at(middle, node) - size / 2)
+  const { bends, points } = bendsOf(edges, woven, middle)
+  const length = ends.at(-1) ?? 0
+  const breadth = across.reduce((most, edge, node) => Math.max(most, edge + at(wide, node)), 0)
   const turned = way === 'across' ? { x: along, y: across, width: length, height: breadth } : { x: across, y: along, width: breadth, height: length }
-  return { ...turned, layer: layers.layer, back: layers.back, way, bends, points, took: clock() - began }
+  return { ...turned, w, h, layer: layers.layer, ends, thick, back: layers.back, way, bends, points, took: clock() - began }
+}
+
+/** By layer: the size of its largest node along the flow. */
+function thickOf({ layer, count }: Layers, long: Float32Array): Float32Array {
+  const thick = new Float32Array(count)
+  long.forEach((size, node) => (thick[at(layer, node)] = Math.max(at(thick, at(layer, node)), size)))
+  return thick
 }
 
 /** Each layer is drawn towards its neighbours, forth and back, and keeps its distances. */
-function placed(nodes: number, woven: Woven, order: Order, halfBox: number, halfPoint: number): Float64Array {
-  const half = (node: number) => (node < nodes ? halfBox : halfPoint)
+function placed(woven: Woven, order: Order, half: (node: number) => number, nodes: number): Float64Array {
   const y = new Float64Array(woven.count)
   for (const all of order.inLayer) {
     let edge = 0
@@ -107,11 +131,11 @@ function draw(all: Uint32Array, y: Float64Array, half: (node: number) => number,
   })
 }
 
-function bendsOf(edges: Edges, woven: Woven, middle: Float64Array, along: (layer: number) => number): { bends: Uint32Array; points: Float32Array } {
+function bendsOf(edges: Edges, woven: Woven, middle: Float64Array): { bends: Uint32Array; points: Float32Array } {
   const bends = new Uint32Array(edges.from.length + 1)
   const points: number[] = []
   for (let edge = 0; edge < edges.from.length; edge += 1) {
-    for (const point of woven.points.get(edge) ?? []) points.push(along(at(woven.layer, point)), at(middle, point))
+    for (const point of woven.points.get(edge) ?? []) points.push(at(woven.layer, point), at(middle, point))
     bends[edge + 1] = points.length
   }
   return { bends, points: Float32Array.from(points) }

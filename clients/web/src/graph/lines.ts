@@ -4,7 +4,7 @@
 
 import type { Edge } from '../run/document'
 import { at } from './layers'
-import { BOX, type Layout } from './layout'
+import type { Layout } from './layout'
 
 /** What is drawn on: a canvas, or whoever notes what would be drawn. */
 export type Pen = Pick<CanvasPath, 'moveTo' | 'lineTo' | 'bezierCurveTo' | 'closePath'>
@@ -15,12 +15,9 @@ const HEAD = { length: 7, half: 3.5 }
 
 export class Lines {
   private readonly isDown: boolean
-  /** The size of a box along the flow and across it. */
-  private readonly size: { along: number; across: number }
 
   constructor(private readonly layout: Layout, private readonly edges: readonly Edge[]) {
     this.isDown = layout.way === 'down'
-    this.size = this.isDown ? { along: BOX.height, across: BOX.width } : { along: BOX.width, across: BOX.height }
   }
 
   /** The line of an edge; a straight one where there are too many to see their shapes. */
@@ -37,12 +34,14 @@ export class Lines {
       pen.lineTo(...this.turn(end.along, end.across))
       return
     }
-    let from = begin
-    const { bends, points } = this.layout
+    const { bends, points, ends, thick, layer } = this.layout
+    // Beside a larger node of the same layer the line goes straight on.
+    let from = { along: at(ends, at(layer, this.edges[index]?.from ?? 0)), across: begin.across }
+    pen.lineTo(...this.turn(from.along, from.across))
     for (let point = at(bends, index); point < at(bends, index + 1); point += 2) {
-      const [middle, across] = [at(points, point), at(points, point + 1)]
-      this.curve(pen, from, { along: middle - this.size.along / 2, across })
-      from = { along: middle + this.size.along / 2, across }
+      const [passed, across] = [at(points, point), at(points, point + 1)]
+      this.curve(pen, from, { along: at(ends, passed) - at(thick, passed), across })
+      from = { along: at(ends, passed), across }
       pen.lineTo(...this.turn(from.along, from.across))
     }
     this.curve(pen, from, end)
@@ -92,16 +91,26 @@ export class Lines {
   private ends(index: number): { begin: Place; end: Place } {
     const edge = this.edges[index]
     const [from, to] = [this.corner(edge?.from ?? 0), this.corner(edge?.to ?? 0)]
-    const { along, across } = this.size
+    const [first, last] = [this.size(edge?.from ?? 0), this.size(edge?.to ?? 0)]
     if (this.isBack(index)) {
-      const side = this.isBefore(index) ? 0 : across
-      return { begin: { along: from.along + along / 2, across: from.across + side }, end: { along: to.along + along / 2, across: to.across + side } }
+      const side = this.isBefore(index) ? 0 : 1
+      return {
+        begin: { along: from.along + first.along / 2, across: from.across + side * first.across },
+        end: { along: to.along + last.along / 2, across: to.across + side * last.across },
+      }
     }
-    return { begin: { along: from.along + along, across: from.across + across / 2 }, end: { along: to.along, across: to.across + across / 2 } }
+    return { begin: { along: from.along + first.along, across: from.across + first.across / 2 }, end: { along: to.along, across: to.across + last.across / 2 } }
   }
 
   private corner(node: number): Place {
-    const [x, y] = [at(this.layout.x, node), at(this.layout.y, node)]
+    return this.place(at(this.layout.x, node), at(this.layout.y, node))
+  }
+
+  private size(node: number): Place {
+    return this.place(at(this.layout.w, node), at(this.layout.h, node))
+  }
+
+  private place(x: number, y: number): Place {
     return this.isDown ? { along: y, across: x } : { along: x, across: y }
   }
 

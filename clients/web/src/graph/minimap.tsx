@@ -8,7 +8,7 @@ import { dependsOn } from '../ui/depends'
 import { colours, repaint } from '../ui/theme'
 import type { Camera, Size } from './camera'
 import { at } from './layers'
-import { BOX, type Layout } from './layout'
+import type { Layout } from './layout'
 
 const ROOM = { width: 190, height: 120 }
 const BETWEEN = 250
@@ -29,14 +29,15 @@ export function Minimap({ watched, layout, camera, size }: {
     let timer: ReturnType<typeof setTimeout> | undefined
     const draw = () => {
       timer = undefined
-      if (!layout.value) return
-      const scale = scaleOf(layout.value)
+      const drawn = layout.value
+      if (!drawn) return
+      const scale = scaleOf(drawn)
       const colour = colours()
       ctx.clearRect(0, 0, ROOM.width * 2, ROOM.height * 2)
       watched.run.states.forEach((state, node) => {
         ctx.fillStyle = colour(`${state}-block`)
-        const { x, y } = layout.value ?? { x: [], y: [] }
-        ctx.fillRect(at(x, node) * scale * 2, at(y, node) * scale * 2, Math.max(1.5, BOX.width * scale * 2), Math.max(1.5, BOX.height * scale * 2))
+        const { x, y, w, h } = drawn
+        ctx.fillRect(at(x, node) * scale * 2, at(y, node) * scale * 2, Math.max(1.5, at(w, node) * scale * 2), Math.max(1.5, at(h, node) * scale * 2))
       })
     }
     const stopPainting = effect(() => {

@@ -5,9 +5,12 @@
 import type { State } from '../api/types'
 import type { Critical } from '../run/critical'
 import { firing, latest, type Run } from '../run/fold'
+import { contentOf, itemStates } from '../run/parts'
 import { duration, LOOKS } from '../ui/words'
 import type { Camera, Size } from './camera'
 import { at } from './layers'
+import { TURN } from './hit'
+import { CELL, type Inside, type Insides, PAD } from './inside'
 import { BOX, type Layout } from './layout'
 import { Lines } from './lines'
 
@@ -18,6 +21,8 @@ export interface Scene {
   /** What a search found; undefined: nothing is searched. */
   found: Set<number> | undefined
   critical: Critical | undefined
+  /** What is drawn inside of nodes. */
+  insides: Insides
   now: number
 }
 
@@ -51,6 +56,46 @@ export function paint(ctx: Ctx, scene: Scene, camera: Camera, size: Size, ratio:
   const seen = { left: camera.x, top: camera.y, right: camera.x + size.width / camera.scale, bottom: camera.y + size.height / camera.scale }
   paintEdges(ctx, scene, camera, seen, colour)
   paintNodes(ctx, scene, camera, seen, colour)
+  for (const [node, inside] of scene.insides) paintInside(ctx, scene, node, inside, camera, seen, colour)
+}
+
+/** What stands inside of a node, as the same picture once more, or as one cell for each item. */
+function paintInside(ctx: Ctx, scene: Scene, node: number, inside: Inside, camera: Camera, seen: Box, colour: Colour): void {
+  const { layout, run, now } = scene
+  // A layout that is older than what was opened has no room for it yet.
+  if (at(layout.h, node) <= BOX.height) return
+  const [x, y] = [at(layout.x, node) + PAD, at(layout.y, node) + BOX.height]
+  ctx.save()
+  ctx.translate(x, y)
+  if (inside.is === 'run') {
+    const inner: Scene = { run: inside.watched.run, layout: inside.layout, selected: undefined, found: undefined, critical: undefined, insides: new Map(), now }
+    const innerSeen = { left: seen.left - x, top: seen.top - y, right: seen.right - x, bottom: seen.bottom - y }
+    paintEdges(ctx, inner, camera, innerSeen, colour)
+    paintNodes(ctx, inner, camera, innerSeen, colour)
+  } else paintItems(ctx, itemStates(latest(run, node) ?? NO_STEP).slice(0, inside.shown), inside.columns, camera, colour)
+  ctx.restore()
+}
+
+const NO_STEP = { items: 0, ended: undefined, reused: {}, attempts: [] }
+
+function paintItems(ctx: Ctx, states: State[], columns: number, camera: Camera, colour: Colour): void {
+  ctx.font = `11px ${FONT}`
+  ctx.textBaseline = 'middle'
+  ctx.textAlign = 'center'
+  states.forEach((state, item) => {
+    const [x, y] = [(item % columns) * CELL.width, Math.floor(item / columns) * CELL.height]
+    ctx.beginPath()
+    ctx.roundRect(x + 1, y + 1, CELL.width - 2, CELL.height - 2, 3)
+    ctx.fillStyle = colour(camera.scale < WORDS ? `${state}-block` : `${state}-soft`)
+    ctx.fill()
+    ctx.lineWidth = 1
+    ctx.strokeStyle = colour(`${state}-block`)
+    ctx.stroke()
+    if (camera.scale < WORDS) return
+    ctx.fillStyle = colour(state)
+    ctx.fillText(String(item), x + CELL.width / 2, y + CELL.height / 2 + 0.5)
+  })
+  ctx.textAlign = 'left'
 }
 
 interface Box {
@@ -72,8 +117,8 @@ function paintEdges(ctx: Ctx, scene: Scene, camera: Camera, seen: Box, colour: C
   run.graph.edges.forEach((edge, index) => {
     const [ax, ay, bx, by] = [at(layout.x, edge.from), at(layout.y, edge.from), at(layout.x, edge.to), at(layout.y, edge.to)]
     const margin = layout.back[index] === 1 ? AROUND : 0
-    const isBeside = Math.max(ax, bx) + BOX.width + margin < seen.left || Math.min(ax, bx) - margin > seen.right
-    const isAway = Math.max(ay, by) + BOX.height + margin < seen.top || Math.min(ay, by) - margin > seen.bottom
+    const isBeside = Math.max(ax + at(layout.w, edge.from), bx + at(layout.w, edge.to)) + margin < seen.left || Math.min(ax, bx) - margin > seen.right
+    const isAway = Math.max(ay + at(layout.h, edge.from), by + at(layout.h, edge.to)) + margin < seen.top || Math.min(ay, by) - margin > seen.bottom
     // An edge with bends may come by where neither of its ends is, but never before or after both.
     const isStraightOn = layout.bends[index] === layout.bends[index + 1]
     const isDown = layout.way === 'down'
@@ -100,22 +145,28 @@ function paintEdges(ctx: Ctx, scene: Scene, camera: Camera, seen: Box, colour: C
     }
     ctx.globalAlpha = 1
   }
-  if (camera.scale >= WORDS) for (const name of CLASSES) for (const edge of near[name]) paintCondition(ctx, run.graph.edges[edge]?.when ?? '', lines.label(edge), colour)
+  if (camera.scale >= WORDS) for (const name of CLASSES) for (const edge of near[name]) paintCondition(ctx, run, edge, lines.label(edge), colour)
 }
 
-/** What must have become of the source, where it is not the usual. */
-function paintCondition(ctx: Ctx, when: string, [x, y]: [number, number], colour: Colour): void {
-  if (when === 'succeeded') return
-  ctx.font = `10.5px ${FONT}`
-  const words = when.replace('chose:', '').replace('failed:', 'failed ')
+/** What must have become of the source, where it is not the usual; how often it was so, where that was more than once. */
+function paintCondition(ctx: Ctx, run: Run, edge: number, [x, y]: [number, number], colour: Colour): void {
+  const when = run.graph.edges[edge]?.when ?? ''
+  const taken = run.taken[edge] ?? 0
+  const said = when === 'succeeded' ? '' : when.replace('chose:', '').replace('failed:', 'failed ')
+  const words = [said, taken > 1 ? `×${taken}` : ''].filter((word) => word !== '').join(' ')
+  if (words === '') return
+  const isSkipped = firing(run, edge) === 'skipped'
+  ctx.font = `${taken > 0 ? '600 ' : ''}10.5px ${FONT}`
   const width = ctx.measureText(words).width + 8
   ctx.fillStyle = colour('ground')
   ctx.fillRect(x - width / 2, y - 7, width, 14)
-  ctx.fillStyle = when.startsWith('failed') ? colour('failure') : colour('muted')
+  ctx.fillStyle = isSkipped ? colour('muted') : colour(when.startsWith('failed') ? 'failure' : 'text')
   ctx.textAlign = 'center'
   ctx.textBaseline = 'middle'
   ctx.fillText(words, x, y + 0.5)
   ctx.textAlign = 'left'
+  // Not only paler: struck out, for eyes that do not see how pale.
+  if (isSkipped) ctx.fillRect(x - width / 2 + 3, y, width - 6, 1)
 }
 
 function paintNodes(ctx: Ctx, scene: Scene, camera: Camera, seen: Box, colour: Colour): void {
@@ -124,53 +175,59 @@ function paintNodes(ctx: Ctx, scene: Scene, camera: Camera, seen: Box, colour: C
   const spare = isBox ? 0 : 4
   for (let node = 0; node < run.states.length; node += 1) {
     const [x, y] = [at(layout.x, node), at(layout.y, node)]
-    if (x > seen.right || x + BOX.width < seen.left || y > seen.bottom || y + BOX.height < seen.top) continue
+    const [width, height] = [at(layout.w, node), at(layout.h, node)]
+    if (x > seen.right || x + width < seen.left || y > seen.bottom || y + height < seen.top) continue
     const state = run.states[node] ?? 'initial'
     ctx.globalAlpha = scene.found?.has(node) === false ? 0.22 : 1
     if (isBox) paintBox(ctx, scene, node, state, x, y, camera, colour)
     else {
-      ctx.fillStyle = colour(`${state}-block`)
-      ctx.fillRect(x - spare, y - spare, BOX.width + spare * 2, BOX.height + spare * 2)
+      ctx.fillStyle = colour(scene.insides.has(node) ? `${state}-soft` : `${state}-block`)
+      ctx.fillRect(x - spare, y - spare, width + spare * 2, height + spare * 2)
     }
-    if (scene.found?.has(node) === true || scene.selected === node) ring(ctx, x, y, camera, colour('accent'))
+    if (scene.found?.has(node) === true || scene.selected === node) ring(ctx, x, y, width, height, camera, colour('accent'))
   }
   ctx.globalAlpha = 1
 }
 
-function ring(ctx: Ctx, x: number, y: number, camera: Camera, colour: string): void {
+function ring(ctx: Ctx, x: number, y: number, width: number, height: number, camera: Camera, colour: string): void {
   ctx.lineWidth = Math.max(2, 2.5 / camera.scale)
   ctx.strokeStyle = colour
   const out = ctx.lineWidth / 2 + 2
   ctx.beginPath()
-  ctx.roundRect(x - out, y - out, BOX.width + out * 2, BOX.height + out * 2, 6 + out)
+  ctx.roundRect(x - out, y - out, width + out * 2, height + out * 2, 6 + out)
   ctx.stroke()
 }
 
 function paintBox(ctx: Ctx, scene: Scene, node: number, state: State, x: number, y: number, camera: Camera, colour: Colour): void {
   const said = scene.run.graph.nodes[node]
   if (!said) return
-  const isStack = said.each || said.engine === 'gorch'
-  if (isStack) box(ctx, x + 4, y + 4, colour('surface'), colour('line-strong'), 1)
+  const { layout, insides, run } = scene
+  const size = { width: at(layout.w, node), height: at(layout.h, node) }
+  const isStack = (said.each || said.engine === 'gorch') && !insides.has(node)
+  if (isStack) box(ctx, x + 4, y + 4, size, colour('surface'), colour('line-strong'), 1)
   const isQuiet = state === 'initial' || state === 'notrunnable'
   const isCritical = scene.critical?.nodes.has(node) === true
-  box(ctx, x, y, colour(isQuiet ? 'surface' : `${state}-soft`), isCritical ? colour('accent') : colour(isQuiet ? 'line-strong' : `${state}-block`), isCritical ? 2.5 : 1.2)
+  box(ctx, x, y, size, colour(isQuiet || insides.has(node) ? 'surface' : `${state}-soft`), isCritical ? colour('accent') : colour(isQuiet ? 'line-strong' : `${state}-block`), isCritical ? 2.5 : 1.2)
   ctx.fillStyle = colour(`${state}-block`)
   ctx.beginPath()
-  ctx.roundRect(x, y, 5, BOX.height, [5, 0, 0, 5])
+  ctx.roundRect(x, y, 5, size.height, [5, 0, 0, 5])
   ctx.fill()
   paintIcon(ctx, state, x + 12, y + (camera.scale >= WORDS ? 4.5 : 12), colour)
   ctx.fillStyle = colour(state === 'notrunnable' ? 'muted' : 'text')
   ctx.textBaseline = 'middle'
   if (camera.scale < WORDS) {
     ctx.font = `600 14px ${FONT}`
-    ctx.fillText(short(ctx, said.name, BOX.width - 42), x + 33, y + BOX.height / 2 + 0.5)
+    ctx.fillText(short(ctx, said.name, size.width - 42), x + 33, y + BOX.height / 2 + 0.5)
     return
   }
+  const canTurn = contentOf(run, node) !== undefined
+  if (canTurn) paintTurn(ctx, x + size.width - TURN.right, y + TURN.top, insides.has(node) ? 'close' : 'open', colour)
   ctx.font = `600 12.5px ${FONT}`
-  ctx.fillText(short(ctx, said.name, BOX.width - 42), x + 33, y + 12.5)
+  ctx.fillStyle = colour(state === 'notrunnable' ? 'muted' : 'text')
+  ctx.fillText(short(ctx, said.name, size.width - (canTurn ? 60 : 42)), x + 33, y + 12.5)
   ctx.font = `11px ${FONT}`
   ctx.fillStyle = colour(state)
-  ctx.fillText(short(ctx, wordsOf(scene, node, state), BOX.width - 24), x + 13, y + 28)
+  ctx.fillText(short(ctx, wordsOf(scene, node, state), size.width - (canTurn ? 40 : 24)), x + 13, y + 28)
 }
 
 /** What a box says below its name. */
@@ -188,13 +245,32 @@ function wordsOf({ run, now }: Scene, node: number, state: State): string {
   return words.join(' · ')
 }
 
-function box(ctx: Ctx, x: number, y: number, fill: string, line: string, width: number): void {
+function box(ctx: Ctx, x: number, y: number, size: { width: number; height: number }, fill: string, line: string, width: number): void {
   ctx.beginPath()
-  ctx.roundRect(x, y, BOX.width, BOX.height, 5)
+  ctx.roundRect(x, y, size.width, size.height, 5)
   ctx.fillStyle = fill
   ctx.fill()
   ctx.lineWidth = width
   ctx.strokeStyle = line
+  ctx.stroke()
+}
+
+/** The sign that opens a node, or closes it. */
+function paintTurn(ctx: Ctx, x: number, y: number, does: 'open' | 'close', colour: Colour): void {
+  const { size } = TURN
+  ctx.beginPath()
+  ctx.roundRect(x, y, size, size, 3)
+  ctx.fillStyle = colour('surface')
+  ctx.fill()
+  const middle = size / 2
+  ctx.moveTo(x + 4, y + middle)
+  ctx.lineTo(x + size - 4, y + middle)
+  if (does === 'open') {
+    ctx.moveTo(x + middle, y + 4)
+    ctx.lineTo(x + middle, y + size - 4)
+  }
+  ctx.lineWidth = 1.2
+  ctx.strokeStyle = colour('muted')
   ctx.stroke()
 }
 

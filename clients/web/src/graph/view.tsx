@@ -11,10 +11,11 @@ import { dependsOn } from '../ui/depends'
 import { colours, repaint } from '../ui/theme'
 import { type Camera, centre, fit, pan, type Size, zoom } from './camera'
 import { at } from './layers'
-import { BOX, type Layout } from './layout'
+import { type Hit, hit } from './hit'
+import type { Inside, Insides } from './inside'
+import type { Layout } from './layout'
 import { Minimap } from './minimap'
 import { paint } from './paint'
-import type { Asked } from './worker'
 
 export interface GraphProps {
   watched: Watched
@@ -23,32 +24,13 @@ export interface GraphProps {
   selected: ReadonlySignal<number | undefined>
   found: ReadonlySignal<Set<number> | undefined>
   critical: ReadonlySignal<Critical | undefined>
-  /** Somebody chose a node, or none. */
-  onChoose: (node: number | undefined) => void
-}
-
-/** On a narrow view the flow goes from the top down. */
-const NARROW = window.matchMedia('(max-width: 640px)')
-
-/** Asks the thread for a layout; the function that is returned lets it go. */
-export function layOut(watched: Watched, done: (layout: Layout) => void): () => void {
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
-  worker.addEventListener('message', ({ data }: MessageEvent<Layout>) => {
-    done(data)
-    worker.terminate()
-  })
-  const { nodes, edges } = watched.run.graph
-  const asked: Asked = {
-    nodes: nodes.length,
-    way: NARROW.matches ? 'down' : 'across',
-    edges: { from: Uint32Array.from(edges, (edge) => edge.from), to: Uint32Array.from(edges, (edge) => edge.to) },
-  }
-  worker.postMessage(asked)
-  return () => worker.terminate()
+  insides: ReadonlySignal<Insides>
+  /** Somebody chose something, or nothing. */
+  onHit: (hit: Hit | undefined) => void
 }
 
 export function GraphView(props: GraphProps) {
-  const { watched, layout, camera, selected, found, critical } = props
+  const { watched, layout, camera, selected, found, critical, insides } = props
   const canvas = useRef<HTMLCanvasElement>(null)
   const size = useRef<Size>({ width: 1, height: 1 })
 
@@ -58,12 +40,18 @@ export function GraphView(props: GraphProps) {
     if (!element || !ctx) return undefined
     let asked = 0
     let whole: Camera | undefined
+    let painted: Layout | undefined
     const seeAll = (drawn: Layout) => (camera.value = whole = fit(drawn, size.current))
     const draw = () => {
       asked = 0
       if (!layout.value) return
+      if (painted && camera.value && painted !== layout.value) {
+        if (camera.value === whole) seeAll(layout.value)
+        else camera.value = stay(camera.value, painted, layout.value)
+      }
+      painted = layout.value
       const seen = camera.value ?? seeAll(layout.value)
-      const scene = { run: watched.run, layout: layout.value, selected: selected.value, found: found.value, critical: critical.value, now: now.value }
+      const scene = { run: watched.run, layout: layout.value, selected: selected.value, found: found.value, critical: critical.value, insides: insides.value, now: now.value }
       paint(ctx, scene, seen, size.current, window.devicePixelRatio, colours())
       element.dataset['painted'] = String(watched.run.seq)
     }
@@ -81,7 +69,7 @@ export function GraphView(props: GraphProps) {
     watchSize.observe(element)
     const stop = effect(() => {
       // Whatever of these changes makes a new picture.
-      dependsOn(watched.version.value, layout.value, camera.value, selected.value, found.value, critical.value, repaint.value)
+      dependsOn(watched.version.value, layout.value, camera.value, selected.value, found.value, critical.value, repaint.value, ...Array.from(insides.value.values(), versionOf))
       if (watched.run.ended === undefined) dependsOn(now.value)
       soon()
     })
@@ -122,12 +110,14 @@ export function GraphView(props: GraphProps) {
   )
 }
 
+const versionOf = (inside: Inside): number => (inside.is === 'run' ? inside.watched.version.value : 0)
+
 const MOVES: Record<string, [number, number]> = { ArrowLeft: [-80, 0], ArrowRight: [80, 0], ArrowUp: [0, -80], ArrowDown: [0, 80] }
 
 /** A press that moves less than this is a click. */
 const SLACK = 5
 
-function listen(element: HTMLCanvasElement, { layout, camera, onChoose }: GraphProps, size: { current: Size }): () => void {
+function listen(element: HTMLCanvasElement, { watched, layout, camera, insides, onHit }: GraphProps, size: { current: Size }): () => void {
   const stop = new AbortController()
   const on = { signal: stop.signal }
   const held = new Map<number, { x: number; y: number }>()
@@ -154,8 +144,11 @@ function listen(element: HTMLCanvasElement, { layout, camera, onChoose }: GraphP
     }
     held.set(event.pointerId, here)
   }, on)
+  const chosen = (point: { x: number; y: number }) => {
+    if (camera.value && layout.value) onHit(hit(point, camera.value, { run: watched.run, layout: layout.value, insides: insides.value }))
+  }
   const release = (event: PointerEvent) => {
-    if (held.delete(event.pointerId) && event.type === 'pointerup' && moved < SLACK) onChoose(hit(place(event), camera.value, layout.value))
+    if (held.delete(event.pointerId) && event.type === 'pointerup' && moved < SLACK) chosen(place(event))
   }
   element.addEventListener('pointerup', release, on)
   element.addEventListener('pointercancel', release, on)
@@ -167,21 +160,17 @@ function listen(element: HTMLCanvasElement, { layout, camera, onChoose }: GraphP
   return () => stop.abort()
 }
 
-function hit(point: { x: number; y: number }, camera: Camera | undefined, layout: Layout | undefined): number | undefined {
-  if (!camera || !layout) return undefined
-  const [x, y] = [camera.x + point.x / camera.scale, camera.y + point.y / camera.scale]
-  const slack = 3 / camera.scale
-  for (let node = 0; node < layout.x.length; node += 1) {
-    const [left, top] = [at(layout.x, node) - slack, at(layout.y, node) - slack]
-    if (x >= left && x <= left + BOX.width + slack * 2 && y >= top && y <= top + BOX.height + slack * 2) return node
-  }
-  return undefined
+/** What was opened or closed stays where it is seen. */
+function stay(camera: Camera, before: Layout, after: Layout): Camera {
+  const turned = after.w.findIndex((width, node) => width !== before.w[node] || after.h[node] !== before.h[node])
+  if (turned < 0) return camera
+  return { ...camera, x: camera.x + at(after.x, turned) - at(before.x, turned), y: camera.y + at(after.y, turned) - at(before.y, turned) }
 }
 
 /** Brings a node into the middle. */
 export function show(node: number, layout: Layout | undefined, camera: Signal<Camera | undefined>): void {
   const canvas = document.querySelector<HTMLCanvasElement>('.graph canvas')
   if (!layout || !camera.value || !canvas) return
-  const place = { x: at(layout.x, node) + BOX.width / 2, y: at(layout.y, node) + BOX.height / 2 }
+  const place = { x: at(layout.x, node) + at(layout.w, node) / 2, y: at(layout.y, node) + at(layout.h, node) / 2 }
   camera.value = centre(camera.value, place, { width: canvas.clientWidth, height: canvas.clientHeight })
 }

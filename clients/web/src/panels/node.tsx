@@ -8,7 +8,7 @@ import { may } from '../api/who'
 import { ofRun } from '../router'
 import type { Node } from '../run/document'
 import { latest } from '../run/fold'
-import type { Desk } from '../screens/run'
+import type { Desk } from '../screens/desk'
 import { now } from '../ui/clock'
 import { dependsOn } from '../ui/depends'
 import { Button, StateMark, Trouble } from '../ui/parts'
@@ -56,6 +56,7 @@ export function NodePanel({ desk, node, onClose }: { desk: Desk; node: number; o
           <StateMark state={state} />
           {step && <span class="number muted">{duration((step.ended ?? now.value) - step.activated)}</span>}
           <span class="spring" />
+          {desk.canOpen(node) && <Button title="In the graph (o)" onClick={() => desk.turn(node)}>{desk.isOpen(node) ? 'Close' : 'Open'}</Button>}
           <a class="button" href={ofRun(desk.id, `logs/${encodeURIComponent(name)}`)}>Logs</a>
           {(state === 'running' || state === 'torun') && may('cancel') && <Button kind="danger" onClick={() => act(() => cancelNode(desk.id, name))}>Cancel</Button>}
         </div>

@@ -2,9 +2,9 @@
 // `GET /v1/tasks/{id}` said of the same runs (fixtures/NAME.json).
 
 import { expect, test } from 'vitest'
-import { Reader } from '../api/sse'
-import type { Counts, EventView, State } from '../api/types'
-import { apply, firing, latest, newRun, type Run, runState } from './fold'
+import type { Counts, State } from '../api/types'
+import { apply, firing, latest, newRun, runState } from './fold'
+import { folded, names, recorded } from './recorded'
 
 interface Shown {
   name: string
@@ -14,21 +14,7 @@ interface Shown {
   cells: [number, number][]
 }
 
-const streams = import.meta.glob<string>('./fixtures/*.sse', { query: '?raw', import: 'default', eager: true })
 const shown = import.meta.glob<Shown>('./fixtures/*.json', { import: 'default', eager: true })
-
-function recorded(name: string): EventView[] {
-  const text = streams[`./fixtures/${name}.sse`] ?? ''
-  return new Reader().read(text).filter((message) => message.id !== undefined).map((message) => JSON.parse(message.data) as EventView)
-}
-
-function folded(events: EventView[]): Run {
-  const run = newRun('recorded')
-  events.forEach((event) => apply(run, event))
-  return run
-}
-
-const names = Object.keys(streams).map((path) => path.slice('./fixtures/'.length, -'.sse'.length))
 
 test.each(names)('the run `%s` is folded to what the API shows', (name) => {
   const run = folded(recorded(name))

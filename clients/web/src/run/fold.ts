@@ -30,6 +30,8 @@ export interface Step {
   outcome: Outcome | undefined
   label: string | undefined
   reusedFrom: string | undefined
+  /** Results of items that were copied from the run which this one repeats. */
+  reused: Record<string, AttemptResult>
   stopping: string | undefined
 }
 
@@ -48,13 +50,15 @@ export interface Run {
   paused: boolean
   cancelling: boolean
   rerunOf: string | undefined
+  /** The attempt that it is, where a node of another run started it. */
+  partOf: string | undefined
   undoneBy: string | undefined
   /** By node. */
   states: State[]
   steps: Step[][]
   progress: Map<number, string>
-  /** By edge: was it ever taken? */
-  taken: Uint8Array
+  /** By edge: how often it was taken. */
+  taken: Uint32Array
   counts: Counts
 }
 
@@ -73,11 +77,12 @@ export function newRun(id: string): Run {
     paused: false,
     cancelling: false,
     rerunOf: undefined,
+    partOf: undefined,
     undoneBy: undefined,
     states: [],
     steps: [],
     progress: new Map(),
-    taken: new Uint8Array(),
+    taken: new Uint32Array(),
     counts: { ...NOTHING },
   }
 }
@@ -103,7 +108,7 @@ export function runState(run: Run): State {
 
 /** What became of an edge. */
 export function firing(run: Run, edge: number): Firing {
-  if (run.taken[edge] === 1) return 'taken'
+  if ((run.taken[edge] ?? 0) > 0) return 'taken'
   const from = run.graph.edges[edge]?.from
   const source = from === undefined ? undefined : run.states[from]
   const over = source !== undefined && source !== 'initial' && source !== 'torun' && source !== 'running'
@@ -153,10 +158,11 @@ function accept(run: Run, at: number, said: Member<'run_accepted'>): void {
   if (said.name !== undefined) run.graph.name = said.name
   run.namespace = said.namespace ?? ''
   run.rerunOf = said.rerun_of?.run
+  run.partOf = said.parent?.attempt
   run.accepted = at
   run.states = run.graph.nodes.map(() => 'initial')
   run.steps = run.graph.nodes.map(() => [])
-  run.taken = new Uint8Array(run.graph.edges.length)
+  run.taken = new Uint32Array(run.graph.edges.length)
   run.counts = { ...NOTHING, initial: run.states.length }
 }
 
@@ -173,6 +179,7 @@ function activate(run: Run, at: number, said: Member<'step_activated'>): void {
     outcome: undefined,
     label: undefined,
     reusedFrom: undefined,
+    reused: said.reused ?? {},
     stopping: undefined,
   })
   show(run, said, 'torun')
@@ -222,7 +229,7 @@ function skip(run: Run, said: Member<'nodes_skipped'>): void {
 }
 
 function take(run: Run, fired: number[] = []): void {
-  for (const edge of fired) run.taken[edge] = 1
+  for (const edge of fired) run.taken[edge] = (run.taken[edge] ?? 0) + 1
 }
 
 function stepOf(run: Run, of: OfStep): Step | undefined {

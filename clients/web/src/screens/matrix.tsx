@@ -9,7 +9,7 @@ import { type Colour } from '../graph/paint'
 import { dependsOn } from '../ui/depends'
 import { colours, repaint } from '../ui/theme'
 import { LOOKS } from '../ui/words'
-import type { Desk } from './run'
+import type { Desk } from './desk'
 
 const NAMES = 150
 const LARGEST = 26

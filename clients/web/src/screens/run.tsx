@@ -1,25 +1,25 @@
 // Owns the screen of one run: its head, its views, the node that is looked at. Promises: one stream of events for all views;
 // what is chosen stands in the address. Never folds: run/ does.
 
-import { computed, signal } from '@preact/signals'
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { cancel, pause, rerun, resume, undo } from '../api/client'
 import { may } from '../api/who'
-import type { Camera } from '../graph/camera'
-import type { Layout } from '../graph/layout'
-import { GraphView, layOut, show } from '../graph/view'
+import { layOut } from '../graph/ask'
+import { roomOf } from '../graph/inside'
+import { GraphView } from '../graph/view'
 import { NodeList } from '../panels/nodes'
 import { NodePanel } from '../panels/node'
-import { ask, asked, go, href, ofRun } from '../router'
-import { criticalPath } from '../run/critical'
+import { Trail } from '../panels/trail'
+import { asked, go, ofRun } from '../router'
 import { runState } from '../run/fold'
-import { type Watched, watch } from '../run/store'
+import type { Watched } from '../run/store'
 import { now } from '../ui/clock'
 import { dependsOn } from '../ui/depends'
 import { focusSearch, useKeys } from '../ui/keys'
 import { Button, CountsBar, Empty, Live, StateMark, Trouble } from '../ui/parts'
 import { useTitle } from '../ui/title'
 import { counted, duration, hasFailed, instant, LOOKS, shortId } from '../ui/words'
+import { type Desk, makeDesk } from './desk'
 import { Logs } from './logs'
 import { Matrix } from './matrix'
 import { Timeline } from './timeline'
@@ -30,52 +30,21 @@ const VIEWS = [
   { view: 'timeline', word: 'Timeline', keys: '3' },
 ] as const
 
-/** What the views of a run share. */
-function makeDesk(id: string) {
-  const watched = watch(id)
-  const layout = signal<Layout | undefined>(undefined)
-  const camera = signal<Camera | undefined>(undefined)
-  const isCritical = signal(false)
-  const ids = computed(() => {
-    dependsOn(watched.version.value)
-    return new Map(watched.run.graph.nodes.map((node) => [node.name, node.id]))
-  })
-  const selected = computed(() => ids.value.get(asked('node')))
-  const found = computed(() => {
-    const words = asked('q').toLowerCase()
-    if (words === '') return undefined
-    return new Set(watched.run.graph.nodes.filter((node) => node.name.toLowerCase().includes(words)).map((node) => node.id))
-  })
-  const critical = computed(() => (isCritical.value && watched.version.value > 0 && watched.run.ended !== undefined ? criticalPath(watched.run) : undefined))
-  return { id, watched, layout, camera, isCritical, selected, found, critical }
-}
-
-export type Desk = ReturnType<typeof makeDesk>
-
 export function RunScreen({ id, rest }: { id: string; rest: string[] }) {
   const desk = useMemo(() => makeDesk(id), [id])
-  const { watched, layout, camera, selected } = desk
+  const { watched, layout, camera, selected, insides, choose, nextFailed } = desk
   const { run } = watched
-  useEffect(() => watched.stop, [watched])
+  useEffect(() => desk.stop, [desk])
   const isKnown = watched.version.value > 0 && run.seq > 0
-  useEffect(() => (isKnown ? layOut(watched, (made) => (layout.value = made)) : undefined), [isKnown])
+  useEffect(() => (isKnown ? layOut(run.graph, roomOf(insides.value), (made) => (layout.value = made)) : undefined), [isKnown, insides.value])
 
   useTitle(isKnown && rest[0] !== 'logs' ? `${LOOKS[runState(run)].word}: ${run.graph.name || 'unnamed'}` : undefined)
 
-  const choose = (node: number | undefined) => ask({ node: node === undefined ? '' : run.graph.nodes[node]?.name ?? '' }, 'push')
-  const jump = (node: number) => {
-    choose(node)
-    show(node, layout.value, camera)
-  }
-  const nextFailed = () => {
-    const failed = run.graph.nodes.filter((node) => hasFailed(run.states[node.id])).map((node) => node.id)
-    const next = failed.find((node) => node > (selected.value ?? -1)) ?? failed[0]
-    if (next !== undefined) jump(next)
-  }
   useKeys('Run', [
     ...VIEWS.map(({ view, word, keys }) => ({ keys, does: `show as ${word.toLowerCase()}`, act: () => go(ofRun(id, view, { node: asked('node') })) })),
     { keys: 'n', does: 'next node that failed', act: nextFailed },
     { keys: 'c', does: 'critical path, when the run has ended', act: () => (desk.isCritical.value = !desk.isCritical.value) },
+    { keys: 'o', does: 'open the node, or close it, where something is inside', act: () => selected.value !== undefined && desk.turn(selected.value) },
     { keys: 'f', does: 'find a node', act: focusSearch },
     { keys: 'Escape', does: 'close the node', act: () => selected.value !== undefined && choose(undefined) },
   ])
@@ -88,7 +57,7 @@ export function RunScreen({ id, rest }: { id: string; rest: string[] }) {
     <div class="screen run">
       <Head desk={desk} onFailed={nextFailed} />
       <div class={`run-body ${selected.value === undefined ? '' : 'with-node'}`}>
-        <NodeList desk={desk} onChoose={jump} />
+        <NodeList desk={desk} onChoose={desk.jump} />
         <section class="run-view" aria-label={view}>
           <nav class="tabs" aria-label="Views">
             {VIEWS.map((one) => (
@@ -103,7 +72,7 @@ export function RunScreen({ id, rest }: { id: string; rest: string[] }) {
           </nav>
           {!isKnown && <Empty>Reading the run …</Empty>}
           {isKnown && view === 'graph' && (
-            <GraphView watched={watched} layout={layout} camera={camera} selected={selected} found={desk.found} critical={desk.critical} onChoose={choose} />
+            <GraphView watched={watched} layout={layout} camera={camera} selected={selected} found={desk.found} critical={desk.critical} insides={insides} onHit={desk.point} />
           )}
           {isKnown && view === 'matrix' && <Matrix desk={desk} onChoose={choose} />}
           {isKnown && view === 'timeline' && <Timeline desk={desk} onChoose={choose} />}
@@ -128,8 +97,7 @@ function Head({ desk, onFailed }: { desk: Desk; onFailed: () => void }) {
   return (
     <header class="run-head">
       <div class="bar-row">
-        <a href={href('/runs')} class="muted" title="All runs (g r)">Runs</a>
-        <span class="muted">/</span>
+        <Trail partOf={run.partOf} />
         <h1>{run.graph.name || 'unnamed'}</h1>
         {run.paused && run.ended === undefined ? <StateMark state="torun" word="paused" /> : <StateMark state={state} {...(run.cancelling && run.ended === undefined ? { word: 'cancelling' } : {})} />}
         <Live standing={standing.value} />

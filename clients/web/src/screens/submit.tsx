@@ -9,8 +9,10 @@ import { Refused } from '../api/http'
 import type { Complaint, Plan } from '../api/types'
 import { may } from '../api/who'
 import type { Camera } from '../graph/camera'
+import { layOut } from '../graph/ask'
+import type { Insides } from '../graph/inside'
 import type { Layout } from '../graph/layout'
-import { GraphView, layOut } from '../graph/view'
+import { GraphView } from '../graph/view'
 import { go, ofRun } from '../router'
 import { apply, newRun } from '../run/fold'
 import { placeOf, places } from '../run/pointer'
@@ -151,9 +153,9 @@ function Complaints({ all, why, onGo }: { all: Complaint[]; why: unknown; onGo: 
 /** The graph of the text, drawn as a run of which nothing has happened. */
 function Preview({ document }: { document: string }) {
   const shown = useMemo(() => sketch(document), [document])
-  useEffect(() => shown && layOut(shown.watched, (made) => (shown.layout.value = made)), [shown])
+  useEffect(() => shown && layOut(shown.watched.run.graph, [], (made) => (shown.layout.value = made)), [shown])
   if (!shown) return <Empty>The picture comes when the text is JSON.</Empty>
-  return <GraphView key={document} {...shown} onChoose={() => undefined} />
+  return <GraphView key={document} {...shown} onHit={() => undefined} />
 }
 
 function sketch(document: string) {
@@ -165,5 +167,5 @@ function sketch(document: string) {
   }
   const watched: Watched = { run, version: signal(1), standing: signal({ is: 'over' }), stop: () => undefined }
   const none = computed(() => undefined)
-  return { watched, layout: signal<Layout | undefined>(undefined), camera: signal<Camera | undefined>(undefined), selected: none, found: none, critical: none }
+  return { watched, layout: signal<Layout | undefined>(undefined), camera: signal<Camera | undefined>(undefined), selected: none, found: none, critical: none, insides: signal<Insides>(new Map()) }
 }

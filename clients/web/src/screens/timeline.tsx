@@ -6,7 +6,7 @@ import { now } from '../ui/clock'
 import { dependsOn } from '../ui/depends'
 import { Virtual } from '../ui/virtual'
 import { duration, LOOKS } from '../ui/words'
-import type { Desk } from './run'
+import type { Desk } from './desk'
 
 const ROW = 24
 const COLUMNS = 240
