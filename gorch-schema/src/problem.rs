@@ -120,6 +120,7 @@ codes! {
     "bad_json" 400 "the body is not JSON";
     "bad_request" 400 "the request cannot be understood";
     "not_authenticated" 401 "no identity could be read from the client certificate";
+    "no_session" 401 "this browser has not come in by the link";
     "not_allowed" 403 "the identity lacks the role that this route needs";
     "wrong_identity" 403 "an executor may speak only for itself";
     "foreign_page" 403 "the request does not come from a page of this gateway";

@@ -12,6 +12,6 @@ mod open;
 
 pub(crate) use asked::{Asked, answered_by};
 pub(crate) use forward::{pass, problem};
-pub(crate) use guard::{Guard, Way};
+pub(crate) use guard::{Guard, Way, is_visit};
 pub(crate) use listen::listen;
 pub(crate) use open::gateway;

@@ -10,3 +10,4 @@ mod pages;
 mod proxy;
 mod support;
 mod tosca;
+mod ui;
