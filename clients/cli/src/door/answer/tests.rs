@@ -224,7 +224,7 @@ async fn what_the_client_needs_goes_through_and_nothing_of_the_session_does() {
 #[tokio::test]
 async fn a_browser_that_leaves_ends_the_stream_behind_the_door() {
     let (url, played) = orchestrator(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n9\r\nid: 1\n\n\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n7\r\nid: 1\n\n\r\n",
     )
     .await;
     let mut door = door(BUILT, &url).await;
