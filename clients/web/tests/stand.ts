@@ -3,7 +3,7 @@
 // ready; nothing is left after `stop`, nor after a process that ends without it; it waits for what is said, never for time.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -18,6 +18,9 @@ const GORCH = process.env['GORCH_COMMAND'] ?? join(BIN, 'gorch')
 const BETWEEN = 50
 const PATIENCE = 30_000
 
+// A signal ends a process without its `exit`, where nobody listens.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+
 /** Who goes through a door: somebody that may do these things. */
 interface Person {
   name: string
@@ -26,20 +29,25 @@ interface Person {
 
 export class Stand {
   private readonly processes = new Set<ChildProcess>()
-  private readonly killAll = () => this.processes.forEach((process) => process.kill('SIGKILL'))
+  /** What is left to do for a process that ends without having stopped the stand. */
+  private readonly abandon = () => {
+    for (const child of this.processes) child.kill('SIGKILL')
+    rmSync(this.folder, { recursive: true, force: true })
+  }
   private orchestrator: ChildProcess | undefined
   /** Where the orchestrator listens, from its first start on. */
   private address = '127.0.0.1:0'
   private ownDoor: Door | undefined
 
   private constructor(private readonly folder: string) {
-    process.once('exit', this.killAll)
+    process.once('exit', this.abandon)
   }
 
-  /** Starts everything; an executor with slots for so many attempts is registered. */
-  static async start(slots = 4): Promise<Stand> {
+  /** Starts everything, upon the copy of a store if one is given; an executor with slots for so many attempts is registered. */
+  static async start(slots = 4, store?: string): Promise<Stand> {
     const stand = new Stand(mkdtempSync(join(tmpdir(), 'gorch-web-')))
     try {
+      if (store !== undefined) cpSync(store, stand.store, { recursive: true })
       execFileSync(GORCH, ['certs', 'init', stand.certs], { stdio: 'pipe' })
       for (const { name, roles } of [READER]) stand.issue(name, roles)
       await stand.startOrchestrator()
@@ -76,7 +84,7 @@ export class Stand {
 
   /** Starts the orchestrator, or starts it again where it was. */
   async startOrchestrator(): Promise<void> {
-    const args = ['--data', join(this.folder, 'orchestrator'), '--certs', this.certs, '--listen', this.address, '--keep-runs', '1000000', '--log', 'json']
+    const args = ['--data', this.store, '--certs', this.certs, '--listen', this.address, '--keep-runs', '1000000', '--log', 'json']
     const { child, said } = this.run(join(BIN, 'gorch-orchestrator'), args, 'stderr', (line) => readyAt(line))
     this.orchestrator = child
     this.address = await said
@@ -86,8 +94,12 @@ export class Stand {
   async stop(): Promise<void> {
     // The later ones serve the earlier ones, and an executor takes its jobs with it while it can still say so.
     for (const process of [...this.processes].reverse()) await ended(process, 'SIGTERM')
-    process.off('exit', this.killAll)
+    process.off('exit', this.abandon)
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  private get store(): string {
+    return join(this.folder, 'orchestrator')
   }
 
   private get certs(): string {

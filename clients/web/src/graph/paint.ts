@@ -237,9 +237,9 @@ function wordsOf({ run, now }: Scene, node: number, state: State): string {
   const words = [LOOKS[state].word]
   const said = run.progress.get(node)
   if (said !== undefined && state === 'running') words.push(said)
-  if (step && state !== 'torun') words.push(duration((step.ended ?? now) - step.activated))
   if (step?.items !== undefined) words.push(`${step.itemsEnded} of ${step.items}`)
-  else if (step && step.attempts.length > 1) words.push(`try ${step.attempts.length}`)
+  if (step && state !== 'torun') words.push(duration((step.ended ?? now) - step.activated))
+  if (step?.items === undefined && step && step.attempts.length > 1) words.push(`try ${step.attempts.length}`)
   if (visits > 1) words.push(`visit ${visits}`)
   if (!step) words.push(run.graph.nodes[node]?.engine ?? '')
   return words.join(' · ')

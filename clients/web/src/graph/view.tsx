@@ -5,10 +5,12 @@
 import { effect, type ReadonlySignal, type Signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import type { Critical } from '../run/critical'
+import type { Run } from '../run/fold'
 import type { Watched } from '../run/store'
 import { now } from '../ui/clock'
 import { dependsOn } from '../ui/depends'
 import { colours, repaint } from '../ui/theme'
+import { counted, LOOKS } from '../ui/words'
 import { type Camera, centre, fit, pan, type Size, zoom } from './camera'
 import { at } from './layers'
 import { type Hit, hit } from './hit'
@@ -54,6 +56,7 @@ export function GraphView(props: GraphProps) {
       const scene = { run: watched.run, layout: layout.value, selected: selected.value, found: found.value, critical: critical.value, insides: insides.value, now: now.value }
       paint(ctx, scene, seen, size.current, window.devicePixelRatio, colours())
       element.dataset['painted'] = String(watched.run.seq)
+      element.ariaDescription = insideWords(watched.run, insides.value)
     }
     const soon = () => {
       if (asked === 0) asked = requestAnimationFrame(draw)
@@ -108,6 +111,19 @@ export function GraphView(props: GraphProps) {
       <Minimap watched={watched} layout={layout} camera={camera} size={size} />
     </div>
   )
+}
+
+/** So many nodes of a run inside are told by name. */
+const MOST_TOLD = 30
+
+/** What stands inside of opened nodes, for who cannot see it. */
+function insideWords(run: Run, insides: Insides): string {
+  return Array.from(insides, ([node, inside]) => {
+    const name = run.graph.nodes[node]?.name ?? ''
+    if (inside.is === 'items') return `inside of ${name}: ${counted(inside.shown, 'item')}`
+    const { graph, states } = inside.watched.run
+    return `inside of ${name}: ${graph.nodes.slice(0, MOST_TOLD).map((one) => `${one.name} ${LOOKS[states[one.id] ?? 'initial'].word}`).join(', ')}`
+  }).join('; ')
 }
 
 const versionOf = (inside: Inside): number => (inside.is === 'run' ? inside.watched.version.value : 0)
