@@ -17,6 +17,8 @@ const GORCH = process.env['GORCH_COMMAND'] ?? join(BIN, 'gorch')
 /** Between two questions about something that will not say itself that it has happened. */
 const BETWEEN = 50
 const PATIENCE = 30_000
+/** So much of what a process says is kept, for what went wrong. */
+const MOST_HEARD = 20_000
 
 // A signal ends a process without its `exit`, where nobody listens.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
@@ -85,7 +87,7 @@ export class Stand {
   /** Starts the orchestrator, or starts it again where it was. */
   async startOrchestrator(): Promise<void> {
     const args = ['--data', this.store, '--certs', this.certs, '--listen', this.address, '--keep-runs', '1000000', '--log', 'json']
-    const { child, said } = this.run(join(BIN, 'gorch-orchestrator'), args, 'stderr', (line) => readyAt(line))
+    const { child, said } = this.run(join(BIN, 'gorch-orchestrator'), args, 'stderr', readyAt)
     this.orchestrator = child
     this.address = await said
   }
@@ -117,34 +119,32 @@ export class Stand {
   private async startExecutor(name: string, slots: number): Promise<void> {
     const args = ['--data', join(this.folder, name), '--certs', this.certs, '--listen', '127.0.0.1:0', '--orchestrator', `https://${this.address}`]
     const work = ['--name', name, '--slots', String(slots), '--workdir', this.folder, '--grace', '100ms', '--drain', '0s', '--log', 'json']
-    await this.run(join(BIN, 'gorch-executor'), [...args, ...work], 'stderr', (line) => (line.includes('executor listens') ? line : undefined)).said
+    await this.run(join(BIN, 'gorch-executor'), [...args, ...work], 'stderr', (log) => (log.includes('executor listens') ? log : undefined)).said
   }
 
   /** Opens a door with the certificate of a folder, and goes through it once, as a browser would. */
   private async open(certs: string): Promise<Door> {
     const args = ['ui', '--listen', '127.0.0.1:0', '--url', `https://${this.address}`, '--certs', certs, '--output', 'json']
-    const line = await this.run(GORCH, args, 'stdout', (said) => said).said
-    const { url, open } = JSON.parse(line) as { url: string; open: string }
+    const { url, open } = await this.run(GORCH, args, 'stdout', linkIn).said
     const answer = await fetch(open, { redirect: 'manual' })
     const [cookie = ''] = answer.headers.getSetCookie()
     if (answer.status !== 303 || cookie === '') throw new Error(`the door is shut: ${answer.status} ${await answer.text()}`)
     return new Door(url, cookie.split(';')[0] ?? '')
   }
 
-  /** Starts a program, and waits until a line of it is what is waited for. */
-  private run<T>(program: string, args: string[], stream: 'stdout' | 'stderr', wanted: (line: string) => T | undefined): { child: ChildProcess; said: Promise<T> } {
+  /** Starts a program, and waits until what it has said has in it what is waited for. */
+  private run<T>(program: string, args: string[], stream: 'stdout' | 'stderr', wanted: (said: string) => T | undefined): { child: ChildProcess; said: Promise<T> } {
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.processes.add(child)
     child.once('exit', () => this.processes.delete(child))
-    const last: string[] = []
+    const heard = { stdout: '', stderr: '' }
     const said = new Promise<T>((found, failed) => {
       child.once('error', failed)
-      child.once('exit', (code, signal) => failed(new Error(`${program} ended with ${String(code ?? signal)}:\n${last.slice(-20).join('\n')}`)))
+      child.once('exit', (code, signal) => failed(new Error(`${program} ended with ${String(code ?? signal)}:\n${heard.stdout}\n${heard.stderr.slice(-2_000)}`)))
       for (const name of ['stdout', 'stderr'] as const) {
         createInterface(child[name]).on('line', (line) => {
-          last.push(line)
-          if (last.length > 200) last.shift()
-          const got = name === stream ? wanted(line) : undefined
+          heard[name] = `${heard[name]}${line}\n`.slice(-MOST_HEARD)
+          const got = name === stream ? wanted(heard[name]) : undefined
           if (got !== undefined) found(got)
         })
       }
@@ -155,11 +155,13 @@ export class Stand {
 
 const READER: Person = { name: 'reader', roles: ['read'] }
 
-/** Where an orchestrator listens, if this line of its log says so. */
-function readyAt(line: string): string | undefined {
-  if (!line.startsWith('{')) return undefined
-  const { msg, listen } = JSON.parse(line) as { msg: string; listen?: string }
-  return msg === 'orchestrator ready' ? listen : undefined
+/** Where an orchestrator listens, if its log says that it is ready. */
+const readyAt = (log: string): string | undefined => /"orchestrator ready".*"listen":"([^"]+)"/.exec(log)?.[1]
+
+/** The first link of a door, if all of it was said: when one is used, the next is said. */
+function linkIn(said: string): { url: string; open: string } | undefined {
+  const [first] = /^\{[^}]*\}/.exec(said) ?? []
+  return first === undefined ? undefined : (JSON.parse(first) as { url: string; open: string })
 }
 
 async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
