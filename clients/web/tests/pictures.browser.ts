@@ -6,8 +6,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { browse, DESK, PHONE } from './page'
-import { LOOP, RUN, show } from './recorded'
+import { browse, PHONE } from './page'
+import { LOOP, RUN, SHIP, show } from './recorded'
 
 /** A pixel differs when one of its colours does by more than this (of 255) ... */
 const SLIGHT = 40
@@ -19,8 +19,9 @@ const SMALL = { width: 1200, height: 640 }
 
 const SCREENS = [
   { name: 'runs', in: OWN, path: '/runs', there: '.run-row .state', theme: 'light', ...SMALL },
-  { name: 'graph', in: README, path: `/runs/${RUN}/graph?node=deploy+staging&open=2`, there: '.node .attempts li', theme: 'light', ...DESK },
-  { name: 'inside', in: README, path: `/runs/${RUN}/graph?open=12`, there: '.graph > canvas[aria-description^="inside of system tests"]', theme: 'dark', ...SMALL },
+  { name: 'graph', in: README, path: `/runs/${SHIP}/graph?node=patch+hosts`, there: '.node .attempts li', theme: 'light', ...SMALL },
+  { name: 'inside', in: README, path: `/runs/${SHIP}/graph?open=1.3`, there: '.graph > canvas[aria-description*="inside of patch"][aria-description*="inside of test"]', theme: 'dark', ...SMALL },
+  { name: 'node', in: OWN, path: `/runs/${RUN}/graph?node=deploy+staging&open=2`, there: '.node .attempts li', theme: 'light', ...SMALL },
   { name: 'loop', in: OWN, path: `/runs/${LOOP}/graph`, there: '.graph > canvas[data-painted]', theme: 'light', ...SMALL },
   { name: 'matrix', in: OWN, path: `/runs/${RUN}/matrix`, there: '.matrix canvas', theme: 'dark', ...SMALL },
   { name: 'timeline', in: README, path: `/runs/${RUN}/timeline`, there: '.time-row', theme: 'light', ...SMALL },

@@ -13,6 +13,7 @@ const TYPES: Partial<Record<string, string>> = { '.js': 'text/javascript', '.css
 /** The ids that were recorded. */
 export const RUN = '01a200660146734491c6e36b51baac9e'
 export const LOOP = '01a20066100d725d896d0b0515dbd1b3'
+export const SHIP = '01a20069d62374c8a03099a0cbe23a94'
 /** A little after it was recorded. */
 const NOW = '2026-11-21T23:16:59Z'
 
@@ -31,8 +32,7 @@ export async function show(browser: Browser, path: string, look: { theme: 'light
   await page.addInitScript(SILENT)
   await page.route('**', (route) => {
     const { pathname, search } = new URL(route.request().url())
-    if (pathname === '/openapi.json') return route.fulfill({ path: new URL('../../../docs/openapi.json', import.meta.url).pathname })
-    if (!pathname.startsWith('/v1/')) return route.fulfill(file(pathname))
+    if (!pathname.startsWith('/v1/') && pathname !== '/openapi.json') return route.fulfill(file(pathname))
     if (pathname === '/v1/validate') return route.fulfill({ json: { nodes: 2, edges: 1, levels: [['build'], ['deploy']] } })
     const said = (answers as Partial<Record<string, string>>)[pathname + search]
     if (said === undefined) return route.fulfill({ status: 404, json: { code: 'not_recorded', detail: `${pathname}${search} was not recorded` } })

@@ -15,16 +15,19 @@ export interface Message {
 
 /** Cuts text that comes in pieces into messages. */
 export class Reader {
-  private rest = ''
+  /** Pieces of a line that has not ended: a large document comes in many, and is put together once. */
+  private rest: string[] = []
   private lines: string[] = []
 
   /** The messages that are whole now. */
   read(piece: string): Message[] {
-    this.rest += piece
+    this.rest.push(piece)
+    if (!piece.includes('\n')) return []
+    const text = this.rest.join('')
     const found: Message[] = []
     let begin = 0
-    for (let end = this.rest.indexOf('\n'); end >= 0; end = this.rest.indexOf('\n', begin)) {
-      const line = this.rest.slice(begin, this.rest[end - 1] === '\r' ? end - 1 : end)
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', begin)) {
+      const line = text.slice(begin, text[end - 1] === '\r' ? end - 1 : end)
       begin = end + 1
       if (line !== '') this.lines.push(line)
       else if (this.lines.length > 0) {
@@ -33,7 +36,7 @@ export class Reader {
         this.lines = []
       }
     }
-    this.rest = this.rest.slice(begin)
+    this.rest = [text.slice(begin)]
     return found
   }
 }

@@ -8,7 +8,7 @@ import { type Order, orderOf, weave, type Woven } from './order'
 /** The size of a node that is not opened. */
 export const BOX = { width: 164, height: 38 } as const
 /** Between layers, between boxes of a layer, and for an edge that passes. */
-const GAP = { across: { layer: 74, box: 14, point: 10 }, down: { layer: 52, box: 18, point: 10 } } as const
+const GAP = { across: { layer: 90, box: 14, point: 10 }, down: { layer: 52, box: 18, point: 10 } } as const
 
 /** Which way the flow goes. */
 export type Way = 'across' | 'down'

@@ -68,7 +68,7 @@ export class Lines {
     if (this.isBack(index)) return this.turn((begin.along + end.along) / 2, (begin.across + end.across) / 8 + this.round(index) * 0.75)
     const { bends, points } = this.layout
     const before = at(bends, index + 1) > at(bends, index) ? at(points, at(bends, index + 1) - 1) : begin.across
-    return this.turn(end.along - (this.isDown ? 22 : 38), (before + end.across) / 2)
+    return this.turn(end.along - (this.isDown ? 22 : 46), (before + end.across) / 2)
   }
 
   private isBack(index: number): boolean {

@@ -39,6 +39,9 @@ const AROUND = 200
 /** More edges than this are painted paler: together they would hide what they join. */
 const CROWDED = 500
 
+/** The room of a condition, between two layers. */
+const LABEL = 78
+
 const icons = new Map<State, Path2D>()
 const shortened = new Map<string, string>()
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
@@ -153,10 +156,11 @@ function paintCondition(ctx: Ctx, run: Run, edge: number, [x, y]: [number, numbe
   const when = run.graph.edges[edge]?.when ?? ''
   const taken = run.taken[edge] ?? 0
   const said = when === 'succeeded' ? '' : when.replace('chose:', '').replace('failed:', 'failed ')
-  const words = [said, taken > 1 ? `×${taken}` : ''].filter((word) => word !== '').join(' ')
-  if (words === '') return
+  const whole = [said, taken > 1 ? `×${taken}` : ''].filter((word) => word !== '').join(' ')
+  if (whole === '') return
   const isSkipped = firing(run, edge) === 'skipped'
   ctx.font = `${taken > 0 ? '600 ' : ''}10.5px ${FONT}`
+  const words = short(ctx, whole, LABEL)
   const width = ctx.measureText(words).width + 8
   ctx.fillStyle = colour('ground')
   ctx.fillRect(x - width / 2, y - 7, width, 14)

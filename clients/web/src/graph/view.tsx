@@ -43,6 +43,8 @@ export function GraphView(props: GraphProps) {
     let asked = 0
     let whole: Camera | undefined
     let painted: Layout | undefined
+    let waiting: ReturnType<typeof setTimeout> | undefined
+    const last = { end: 0, took: 0 }
     const seeAll = (drawn: Layout) => (camera.value = whole = fit(drawn, size.current))
     const draw = () => {
       asked = 0
@@ -54,12 +56,22 @@ export function GraphView(props: GraphProps) {
       painted = layout.value
       const seen = camera.value ?? seeAll(layout.value)
       const scene = { run: watched.run, layout: layout.value, selected: selected.value, found: found.value, critical: critical.value, insides: insides.value, now: now.value }
+      const began = performance.now()
       paint(ctx, scene, seen, size.current, window.devicePixelRatio, colours())
+      last.end = performance.now()
+      last.took = last.end - began
       element.dataset['painted'] = String(watched.run.seq)
       element.ariaDescription = insideWords(watched.run, insides.value)
     }
     const soon = () => {
       if (asked === 0) asked = requestAnimationFrame(draw)
+    }
+    // What a run does by itself may wait for what somebody does: of a large graph a picture costs more than a frame.
+    const calmly = () => {
+      waiting ??= setTimeout(() => {
+        waiting = undefined
+        soon()
+      }, Math.max(0, last.end + last.took * CALM - performance.now()))
     }
     const watchSize = new ResizeObserver(() => {
       size.current = { width: element.clientWidth, height: element.clientHeight }
@@ -71,16 +83,21 @@ export function GraphView(props: GraphProps) {
     })
     watchSize.observe(element)
     const stop = effect(() => {
-      // Whatever of these changes makes a new picture.
-      dependsOn(watched.version.value, layout.value, camera.value, selected.value, found.value, critical.value, repaint.value, ...Array.from(insides.value.values(), versionOf))
-      if (watched.run.ended === undefined) dependsOn(now.value)
+      dependsOn(layout.value, camera.value, selected.value, found.value, critical.value, insides.value, repaint.value)
       soon()
+    })
+    const stopRun = effect(() => {
+      dependsOn(watched.version.value, ...Array.from(insides.value.values(), versionOf))
+      if (watched.run.ended === undefined) dependsOn(now.value)
+      calmly()
     })
     const stopMoves = listen(element, props, size)
     return () => {
       watchSize.disconnect()
       stop()
+      stopRun()
       stopMoves()
+      clearTimeout(waiting)
       cancelAnimationFrame(asked)
     }
   }, [watched])
@@ -129,6 +146,9 @@ function insideWords(run: Run, insides: Insides): string {
 const versionOf = (inside: Inside): number => (inside.is === 'run' ? inside.watched.version.value : 0)
 
 const MOVES: Record<string, [number, number]> = { ArrowLeft: [-80, 0], ArrowRight: [80, 0], ArrowUp: [0, -80], ArrowDown: [0, 80] }
+
+/** After a picture that nobody asked for comes a rest of so many times what it cost. */
+const CALM = 4
 
 /** A press that moves less than this is a click. */
 const SLACK = 5

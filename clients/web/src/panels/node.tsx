@@ -98,6 +98,13 @@ function Facts({ node, view, runId }: { node: Node; view: NodeView | undefined; 
   )
 }
 
+/** Of many items those that failed come first, then those that run; of the tries of one the last ones are shown. */
+function shownOf(attempts: AttemptView[], isEach: boolean): AttemptView[] {
+  if (!isEach) return attempts.slice(-MOST_ATTEMPTS)
+  const rank = ({ outcome }: AttemptView) => (outcome === 'succeeded' ? 2 : outcome ? 0 : 1)
+  return attempts.toSorted((a, b) => rank(a) - rank(b)).slice(0, MOST_ATTEMPTS)
+}
+
 function Visit({ visit, of }: { visit: StepView; of: { visits: number; isEach: boolean } }) {
   const many = of.visits > 1
   const attempts = visit.attempts ?? []
@@ -107,9 +114,9 @@ function Visit({ visit, of }: { visit: StepView; of: { visits: number; isEach: b
       {many && isState(visit.state) && <p><StateMark state={visit.state} /></p>}
       {visit.because && visit.because.length > 0 && <p class="muted">after {visit.because.join(', ')}</p>}
       <ol class="attempts">
-        {attempts.slice(-MOST_ATTEMPTS).map((attempt) => <Attempt key={attempt.id} attempt={attempt} isItem={of.isEach} />)}
+        {shownOf(attempts, of.isEach).map((attempt) => <Attempt key={attempt.id} attempt={attempt} isItem={of.isEach} />)}
       </ol>
-      {attempts.length > MOST_ATTEMPTS && <p class="muted">{attempts.length - MOST_ATTEMPTS} earlier ones are not shown</p>}
+      {attempts.length > MOST_ATTEMPTS && <p class="muted">{attempts.length - MOST_ATTEMPTS} others are not shown</p>}
       {attempts.length === 0 && <p class="muted">none: gorch ran it itself, or has not begun</p>}
     </section>
   )

@@ -2,6 +2,7 @@
 // stands in the address, so that it can be sent to somebody. Never draws.
 
 import { computed, signal } from '@preact/signals'
+import { prepare } from '../graph/ask'
 import type { Camera } from '../graph/camera'
 import type { Hit } from '../graph/hit'
 import { type Inside, lookInside } from '../graph/inside'
@@ -18,6 +19,7 @@ import { hasFailed } from '../ui/words'
 const MOST_OPEN = 4
 
 export function makeDesk(id: string) {
+  prepare()
   const watched = watch(id)
   const { run } = watched
   const layout = signal<Layout | undefined>(undefined)
