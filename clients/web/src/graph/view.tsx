@@ -44,6 +44,7 @@ export function GraphView(props: GraphProps) {
     let whole: Camera | undefined
     let painted: Layout | undefined
     let waiting: ReturnType<typeof setTimeout> | undefined
+    let isDue = false
     const last = { end: 0, took: 0 }
     const seeAll = (drawn: Layout) => (camera.value = whole = fit(drawn, size.current))
     const draw = () => {
@@ -58,8 +59,13 @@ export function GraphView(props: GraphProps) {
       const scene = { run: watched.run, layout: layout.value, selected: selected.value, found: found.value, critical: critical.value, insides: insides.value, now: now.value }
       const began = performance.now()
       paint(ctx, scene, seen, size.current, window.devicePixelRatio, colours())
-      last.end = performance.now()
-      last.took = last.end - began
+      // Most of the cost comes after the painting: the next frame says when it was over.
+      last.end = Infinity
+      requestAnimationFrame(() => {
+        last.end = performance.now()
+        last.took = last.end - began - FRAME
+        if (isDue) calmly()
+      })
       element.dataset['painted'] = String(watched.run.seq)
       element.ariaDescription = insideWords(watched.run, insides.value)
     }
@@ -68,6 +74,8 @@ export function GraphView(props: GraphProps) {
     }
     // What a run does by itself may wait for what somebody does: of a large graph a picture costs more than a frame.
     const calmly = () => {
+      isDue = last.end === Infinity
+      if (isDue) return
       waiting ??= setTimeout(() => {
         waiting = undefined
         soon()
@@ -149,6 +157,8 @@ const MOVES: Record<string, [number, number]> = { ArrowLeft: [-80, 0], ArrowRigh
 
 /** After a picture that nobody asked for comes a rest of so many times what it cost. */
 const CALM = 4
+/** Milliseconds from one frame to the next where nothing holds them up. */
+const FRAME = 16
 
 /** A press that moves less than this is a click. */
 const SLACK = 5
