@@ -64,7 +64,11 @@ impl Desk {
                 Some(refusal) => problem(&refusal),
                 None => pass(&self.client, asked).await,
             }),
-            Place::Link(_) | Place::Asset | Place::Page => seal::page(self.page(&asked)),
+            Place::Link(secret) => self.page(&asked, || self.enter(&asked.method, secret)),
+            Place::Asset => self.page(&asked, || self.asset(&asked.path)),
+            Place::Page => {
+                self.page(&asked, || self.files.beside_index(&asked.path).unwrap_or_else(|| self.index(&asked.headers)))
+            }
         }
     }
 
@@ -88,26 +92,22 @@ impl Desk {
         None
     }
 
-    fn page(&self, asked: &Asked) -> Response {
-        let Asked { method, path, headers, .. } = asked;
+    /// What a person sees, if this one may.
+    fn page(&self, asked: &Asked, shown: impl FnOnce() -> Response) -> Response {
+        let Asked { method, headers, .. } = asked;
         // A link is clicked where it was shown, and that may be a page: a terminal in a browser, a chat. The secret
         // lets in, not the place that it is clicked at.
-        if let Some(refusal) = self.guard.refusal(headers, Way::AnyLink) {
-            return problem(&refusal);
-        }
-        if !is_read(method) {
-            return problem(&Problem::new("method_not_allowed", format!("{method} of a page (expected GET or HEAD)")));
-        }
-        match Place::of(path) {
-            Place::Link(secret) => self.enter(method, secret),
-            Place::Asset => self.files.beside_index(path).unwrap_or_else(|| {
-                problem(&Problem::new(
-                    "not_found",
-                    format!("this build of the client has no `{path}`: load the page again"),
-                ))
-            }),
-            Place::Api | Place::Page => self.files.beside_index(path).unwrap_or_else(|| self.index(headers)),
-        }
+        let foreign = self.guard.refusal(headers, Way::AnyLink);
+        let written = || Problem::new("method_not_allowed", format!("{method} of a page (expected GET or HEAD)"));
+        let refusal = foreign.or_else(|| (!is_read(method)).then(written));
+        seal::page(refusal.map_or_else(shown, |refusal| problem(&refusal)))
+    }
+
+    fn asset(&self, path: &str) -> Response {
+        self.files.beside_index(path).unwrap_or_else(|| {
+            let detail = format!("this build of the client has no `{path}`: load the page again");
+            problem(&Problem::new("not_found", detail))
+        })
     }
 
     fn enter(&self, method: &Method, secret: &str) -> Response {
