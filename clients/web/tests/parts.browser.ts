@@ -55,6 +55,7 @@ test('a node is opened into the run that it is, one goes into it, and comes back
   await isInside(page, 'inside of inner: waits running')
   await page.getByRole('link', { name: /^[0-9a-f]{12}$/ }).click()
   await page.locator('h1').getByText('inner').waitFor()
+  await page.locator('.trail a').getByText('middle').waitFor()
   expect(await page.locator('.trail a').allTextContents()).toEqual(['outer', 'middle'])
 
   await page.locator('.trail a').getByText('outer').click()
