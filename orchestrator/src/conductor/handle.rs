@@ -204,8 +204,8 @@ pub(super) enum Message {
     Wish { run: RunId, wish: Wish, reply: Reply<Granted> },
     Ask { run: RunId, question: Question },
     AwaitEnd { run: RunId, reply: oneshot::Sender<()> },
-    Register { name: ExecutorName, registration: Registration, reply: Reply<Registered> },
-    Registered { name: ExecutorName, registration: Registration },
+    Register { name: ExecutorName, registration: Registration, not_after: Timestamp, reply: Reply<Registered> },
+    Registered { name: ExecutorName, registration: Registration, not_after: Timestamp },
     Executors { reply: oneshot::Sender<Vec<ExecutorView>> },
     Offers { reply: oneshot::Sender<Offers> },
     Census { reply: oneshot::Sender<Census> },
@@ -318,8 +318,13 @@ impl Handle {
     }
 
     /// An executor registers, or beats.
-    pub async fn register(&self, name: ExecutorName, registration: Registration) -> Result<Registered, Error> {
-        self.request(|reply| Message::Register { name, registration, reply }).await
+    pub async fn register(
+        &self,
+        name: ExecutorName,
+        registration: Registration,
+        not_after: Timestamp,
+    ) -> Result<Registered, Error> {
+        self.request(|reply| Message::Register { name, registration, not_after, reply }).await
     }
 
     /// Every executor that ever registered, by name.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use gorch_engine::{Input, Run};
 use gorch_schema::document::Engines;
-use gorch_schema::{Accepted, Digest, Event, RunId};
+use gorch_schema::{Accepted, Digest, Event, RunId, Timestamp};
 use slog::{debug, error, info, warn};
 
 use super::cache::kept;
@@ -54,8 +54,10 @@ impl Conductor {
                 Some(Slot::Loading(_) | Slot::Parked(_)) => self.waiting_for_end.entry(run).or_default().push(reply),
                 None => drop(reply.send(())),
             },
-            Message::Register { name, registration, reply } => self.register(name, registration, reply),
-            Message::Registered { name, registration } => self.registered(&name, registration),
+            Message::Register { name, registration, not_after, reply } => {
+                self.register(name, registration, not_after, reply);
+            }
+            Message::Registered { name, registration, not_after } => self.registered(&name, registration, not_after),
             Message::Executors { reply } => drop(reply.send(self.registry.views(clock::steady()))),
             Message::Offers { reply } => drop(reply.send(self.registry.offers().clone())),
             Message::Census { reply } => drop(reply.send(self.census())),
@@ -366,6 +368,7 @@ impl Conductor {
         &mut self,
         name: gorch_schema::ExecutorName,
         registration: gorch_schema::work::Registration,
+        not_after: Timestamp,
         reply: Reply<gorch_schema::work::Registered>,
     ) {
         let answer = gorch_schema::work::Registered {
@@ -376,7 +379,7 @@ impl Conductor {
         // That it lives needs no journal, even if what it says now does.
         self.registry.heard(&name, &registration.boot, (clock::now(), clock::steady()));
         if self.registry.compare(&name, &registration) == Beat::Same {
-            self.registered(&name, registration);
+            self.registered(&name, registration, not_after);
             let _ = reply.send(Ok(answer));
             return;
         }
@@ -388,19 +391,24 @@ impl Conductor {
                 warn!(log, "registration not durable"; "executor" => %name, "cause" => crate::chain(error));
             }
             let kept = kept.map_err(|error| Error::Unavailable(crate::chain(&error)));
-            let told = kept.and_then(|()| handle.send(Message::Registered { name, registration }));
+            let told = kept.and_then(|()| handle.send(Message::Registered { name, registration, not_after }));
             let _ = reply.send(told.map(|()| answer));
         });
     }
 
-    fn registered(&mut self, name: &gorch_schema::ExecutorName, registration: gorch_schema::work::Registration) {
+    fn registered(
+        &mut self,
+        name: &gorch_schema::ExecutorName,
+        registration: gorch_schema::work::Registration,
+        not_after: Timestamp,
+    ) {
         if let Err(error) = self.links.set(name, &registration.url) {
             warn!(self.log, "no link to executor"; "executor" => %name, "cause" => crate::chain(&error));
             return;
         }
         let boot = registration.boot.clone();
         let changed = self.registry.compare(name, &registration) == Beat::Changed;
-        let fresh = self.registry.beat((clock::now(), clock::steady()), name, registration);
+        let fresh = self.registry.beat((clock::now(), clock::steady()), name, registration, not_after);
         self.room = true;
         if fresh || changed {
             self.share_engines();
