@@ -1,18 +1,21 @@
-//! Runs that become this orchestrator's while it lives.
+//! Runs that come to this orchestrator while it lives, and runs that leave it.
 //!
 //! Owns the lease with the journal: it is renewed while there is time, and what other orchestrators left behind comes
 //! with it. Promises that a run that was adopted is claimed before anything is done for it, like every run that is
-//! recovered. Never takes a run from somebody who lives: the journal knows who does.
+//! recovered; and that a run which another orchestrator goes on with is let go: whoever was stopped for a while and wakes
+//! up does not claim it back. Never takes a run from somebody who lives: the journal knows who does.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use gorch_schema::RunId;
+use gorch_schema::{RunId, Timestamp};
 use slog::{info, warn};
 use tokio_util::sync::CancellationToken;
 
-use super::handle::Message;
-use super::{Conductor, Loading, Owner};
-use crate::journal::Adopted;
+use super::handle::{Error, Message};
+use super::{Conductor, Loading, Owner, Slot};
+use crate::clock;
+use crate::journal::{Adopted, Home};
 
 /// Who is not heard of for so long is taken for gone.
 pub(super) const LEASE: Duration = Duration::from_secs(6);
@@ -20,16 +23,26 @@ pub(super) const LEASE: Duration = Duration::from_secs(6);
 /// Two renewals may fail, and nobody takes us for gone.
 const BEAT: Duration = Duration::from_secs(2);
 
+/// Each so many beats everything is compared: whatever was missed is found by then.
+const THOROUGH: u32 = 15;
+
 impl Conductor {
     /// Renews the lease until the end, and tells the conductor what it brought.
     pub(super) fn keep_adopting(&self, end: CancellationToken) {
         let (journal, handle, log) = (self.journal.clone(), self.handle.clone(), self.log.clone());
+        let mut heard = clock::steady();
         tokio::spawn(end.run_until_cancelled_owned(async move {
-            loop {
+            for beat in (1..THOROUGH).chain([0]).cycle() {
                 tokio::time::sleep(BEAT).await;
-                match journal.adopt(LEASE, Adopted::New).await {
-                    Ok(runs) if runs.is_empty() => {}
-                    Ok(runs) => drop(handle.send(Message::Adopted { runs })),
+                let now = clock::steady();
+                let asked = asked(beat, heard, now);
+                match journal.adopt(LEASE, asked).await {
+                    Ok(runs) => {
+                        heard = now;
+                        if asked == Adopted::All || !runs.is_empty() {
+                            let _ = handle.send(Message::Owned { runs, asked });
+                        }
+                    }
                     Err(error) => warn!(log, "lease not renewed"; "cause" => crate::chain(&error)),
                 }
             }
@@ -37,12 +50,86 @@ impl Conductor {
     }
 
     /// These are this orchestrator's now. One that is here already finds out at its next append what it has missed.
-    pub(super) fn adopted(&mut self, runs: Vec<RunId>) {
-        info!(self.log, "runs adopted"; "runs" => runs.len());
-        for run in runs {
-            if !self.slots.contains_key(&run) {
-                self.load(run, Loading { turns: Vec::new(), owner: Owner::Unknown }, Duration::ZERO);
-            }
+    pub(super) fn owned(&mut self, runs: Vec<RunId>, asked: Adopted) {
+        if asked == Adopted::All {
+            self.suspect_all_but(&runs.iter().copied().collect());
+        }
+        let new: Vec<RunId> = runs.into_iter().filter(|run| !self.is_here(*run)).collect();
+        if new.is_empty() {
+            return;
+        }
+        info!(self.log, "runs adopted"; "runs" => new.len());
+        for run in new {
+            self.load(run, Loading { turns: Vec::new(), owner: Owner::Unknown }, Duration::ZERO);
         }
     }
+
+    fn is_here(&self, run: RunId) -> bool {
+        self.slots.contains_key(&run) || self.quarantine.contains_key(&run)
+    }
+
+    /// Looks whose the others are. Not all have left: some began, or ended, since the journal was asked.
+    fn suspect_all_but(&self, own: &HashSet<RunId>) {
+        let settled = self.slots.iter().filter(|(_, slot)| !matches!(slot, Slot::Loading(_)));
+        for run in settled.map(|(run, _)| *run).filter(|run| !own.contains(run)) {
+            let (journal, handle, loads) = (self.journal.clone(), self.handle.clone(), self.loads.clone());
+            tokio::spawn(async move {
+                let Ok(_place) = loads.acquire_owned().await else { return };
+                // Whoever cannot ask now asks again soon.
+                if let Ok(Home::At { .. }) = journal.home(run).await {
+                    let _ = handle.send(Message::Moved { run });
+                }
+            });
+        }
+    }
+
+    /// Another orchestrator goes on with a run.
+    pub(super) fn moved(&mut self, run: RunId) {
+        match self.slots.get(&run) {
+            // What is on its way decides: it is refused, or the run is ours again.
+            Some(Slot::Live(live)) if live.appending => {}
+            // It is being looked at already.
+            Some(Slot::Loading(_)) | None => {}
+            Some(Slot::Live(_) | Slot::Parked(_)) => self.let_go(run),
+        }
+    }
+
+    /// Drops what is here of a run that is another's. Its attempts go on, and nothing is said of them to anybody: not to
+    /// their executors, who would forget what the other has not heard yet.
+    pub(super) fn let_go(&mut self, run: RunId) {
+        info!(self.log, "run let go, it lives at another orchestrator"; "run" => %run);
+        let armed = match self.slots.remove(&run) {
+            Some(Slot::Live(mut live)) => {
+                for (attempt, _) in live.run.handed_out() {
+                    self.registry.release(attempt.of(run));
+                }
+                live.queue.drain(..).for_each(|turn| turn.refuse(Error::Moved(run)));
+                live.armed
+            }
+            Some(Slot::Loading(loading)) => {
+                loading.turns.into_iter().for_each(|turn| turn.refuse(Error::Moved(run)));
+                None
+            }
+            Some(Slot::Parked(parked)) => parked.armed,
+            None => None,
+        };
+        if let Some(at) = armed {
+            self.timers.remove(&(at, run));
+        }
+        self.hungry.remove(&run);
+        // Whoever waits for the end follows the journal from now on.
+        self.waiting_for_end.remove(&run);
+        for attempt in self.out.keys().filter(|attempt| attempt.run == run) {
+            self.registry.release(*attempt);
+            self.progress.end(run, attempt.key);
+        }
+        self.call_back(run);
+        self.room = true;
+        self.tell_next_of(run);
+    }
+}
+
+/// What a beat asks for. Whoever was kept from beating until its lease had run out may have lost anything.
+fn asked(beat: u32, heard: Timestamp, now: Timestamp) -> Adopted {
+    if beat == 0 || now.since(heard) >= LEASE { Adopted::All } else { Adopted::New }
 }

@@ -26,7 +26,7 @@ use super::progress::Progress;
 use super::standing::{Standing, Standings};
 use crate::dispatch::Links;
 use crate::documents::SharedEngines;
-use crate::journal::{self, IdempotencyKey, Journal};
+use crate::journal::{self, Adopted, IdempotencyKey, Journal};
 
 /// Why the conductor did not do what it was asked to do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -79,6 +79,9 @@ pub enum Error {
     /// The journal failed; what was asked did not happen.
     #[error("the journal cannot be written or read now: {0}")]
     Unavailable(String),
+    /// Another orchestrator goes on with the run.
+    #[error("run {0} has moved to another orchestrator; ask again in a moment")]
+    Moved(RunId),
     /// The orchestrator is going away.
     #[error("the orchestrator is shutting down; ask again in a moment")]
     ShuttingDown,
@@ -213,7 +216,8 @@ pub(super) enum Message {
     Lost { attempt: AttemptId, began: gorch_engine::Began },
     Superseded { attempt: AttemptId },
     Recovered { run: RunId, result: Result<Box<Run>, Error> },
-    Adopted { runs: Vec<RunId> },
+    Owned { runs: Vec<RunId>, asked: Adopted },
+    Moved { run: RunId },
 }
 
 /// The conductor, from outside.
@@ -306,14 +310,28 @@ impl Handle {
         self.ended.get(run)
     }
 
-    /// Waits until the run has ended, at most this long. Tells whether it has.
+    /// Waits until the run has ended, at most this long, wherever it lives. Tells whether it has.
     pub async fn ended(&self, run: RunId, at_most: Duration) -> Result<bool, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.inbox.send(Message::AwaitEnd { run, reply }).map_err(|_| Error::ShuttingDown)?;
-        let _ = tokio::time::timeout(at_most, answer).await;
-        match self.journal.head(run).await {
-            Ok(head) => Ok(head.ended.is_some()),
-            Err(error) => Err(Error::of(run, &error)),
+        let has_ended = async || {
+            let head = self.journal.head(run).await.map_err(|error| Error::of(run, &error))?;
+            Ok(head.ended.is_some())
+        };
+        let waiting = async {
+            // Followed first, so that nothing is missed between the look and the wait.
+            let mut news = self.journal.follow(run);
+            loop {
+                let (reply, answer) = oneshot::channel();
+                self.send(Message::AwaitEnd { run, reply })?;
+                let _ = answer.await;
+                // If not, it is not live here: somebody else goes on with it.
+                if has_ended().await? || news.changed().await.is_err() {
+                    return has_ended().await;
+                }
+            }
+        };
+        match tokio::time::timeout(at_most, waiting).await {
+            Ok(ended) => ended,
+            Err(_) => has_ended().await,
         }
     }
 

@@ -56,6 +56,13 @@ fn is_driven(plan: &Plan, node: NodeId) -> bool {
 }
 
 impl Conductor {
+    /// A run that is not live here any more holds and wants nothing; whoever is next is told.
+    pub(super) fn tell_next_of(&mut self, run: RunId) {
+        for next in self.registry.offers().locks.say(run, [], []) {
+            self.tell(next, Turn::Input(Input::Tick));
+        }
+    }
+
     /// A live run says what it holds and wants, now that it is durable; whoever is first in line for what became free
     /// is told.
     pub(super) fn say_locks(&mut self, run: RunId) {

@@ -65,7 +65,8 @@ impl Conductor {
             Message::Lost { attempt, began } => self.lose(attempt, began),
             Message::Superseded { attempt } => self.superseded(attempt),
             Message::Recovered { run, result } => self.recovered(run, result),
-            Message::Adopted { runs } => self.adopted(runs),
+            Message::Owned { runs, asked } => self.owned(runs, asked),
+            Message::Moved { run } => self.moved(run),
         }
     }
 
@@ -358,7 +359,7 @@ impl Conductor {
             let _ = reply.send(match (quarantined, journal.head(run).await) {
                 (Some(cause), _) => Err(Error::Quarantined { run, cause }),
                 (None, Ok(head)) if head.ended.is_some() => Ok(Granted::EndedBefore),
-                (None, Ok(_)) => Err(Error::Unavailable("the run is not this orchestrator's now".to_owned())),
+                (None, Ok(_)) => Err(Error::Moved(run)),
                 (None, Err(error)) => Err(Error::of(run, &error)),
             });
         });
