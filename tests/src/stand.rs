@@ -66,8 +66,15 @@ impl Stand {
         let credentials = Credentials::for_client(&certs).expect("the client's certificate was just made");
         let client = Client::connect(&format!("https://{address}"), &credentials).expect("a client can be made");
         let orchestrator_flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut stand =
-            Stand { folder, address, orchestrator: None, second: None, orchestrator_flags, executors: BTreeMap::new(), client };
+        let mut stand = Stand {
+            folder,
+            address,
+            orchestrator: None,
+            second: None,
+            orchestrator_flags,
+            executors: BTreeMap::new(),
+            client,
+        };
         stand.start_orchestrator().await;
         stand
     }
@@ -217,7 +224,8 @@ impl Stand {
         })
         .await;
         if let Some(second) = &self.second {
-            let at_both = async || second.client.executors().await.ok()?.executors.into_iter().find(|one| one.state == "alive");
+            let at_both =
+                async || second.client.executors().await.ok()?.executors.into_iter().find(|one| one.state == "alive");
             until(&format!("executor {name} is alive at the second orchestrator"), at_both).await;
         }
     }

@@ -62,6 +62,10 @@ impl Conductor {
         for run in new {
             self.load(run, Loading { turns: Vec::new(), owner: Owner::Unknown }, Duration::ZERO);
         }
+        // What ended and was not acknowledged before the other fell over is known to executors only.
+        for executor in self.registry.views(clock::steady()) {
+            self.reconcile(executor.name);
+        }
     }
 
     fn is_here(&self, run: RunId) -> bool {

@@ -21,6 +21,11 @@ use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot};
 use crate::clock;
 use crate::journal::{self, Append, IdempotencyKey, KeyBody};
 
+/// How long a run whose append was refused is left alone.
+const REFUSED: Duration = Duration::from_millis(200);
+/// The same where a lock was held by a run of another orchestrator.
+const LOCKED: Duration = Duration::from_secs(1);
+
 /// The contents that an event names.
 fn left(event: &Event) -> impl Iterator<Item = Digest> {
     let result = if let Event::AttemptEnded { result, .. } = event { Some(&result.artifacts) } else { None };
@@ -334,8 +339,15 @@ impl Conductor {
 
     /// The copy is ahead of the journal: it is dropped, and the run folded anew.
     fn fold_anew(&mut self, run: RunId, error: &journal::Error) {
-        error!(self.log, "append failed, folding the run anew"; "run" => %run, "cause" => crate::chain(error));
         let Some(Slot::Live(mut live)) = self.slots.remove(&run) else { return };
+        // Only a run of another orchestrator can hold a lock that is free here. A claim that was not in the refused append stands.
+        let is_locked = matches!(error, journal::Error::Claimed { .. }) && !live.recovering;
+        let (owner, pause) = if is_locked { (Owner::This, LOCKED) } else { (Owner::Unknown, REFUSED) };
+        if is_locked {
+            debug!(self.log, "lock held elsewhere, trying again"; "run" => %run, "cause" => crate::chain(error));
+        } else {
+            error!(self.log, "append failed, folding the run anew"; "run" => %run, "cause" => crate::chain(error));
+        }
         if let Some(at) = live.armed {
             self.timers.remove(&(at, run));
         }
@@ -348,8 +360,7 @@ impl Conductor {
         }
         self.waiting_for_end.entry(run).or_default().append(&mut live.waiters);
         let queue = std::mem::take(&mut live.queue);
-        let loading = Loading { turns: queue.into(), owner: Owner::Unknown };
-        self.load(run, loading, Duration::from_millis(200));
+        self.load(run, Loading { turns: queue.into(), owner }, pause);
     }
 
     fn wish_elsewhere(&self, run: RunId, reply: Reply<Granted>) {

@@ -92,7 +92,7 @@ async fn any_orchestrator_can_be_asked_anything_about_any_run() {
     let nodes = vec![
         script(0, "speak", "echo hello; sleep 300"),
         json!({"id": 1, "name": "ask", "engine": "approval"}),
-        json!({"id": 2, "name": "word", "engine": "signal"}),
+        json!({"id": 2, "name": "word", "engine": "signal", "args": ["word"]}),
     ];
     let run = stand.submit(&document("asked", nodes, &[])).await;
     let other = stand.second();
