@@ -186,10 +186,11 @@ impl Place {
         match asked.and_then(|asked| self.admit(method, asked, &raw_query)) {
             Ok((route, peer, query)) => {
                 let mut call = Call { house, peer, path, places, query, headers, body };
-                if route.answered == Answered::AtTheRun && !passed_on {
-                    if let Some(response) = elsewhere::ask(method, &mut call, &raw_query).await? {
-                        return Ok(response);
-                    }
+                if route.answered == Answered::AtTheRun
+                    && !passed_on
+                    && let Some(response) = elsewhere::ask(method, &mut call, &raw_query).await?
+                {
+                    return Ok(response);
                 }
                 (route.handler)(call).await
             }
