@@ -214,9 +214,7 @@ impl Conductor {
             self.timers.remove(&(at, run));
         }
         self.hungry.remove(&run);
-        for next in self.registry.offers().locks.say(run, [], []) {
-            self.tell(next, Turn::Input(Input::Tick));
-        }
+        self.let_locks_go(run);
         self.tell_parent(&live.run);
         self.ended.keep(live.run.clone());
         for waiter in std::mem::take(&mut live.waiters) {

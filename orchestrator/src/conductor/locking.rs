@@ -56,6 +56,14 @@ fn is_driven(plan: &Plan, node: NodeId) -> bool {
 }
 
 impl Conductor {
+    /// A run that has ended, or never came to be, holds and wants nothing; whoever is first in line for what became free is
+    /// told.
+    pub(super) fn let_locks_go(&mut self, run: RunId) {
+        for next in self.registry.offers().locks.say(run, [], []) {
+            self.tell(next, Turn::Input(Input::Tick));
+        }
+    }
+
     /// A live run says what it holds and wants, now that it is durable; whoever is first in line for what became free
     /// is told.
     pub(super) fn say_locks(&mut self, run: RunId) {
