@@ -2,27 +2,16 @@
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { browse, DESK, open, PHONE, stands } from './page'
-import { script, Stand } from './stand'
+import { expect, test } from 'vitest'
+import { DESK, open, PHONE, stands } from './page'
+import { browser, stand } from './scene'
+import { script } from './stand'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 interface Report {
   violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[]
 }
-
-let browser: Browser
-let stand: Stand
-
-beforeAll(async () => {
-  ;[browser, stand] = await Promise.all([browse(), Stand.start()])
-})
-afterAll(async () => {
-  await browser.close()
-  await stand.stop()
-})
 
 /** A run with every state that a node can have by itself. */
 async function colourful(): Promise<string> {

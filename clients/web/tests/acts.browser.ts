@@ -1,20 +1,9 @@
 // Owns the proof, in a real browser against real processes, that the client shows what happens and does what is asked.
 
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { browse, open, press, sees, stands } from './page'
-import { script, Stand } from './stand'
-
-let browser: Browser
-let stand: Stand
-
-beforeAll(async () => {
-  ;[browser, stand] = await Promise.all([browse(), Stand.start()])
-})
-afterAll(async () => {
-  await browser.close()
-  await stand.stop()
-})
+import { expect, test } from 'vitest'
+import { open, press, sees, stands } from './page'
+import { browser, stand } from './scene'
+import { script } from './stand'
 
 test('what is submitted fails, is run again, and succeeds, all live', async () => {
   const { page, complaints } = await open(browser, stand.door, '/submit')

@@ -1,20 +1,10 @@
 // Owns the proof that what is inside of a node is shown where it stands: the run that it is, live, and its items.
 
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { browse, open, press, sees, stands } from './page'
-import { script, Stand } from './stand'
-
-let browser: Browser
-let stand: Stand
-
-beforeAll(async () => {
-  ;[browser, stand] = await Promise.all([browse(), Stand.start()])
-})
-afterAll(async () => {
-  await browser.close()
-  await stand.stop()
-})
+import type { Page } from 'playwright-core'
+import { expect, test } from 'vitest'
+import { open, press, sees, stands } from './page'
+import { browser, stand } from './scene'
+import { script } from './stand'
 
 /** A run inside of a run inside of a run; the innermost waits for a file. */
 const nested = (file: string) => ({

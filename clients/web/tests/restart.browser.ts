@@ -2,21 +2,10 @@
 // misses nothing.
 
 import { writeFile } from 'node:fs/promises'
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { browse, open, sees, stands } from './page'
-import { script, Stand } from './stand'
-
-let browser: Browser
-let stand: Stand
-
-beforeAll(async () => {
-  ;[browser, stand] = await Promise.all([browse(), Stand.start()])
-})
-afterAll(async () => {
-  await browser.close()
-  await stand.stop()
-})
+import { expect, test } from 'vitest'
+import { open, sees, stands } from './page'
+import { browser, stand } from './scene'
+import { script } from './stand'
 
 test('the orchestrator is killed while its run is looked at, and the page misses nothing', async () => {
   const go = stand.file('go')

@@ -1,24 +1,17 @@
 // Owns the proof that texts of others stay texts, that who may not does not, and that the client needs nobody else.
 
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { browse, open, sees } from './page'
-import { type Door, script, Stand } from './stand'
+import { beforeAll, expect, test } from 'vitest'
+import { open, sees } from './page'
+import { browser, stand } from './scene'
+import { type Door, script } from './stand'
 
 /** Would say so if it were ever more than a text. */
 const canary = (place: string) => `${place}<img src=x onerror=window.canary='${place}'><script>window.canary='${place}'</script>`
 
-let browser: Browser
-let stand: Stand
 let reader: Door
 
 beforeAll(async () => {
-  ;[browser, stand] = await Promise.all([browse(), Stand.start()])
   reader = await stand.openForReader()
-})
-afterAll(async () => {
-  await browser.close()
-  await stand.stop()
 })
 
 test('texts of others stay texts, wherever they are shown', async () => {

@@ -129,7 +129,7 @@ impl Conductor {
         }
         self.call_back(run);
         self.room = true;
-        self.tell_next_of(run);
+        self.let_locks_go(run);
     }
 }
 

@@ -214,7 +214,7 @@ impl Conductor {
             self.timers.remove(&(at, run));
         }
         self.hungry.remove(&run);
-        self.tell_next_of(run);
+        self.let_locks_go(run);
         self.tell_parent(&live.run);
         self.ended.keep(live.run.clone());
         for waiter in std::mem::take(&mut live.waiters) {

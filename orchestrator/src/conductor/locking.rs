@@ -56,8 +56,9 @@ fn is_driven(plan: &Plan, node: NodeId) -> bool {
 }
 
 impl Conductor {
-    /// A run that is not live here any more holds and wants nothing; whoever is next is told.
-    pub(super) fn tell_next_of(&mut self, run: RunId) {
+    /// A run that has ended, never came to be, or is not live here any more, holds and wants nothing; whoever is first in
+    /// line for what became free is told.
+    pub(super) fn let_locks_go(&mut self, run: RunId) {
         for next in self.registry.offers().locks.say(run, [], []) {
             self.tell(next, Turn::Input(Input::Tick));
         }

@@ -319,6 +319,7 @@ impl Conductor {
                 for (attempt, _) in live.run.handed_out() {
                     self.registry.release(attempt.of(run));
                 }
+                self.let_locks_go(run);
                 self.room = true;
                 let answer = if let journal::Error::KeyUsed { run: earlier, body } = error {
                     match body {
