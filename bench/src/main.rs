@@ -9,6 +9,7 @@ mod floors;
 mod lists;
 mod look;
 mod machine;
+mod many;
 mod nil;
 mod peers;
 mod rest;
@@ -27,7 +28,7 @@ use table::Row;
 #[derive(Debug, Parser)]
 struct Line {
     /// Rows to measure [default: all]
-    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=12), value_name = "ROWS")]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=13), value_name = "ROWS")]
     only: Vec<u8>,
     /// Repetitions of every measure
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
 async fn measure(line: &Line) -> Vec<Row> {
     let (reps, slots) = (usize::from(line.reps), line.slots);
     let mut rows = Vec::new();
-    for row in 1..=12 {
+    for row in 1..=13 {
         if !line.only.is_empty() && !line.only.contains(&row) {
             continue;
         }
@@ -77,7 +78,8 @@ async fn measure(line: &Line) -> Vec<Row> {
             9 => rest::idle(reps, slots).await,
             10 => look::state_and_view(reps).await,
             11 => lists::lists(reps).await,
-            _ => convert::templates(reps),
+            12 => convert::templates(reps),
+            _ => many::small_runs().await,
         });
     }
     rows

@@ -3,14 +3,15 @@
 //! Owns the folder `artifacts` of the data folder and what is known of its files. Promises that a file is given out only
 //! if its content is what its name says: it is checked when it comes, and again whenever the system says that it was
 //! changed; that one content is fetched once however many attempts want it; and that a file in use is not removed for
-//! room. An orchestrator that does not answer is waited for: whoever waits may be stopped.
+//! room. Of several orchestrators each is asked in turn. Where none answers, they are waited for: whoever waits may be
+//! stopped.
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::io::ReaderStream;
 
 use crate::chain::Chain;
+use crate::config::Orchestrators;
 
 /// Waits between two tries to reach the orchestrator.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -68,8 +70,9 @@ enum Failed {
 /// The folder.
 pub(crate) struct Artifacts {
     root: PathBuf,
-    /// Of the orchestrator.
-    url: String,
+    orchestrators: Orchestrators,
+    /// Counts on from one orchestrator to the next.
+    turn: AtomicUsize,
     caller: Arc<Caller>,
     /// Bytes that are kept; files in use may be more.
     room: u64,
@@ -123,16 +126,22 @@ impl Kept {
 
 impl Artifacts {
     /// Opens the folder, or makes it. What was there is checked when it is first wanted.
-    pub(crate) fn open(data: &Path, url: &str, caller: Arc<Caller>, room: u64, log: Logger) -> io::Result<Self> {
+    pub(crate) fn open(
+        data: &Path,
+        orchestrators: Orchestrators,
+        caller: Arc<Caller>,
+        room: u64,
+        log: Logger,
+    ) -> io::Result<Self> {
         let root = data.join("artifacts");
         let incoming = root.join("incoming");
         if incoming.exists() {
             fs::remove_dir_all(&incoming)?;
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&incoming)?;
-        let url = url.trim_end_matches('/').to_owned();
         let (files, fetching) = (Mutex::new(found(&root)?), Mutex::default());
-        Ok(Artifacts { root, url, caller, room, files, fetching, incoming: AtomicU64::new(0), log })
+        let (turn, incoming) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Ok(Artifacts { root, orchestrators, turn, caller, room, files, fetching, incoming, log })
     }
 
     /// The file of this content. Waits for the orchestrator for as long as it is waited for.
@@ -154,12 +163,19 @@ impl Artifacts {
             return Ok(kept);
         }
         let mut wait = FIRST_WAIT;
+        // A file is with the orchestrator that it was brought to.
+        let mut unasked = self.orchestrators.urls().len();
         loop {
             match self.fetch(digest).await {
                 Ok(kept) => return Ok(kept),
+                Err(Failed::For(Error::Missing(_))) if unasked > 1 => {
+                    unasked -= 1;
+                    self.next_turn();
+                }
                 Err(Failed::For(error)) => return Err(error),
                 Err(Failed::Now(cause)) => {
                     warn!(self.log, "artifact not fetched yet"; "artifact" => %digest, "cause" => cause);
+                    self.next_turn();
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
@@ -180,6 +196,7 @@ impl Artifacts {
                 Err(Failed::For(error)) => return Err(error),
                 Err(Failed::Now(cause)) => {
                     warn!(self.log, "artifact not brought yet"; "artifact" => %stored.sha256, "cause" => cause);
+                    self.next_turn();
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
@@ -187,10 +204,20 @@ impl Artifacts {
         }
     }
 
+    /// Who is asked now.
+    fn orchestrator(&self) -> &str {
+        let urls = self.orchestrators.urls();
+        &urls[self.turn.load(Ordering::Relaxed) % urls.len()]
+    }
+
+    fn next_turn(&self) {
+        self.turn.fetch_add(1, Ordering::Relaxed);
+    }
+
     async fn send(&self, stored: &Stored, file: File) -> Result<(), Failed> {
         let now = |error: &dyn std::error::Error| Failed::Now(Chain(error).to_string());
         let client = self.caller.client().map_err(|error| now(&error))?;
-        let url = format!("{}/v1/artifacts/{}", self.url, stored.sha256);
+        let url = format!("{}/v1/artifacts/{}", self.orchestrator(), stored.sha256);
         let head = client.head(&url).timeout(PATIENCE).send().await.map_err(|error| now(&error))?;
         if head.status() == StatusCode::OK {
             return Ok(());
@@ -257,7 +284,7 @@ impl Artifacts {
         let now = |error: &dyn std::error::Error| Failed::Now(Chain(error).to_string());
         let kept_not = move |source| Failed::For(Error::Io { digest, source });
         let client = self.caller.client().map_err(|error| now(&error))?;
-        let asked = client.get(format!("{}/v1/artifacts/{digest}", self.url)).send();
+        let asked = client.get(format!("{}/v1/artifacts/{digest}", self.orchestrator())).send();
         let mut answer = tokio::time::timeout(PATIENCE, asked)
             .await
             .map_err(|_| Failed::Now("the orchestrator does not answer".to_owned()))?

@@ -1,6 +1,6 @@
-//! Being known to the orchestrator: registering, and beating with the same message.
+//! Being known to an orchestrator: registering, and beating with the same message.
 //!
-//! Owns the loop that does so from the start of the executor to its end. Promises to try again within about a second
+//! Owns the loop that does so from the start of the executor to its end, one for each orchestrator. Promises to try again within about a second
 //! while the orchestrator is away, to tell of a drain at once, and to log a change of fortune once, not at each beat.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use gorch_schema::ExecutorName;
 use gorch_schema::problem::Problem;
 use gorch_schema::work::{Registered, Registration};
 use slog::{Logger, info, warn};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Beats are never nearer than this, whatever the answer asks for.
 const SHORTEST_BEAT: Duration = Duration::from_millis(50);
 
-/// What this executor says of itself.
+/// What this executor says of itself, to all alike.
 pub(crate) struct Introduction {
     pub(crate) name: ExecutorName,
     /// Where it is reached.
@@ -46,13 +46,13 @@ pub(crate) struct Introduction {
 
 /// The loop's surroundings.
 pub(crate) struct Registrar {
-    pub(crate) introduction: Introduction,
+    pub(crate) introduction: Arc<Introduction>,
     /// Of the orchestrator.
     pub(crate) orchestrator: String,
     pub(crate) caller: Arc<Caller>,
     pub(crate) supervisor: Arc<Supervisor>,
-    /// Told when there is something new to say.
-    pub(crate) news: Arc<Notify>,
+    /// Changes when there is something new to say.
+    pub(crate) news: watch::Receiver<()>,
     pub(crate) log: Logger,
 }
 
@@ -83,7 +83,7 @@ enum Fortune {
 
 impl Registrar {
     /// Registers and beats until told to end.
-    pub(crate) async fn run(self, end: CancellationToken) {
+    pub(crate) async fn run(mut self, end: CancellationToken) {
         let mut fortune = Fortune::Unknown;
         let mut failures = 0_u32;
         loop {
@@ -114,14 +114,15 @@ impl Registrar {
             };
             tokio::select! {
                 () = end.cancelled() => return,
-                () = self.news.notified() => {}
+                // Whoever had news to tell is gone: then so is this, in a moment.
+                Ok(()) = self.news.changed() => {}
                 () = sleep(wait) => {}
             }
         }
     }
 
     async fn beat(&self) -> Result<Registered, Error> {
-        let Introduction { name, url, labels, targets, slots, boot } = &self.introduction;
+        let Introduction { name, url, labels, targets, slots, boot } = &*self.introduction;
         let registration = Registration {
             url: url.clone(),
             engines: self.supervisor.engines().iter().map(|name| (*name).to_owned()).collect(),

@@ -1,7 +1,7 @@
 //! An executor from its start to its end.
 //!
 //! Owns the order of both. Start: the ledger is locked and read, what the last executor left is dealt with, the
-//! listener is bound, and only then is the orchestrator told. End: the orchestrator is told first, then running jobs
+//! listener is bound, and only then are the orchestrators told. End: they are told first, then running jobs
 //! may finish, then the rest is stopped and reported, then the listener goes.
 
 use std::io;
@@ -14,7 +14,7 @@ use gorch_certs::{Caller, Connector, Credentials, Expect, Kind, Origin, Watch, s
 use gorch_schema::ExecutorName;
 use slog::{Logger, info, o};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -62,8 +62,8 @@ pub enum Error {
     /// A role map that cannot be read.
     #[error("the role map cannot be used")]
     Roles(#[from] gorch_certs::rolemap::Error),
-    /// No client for the orchestrator.
-    #[error("no client for the orchestrator")]
+    /// No client for orchestrators.
+    #[error("no client for the orchestrators")]
     Client(#[from] gorch_certs::client::Error),
     /// The ledger is in use or unreadable.
     #[error("the ledger cannot be opened")]
@@ -101,7 +101,7 @@ const BOOT: &str = "/proc/sys/kernel/random/uuid";
 pub struct Executor;
 
 impl Executor {
-    /// Starts an executor in this process: it listens, and registers with its orchestrator as soon as that answers.
+    /// Starts an executor in this process: it listens, and registers with each orchestrator as soon as that answers.
     ///
     /// # Errors
     /// When its folders, its certificate, its ledger or its address cannot be used.
@@ -133,23 +133,26 @@ impl Executor {
         tasks.spawn(serve(listener, watch, routes, end.clone(), log.clone()));
 
         let url = config.advertise.clone().unwrap_or_else(|| url_of(address));
-        let news = Arc::new(Notify::new());
-        let registrar = Registrar {
-            introduction: Introduction {
-                name: config.name.clone(),
-                url: url.clone(),
-                labels: config.labels.clone(),
-                targets: supervisor.targets(),
-                slots: config.slots.get(),
-                boot: std::fs::read_to_string(BOOT).map_err(Error::Boot)?.trim().to_owned(),
-            },
-            orchestrator: config.orchestrator.trim_end_matches('/').to_owned(),
-            caller,
-            supervisor: Arc::clone(&supervisor),
-            news: Arc::clone(&news),
-            log: log.clone(),
-        };
-        tasks.spawn(registrar.run(end.clone()));
+        let news = watch::Sender::new(());
+        let introduction = Arc::new(Introduction {
+            name: config.name.clone(),
+            url: url.clone(),
+            labels: config.labels.clone(),
+            targets: supervisor.targets(),
+            slots: config.slots.get(),
+            boot: std::fs::read_to_string(BOOT).map_err(Error::Boot)?.trim().to_owned(),
+        });
+        for orchestrator in config.orchestrators.urls() {
+            let registrar = Registrar {
+                introduction: Arc::clone(&introduction),
+                orchestrator: orchestrator.clone(),
+                caller: Arc::clone(&caller),
+                supervisor: Arc::clone(&supervisor),
+                news: news.subscribe(),
+                log: log.clone(),
+            };
+            tasks.spawn(registrar.run(end.clone()));
+        }
         let sweeps = end.clone();
         tasks.spawn(async move {
             sweeps.run_until_cancelled(janitor(config.strays)).await;
@@ -168,7 +171,7 @@ pub struct Handle {
     name: ExecutorName,
     drain: Duration,
     supervisor: Arc<Supervisor>,
-    news: Arc<Notify>,
+    news: watch::Sender<()>,
     end: CancellationToken,
     tasks: TaskTracker,
     log: Logger,
@@ -187,10 +190,10 @@ impl Handle {
         &self.name
     }
 
-    /// Takes nothing new, and says so to the orchestrator. What waits stays in the ledger for the next start.
+    /// Takes nothing new, and says so to the orchestrators. What waits stays in the ledger for the next start.
     pub fn begin_drain(&self) {
         self.supervisor.close_doors();
-        self.news.notify_one();
+        self.news.send_replace(());
     }
 
     /// Drains, for as long as configured, and ends.
@@ -242,9 +245,9 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
     let ledgers = data.clone();
     let opened = spawn_blocking(move || Ledger::open(&ledgers, now())).await;
     let (ledger, machine, found) = opened.map_err(|panic| folder("data", &config.data)(io::Error::other(panic)))??;
-    let (url, room) = (&config.orchestrator, config.artifact_room);
+    let (from, room) = (config.orchestrators.clone(), config.artifact_room);
     let artifacts =
-        Artifacts::open(&data, url, Arc::clone(caller), room, log.clone()).map_err(folder("data", &config.data))?;
+        Artifacts::open(&data, from, Arc::clone(caller), room, log.clone()).map_err(folder("data", &config.data))?;
     let hosts = Arc::new(match &config.hosts {
         Some(file) => Hosts::load(file, &data)?,
         None => Hosts::default(),

@@ -120,8 +120,10 @@ codes! {
     "bad_json" 400 "the body is not JSON";
     "bad_request" 400 "the request cannot be understood";
     "not_authenticated" 401 "no identity could be read from the client certificate";
+    "no_session" 401 "this browser has not come in by the link";
     "not_allowed" 403 "the identity lacks the role that this route needs";
     "wrong_identity" 403 "an executor may speak only for itself";
+    "foreign_page" 403 "the request does not come from a page of this gateway";
     "not_found" 404 "there is nothing of this name";
     "method_not_allowed" 405 "the route exists, but not with this method";
     "run_ended" 409 "the run has ended already";
@@ -172,6 +174,7 @@ codes! {
     "too_many_requests" 429 "a limit on concurrent work was passed";
     "internal" 500 "gorch failed; the log has the cause";
     "run_quarantined" 500 "the run's journal cannot be read";
+    "orchestrator_away" 502 "the gateway gets no answer from the orchestrator";
     "unavailable" 503 "gorch cannot do this now";
     "shutting_down" 503 "the service is going away";
 }

@@ -521,6 +521,10 @@ pub struct ExecutorView {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_seen: Option<Timestamp>,
+    /// When the certificate expires with which it beat last; absent as `last_seen` is.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub not_after: Option<Timestamp>,
 }
 
 /// `GET /v1/executors`.

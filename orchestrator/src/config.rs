@@ -33,6 +33,9 @@ pub struct Given {
     /// Address of the API, mutual TLS [default: 127.0.0.1:8443]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
+    /// URL at which other orchestrators of the same store reach this one [default: made of --listen]
+    #[arg(long, value_name = "URL")]
+    pub advertise: Option<String>,
     /// Address for /healthz and /readyz in plain HTTP [default: none]
     #[arg(long, value_name = "ADDR")]
     pub health: Option<SocketAddr>,
@@ -154,6 +157,8 @@ pub struct Config {
     pub certs: PathBuf,
     /// Address of the API.
     pub listen: SocketAddr,
+    /// The URL that other orchestrators are told; none: made of the listening address.
+    pub advertise: Option<String>,
     /// Address of the plain health listener.
     pub health: Option<SocketAddr>,
     /// What documents may be like.
@@ -172,7 +177,18 @@ impl Config {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8443));
         let (limits, keep) = (Limits::default(), Rules::default());
         let store = Store::Sqlite(data.clone());
-        Config { data, store, certs, listen, health: None, limits, max_artifact: 1 << 30, keep, log: Form::Text }
+        Config {
+            data,
+            store,
+            certs,
+            listen,
+            advertise: None,
+            health: None,
+            limits,
+            max_artifact: 1 << 30,
+            keep,
+            log: Form::Text,
+        }
     }
 
     /// Flags over the file over the defaults.
@@ -197,6 +213,7 @@ impl Config {
             };
         }
         config.listen = flags.listen.or(file.listen).unwrap_or(config.listen);
+        config.advertise = flags.advertise.or(file.advertise);
         config.health = flags.health.or(file.health);
         config.limits.max_nodes = flags.max_nodes.or(file.max_nodes).unwrap_or(config.limits.max_nodes);
         config.limits.max_edges = flags.max_edges.or(file.max_edges).unwrap_or(config.limits.max_edges);

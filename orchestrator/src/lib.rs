@@ -11,6 +11,7 @@ mod documents;
 pub mod journal;
 pub mod logging;
 pub mod retention;
+mod seat;
 mod service;
 
 pub use config::Config;

@@ -7,8 +7,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use gorch_certs::{Credentials, Watch};
+use gorch_certs::{Caller, Connector, Credentials, Expect, Kind, Watch};
 use slog::{Logger, info};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -21,7 +22,7 @@ use crate::dispatch::Links;
 use crate::journal::postgres::{self, Postgres};
 use crate::journal::{self, Journal, sqlite};
 use crate::retention::Retention;
-use crate::{api, clock};
+use crate::{api, clock, seat};
 
 /// Why an orchestrator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,7 @@ pub enum Error {
     },
     /// The database cannot be opened.
     #[error(transparent)]
-    Postgres(#[from] postgres::Error),
+    Postgres(Box<postgres::Error>),
     /// The folder of artifacts cannot be used.
     #[error("the folder `artifacts` in `{dir}` cannot be used")]
     Artifacts {
@@ -59,6 +60,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// No client for other orchestrators.
+    #[error("no client for other orchestrators")]
+    Client(#[from] gorch_certs::client::Error),
     /// The store cannot be read.
     #[error("the store cannot be read")]
     Journal(#[from] journal::Error),
@@ -75,6 +79,9 @@ pub enum Error {
         source: io::Error,
     },
 }
+
+/// Another orchestrator that cannot be connected to within this is not asked.
+const NEIGHBOUR: Duration = Duration::from_secs(2);
 
 /// An orchestrator that runs.
 pub struct Orchestrator {
@@ -95,18 +102,19 @@ impl Orchestrator {
         gorch_certs::install_provider();
         let credentials = Credentials::for_orchestrator(&config.certs)
             .map_err(|source| Error::Credentials { dir: config.certs.clone(), source })?;
-        let journal = open(&config.store, credentials.identity().name()).await?;
+        // The address first: whoever has it is the only one who sits there.
+        let listener = listen(config.listen).await?;
+        let address = listener.local_addr().unwrap_or(config.listen);
+        let journal = open(&config, address).await?;
         let artifacts = Artifacts::open(&config.data, config.max_artifact)
             .map_err(|source| Error::Artifacts { dir: config.data.clone(), source })?;
 
         let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
         let watch = Watch::start(credentials, stopping.clone(), log.clone()).map_err(Error::Roles)?;
-        let listener = listen(config.listen).await?;
         let health = match config.health {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
-        let address = listener.local_addr().unwrap_or(config.listen);
         let health_address = health.as_ref().and_then(|listener| listener.local_addr().ok());
 
         let owner = format!("{}/{}", watch.identity().name(), clock::now().as_millis());
@@ -123,7 +131,9 @@ impl Orchestrator {
 
         let retention = Retention::new(config.keep);
         let keeping = retention.clone().keep(handle.clone(), artifacts.clone(), closing.clone(), log.clone());
-        let settings = api::Settings::new(config.limits).closing(closing.clone()).retention(retention);
+        let others = Connector::new(Expect::Kind(Kind::Orchestrator)).connect_timeout(NEIGHBOUR);
+        let others = Arc::new(Caller::new(watch.clone(), others)?);
+        let settings = api::Settings::new(config.limits).closing(closing.clone()).retention(retention).others(others);
         let routes = api::routes(handle.clone(), artifacts, settings, log.clone());
         let serving = gorch_certs::serve(listener, watch, routes, closing.clone(), log.clone());
         let mut listeners = vec![tokio::spawn(serving), tokio::spawn(keeping)];
@@ -163,16 +173,19 @@ impl Orchestrator {
     }
 }
 
-/// Opens the store. The name is this orchestrator's, by which it knows its own runs again.
-async fn open(store: &Store, name: &str) -> Result<Arc<dyn Journal>, Error> {
-    match store {
+/// Opens the store for the orchestrator that listens at this address.
+async fn open(config: &Config, address: SocketAddr) -> Result<Arc<dyn Journal>, Error> {
+    match &config.store {
         Store::Sqlite(folder) => {
             let dir = folder.clone();
             let opening = tokio::task::spawn_blocking(move || sqlite::Sqlite::open(&dir)).await;
             let store = opening.map_err(|_| Error::Journal(journal::Error::Closed))?;
             Ok(Arc::new(store.map_err(|source| Error::Store { dir: folder.clone(), source })?))
         }
-        Store::Postgres(address) => Ok(Arc::new(Postgres::open((**address).clone(), name).await?)),
+        Store::Postgres(store) => {
+            let opened = Postgres::open((**store).clone(), seat::of(config, address)).await;
+            Ok(Arc::new(opened.map_err(|error| Error::Postgres(Box::new(error)))?))
+        }
     }
 }
 

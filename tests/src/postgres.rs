@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const KEEPER: &str = r#"
     dir=$(mktemp -d "${TMPDIR:-/tmp}/gorch-postgres-XXXXXX") && cd "$dir" || exit 1
     trap 'pg_ctl -D "$dir/data" -m immediate stop >/dev/null 2>&1; rm -rf "$dir"' EXIT
+    trap 'exit 1' HUP INT TERM
     initdb -D "$dir/data" -U gorch -A trust -E UTF8 --locale=C --no-sync >log 2>&1 &&
     pg_ctl -D "$dir/data" -w -l log -o "-p $1 -k $dir -c listen_addresses=127.0.0.1 -c max_connections=200 $2" start >>log 2>&1 ||
         { cat log >&2; exit 1; }

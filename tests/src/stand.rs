@@ -1,4 +1,4 @@
-//! A test stand: one orchestrator and its executors as processes of their own.
+//! A test stand: an orchestrator, perhaps a second one of the same store, and executors, as processes of their own.
 //!
 //! Owns the processes and a scratch folder, and ends both with the test, which it does only to processes that it
 //! started itself. When a test fails it prints the end of every log.
@@ -25,8 +25,16 @@ pub struct Stand {
     folder: TempDir,
     address: SocketAddr,
     orchestrator: Option<Child>,
+    second: Option<Second>,
     orchestrator_flags: Vec<String>,
     executors: BTreeMap<String, Running>,
+    client: Client,
+}
+
+/// Another orchestrator.
+struct Second {
+    child: Child,
+    address: SocketAddr,
     client: Client,
 }
 
@@ -58,8 +66,15 @@ impl Stand {
         let credentials = Credentials::for_client(&certs).expect("the client's certificate was just made");
         let client = Client::connect(&format!("https://{address}"), &credentials).expect("a client can be made");
         let orchestrator_flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut stand =
-            Stand { folder, address, orchestrator: None, orchestrator_flags, executors: BTreeMap::new(), client };
+        let mut stand = Stand {
+            folder,
+            address,
+            orchestrator: None,
+            second: None,
+            orchestrator_flags,
+            executors: BTreeMap::new(),
+            client,
+        };
         stand.start_orchestrator().await;
         stand
     }
@@ -121,17 +136,51 @@ impl Stand {
 
     /// Starts the orchestrator and waits until it answers.
     pub async fn start_orchestrator(&mut self) {
-        let child = Command::new(binary("gorch-orchestrator"))
-            .args(["--data", &self.folder.path().join("store").to_string_lossy()])
+        self.orchestrator = Some(self.spawn("orchestrator", "store", self.address));
+        until("the orchestrator answers", || async { self.client.whoami().await.ok() }).await;
+    }
+
+    /// Starts a second orchestrator with the same flags, and so with the same store if they name one. Executors that are
+    /// started from now on serve both.
+    pub async fn start_second(&mut self) {
+        let address = free_address();
+        let credentials = Credentials::for_client(&self.certs()).expect("the client's certificate is there");
+        let client = Client::connect(&format!("https://{address}"), &credentials).expect("a client can be made");
+        let child = self.spawn("second", "second", address);
+        until("the second orchestrator answers", || async { client.whoami().await.ok() }).await;
+        self.second = Some(Second { child, address, client });
+    }
+
+    /// A client of the second orchestrator.
+    pub fn second(&self) -> &Client {
+        &self.second.as_ref().expect("the second orchestrator was started").client
+    }
+
+    fn spawn(&self, log: &str, data: &str, address: SocketAddr) -> Child {
+        Command::new(binary("gorch-orchestrator"))
+            .args(["--data", &self.folder.path().join(data).to_string_lossy()])
             .args(["--certs", &self.certs().to_string_lossy()])
-            .args(["--listen", &self.address.to_string()])
+            .args(["--listen", &address.to_string()])
             .args(&self.orchestrator_flags)
             .stdin(Stdio::null())
-            .stderr(self.log("orchestrator"))
+            .stderr(self.log(log))
             .spawn()
-            .expect("the orchestrator can be started");
-        self.orchestrator = Some(child);
-        until("the orchestrator answers", || async { self.client.whoami().await.ok() }).await;
+            .expect("the orchestrator can be started")
+    }
+
+    /// Stops the orchestrator where it stands.
+    pub fn freeze_orchestrator(&self) {
+        self.signal_orchestrator(rustix::process::Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw_orchestrator(&self) {
+        self.signal_orchestrator(rustix::process::Signal::CONT);
+    }
+
+    fn signal_orchestrator(&self, signal: rustix::process::Signal) {
+        let child = self.orchestrator.as_ref().expect("the orchestrator runs");
+        rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).expect("it takes signals");
     }
 
     /// kill -9.
@@ -156,11 +205,13 @@ impl Stand {
         let before = self.executor(name).await.map(|view| view.boot);
         let (log, work) = (self.log(name), self.work());
         let (data, certs, url) = (self.folder.path().join(name), self.certs(), self.url());
+        let second = self.second.as_ref().map(|second| format!("https://{}", second.address));
         let running = self.executors.get_mut(name).expect("the executor was added");
         let child = Command::new(binary("gorch-executor"))
             .args(["--data", &data.to_string_lossy(), "--certs", &certs.to_string_lossy()])
             .args(["--listen", &running.address.to_string(), "--orchestrator", &url, "--name", name])
             .args(["--workdir", &work.to_string_lossy()])
+            .args(second.iter().flat_map(|url| ["--orchestrator", url]))
             .args(&running.flags)
             .stdin(Stdio::null())
             .stderr(log)
@@ -172,6 +223,11 @@ impl Stand {
             (view.state == "alive" && Some(&view.boot) != before.as_ref()).then_some(())
         })
         .await;
+        if let Some(second) = &self.second {
+            let at_both =
+                async || second.client.executors().await.ok()?.executors.into_iter().find(|one| one.state == "alive");
+            until(&format!("executor {name} is alive at the second orchestrator"), at_both).await;
+        }
     }
 
     /// How the orchestrator sees an executor.
@@ -237,13 +293,14 @@ impl Drop for Stand {
             }
         }
         end(self.orchestrator.take(), rustix::process::Signal::KILL);
+        end(self.second.take().map(|second| second.child), rustix::process::Signal::KILL);
         for pid in crate::processes::marked(&self.folder.path().to_string_lossy()) {
             if let Some(pid) = rustix::process::Pid::from_raw(pid) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }
         if std::thread::panicking() {
-            for name in names.iter().map(String::as_str).chain(["orchestrator"]) {
+            for name in names.iter().map(String::as_str).chain(["orchestrator", "second"]) {
                 let log = self.logged(name);
                 let lines: Vec<&str> = log.lines().collect();
                 let tail = lines[lines.len().saturating_sub(40)..].join("\n");

@@ -86,8 +86,10 @@ pub(crate) enum Command {
     /// Make and look at certificates
     #[command(subcommand)]
     Certs(CertsCommand),
-    /// Open the API to a browser on this machine; holds the certificate for it
+    /// Open the API to programs and pages on this machine; holds the certificate for them
     Proxy(ProxyArgs),
+    /// Show runs in a browser on this machine; prints the link by which it comes in
+    Ui(UiArgs),
     /// Keep files for graphs, and get them back
     #[command(subcommand)]
     Artifacts(ArtifactsCommand),
@@ -122,6 +124,9 @@ pub(crate) struct DevArgs {
     /// Where the executor listens (port 0: any free one)
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8585")]
     pub(crate) executor_listen: SocketAddr,
+    /// Where browsers come in, as with `gorch ui` [default: 127.0.0.1:8081, or any free port where that is taken]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) ui_listen: Option<SocketAddr>,
     /// Attempts that run at once [default: cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) slots: Option<u32>,
@@ -506,6 +511,13 @@ pub(crate) struct ProxyArgs {
     pub(crate) listen: SocketAddr,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct UiArgs {
+    /// Where browsers connect; a loopback address [default: 127.0.0.1:8081, or any free port where that is taken]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -541,7 +553,8 @@ mod tests {
           convert      Make a document of a TOSCA template (no orchestrator needed)
           graph        Print a document as a picture, as edges or as a matrix (no orchestrator needed)
           certs        Make and look at certificates
-          proxy        Open the API to a browser on this machine; holds the certificate for it
+          proxy        Open the API to programs and pages on this machine; holds the certificate for them
+          ui           Show runs in a browser on this machine; prints the link by which it comes in
           artifacts    Keep files for graphs, and get them back
           executors    List the executors
           retention    Show what is kept of ended runs, and what was deleted

@@ -76,7 +76,7 @@ impl House {
         let url = format!("https://{}", reachable(orchestrator.address()));
 
         let name = EXECUTOR.parse().expect("the name is made of letters");
-        let config = gorch_executor::Config::new(plan.data.join("executor"), certs.clone(), url.clone(), name);
+        let config = gorch_executor::Config::new(plan.data.join("executor"), certs.clone(), url.clone().into(), name);
         let mut config = config.map_err(|source| Error::service("executor", source))?;
         config.listen = plan.executor_listen;
         config.slots = plan.slots.unwrap_or(config.slots);

@@ -75,11 +75,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Would the same call perhaps succeed a little later: nobody answered, or a service that is starting or leaving?
+    /// Would the same call perhaps succeed a little later: nobody answered, or a service (or the one
+    /// behind a gateway) is starting or leaving?
     pub fn is_passing(&self) -> bool {
         match self {
             Error::Unreachable { .. } | Error::BrokenOff { .. } => true,
-            Error::Problem(problem) => problem.status == 503 || problem.status == 429,
+            Error::Problem(problem) => matches!(problem.status, 429 | 502 | 503),
             Error::Strange { status, .. } => matches!(status, 502..=504),
             Error::Unexpected { .. } | Error::BadStream { .. } | Error::BadUrl { .. } | Error::Certificates(_) => false,
         }

@@ -12,9 +12,9 @@ use gorch_schema::ExecutorName;
 use gorch_schema::session::LONGEST_EXCERPT;
 use gorch_schema::settings::Bytes;
 use gorch_schema::time::{NotADuration, parse_duration};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::{Config, Error, LONGEST_ANSWER};
+use super::{Config, Error, LONGEST_ANSWER, Orchestrators};
 use crate::confine::{Cpus, Policy, Sandbox, WorkFolder};
 use crate::driver::{DRIVERS, DockerPolicy, Host, HttpPolicy, Pattern, Reach, Scripts};
 use crate::process::Strays;
@@ -34,9 +34,10 @@ pub struct Given {
     /// Address to listen on [default: 127.0.0.1:8585]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// The orchestrator to serve
+    /// The orchestrator to serve; may be repeated where several share a store
     #[arg(long, value_name = "URL")]
-    pub orchestrator: Option<String>,
+    #[serde(deserialize_with = "one_or_several")]
+    pub orchestrator: Vec<String>,
     /// The name in this executor's certificate
     #[arg(long, value_name = "NAME")]
     pub name: Option<ExecutorName>,
@@ -172,7 +173,7 @@ impl Given {
             data: self.data.or(other.data),
             certs: self.certs.or(other.certs),
             listen: self.listen.or(other.listen),
-            orchestrator: self.orchestrator.or(other.orchestrator),
+            orchestrator: either(self.orchestrator, other.orchestrator),
             name: self.name.or(other.name),
             slots: self.slots.or(other.slots),
             label: either(self.label, other.label),
@@ -223,7 +224,7 @@ impl Given {
         let defaults = Config::new(
             self.data.ok_or(missing("data"))?,
             self.certs.ok_or(missing("certs"))?,
-            self.orchestrator.ok_or(missing("orchestrator"))?,
+            Orchestrators::of(self.orchestrator).ok_or(missing("orchestrator"))?,
             self.name.ok_or(missing("name"))?,
         )?;
         if let Some(found) = self.excerpt.filter(|found| *found > LONGEST_EXCERPT) {
@@ -297,10 +298,24 @@ impl Given {
             held: self.held.unwrap_or(defaults.held),
             data: defaults.data,
             certs: defaults.certs,
-            orchestrator: defaults.orchestrator,
+            orchestrators: defaults.orchestrators,
             name: defaults.name,
         })
     }
+}
+
+/// `"a"` is short for `["a"]`.
+fn one_or_several<'de, D: Deserializer<'de>>(given: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a URL, or a list of URLs")]
+    enum Given {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Given::deserialize(given)? {
+        Given::One(url) => vec![url],
+        Given::Several(urls) => urls,
+    })
 }
 
 /// The list of one side.

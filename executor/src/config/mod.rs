@@ -4,6 +4,7 @@
 //! and the file over the default, and that an unknown key is refused.
 
 mod given;
+mod orchestrators;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,6 +22,7 @@ use crate::secrets::Source as SecretSource;
 use crate::supervisor::Recover;
 
 pub use given::{Given, Label, Wait};
+pub use orchestrators::Orchestrators;
 
 /// The largest answer over HTTP that may become an output: outputs travel in reports and stand in journals.
 const LONGEST_ANSWER: u64 = 8 * 1024 * 1024;
@@ -34,8 +36,8 @@ pub struct Config {
     pub certs: PathBuf,
     /// Where the API listens; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The orchestrator: `https://HOST:PORT`.
-    pub orchestrator: String,
+    /// Whom it serves.
+    pub orchestrators: Orchestrators,
     /// The name in this executor's certificate.
     pub name: ExecutorName,
     /// Attempts that run at once.
@@ -144,12 +146,12 @@ impl Config {
     ///
     /// # Errors
     /// When there is no current folder.
-    pub fn new(data: PathBuf, certs: PathBuf, orchestrator: String, name: ExecutorName) -> Result<Self, Error> {
+    pub fn new(data: PathBuf, certs: PathBuf, orchestrators: Orchestrators, name: ExecutorName) -> Result<Self, Error> {
         Ok(Config {
             data,
             certs,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8585)),
-            orchestrator,
+            orchestrators,
             name,
             slots: cores(),
             labels: BTreeMap::new(),

@@ -181,7 +181,8 @@ async fn an_executor_lives_in_any_process() {
     let house = House::empty(&[]);
     let name = "e1".parse().unwrap();
     let mut config =
-        gorch_executor::Config::new(house.path("data"), house.path("certs"), house.orchestrator.clone(), name).unwrap();
+        gorch_executor::Config::new(house.path("data"), house.path("certs"), house.orchestrator.clone().into(), name)
+            .unwrap();
     config.listen = "127.0.0.1:0".parse().unwrap();
     config.strays = gorch_executor::Strays::Leave;
     let log = slog::Logger::root(slog::Discard, slog::o!());

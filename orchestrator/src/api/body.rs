@@ -34,6 +34,11 @@ impl Body {
         Body(bytes.boxed())
     }
 
+    /// One that has been read.
+    pub(super) fn of(whole: Bytes) -> Self {
+        Body(futures::stream::once(async { Ok(whole) }).boxed())
+    }
+
     /// The next piece; `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Trouble> {
         match tokio::time::timeout(PATIENCE, self.0.next()).await {
@@ -80,6 +85,11 @@ impl Body {
         let whole = self.whole(most).await?;
         let whole = if whole.is_empty() { BytesMut::from("{}") } else { whole };
         read(&whole, "bad_value", expected)
+    }
+
+    /// A small body as it is.
+    pub(super) async fn small(&mut self) -> Result<Bytes, Trouble> {
+        self.whole(LARGEST).await.map(BytesMut::freeze)
     }
 
     async fn whole(&mut self, most: usize) -> Result<BytesMut, Trouble> {

@@ -24,6 +24,8 @@ use crate::journal::{Cursor, FeedFilter, Row};
 
 /// Rows read at once.
 const ROWS: usize = 128;
+/// Events that were read at once are sent in pieces of about this many bytes.
+const CHUNK: usize = 64 << 10;
 /// After so long without an event a comment says that the stream lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -96,19 +98,19 @@ async fn follow_run(
             }
         };
         after = last.last();
+        let mut frames = Frames::to(&to);
+        let mut ended = false;
         for row in rows {
-            let mut ended = false;
             let (first, at) = (row.first, row.at);
             for (seq, event) in (first..).zip(row.events) {
                 ended |= matches!(event, Event::RunEnded { .. });
-                let frame = frame(seq, EventView { run, seq, at, event });
-                if to.send(Ok(frame.into())).await.is_err() {
+                if frames.send(seq, EventView { run, seq, at, event }).await.is_err() {
                     return;
                 }
             }
-            if ended {
-                return;
-            }
+        }
+        if frames.flush().await.is_err() || ended {
+            return;
         }
     }
 }
@@ -180,14 +182,17 @@ async fn follow_all(
         for corrupt in &feed.corrupt {
             warn!(house.log, "events left out of a feed"; "run" => %corrupt.run, "cause" => crate::chain(corrupt));
         }
+        let mut frames = Frames::to(&to);
         for row in feed.rows {
             let (run, Row { first, at, events }) = (row.run, row.row);
             for ((cursor, seq), event) in (row.cursor.0..).zip(first..).zip(events) {
-                let frame = frame(cursor, EventView { run, seq, at, event });
-                if to.send(Ok(frame.into())).await.is_err() {
+                if frames.send(cursor, EventView { run, seq, at, event }).await.is_err() {
                     return;
                 }
             }
+        }
+        if frames.flush().await.is_err() {
+            return;
         }
         if feed.next == after {
             match wait(&house, news.changed(), &to).await {
@@ -230,11 +235,36 @@ async fn cut(house: &House, to: &Chunks, error: &crate::journal::Error) {
     let _ = to.send(Err(Cut(cause))).await;
 }
 
-fn frame(id: u64, view: EventView) -> String {
-    let mut frame = format!("id: {id}\nevent: {}\ndata: ", view.event.name());
-    let data = serde_json::to_string(&view).expect("the schema's types have text keys only, so JSON can say them");
-    let _ = write!(frame, "{data}\n\n");
-    frame
+/// Events on their way to a reader: those that were read together go together.
+struct Frames<'to> {
+    text: String,
+    to: &'to Chunks,
+}
+
+/// Nobody reads any more.
+struct Gone;
+
+impl<'to> Frames<'to> {
+    fn to(to: &'to Chunks) -> Self {
+        Frames { text: String::new(), to }
+    }
+
+    async fn send(&mut self, id: u64, view: EventView) -> Result<(), Gone> {
+        let data = serde_json::to_string(&view).expect("the schema's types have text keys only, so JSON can say them");
+        write!(self.text, "id: {id}\nevent: {}\ndata: {data}\n\n", view.event.name())
+            .expect("a text takes all that is written to it");
+        if self.text.len() < CHUNK {
+            return Ok(());
+        }
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> Result<(), Gone> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        self.to.send(Ok(std::mem::take(&mut self.text).into())).await.map_err(|_| Gone)
+    }
 }
 
 /// Where the reader wants to go on. What a browser sends by itself is newer than what stands in its URL.

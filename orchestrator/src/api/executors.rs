@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use gorch_certs::Kind;
 use gorch_schema::view::ExecutorList;
 use gorch_schema::work::{Registered, Registration};
-use gorch_schema::{ExecutorName, Problem};
+use gorch_schema::{ExecutorName, Problem, Timestamp};
 
 use super::problem::{Answer, Trouble};
 use super::route::Call;
@@ -52,7 +52,8 @@ pub(super) async fn register(mut call: Call) -> Answer {
     let name: ExecutorName = name.parse().map_err(|error: gorch_schema::id::NotAnId| bad(error.to_string()))?;
     let registration: Registration = call.body.json("a registration").await?;
     check(&registration)?;
-    Ok(reply::json(&call.house.handle.register(name, registration).await?))
+    let not_after = Timestamp::from_millis(call.peer.not_after.as_millisecond());
+    Ok(reply::json(&call.house.handle.register(name, registration, not_after).await?))
 }
 
 fn check(registration: &Registration) -> Result<(), Trouble> {

@@ -8,6 +8,7 @@ mod apidocs;
 mod artifacts;
 mod body;
 mod definitions;
+mod elsewhere;
 mod events;
 mod executors;
 mod live;
@@ -32,6 +33,7 @@ mod tests;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use gorch_certs::Caller;
 use gorch_schema::document::Limits;
 use slog::Logger;
 use tokio_util::sync::CancellationToken;
@@ -55,13 +57,15 @@ pub struct Settings {
     pub closing: CancellationToken,
     /// What is kept of runs that have ended.
     pub retention: Retention,
+    /// The way to other orchestrators of the same store; none: there are none.
+    pub others: Option<Arc<Caller>>,
 }
 
 impl Settings {
     /// These limits of documents, and the usual rest.
     pub fn new(limits: Limits) -> Self {
         let (closing, retention) = (CancellationToken::new(), Retention::new(Rules::default()));
-        Settings { limits, max_submits: 1_024, closing, retention }
+        Settings { limits, max_submits: 1_024, closing, retention, others: None }
     }
 
     /// Streams and long-polls end when `closing` is cancelled.
@@ -74,6 +78,12 @@ impl Settings {
     #[must_use]
     pub fn retention(self, retention: Retention) -> Self {
         Settings { retention, ..self }
+    }
+
+    /// Requests about runs that live at other orchestrators are passed on by this.
+    #[must_use]
+    pub fn others(self, others: Arc<Caller>) -> Self {
+        Settings { others: Some(others), ..self }
     }
 }
 

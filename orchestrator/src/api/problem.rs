@@ -121,6 +121,7 @@ impl From<conductor::Error> for Trouble {
                 let detail = "the journal cannot be written or read now; nothing was done, try again";
                 Trouble::caused("unavailable", detail, text)
             }
+            Error::Moved(_) => Trouble::new("unavailable", text),
             Error::ShuttingDown => Trouble::new("shutting_down", text),
         }
     }

@@ -1,6 +1,7 @@
 //! Routes: from a row of the table to a warp filter.
 //!
-//! Owns what every request goes through: path, identity, method, role, query, and one log line. Promises: a row without
+//! Owns what every request goes through: path, identity, method, role, query, the way to where the run lives, and one
+//! log line. Promises: a row without
 //! a role does not compile; the path is matched first and the method after it, so that a wrong method is told what the
 //! path has; every refusal is a problem+json. Never answers a request itself.
 
@@ -23,6 +24,7 @@ use warp::{Filter, Rejection};
 
 use super::Settings;
 use super::body::Body;
+use super::elsewhere::{self, Asked};
 use super::problem::{Answer, Trouble};
 use super::query::Query;
 use super::text::{Plus, decode};
@@ -107,7 +109,17 @@ pub(super) struct Route {
     pub(super) needs: Needs,
     /// The parameters that it knows.
     pub(super) query: &'static [&'static str],
+    answered: Answered,
     handler: Handler,
+}
+
+/// Where a request can be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    /// By any orchestrator.
+    Anywhere,
+    /// Where the run lives that the path names.
+    AtTheRun,
 }
 
 impl Route {
@@ -122,7 +134,13 @@ impl Route {
     where
         F: Future<Output = Answer> + Send + 'static,
     {
-        Route { method, path, needs, query, handler: Box::new(move |call| handler(call).boxed()) }
+        let handler: Handler = Box::new(move |call| handler(call).boxed());
+        Route { method, path, needs, query, answered: Answered::Anywhere, handler }
+    }
+
+    /// Only who goes on with the run can answer it.
+    pub(super) fn at_the_run(self) -> Self {
+        Route { answered: Answered::AtTheRun, ..self }
     }
 }
 
@@ -162,9 +180,20 @@ impl Place {
     }
 
     async fn take(&self, method: &Method, raw: Raw) -> Answer {
-        let Raw { house, peer, path, places, query, headers, mut body } = raw;
-        match self.admit(method, peer, &query) {
-            Ok((route, peer, query)) => (route.handler)(Call { house, peer, path, places, query, headers, body }).await,
+        let Raw { house, peer, path, places, query: raw_query, headers, mut body } = raw;
+        let asked = Asked::of(peer, &headers);
+        let passed_on = matches!(asked, Ok(Asked::For(_)));
+        match asked.and_then(|asked| self.admit(method, asked, &raw_query)) {
+            Ok((route, peer, query)) => {
+                let mut call = Call { house, peer, path, places, query, headers, body };
+                if route.answered == Answered::AtTheRun
+                    && !passed_on
+                    && let Some(response) = elsewhere::ask(method, &mut call, &raw_query).await?
+                {
+                    return Ok(response);
+                }
+                (route.handler)(call).await
+            }
             Err(trouble) => {
                 // Refused before its body was read: a caller who is still writing would see a broken pipe.
                 body.drain().await;
@@ -174,14 +203,20 @@ impl Place {
     }
 
     /// Who may call what, with which parameters.
-    fn admit(&self, method: &Method, peer: Option<Peer>, query: &str) -> Result<(&Route, Peer, Query), Trouble> {
-        let nobody = || Trouble::new("not_authenticated", "the connection carries no client identity");
-        let peer = peer.ok_or_else(nobody)?;
+    fn admit(&self, method: &Method, asked: Asked, query: &str) -> Result<(&Route, Peer, Query), Trouble> {
         let route = self.of(method)?;
-        let may = match route.needs {
-            Needs::Identity => true,
-            Needs::Role(role) => peer.may(role),
-            Needs::OneOf(roles) => roles.iter().any(|role| peer.may(*role)),
+        let (peer, may) = match (asked, route.needs) {
+            // The orchestrator that passes it on has looked.
+            (Asked::For(peer), _) => (peer, true),
+            (Asked::By(peer), Needs::Identity) => (peer, true),
+            (Asked::By(peer), Needs::Role(role)) => {
+                let may = peer.may(role);
+                (peer, may)
+            }
+            (Asked::By(peer), Needs::OneOf(roles)) => {
+                let may = roles.iter().any(|role| peer.may(*role));
+                (peer, may)
+            }
         };
         if !may {
             let role = route.needs;

@@ -1,21 +1,22 @@
-//! Runs that become this orchestrator's while it lives.
+//! Runs that come to this orchestrator while it lives, and runs that leave it.
 //!
 //! Owns the lease with the journal: it is renewed while there is time, and what other orchestrators left behind comes
 //! with it. Promises that a run that was adopted is claimed before anything is done for it, like every run that is
-//! recovered, and that a run which another orchestrator claimed meanwhile is let go. Never takes a run from somebody who
-//! lives: the journal knows who does.
+//! recovered; and that a run which another orchestrator goes on with is let go: whoever was stopped for a while and wakes
+//! up does not claim it back. Never takes a run from somebody who lives: the journal knows who does.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use gorch_engine::Input;
-use gorch_schema::{AttemptId, RunId, planted};
+use gorch_schema::{RunId, Timestamp, planted};
 use slog::{info, warn};
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{Error, Message};
-use super::live::{Live, Turn};
+use super::live::Turn;
 use super::{Conductor, Loading, Owner, Slot};
-use crate::journal::Adopted;
+use crate::journal::{Adopted, Home};
 
 /// Who is not heard of for so long is taken for gone.
 pub(super) const LEASE: Duration = Duration::from_secs(6);
@@ -23,75 +24,153 @@ pub(super) const LEASE: Duration = Duration::from_secs(6);
 /// Two renewals may fail, and nobody takes us for gone.
 const BEAT: Duration = Duration::from_secs(2);
 
+/// Each so many beats everything is compared: whatever was missed is found by then.
+const THOROUGH: u32 = 15;
+
+/// Why the journal is asked for runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// What has become ours since the last beat is asked for.
+    ForNew,
+    /// All that is ours is asked for, to find what should not be here.
+    ToCompare,
+    /// All that is ours is asked for: some of it may have been another's, without that this one knew.
+    ForMissed,
+}
+
 impl Conductor {
     /// Renews the lease until the end, and tells the conductor what it brought.
     pub(super) fn keep_adopting(&self, end: CancellationToken) {
         let (journal, handle, log) = (self.journal.clone(), self.handle.clone(), self.log.clone());
+        let clock = self.settings.clock.clone();
+        let mut heard = Ok(clock.steady());
         tokio::spawn(end.run_until_cancelled_owned(async move {
-            let mut asked = Adopted::New;
-            loop {
+            for beat in (1..THOROUGH).chain([0]).cycle() {
                 tokio::time::sleep(BEAT).await;
+                let now = clock.steady();
+                let look = look(beat, heard, now);
+                let asked = if look == Look::ForNew { Adopted::New } else { Adopted::All };
                 match journal.adopt(LEASE, asked).await {
                     Ok(runs) => {
-                        if !runs.is_empty() {
-                            let _ = handle.send(Message::Adopted { runs, asked });
+                        heard = Ok(now);
+                        if asked == Adopted::All || !runs.is_empty() {
+                            let _ = handle.send(Message::Owned { runs, look });
                         }
-                        asked = Adopted::New;
                     }
                     Err(error) => {
                         warn!(log, "lease not renewed"; "cause" => crate::chain(&error));
-                        // What became ours by a call whose answer was lost is new no more.
-                        asked = Adopted::All;
+                        heard = Err(Unheard);
                     }
                 }
             }
         }));
     }
 
-    /// These are this orchestrator's now. A copy that was there before may have missed something: the claim finds out.
-    pub(super) fn adopted(&mut self, runs: Vec<RunId>, asked: Adopted) {
+    /// These are this orchestrator's now. A copy of one that is here already may have missed what another did, unless this
+    /// was a mere comparison: it is claimed, and if it is stale the journal says so.
+    pub(super) fn owned(&mut self, runs: Vec<RunId>, look: Look) {
+        if look != Look::ForNew {
+            self.suspect_all_but(&runs.iter().copied().collect());
+        }
+        let mut new = 0;
         for run in runs {
-            if planted("forget_an_orphan") {
+            if self.quarantine.contains_key(&run) || planted("forget_an_orphan") {
                 continue;
             }
-            match (self.slots.get_mut(&run), asked) {
+            match (self.slots.get_mut(&run), look) {
                 (None, _) => {
-                    info!(self.log, "run adopted"; "run" => %run);
+                    new += 1;
                     self.load(run, Loading { turns: Vec::new(), owner: Owner::Unknown }, Duration::ZERO);
                 }
-                (Some(Slot::Loading(loading)), _) => loading.owner = Owner::Unknown,
-                // It may have become ours by a call whose answer was lost: should the copy be stale, it is claimed.
-                (Some(Slot::Live(_) | Slot::Parked(_)), Adopted::All) => _ = self.left.insert(run),
-                (Some(Slot::Live(_) | Slot::Parked(_)), Adopted::New) => {
-                    self.left.insert(run);
+                (Some(_), Look::ToCompare) => {}
+                (Some(Slot::Loading(loading)), Look::ForNew | Look::ForMissed) => loading.owner = Owner::Unknown,
+                (Some(Slot::Live(_) | Slot::Parked(_)), Look::ForNew | Look::ForMissed) => {
                     let owner = self.settings.owner.clone();
                     self.tell(run, Turn::Input(Input::Claim { owner }));
                 }
             }
         }
+        if new == 0 {
+            return;
+        }
+        info!(self.log, "runs adopted"; "runs" => new);
+        // What ended and was not acknowledged before the other fell over is known to executors only.
+        for executor in self.registry.views(self.settings.clock.steady()) {
+            self.reconcile(executor.name);
+        }
     }
 
-    /// Another orchestrator has claimed a run, and goes on with it: nothing of it is this one's any more. Should that one
-    /// be gone, the run is adopted like any other.
-    pub(super) fn let_go(&mut self, run: RunId, mut live: Live) {
-        info!(self.log, "run let go"; "run" => %run, "owner" => live.run.owner());
-        let out: Vec<AttemptId> = self.out.keys().filter(|id| id.run == run).copied().collect();
-        out.into_iter().for_each(|attempt| _ = self.registry.release(attempt));
+    /// Looks whose the others are. Not all have left: some began, or ended, since the journal was asked.
+    fn suspect_all_but(&self, own: &HashSet<RunId>) {
+        let settled = self.slots.iter().filter(|(_, slot)| !matches!(slot, Slot::Loading(_)));
+        for run in settled.map(|(run, _)| *run).filter(|run| !own.contains(run)) {
+            let (journal, handle, loads) = (self.journal.clone(), self.handle.clone(), self.loads.clone());
+            tokio::spawn(async move {
+                let Ok(_place) = loads.acquire_owned().await else { return };
+                // Whoever cannot ask now asks again soon.
+                if let Ok(Home::At { .. }) = journal.home(run).await {
+                    let _ = handle.send(Message::Moved { run });
+                }
+            });
+        }
+    }
+
+    /// Another orchestrator goes on with a run.
+    pub(super) fn moved(&mut self, run: RunId) {
+        match self.slots.get(&run) {
+            // What is on its way decides: it is refused, or the run is ours again.
+            Some(Slot::Live(live)) if live.appending => {}
+            // It is being looked at already.
+            Some(Slot::Loading(_)) | None => {}
+            Some(Slot::Live(_) | Slot::Parked(_)) => self.let_go(run),
+        }
+    }
+
+    /// Drops what is here of a run that is another's. Its attempts go on, and nothing is said of them to anybody: not to
+    /// their executors, who would forget what the other has not heard yet.
+    pub(super) fn let_go(&mut self, run: RunId) {
+        info!(self.log, "run let go, it lives at another orchestrator"; "run" => %run);
+        let armed = match self.slots.remove(&run) {
+            Some(Slot::Live(mut live)) => {
+                for (attempt, _) in live.run.handed_out() {
+                    self.registry.release(attempt.of(run));
+                }
+                live.queue.drain(..).for_each(|turn| turn.refuse(Error::Moved(run)));
+                live.armed
+            }
+            Some(Slot::Loading(loading)) => {
+                loading.turns.into_iter().for_each(|turn| turn.refuse(Error::Moved(run)));
+                None
+            }
+            Some(Slot::Parked(parked)) => parked.armed,
+            None => None,
+        };
+        if let Some(at) = armed {
+            self.timers.remove(&(at, run));
+        }
+        self.hungry.remove(&run);
+        // Whoever waits for the end follows the journal from now on.
+        self.waiting_for_end.remove(&run);
+        for attempt in self.out.keys().filter(|attempt| attempt.run == run) {
+            self.registry.release(*attempt);
+            self.progress.end(run, attempt.key);
+        }
         self.call_back(run);
         self.room = true;
         self.let_locks_go(run);
-        // Whoever waits for the end looks at the journal next.
-        live.waiters.into_iter().for_each(|waiter| _ = waiter.send(()));
-        for turn in std::mem::take(&mut live.queue) {
-            match turn {
-                Turn::Ask(question) => question(Ok(&live.run)),
-                other @ (Turn::Input(_) | Turn::Report { .. } | Turn::Wish { .. }) => other.refuse(elsewhere()),
-            }
-        }
     }
 }
 
-/// What is said of a run that another orchestrator looks after.
-pub(super) fn elsewhere() -> Error {
-    Error::Unavailable("the run is not this orchestrator's now".to_owned())
+/// The last beat had no answer.
+#[derive(Clone, Copy)]
+struct Unheard;
+
+/// What a beat asks for. Whoever was kept from beating until its lease had run out may have lost anything; and what became
+/// ours by a beat whose answer was lost is new no more.
+fn look(beat: u32, heard: Result<Timestamp, Unheard>, now: Timestamp) -> Look {
+    match heard {
+        Ok(heard) if now.since(heard) < LEASE && beat == 0 => Look::ToCompare,
+        Ok(heard) if now.since(heard) < LEASE => Look::ForNew,
+        Ok(_) | Err(Unheard) => Look::ForMissed,
+    }
 }

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::again::{Again, Prepared};
 use super::handle::{Error, Handle, Message};
 use super::live::Turn;
-use super::{Conductor, Slot};
+use super::{Conductor, Slot, Submitted};
 use crate::documents::Documents;
 use crate::journal::{self, Journal};
 
@@ -97,7 +97,7 @@ impl Conductor {
         }
         info!(self.log, "run starts another"; "run" => %attempt.run, "attempt" => %attempt, "child" => %attempt.child());
         let (reply, answer) = oneshot::channel();
-        self.submit(empty, accepted, None, reply);
+        self.submit(Submitted { empty, accepted, key: None }, reply);
         let handle = self.handle.clone();
         let detached = self.is_detached(attempt);
         tokio::spawn(async move {

@@ -218,7 +218,6 @@ impl Conductor {
             self.timers.remove(&(at, run));
         }
         self.hungry.remove(&run);
-        self.left.remove(&run);
         self.let_locks_go(run);
         self.tell_parent(&live.run);
         self.ended.keep(live.run.clone());

@@ -20,6 +20,7 @@ use gorch_schema::{
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::adopting::Look;
 use super::ended::EndedRuns;
 use super::live::Turn;
 use super::progress::Progress;
@@ -27,7 +28,7 @@ use super::standing::{Standing, Standings};
 use crate::dispatch::Links;
 use crate::dispatch::road::Pieces;
 use crate::documents::SharedEngines;
-use crate::journal::{self, Adopted, IdempotencyKey, Journal};
+use crate::journal::{self, IdempotencyKey, Journal};
 
 /// Why the conductor did not do what it was asked to do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -80,6 +81,9 @@ pub enum Error {
     /// The journal failed; what was asked did not happen.
     #[error("the journal cannot be written or read now: {0}")]
     Unavailable(String),
+    /// Another orchestrator goes on with the run.
+    #[error("run {0} has moved to another orchestrator; ask again in a moment")]
+    Moved(RunId),
     /// The orchestrator is going away.
     #[error("the orchestrator is shutting down; ask again in a moment")]
     ShuttingDown,
@@ -205,8 +209,8 @@ pub(super) enum Message {
     Wish { run: RunId, wish: Wish, reply: Reply<Granted> },
     Ask { run: RunId, question: Question },
     AwaitEnd { run: RunId, reply: oneshot::Sender<()> },
-    Register { name: ExecutorName, registration: Registration, reply: Reply<Registered> },
-    Registered { name: ExecutorName, registration: Registration },
+    Register { name: ExecutorName, registration: Registration, not_after: Timestamp, reply: Reply<Registered> },
+    Registered { name: ExecutorName, registration: Registration, not_after: Timestamp },
     Executors { reply: oneshot::Sender<Vec<ExecutorView>> },
     Offers { reply: oneshot::Sender<Offers> },
     Census { reply: oneshot::Sender<Census> },
@@ -214,7 +218,8 @@ pub(super) enum Message {
     Lost { attempt: AttemptId, began: gorch_engine::Began },
     Superseded { attempt: AttemptId },
     Recovered { run: RunId, result: Result<Box<Run>, Error> },
-    Adopted { runs: Vec<RunId>, asked: Adopted },
+    Owned { runs: Vec<RunId>, look: Look },
+    Moved { run: RunId },
     LocksElsewhere { holder: RunId },
 }
 
@@ -318,20 +323,39 @@ impl Handle {
         self.ended.get(run)
     }
 
-    /// Waits until the run has ended, at most this long. Tells whether it has.
+    /// Waits until the run has ended, at most this long, wherever it lives. Tells whether it has.
     pub async fn ended(&self, run: RunId, at_most: Duration) -> Result<bool, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.inbox.send(Message::AwaitEnd { run, reply }).map_err(|_| Error::ShuttingDown)?;
-        let _ = tokio::time::timeout(at_most, answer).await;
-        match self.journal.head(run).await {
-            Ok(head) => Ok(head.ended.is_some()),
-            Err(error) => Err(Error::of(run, &error)),
+        let has_ended = async || {
+            let head = self.journal.head(run).await.map_err(|error| Error::of(run, &error))?;
+            Ok(head.ended.is_some())
+        };
+        let waiting = async {
+            // Followed first, so that nothing is missed between the look and the wait.
+            let mut news = self.journal.follow(run);
+            loop {
+                let (reply, answer) = oneshot::channel();
+                self.send(Message::AwaitEnd { run, reply })?;
+                let _ = answer.await;
+                // If not, it is not live here: somebody else goes on with it.
+                if has_ended().await? || news.changed().await.is_err() {
+                    return has_ended().await;
+                }
+            }
+        };
+        match tokio::time::timeout(at_most, waiting).await {
+            Ok(ended) => ended,
+            Err(_) => has_ended().await,
         }
     }
 
     /// An executor registers, or beats.
-    pub async fn register(&self, name: ExecutorName, registration: Registration) -> Result<Registered, Error> {
-        self.request(|reply| Message::Register { name, registration, reply }).await
+    pub async fn register(
+        &self,
+        name: ExecutorName,
+        registration: Registration,
+        not_after: Timestamp,
+    ) -> Result<Registered, Error> {
+        self.request(|reply| Message::Register { name, registration, not_after, reply }).await
     }
 
     /// Every executor that ever registered, by name.

@@ -60,7 +60,24 @@ fn is_driven(plan: &Plan, node: NodeId) -> bool {
     matches!(plan.workflow.node(node).engine, Engine::Driver(_))
 }
 
+/// Did a refused append teach something about locks?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// The same would be decided differently now.
+    Something,
+    /// It was known.
+    Nothing,
+}
+
 impl Conductor {
+    /// A run that has ended, never came to be, or is not live here any more, holds and wants nothing; whoever is first in
+    /// line for what became free is told.
+    pub(super) fn let_locks_go(&mut self, run: RunId) {
+        for next in self.registry.offers().locks.say(run, [], []) {
+            self.tell(next, Turn::Input(Input::Tick));
+        }
+    }
+
     /// A live run says what it holds and wants, now that it is durable; whoever is first in line for what became free
     /// is told.
     pub(super) fn say_locks(&mut self, run: RunId) {
@@ -76,22 +93,15 @@ impl Conductor {
         }
     }
 
-    /// A run holds and wants nothing any more, or never did.
-    pub(super) fn let_locks_go(&mut self, run: RunId) {
-        for next in self.registry.offers().locks.say(run, [], []) {
-            self.tell(next, Turn::Input(Input::Tick));
-        }
-    }
-
     /// The journal says that a lock is held by a run that another orchestrator looks after: whoever wants it stands in
     /// line, and is refused no more. Nobody here hears when it is given back, so it is asked again after a while.
-    pub(super) fn held_elsewhere(&mut self, lock: &str, holder: RunId) {
+    pub(super) fn held_elsewhere(&mut self, lock: &str, holder: RunId) -> Learned {
         if self.slots.contains_key(&holder) {
-            return;
+            return Learned::Nothing;
         }
         let names = self.locked_elsewhere.entry(holder).or_default();
         if !names.insert(lock.to_owned()) {
-            return;
+            return Learned::Nothing;
         }
         let held: Vec<_> = names.iter().map(|name| (name.clone(), Holder { run: holder, node: None })).collect();
         self.registry.offers().locks.say(holder, held, []);
@@ -100,6 +110,7 @@ impl Conductor {
             tokio::time::sleep(ASK_AGAIN).await;
             let _ = handle.send(Message::LocksElsewhere { holder });
         });
+        Learned::Something
     }
 
     /// Perhaps they are free by now: the first in line tries.

@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
-use gorch_engine::Began;
-use gorch_schema::{AttemptId, RunId, Timestamp, planted};
+use gorch_engine::{Began, Run};
+use gorch_schema::{Accepted, AttemptId, RunId, Timestamp, planted};
 use slog::{Logger, info};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,7 @@ use crate::artifacts::Artifacts;
 use crate::clock::Clock;
 use crate::dispatch::Links;
 use crate::documents::{Documents, SharedEngines};
-use crate::journal::{self, Adopted, Journal};
+use crate::journal::{self, Adopted, IdempotencyKey, Journal};
 use ended::EndedRuns;
 use hand_out::Out;
 use live::{Decided, Live, Turn};
@@ -104,8 +104,6 @@ enum Owner {
     Unknown,
     /// It was claimed before, and nothing of it is out.
     This,
-    /// It was this conductor's until somebody wrote to it: theirs, if they have claimed it.
-    Perhaps,
 }
 
 /// What is decided and waits for its append.
@@ -115,9 +113,19 @@ struct Pending {
     birth: Option<Birth>,
 }
 
+/// A run that is asked for.
+#[derive(Clone)]
+struct Submitted {
+    empty: Run,
+    accepted: Accepted,
+    key: Option<IdempotencyKey>,
+}
+
 /// A run that exists once its first append has come back.
 struct Birth {
     live: Box<Live>,
+    /// What was asked for, where it may have to be decided again: a lock may be held where only the journal sees it.
+    again: Option<Submitted>,
     reply: handle::Reply<RunId>,
 }
 
@@ -152,8 +160,6 @@ pub struct Conductor {
     hungry: BTreeSet<RunId>,
     /// A slot may have become free since the hungry were last offered one.
     room: bool,
-    /// Runs that were left to this conductor while it had a copy: it claims them, whoever claimed them last.
-    left: BTreeSet<RunId>,
     /// Locks that runs hold which are not here, as far as an append met them.
     locked_elsewhere: BTreeMap<RunId, BTreeSet<String>>,
     /// What this round decided: handed to the journal together.
@@ -201,7 +207,6 @@ impl Conductor {
             stirred: BTreeSet::new(),
             hungry: BTreeSet::new(),
             room: false,
-            left: BTreeSet::new(),
             locked_elsewhere: BTreeMap::new(),
             outbox: Vec::new(),
             appends: FuturesUnordered::new(),

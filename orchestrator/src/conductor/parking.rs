@@ -19,7 +19,7 @@ pub(super) const IDLE: Duration = Duration::from_secs(10);
 /// What is kept of a parked run.
 pub(super) struct Parked {
     /// Its place among the timers.
-    armed: Option<Timestamp>,
+    pub(super) armed: Option<Timestamp>,
 }
 
 impl Live {

@@ -1,7 +1,8 @@
 //! Reconciliation: what an executor holds against what the runs want.
 //!
 //! Owns the comparison when an executor (re)appears. What it holds and no run wants is stopped and forgotten; what a
-//! run wants is followed by its own task. Promises: a result of an attempt that was given up is offered to its run
+//! run wants is followed by its own task. What it holds of a run that lives at another orchestrator is that one's.
+//! Promises: a result of an attempt that was given up is offered to its run
 //! first, which records it and never applies it.
 
 use std::collections::BTreeSet;
@@ -17,7 +18,7 @@ use tokio::sync::oneshot;
 use super::Conductor;
 use super::handle::{Handle, Message};
 use crate::dispatch::link::{Error, Link};
-use crate::journal::{self, Journal};
+use crate::journal::{self, Home, Journal};
 
 impl Conductor {
     /// Compares what an executor that has just (re)appeared holds with what is out, again and again until that has
@@ -88,6 +89,8 @@ impl House {
         let id = held.id;
         let epoch = match self.journal.head(id.run).await {
             Ok(head) if head.ended.is_some() => head.last,
+            // Whoever goes on with it compares for himself.
+            Ok(_) if matches!(self.journal.home(id.run).await, Ok(Home::At { .. } | Home::Nobody)) => return Ok(()),
             // A live run decides itself: the report is offered to it below, under the epoch that it has. (Any higher one
             // would fence off its other attempts.) A run that is still being read wants it.
             Ok(_) => match self.epoch_if_unwanted(id).await {

@@ -1,7 +1,7 @@
 //! Recovery: runs from the journal.
 //!
 //! Owns the taking over of unfinished runs and the reading of ended ones. Promises: a run is claimed before anything
-//! is done for it; a run whose journal cannot be folded is put aside alone, with its cause, and the others go on.
+//! is done for it, and left alone where another orchestrator goes on with it; a run whose journal cannot be folded is put aside alone, with its cause, and the others go on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use slog::{debug, error, info, warn};
 use super::handle::{Error, Message, Question, SMALL};
 use super::live::{Live, Turn};
 use super::{Conductor, Loading, Owner, Slot};
-use crate::journal::{self, Journal};
+use crate::journal::{self, Home, Journal};
 
 /// Rows read from the journal at a time.
 const ROWS: usize = 1_024;
@@ -29,7 +29,7 @@ impl Conductor {
             let Ok(_place) = loads.acquire_owned().await else { return };
             let mut pause = Duration::from_millis(200);
             let result = loop {
-                match fold(&journal, run).await {
+                match fold_own(&journal, run).await {
                     Err(Error::Unavailable(cause)) => {
                         warn!(log, "run not readable now, trying again"; "run" => %run, "cause" => cause);
                         tokio::time::sleep(pause).await;
@@ -44,6 +44,9 @@ impl Conductor {
 
     /// A run has been read: claim it, then do what is pending.
     pub(super) fn recovered(&mut self, run: RunId, result: Result<Box<Run>, Error>) {
+        if let Err(Error::Moved(_)) = result {
+            return self.let_go(run);
+        }
         let Some(Slot::Loading(Loading { turns: queue, owner })) = self.slots.remove(&run) else { return };
         let waiters = self.waiting_for_end.remove(&run).unwrap_or_default();
         let recovered = match result {
@@ -69,11 +72,8 @@ impl Conductor {
             self.perform(run, gorch_engine::Effect::Settle);
             return;
         }
+        // Whoever claimed it while it was at rest here may have handed something out, and be gone.
         let is_claimed = live.run.owner() == self.settings.owner;
-        if owner != Owner::Unknown && !is_claimed && !self.left.contains(&run) {
-            live.queue.extend(queue);
-            return self.let_go(run, *live);
-        }
         if owner == Owner::This && is_claimed {
             debug!(self.log, "run is back"; "run" => %run, "events" => live.run.seq());
             live.queue.extend(queue);
@@ -114,6 +114,14 @@ impl Conductor {
                 Err(error) => question(Err(error)),
             }
         });
+    }
+}
+
+/// Folds a run that no other orchestrator goes on with.
+async fn fold_own(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> {
+    match journal.home(run).await.map_err(|error| Error::of(run, &error))? {
+        Home::At { .. } => Err(Error::Moved(run)),
+        Home::Here | Home::Nobody => fold(journal, run).await,
     }
 }
 

@@ -37,6 +37,8 @@ struct Entry {
     pace: Pace,
     /// Where it stands among the offers, while it takes work.
     offer: Option<usize>,
+    /// When the certificate ends with which it beat last.
+    not_after: Option<Timestamp>,
 }
 
 /// What a beat changed.
@@ -72,6 +74,7 @@ impl Registry {
             held: BTreeSet::new(),
             pace: Pace::default(),
             offer: None,
+            not_after: None,
         };
         self.executors.entry(name).or_insert(entry);
     }
@@ -84,12 +87,13 @@ impl Registry {
         }
     }
 
-    /// An executor beats; tells whether it is new here or another process than before.
+    /// An executor beats, with a certificate that ends then; tells whether it is new here or another process than before.
     pub(crate) fn beat(
         &mut self,
         (beat, heard): (Timestamp, Timestamp),
         name: &ExecutorName,
         registration: Registration,
+        not_after: Timestamp,
     ) -> bool {
         let presence = Presence::Alive { beat, heard };
         let fresh = match self.executors.get_mut(name) {
@@ -98,10 +102,18 @@ impl Registry {
                     entry.registration.boot != registration.boot || !matches!(entry.presence, Presence::Alive { .. });
                 entry.registration = registration;
                 entry.presence = presence;
+                entry.not_after = Some(not_after);
                 fresh
             }
             None => {
-                let entry = Entry { registration, presence, held: BTreeSet::new(), pace: Pace::default(), offer: None };
+                let entry = Entry {
+                    registration,
+                    presence,
+                    held: BTreeSet::new(),
+                    pace: Pace::default(),
+                    offer: None,
+                    not_after: Some(not_after),
+                };
                 self.executors.insert(name.clone(), entry);
                 true
             }
@@ -248,6 +260,7 @@ impl Registry {
                     held: entry.held.len() as u32,
                     boot: entry.registration.boot.clone(),
                     last_seen,
+                    not_after: entry.not_after,
                 }
             })
             .collect()
@@ -288,12 +301,12 @@ mod tests {
     fn a_beat_brings_a_lost_executor_back_and_says_that_it_is_fresh() {
         let mut registry = Registry::new(at(0), LEASE);
         let name: ExecutorName = "e1".parse().unwrap();
-        assert!(registry.beat((at(9), at(1)), &name, registration("a")));
-        assert!(!registry.beat((at(9), at(6)), &name, registration("a")));
-        assert!(registry.beat((at(9), at(7)), &name, registration("b")), "another boot is another process");
+        assert!(registry.beat((at(9), at(1)), &name, registration("a"), at(0)));
+        assert!(!registry.beat((at(9), at(6)), &name, registration("a"), at(0)));
+        assert!(registry.beat((at(9), at(7)), &name, registration("b"), at(0)), "another boot is another process");
         registry.expire(at(60));
         assert!(registry.offers().executors.is_empty());
-        assert!(registry.beat((at(9), at(61)), &name, registration("b")));
+        assert!(registry.beat((at(9), at(61)), &name, registration("b"), at(0)));
         assert_eq!(registry.offers().executors[0].most, 4);
     }
 
@@ -301,7 +314,7 @@ mod tests {
     fn offers_are_derived_from_what_is_held() {
         let mut registry = Registry::new(at(0), LEASE);
         let name: ExecutorName = "e1".parse().unwrap();
-        registry.beat((at(9), at(1)), &name, registration("a"));
+        registry.beat((at(9), at(1)), &name, registration("a"), at(0));
         let attempt: AttemptId = "0000000000000000000000000000000a.0.0.0.1".parse().unwrap();
         registry.hold(&name, attempt);
         registry.hold(&name, attempt);

@@ -9,18 +9,20 @@ use std::time::Duration;
 use futures::FutureExt;
 use gorch_engine::{Input, Run};
 use gorch_schema::document::Engines;
-use gorch_schema::{Accepted, Digest, Event, RunId, planted};
+use gorch_schema::{Digest, Event, RunId, Timestamp, planted};
 use slog::{debug, error, info, warn};
 use tokio::sync::oneshot;
 
-use super::adopting::elsewhere;
 use super::cache::kept;
 use super::handle::{Error, Granted, Message, Reply};
 use super::live::{Decided, Live, Told, Turn, summary};
-use super::locking::claims;
+use super::locking::{Learned, claims};
 use super::registry::{Beat, HEARTBEAT};
-use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot};
-use crate::journal::{self, Append, IdempotencyKey, KeyBody};
+use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot, Submitted};
+use crate::journal::{self, Append, KeyBody};
+
+/// How long a run whose append was refused is left alone.
+const REFUSED: Duration = Duration::from_millis(200);
 
 /// The contents that an event names.
 fn left(event: &Event) -> impl Iterator<Item = Digest> {
@@ -36,7 +38,9 @@ impl Conductor {
     /// Takes one message.
     pub(super) fn take(&mut self, message: Message) {
         match message {
-            Message::Submit { empty, accepted, key, reply } => self.submit(*empty, accepted, key, reply),
+            Message::Submit { empty, accepted, key, reply } => {
+                self.submit(Submitted { empty: *empty, accepted, key }, reply);
+            }
             Message::Child { attempt, empty, accepted } => self.accept_child(attempt, *empty, accepted),
             Message::Undoing { run, undo } => self.undoing(run, undo),
             Message::Looked { run, turn } => self.tell(run, *turn),
@@ -55,8 +59,10 @@ impl Conductor {
                 Some(Slot::Loading(_) | Slot::Parked(_)) => self.waiting_for_end.entry(run).or_default().push(reply),
                 None => drop(reply.send(())),
             },
-            Message::Register { name, registration, reply } => self.register(name, registration, reply),
-            Message::Registered { name, registration } => self.registered(&name, registration),
+            Message::Register { name, registration, not_after, reply } => {
+                self.register(name, registration, not_after, reply);
+            }
+            Message::Registered { name, registration, not_after } => self.registered(&name, registration, not_after),
             Message::Executors { reply } => drop(reply.send(self.registry.views(self.settings.clock.steady()))),
             Message::Offers { reply } => drop(reply.send(self.registry.offers().clone())),
             Message::Census { reply } => drop(reply.send(self.census())),
@@ -64,7 +70,8 @@ impl Conductor {
             Message::Lost { attempt, began } => self.lose(attempt, began),
             Message::Superseded { attempt } => self.superseded(attempt),
             Message::Recovered { run, result } => self.recovered(run, result),
-            Message::Adopted { runs, asked } => self.adopted(runs, asked),
+            Message::Owned { runs, look } => self.owned(runs, look),
+            Message::Moved { run } => self.moved(run),
             Message::LocksElsewhere { holder } => self.forget_elsewhere(holder),
         }
     }
@@ -199,7 +206,6 @@ impl Conductor {
     fn act(&mut self, run: RunId, decided: Decided) {
         let claimed = decided.events.iter().any(|event| matches!(event, Event::RunClaimed { .. }));
         if claimed {
-            self.left.remove(&run);
             self.call_back(run);
         }
         let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
@@ -269,13 +275,9 @@ impl Conductor {
         *self.engines.write().unwrap_or_else(PoisonError::into_inner) = engines;
     }
 
-    pub(super) fn submit(
-        &mut self,
-        empty: Run,
-        accepted: Accepted,
-        key: Option<IdempotencyKey>,
-        mut reply: Reply<RunId>,
-    ) {
+    pub(super) fn submit(&mut self, submitted: Submitted, mut reply: Reply<RunId>) {
+        let again = submitted.empty.plan().locks().then(|| submitted.clone());
+        let Submitted { empty, accepted, key } = submitted;
         let now = self.settings.clock.now();
         let (run, plan) = (empty.id(), empty.plan().clone());
         // Twice the same derived id: the second finds what the first made.
@@ -307,12 +309,12 @@ impl Conductor {
         live.appending = true;
         // What is told of it before it is durable waits: its executor may be lost meanwhile.
         self.slots.insert(run, Slot::Loading(Loading { turns: Vec::new(), owner: Owner::Unknown }));
-        self.outbox.push((append, Pending { run, decided, birth: Some(Birth { live, reply }) }));
+        self.outbox.push((append, Pending { run, decided, birth: Some(Birth { live, again, reply }) }));
     }
 
     /// The first append of a run came back: it exists, or it never did.
     fn born(&mut self, run: RunId, birth: Birth, decided: Decided, result: Result<u64, journal::Error>) {
-        let Birth { mut live, reply } = birth;
+        let Birth { mut live, again, reply } = birth;
         let told = match self.slots.remove(&run) {
             Some(Slot::Loading(loading)) => loading.turns,
             Some(Slot::Live(_) | Slot::Parked(_)) | None => Vec::new(),
@@ -338,8 +340,15 @@ impl Conductor {
                 if !planted("refused_run_keeps_its_lock") {
                     self.let_locks_go(run);
                 }
-                if let journal::Error::Claimed { name, holder } = &error {
-                    self.held_elsewhere(name, *holder);
+                if let (journal::Error::Claimed { name, holder }, Some(again)) = (&error, again)
+                    && self.held_elsewhere(name, *holder) == Learned::Something
+                {
+                    self.waiting_for_end.insert(run, waiters);
+                    self.submit(again, reply);
+                    if let Some(Slot::Loading(loading)) = self.slots.get_mut(&run) {
+                        loading.turns = told;
+                    }
+                    return;
                 }
                 let answer = if let journal::Error::KeyUsed { run: earlier, body } = error {
                     match body {
@@ -360,8 +369,15 @@ impl Conductor {
 
     /// The copy is ahead of the journal: it is dropped, and the run folded anew.
     fn fold_anew(&mut self, run: RunId, error: &journal::Error) {
-        error!(self.log, "append failed, folding the run anew"; "run" => %run, "cause" => crate::chain(error));
         let Some(Slot::Live(mut live)) = self.slots.remove(&run) else { return };
+        // Only a run of another orchestrator can hold a lock that is free here. A claim that was not in the refused append stands.
+        let is_locked = matches!(error, journal::Error::Claimed { .. }) && !live.recovering;
+        let owner = if is_locked { Owner::This } else { Owner::Unknown };
+        if is_locked {
+            debug!(self.log, "lock held elsewhere"; "run" => %run, "cause" => crate::chain(error));
+        } else {
+            error!(self.log, "append failed, folding the run anew"; "run" => %run, "cause" => crate::chain(error));
+        }
         if let Some(at) = live.armed {
             self.timers.remove(&(at, run));
         }
@@ -373,13 +389,11 @@ impl Conductor {
             }
         }
         if let journal::Error::Claimed { name, holder } = error {
-            self.held_elsewhere(name, *holder);
+            let _ = self.held_elsewhere(name, *holder);
         }
         self.waiting_for_end.entry(run).or_default().append(&mut live.waiters);
         let queue = std::mem::take(&mut live.queue);
-        let is_stale = matches!(error, journal::Error::Stale { .. });
-        let owner = if is_stale && !self.left.contains(&run) { Owner::Perhaps } else { Owner::Unknown };
-        self.load(run, Loading { turns: queue.into(), owner }, Duration::from_millis(200));
+        self.load(run, Loading { turns: queue.into(), owner }, REFUSED);
     }
 
     fn wish_elsewhere(&self, run: RunId, reply: Reply<Granted>) {
@@ -389,7 +403,7 @@ impl Conductor {
             let _ = reply.send(match (quarantined, journal.head(run).await) {
                 (Some(cause), _) => Err(Error::Quarantined { run, cause }),
                 (None, Ok(head)) if head.ended.is_some() => Ok(Granted::EndedBefore),
-                (None, Ok(_)) => Err(elsewhere()),
+                (None, Ok(_)) => Err(Error::Moved(run)),
                 (None, Err(error)) => Err(Error::of(run, &error)),
             });
         });
@@ -399,6 +413,7 @@ impl Conductor {
         &mut self,
         name: gorch_schema::ExecutorName,
         registration: gorch_schema::work::Registration,
+        not_after: Timestamp,
         reply: Reply<gorch_schema::work::Registered>,
     ) {
         let answer = gorch_schema::work::Registered {
@@ -409,7 +424,7 @@ impl Conductor {
         // That it lives needs no journal, even if what it says now does.
         self.registry.heard(&name, &registration.boot, (self.settings.clock.now(), self.settings.clock.steady()));
         if self.registry.compare(&name, &registration) == Beat::Same {
-            self.registered(&name, registration);
+            self.registered(&name, registration, not_after);
             let _ = reply.send(Ok(answer));
             return;
         }
@@ -421,19 +436,25 @@ impl Conductor {
                 warn!(log, "registration not durable"; "executor" => %name, "cause" => crate::chain(error));
             }
             let kept = kept.map_err(|error| Error::Unavailable(crate::chain(&error)));
-            let told = kept.and_then(|()| handle.send(Message::Registered { name, registration }));
+            let told = kept.and_then(|()| handle.send(Message::Registered { name, registration, not_after }));
             let _ = reply.send(told.map(|()| answer));
         });
     }
 
-    fn registered(&mut self, name: &gorch_schema::ExecutorName, registration: gorch_schema::work::Registration) {
+    fn registered(
+        &mut self,
+        name: &gorch_schema::ExecutorName,
+        registration: gorch_schema::work::Registration,
+        not_after: Timestamp,
+    ) {
         if let Err(error) = self.links.set(name, &registration.url) {
             warn!(self.log, "no link to executor"; "executor" => %name, "cause" => crate::chain(&error));
             return;
         }
         let boot = registration.boot.clone();
         let changed = self.registry.compare(name, &registration) == Beat::Changed;
-        let fresh = self.registry.beat((self.settings.clock.now(), self.settings.clock.steady()), name, registration);
+        let heard = (self.settings.clock.now(), self.settings.clock.steady());
+        let fresh = self.registry.beat(heard, name, registration, not_after);
         self.room = true;
         if fresh || changed {
             self.share_engines();

@@ -54,11 +54,11 @@ impl Bell {
                 if sender.receiver_count() == 0 {
                     runs.senders.remove(&run);
                 } else {
-                    sender.send_replace(last);
+                    sender.send_if_modified(|known| raise(known, last));
                 }
             }
         }
-        self.all.send_if_modified(|known| std::mem::replace(known, tail) < tail);
+        self.all.send_if_modified(|known| raise(known, tail));
     }
 
     /// The runs that somebody follows, and what they were told last.
@@ -79,9 +79,31 @@ impl Bell {
     }
 }
 
+/// Two may ring for the same news, and the later of them may know less: nobody is woken for what he knows.
+fn raise<T: PartialOrd>(known: &mut T, to: T) -> bool {
+    let is_news = *known < to;
+    if is_news {
+        *known = to;
+    }
+    is_news
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_rung_twice_wakes_once_and_nothing_goes_back() {
+        let bell = Bell::new(Cursor(0));
+        let (mut mine, mut all) = (bell.follow(RunId::from_bits(1)), bell.tail());
+        bell.ring([(RunId::from_bits(1), 7)], Cursor(9));
+        assert_eq!((*mine.borrow_and_update(), *all.borrow_and_update()), (7, Cursor(9)));
+        for (last, tail) in [(7, 9), (6, 8)] {
+            bell.ring([(RunId::from_bits(1), last)], Cursor(tail));
+            assert!(!mine.has_changed().unwrap() && !all.has_changed().unwrap(), "{last}");
+            assert_eq!((*mine.borrow(), *all.borrow()), (7, Cursor(9)));
+        }
+    }
 
     #[test]
     fn those_who_left_are_swept_out() {

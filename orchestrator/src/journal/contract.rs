@@ -301,6 +301,20 @@ pub enum Adopted {
     New,
 }
 
+/// Who goes on with a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Home {
+    /// This writer; of a run that has ended, any.
+    Here,
+    /// Another writer, which lives.
+    At {
+        /// Where it is reached.
+        url: String,
+    },
+    /// A writer that is gone: whoever adopts next.
+    Nobody,
+}
+
 /// Where events are kept.
 ///
 /// A call does its part at once and hands out a future for the answer: what was appended is in the queue when
@@ -329,6 +343,13 @@ pub trait Journal: Send + Sync + 'static {
     /// living writer's. Gives what is asked for of its runs that have not ended, oldest first. A run is whose who wrote to
     /// it last. That only says who goes on with it: what keeps two from deciding the same is [`Append::after`].
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;
+
+    /// Who goes on with the run now. A run that is not there is refused like a read of it.
+    fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, Error>> {
+        // A store of one writer: whoever asks is that one.
+        let head = self.head(run);
+        Box::pin(async move { head.await.map(|_| Home::Here) })
+    }
 
     /// Every run that has not ended, oldest first.
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;

@@ -1,7 +1,7 @@
 //! The deterministic simulation: orchestrators, executors, a store and what lies between them, in one thread.
 //!
 //! Owns a world in which everything that can go wrong does, as a seed has it, and the invariants that hold all the same.
-//! The engine, the conductor and the sessions in it are the real ones; what is not stands in `docs/design/035`. Promises
+//! The engine, the conductor and the sessions in it are the real ones; what is not stands in `docs/design/036`. Promises
 //! that a seed always plays the same.
 
 mod book;

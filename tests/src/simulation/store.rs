@@ -13,7 +13,7 @@ use futures::future::{BoxFuture, FutureExt};
 use gorch_orchestrator::journal::memory::Memory;
 use gorch_orchestrator::journal::{
     Adopted, Append, Clear, Cleared, Cursor, DefinitionPage, EndCursor, Ends, Error, Feed, FeedFilter, Filter, Head,
-    Journal, KeyUse, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
+    Home, Journal, KeyUse, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
 };
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Logs, Registration};
@@ -40,16 +40,25 @@ impl Owners {
         self.runs.insert(run, by);
     }
 
+    /// Does a writer live, as another one sees it? Whoever has the same name as that one came before it, and is gone.
+    fn lives(&self, writer: Process, me: Process, now: u64) -> bool {
+        writer == me || (writer.name != me.name && self.alive.get(&writer).is_some_and(|until| *until > now))
+    }
+
+    fn home(&self, run: RunId, me: Process, now: u64) -> Home {
+        match self.runs.get(&run) {
+            Some(owner) if *owner == me => Home::Here,
+            Some(owner) if self.lives(*owner, me, now) => Home::At { url: owner.to_string() },
+            Some(_) | None => Home::Nobody,
+        }
+    }
+
     fn adopt(&mut self, me: Process, now: u64, lease: Duration, unfinished: &[RunId], asked: Adopted) -> Vec<RunId> {
         self.alive.insert(me, now + lease.as_millis() as u64);
-        let lives = |writer: &Process| {
-            // Whoever has the same name and is not this one came before it, and is gone.
-            *writer == me || (writer.name != me.name && self.alive.get(writer).is_some_and(|until| *until > now))
-        };
         let mut mine = Vec::new();
         for run in unfinished {
             let owner = self.runs.get(run).copied();
-            let is_new = !owner.is_some_and(|owner| lives(&owner));
+            let is_new = !owner.is_some_and(|owner| self.lives(owner, me, now));
             if is_new {
                 self.runs.insert(*run, me);
             }
@@ -137,6 +146,15 @@ impl Journal for Store {
             let adopted = ether.with(|state, now| state.owners.adopt(me, now, lease, &unfinished, asked));
             // It is done, and the answer may be lost all the same.
             if ether.append_fails() { Err(failed("adopt")) } else { Ok(adopted) }
+        }
+        .boxed()
+    }
+
+    fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, Error>> {
+        let (ether, me, head) = (self.ether.clone(), self.me, self.head(run));
+        async move {
+            let ended = head.await?.ended;
+            Ok(ether.with(|state, now| if ended.is_some() { Home::Here } else { state.owners.home(run, me, now) }))
         }
         .boxed()
     }

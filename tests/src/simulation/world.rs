@@ -10,7 +10,7 @@ use gorch_orchestrator::artifacts::Artifacts;
 use gorch_orchestrator::conductor::Wish;
 use gorch_orchestrator::journal::IdempotencyKey;
 use gorch_orchestrator::journal::memory::Memory;
-use gorch_schema::{Accepted, RunId, Workflow, render};
+use gorch_schema::{Accepted, RunId, Timestamp, Workflow, render};
 
 use super::book::compare;
 use super::dice::{Dice, mix};
@@ -169,7 +169,11 @@ impl World {
             Happening::Compare => self.compare(),
             Happening::Beaten { from, to, name, registration } => {
                 if self.ether.state().cut(to, from).is_none() {
-                    self.machines[to].ask(|_, handle| async move { drop(handle.register(name, registration).await) });
+                    self.machines[to].ask(|_, handle| async move {
+                        // Nothing of what is played looks at the end of a certificate.
+                        let never = Timestamp::from_millis(i64::MAX);
+                        drop(handle.register(name, registration, never).await);
+                    });
                 }
             }
             Happening::Ask { .. }

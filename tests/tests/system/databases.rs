@@ -10,10 +10,10 @@ use gorch_tests::graphs::{document, layered, script};
 use gorch_tests::postgres::{Cluster, Stop};
 use gorch_tests::stand::at_random_within;
 
-const NODES: usize = 120;
+pub(crate) const NODES: usize = 120;
 
 /// Nodes that note their start in the file `done` and take a moment.
-fn noting() -> serde_json::Value {
+pub(crate) fn noting() -> serde_json::Value {
     let node = |id| script(id, &format!("n{id}"), &format!("echo {id} >> done; sleep 0.{:02}", 3 + id * 7 % 15));
     let edges = layered(NODES, 10, 3);
     let edges: Vec<(usize, usize, &str)> = edges.iter().map(|(from, to)| (*from, *to, "succeeded")).collect();
@@ -21,7 +21,7 @@ fn noting() -> serde_json::Value {
 }
 
 /// How often each node has started.
-fn starts(stand: &Stand) -> BTreeMap<usize, usize> {
+pub(crate) fn starts(stand: &Stand) -> BTreeMap<usize, usize> {
     let text = fs::read_to_string(stand.work().join("done")).unwrap_or_default();
     let mut starts = BTreeMap::new();
     for id in text.lines().filter_map(|line| line.parse().ok()) {

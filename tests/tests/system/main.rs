@@ -19,5 +19,6 @@ mod playbooks;
 mod progress;
 mod retention;
 mod secrets;
+mod several;
 mod tosca;
 mod whole_life;

@@ -91,7 +91,7 @@ fn next(exit: Exit, run: RunId) -> String {
          {gorch} dev                                              # the same, to stay\n  \
          {gorch} submit --watch examples/first-graph/graph.json   # in another terminal: eight nodes in a matrix\n  \
          {gorch} get                                              # what ran\n  \
-         {gorch} proxy                                            # the API in a browser: http://127.0.0.1:8080/apidocs/\n"
+         {gorch} ui                                               # runs in a browser: open the link that it prints\n"
     )
 }
 

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gorch_orchestrator::retention;
+use slog::o;
 
 use crate::args::DevArgs;
 use crate::command::{invoked, print, say, say_json};
 use crate::context::{self, Context, DEFAULT_URL, Output};
+use crate::door::{Door, Files};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::house::{House, Plan};
@@ -42,13 +44,33 @@ pub(super) async fn run(args: DevArgs, context: &Context) -> Result<Exit, Error>
     let (log, _guard) = log::to_stderr();
     let mut interrupt = Interrupt::listen()?;
     let house = House::start(plan, &log).await?;
+    let opening = Door::open(house.client.clone(), args.ui_listen, Files::embedded(), log.new(o!("service" => "ui")));
+    let mut door = match opening.await {
+        Ok(door) => door,
+        Err(error) => {
+            house.shutdown(Duration::ZERO).await;
+            return Err(error);
+        }
+    };
     match context.output {
         Output::Json => say_json(&serde_json::json!({
             "url": house.url, "executor_url": house.executor_url, "data": data, "certs": house.certs,
+            "ui": door.url(), "open": door.link(),
         }))?,
-        Output::Text => print(&ready(&house, &data, context))?,
+        Output::Text => print(&ready(&house, &door.link(), &data, context))?,
     }
-    interrupt.next().await;
+    loop {
+        let link = tokio::select! {
+            link = door.next_link() => link,
+            () = interrupt.next() => break,
+        };
+        let said = match context.output {
+            Output::Json => say_json(&serde_json::json!({"ui": door.url(), "open": link})),
+            Output::Text => say(&format!("a browser came in; the link for another one:\n  web           {link}")),
+        };
+        // That nobody reads this any more is no reason to end what runs.
+        drop(said);
+    }
     if context.output == Output::Text {
         say("draining: running jobs have 10s to end, runs go on at the next start; again ends at once")?;
     }
@@ -59,7 +81,7 @@ pub(super) async fn run(args: DevArgs, context: &Context) -> Result<Exit, Error>
 }
 
 /// What people read once everything runs.
-fn ready(house: &House, data: &Path, context: &Context) -> String {
+fn ready(house: &House, link: &str, data: &Path, context: &Context) -> String {
     let House { url, executor_url, certs, slots, workdir, .. } = house;
     let (dir, gorch) = (certs.display(), invoked());
     let mut text = format!(
@@ -67,7 +89,8 @@ fn ready(house: &House, data: &Path, context: &Context) -> String {
          orchestrator  {url}\n  \
          executor      {executor_url} ({slots} slots, relative artifacts begin in {})\n  \
          data          {}\n  \
-         certs         {dir}\n\
+         certs         {dir}\n  \
+         web           {link}\n\
          try, in another terminal:\n",
         workdir.display(),
         data.display(),

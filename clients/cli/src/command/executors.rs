@@ -1,5 +1,7 @@
 //! `gorch executors`: who runs the work.
 
+use std::time::Duration;
+
 use gorch_schema::Timestamp;
 use gorch_schema::view::ExecutorView;
 
@@ -20,7 +22,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit, Error> {
 }
 
 fn table(executors: &[ExecutorView], now: Timestamp) -> Table {
-    let mut table = Table::new(["NAME", "STATE", "HELD", "ENGINES", "LABELS", "SEEN", "URL"]);
+    let mut table = Table::new(["NAME", "STATE", "HELD", "ENGINES", "LABELS", "SEEN", "CERTIFICATE", "URL"]);
     for executor in executors {
         let labels: Vec<String> = executor.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         table.row([
@@ -30,10 +32,19 @@ fn table(executors: &[ExecutorView], now: Timestamp) -> Table {
             executor.engines.join(","),
             labels.join(","),
             executor.last_seen.map_or_else(|| "never".to_owned(), |at| format!("{} ago", took(now.since(at)))),
+            executor.not_after.map_or_else(|| "-".to_owned(), |at| certificate(at, now)),
             executor.url.clone(),
         ]);
     }
     table
+}
+
+/// How long a certificate will do.
+fn certificate(not_after: Timestamp, now: Timestamp) -> String {
+    match not_after.since(now) {
+        Duration::ZERO => "expired".to_owned(),
+        left => format!("{} left", took(left)),
+    }
 }
 
 #[cfg(test)]
@@ -54,18 +65,20 @@ mod tests {
             held: 1,
             boot: "x".into(),
             last_seen: seen,
+            not_after: Some(Timestamp::from_millis(10_000 + 86_400_000 * 40)),
         };
         let lost = ExecutorView {
             name: "build-7".parse().unwrap(),
             state: "lost".into(),
             labels: Default::default(),
             last_seen: None,
+            not_after: None,
             ..executor.clone()
         };
         insta::assert_snapshot!(table(&[executor, lost], Timestamp::from_millis(10_000)), @"
-        NAME     STATE  HELD  ENGINES  LABELS  SEEN      URL
-        e1       alive  1/4   shell    zone=b  1.2s ago  https://127.0.0.1:8585
-        build-7  lost   1/4   shell            never     https://127.0.0.1:8585
+        NAME     STATE  HELD  ENGINES  LABELS  SEEN      CERTIFICATE   URL
+        e1       alive  1/4   shell    zone=b  1.2s ago  40d 00h left  https://127.0.0.1:8585
+        build-7  lost   1/4   shell            never     -             https://127.0.0.1:8585
         ");
     }
 }

@@ -21,6 +21,7 @@ mod source;
 mod submit;
 mod template;
 mod travel;
+mod ui;
 mod validate;
 mod watch;
 mod whoami;
@@ -114,6 +115,7 @@ async fn run(command: Command, context: &Context) -> Result<Exit, Error> {
         Command::Graph(args) => graph::run(&args).await,
         Command::Certs(command) => certs::run(command, context),
         Command::Proxy(args) => proxy::run(args, context).await,
+        Command::Ui(args) => ui::run(args, context).await,
         Command::Artifacts(command) => artifacts::run(command, context).await,
         Command::Executors => executors::run(context).await,
         Command::Retention => retention::run(context).await,

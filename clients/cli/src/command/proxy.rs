@@ -1,6 +1,5 @@
 //! `gorch proxy`: the API for a browser on this machine.
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::ProxyArgs;
@@ -8,20 +7,15 @@ use crate::command::{say, say_json};
 use crate::context::{Context, Output};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::gateway::gateway;
+use crate::gateway::{gateway, listen};
 use crate::interrupt::Interrupt;
 use crate::log;
 
 pub(super) async fn run(args: ProxyArgs, context: &Context) -> Result<Exit, Error> {
-    if !args.listen.ip().is_loopback() {
-        return Err(Error::NotLoopback(args.listen.to_string()));
-    }
+    let (listener, address) = listen(args.listen).await?;
     let client = context.client()?;
     // Says early what every request would meet.
     let me = client.whoami().await?;
-    let failed = |source| Error::Listen { address: args.listen.to_string(), source };
-    let listener = TcpListener::bind(args.listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
     match context.output {
         Output::Json => say_json(&serde_json::json!({"url": format!("http://{address}"), "identity": me.identity}))?,
         Output::Text => {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod browser;
 mod commands;
 mod demo;
 mod examples;
@@ -9,3 +10,4 @@ mod pages;
 mod proxy;
 mod support;
 mod tosca;
+mod ui;

@@ -70,7 +70,8 @@ impl Dev {
     pub(crate) fn at(folder: tempfile::TempDir, listen: &str, executor_listen: &str) -> Self {
         let mut child = gorch()
             .env("GORCH_LOG", "error")
-            .args(["dev", "-o", "json", "--listen", listen, "--executor-listen", executor_listen, "--data"])
+            .args(["dev", "-o", "json", "--listen", listen, "--executor-listen", executor_listen])
+            .args(["--ui-listen", "127.0.0.1:0", "--data"])
             .arg(folder.path().join("data"))
             .stdout(Stdio::piped())
             .spawn()

@@ -89,7 +89,7 @@ const GENERAL: [&str; 5] = ["Root", "File", "Implementation", "Deployment", "Art
 fn kind(artifact: &Artifact) -> Option<Kind> {
     let end = file_name(&artifact.file).rsplit_once('.').map_or("", |(_, end)| end).to_ascii_lowercase();
     let by_end = ENDS.iter().find(|(known, _)| *known == end).map(|(_, kind)| *kind);
-    for full in &artifact.types {
+    for full in &*artifact.types {
         let last = full.rsplit(['.', '/', ':']).next().unwrap_or_default();
         match last {
             "Bash" => return Some(Kind::Script(Reader::Shell("bash"))),

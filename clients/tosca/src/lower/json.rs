@@ -4,7 +4,6 @@
 //! bytes.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ pub(super) fn quoted(text: &str) -> String {
 pub(super) fn object<'f>(fields: impl Iterator<Item = (&'f str, &'f str)>) -> String {
     let mut object = Fields::default();
     for (name, value) in fields {
-        object.put(quoted(name), value);
+        object.put(&quoted(name), value);
     }
     object.end()
 }
@@ -36,17 +35,23 @@ struct Fields(String);
 
 impl Fields {
     /// A field of a name that is a plain word.
-    fn add(&mut self, name: &'static str, value: impl fmt::Display) {
-        self.put(format_args!("\"{name}\""), value);
+    fn add(&mut self, name: &'static str, value: &str) {
+        self.next(&["\"", name, "\": ", value]);
     }
 
-    fn put(&mut self, name: impl fmt::Display, value: impl fmt::Display) {
-        self.0.push_str(if self.0.is_empty() { "" } else { ", " });
-        write!(self.0, "{name}: {value}").expect("a text takes all that is written to it");
+    /// A field whose name is JSON already.
+    fn put(&mut self, name: &str, value: &str) {
+        self.next(&[name, ": ", value]);
     }
 
-    fn end(self) -> String {
-        format!("{{{}}}", self.0)
+    fn next(&mut self, field: &[&str]) {
+        self.0.push_str(if self.0.is_empty() { "{" } else { ", " });
+        self.0.extend(field.iter().copied());
+    }
+
+    fn end(mut self) -> String {
+        self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
+        self.0
     }
 }
 
@@ -115,59 +120,59 @@ fn node(node: &Node) -> String {
         let entries: Vec<(&str, String)> = entries.iter().map(|(key, value)| (key.as_str(), quoted(value))).collect();
         object(entries.iter().map(|(key, value)| (*key, value.as_str())))
     };
-    fields.add("name", quoted(&node.name));
-    fields.add("engine", quoted(node.engine.name()));
+    fields.add("name", &quoted(&node.name));
+    fields.add("engine", &quoted(node.engine.name()));
     if let Some(target) = &node.target {
-        fields.add("target", quoted(target));
+        fields.add("target", &quoted(target));
     }
     if !node.artifact.is_empty() {
-        fields.add("artifact", quoted(&node.artifact));
+        fields.add("artifact", &quoted(&node.artifact));
     }
     if node.engine == Engine::Ansible(Inventory::Local) {
         fields.add("inventory", r#"{"all": {"hosts": {"localhost": {"ansible_connection": "local"}}}}"#);
-        fields.add("limit", quoted("localhost"));
+        fields.add("limit", &quoted("localhost"));
     }
     if !node.files.is_empty() {
-        fields.add("files", map(&node.files));
+        fields.add("files", &map(&node.files));
     }
     if !node.args.is_empty() {
-        fields.add("args", format_args!("[{}]", texts(&mut node.args.iter())));
+        fields.add("args", &format!("[{}]", texts(&mut node.args.iter())));
     }
     if !node.env.is_empty() {
-        fields.add("env", map(&node.env));
+        fields.add("env", &map(&node.env));
     }
     if let Some(input) = &node.input {
         fields.add("input", input);
     }
     if !node.output.is_empty() {
-        fields.add("output", object(node.output.iter().map(|key| (&**key, "\"\""))));
+        fields.add("output", &object(node.output.iter().map(|key| (&**key, "\"\""))));
     }
     if !node.choose.is_empty() {
         let choice = |(when, label): &(String, &str)| format!("{{\"when\": {}, \"label\": \"{label}\"}}", quoted(when));
-        fields.add("choose", format_args!("[{}]", node.choose.iter().map(choice).collect::<Vec<_>>().join(", ")));
+        fields.add("choose", &format!("[{}]", node.choose.iter().map(choice).collect::<Vec<_>>().join(", ")));
     }
     if let Some(lock) = &node.lock {
-        fields.add("lock", quoted(lock));
+        fields.add("lock", &quoted(lock));
     }
     if let Some(timeout) = node.timeout {
-        fields.add("timeout", quoted(&seconds(timeout)));
+        fields.add("timeout", &quoted(&seconds(timeout)));
     }
     match node.join {
         Join::All => {}
-        Join::One => fields.add("join", 1),
+        Join::One => fields.add("join", "1"),
     }
     fields.end()
 }
 
 fn edge(plan: &Plan, edge: &Edge) -> String {
     let mut fields = Fields::default();
-    fields.add("from", quoted(&plan.steps[edge.from.index()].name));
-    fields.add("to", quoted(&plan.steps[edge.to.index()].name));
+    fields.add("from", &quoted(&plan.steps[edge.from.index()].name));
+    fields.add("to", &quoted(&plan.steps[edge.to.index()].name));
     match edge.when {
         When::Succeeded => {}
-        When::Failed => fields.add("when", quoted("failed")),
-        When::Yes => fields.add("when", quoted("chose:yes")),
-        When::No => fields.add("when", quoted("chose:no")),
+        When::Failed => fields.add("when", &quoted("failed")),
+        When::Yes => fields.add("when", &quoted("chose:yes")),
+        When::No => fields.add("when", &quoted("chose:no")),
     }
     fields.end()
 }

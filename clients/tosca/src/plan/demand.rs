@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use litemap::LiteMap;
+
 use crate::service::{Activity, Interface, Service};
 use crate::term::{Attribute, Entity, Term};
 
@@ -72,7 +74,7 @@ impl Demand {
         demand
     }
 
-    fn interfaces(&mut self, interfaces: &BTreeMap<Rc<str>, Interface>) {
+    fn interfaces(&mut self, interfaces: &LiteMap<Rc<str>, Interface>) {
         for operation in interfaces.values().flat_map(|interface| interface.operations.values()) {
             self.terms(operation.inputs.values());
             self.mapped.extend(operation.outputs.values().flatten().map(|target| Slot {

@@ -3,7 +3,7 @@
 //! Owns the normative order. Each template is a chain of steps, of which there is at least one; so a relationship is one
 //! edge between two chains, however many of their operations are left out.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::draft::Draft;
 use super::{At, Call, DEPLOY, OperationKey, Plan, StepIx, Survey, UNDEPLOY, When, Work, each_term, order};
@@ -228,7 +228,7 @@ fn operation(survey: &Survey<'_>, draft: &mut Draft, key: &OperationKey, step: O
         },
         |operation| operation.place,
     );
-    let call = Call { key: key.clone(), inputs: BTreeMap::new(), at: survey.at(key, None) };
+    let call = Call { key: key.clone(), inputs: LiteMap::new(), at: survey.at(key, None) };
     draft.add(survey.name(key), step, place, Work::Operation(call))
 }
 

@@ -20,6 +20,8 @@ use std::rc::Rc;
 pub(crate) use demand::{Demand, OperationKey, Slot, each_term};
 pub(crate) use survey::Survey;
 
+use litemap::LiteMap;
+
 use crate::place::Place;
 use crate::report::Report;
 use crate::service::{NodeIx, Service};
@@ -77,7 +79,7 @@ pub(crate) enum Work {
 pub(crate) struct Call {
     pub(crate) key: OperationKey,
     /// They stand instead of the operation's own of the same names.
-    pub(crate) inputs: BTreeMap<Rc<str>, Term>,
+    pub(crate) inputs: LiteMap<Rc<str>, Term>,
     pub(crate) at: At,
 }
 

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
+use litemap::LiteMap;
+
 use super::{At, Demand, OperationKey};
 use crate::service::{Interface, NodeIx, Operation, OperationHost, Relation, RelationIx, Service, is_a as is_of_type};
 use crate::term::Entity;
@@ -64,7 +66,7 @@ impl<'s> Survey<'s> {
     }
 
     /// The interfaces of a node or a relationship.
-    pub(crate) fn interfaces(&self, of: Entity) -> &'s BTreeMap<Rc<str>, Interface> {
+    pub(crate) fn interfaces(&self, of: Entity) -> &'s LiteMap<Rc<str>, Interface> {
         match of {
             Entity::Node(node) => &self.service.node(node).interfaces,
             Entity::Relation(relation) => &self.service.relation(relation).interfaces,
@@ -80,8 +82,12 @@ impl<'s> Survey<'s> {
     pub(crate) fn lifecycle(&self, of: Entity, operation: &str) -> Option<OperationKey> {
         self.interfaces(of).iter().filter(|(name, interface)| is_lifecycle(of, name, interface)).find_map(
             |(interface, described)| {
-                let (operation, _) =
-                    described.operations.get_key_value(operation).filter(|(_, operation)| operation.is_work())?;
+                let (operation, _) = described
+                    .operations
+                    .find_index(operation)
+                    .ok()
+                    .and_then(|at| described.operations.get_indexed(at))
+                    .filter(|(_, operation)| operation.is_work())?;
                 Some(OperationKey { of, interface: interface.clone(), operation: operation.clone() })
             },
         )

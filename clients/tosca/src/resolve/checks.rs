@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use litemap::LiteMap;
+
 use super::slots::Field;
 use super::{Holder, Resolver, Scope};
 use crate::function::Call;
@@ -313,7 +315,7 @@ impl Resolver<'_, '_> {
     fn node(&self, ix: NodeIx) -> NodeTemplate {
         let draft = &self.nodes[ix.0 as usize];
         let holder = Holder::Node(ix);
-        let known = |fields: BTreeMap<Rc<str>, Option<crate::term::Term>>| {
+        let known = |fields: LiteMap<Rc<str>, Option<crate::term::Term>>| {
             fields.into_iter().filter_map(|(name, term)| Some((name, term?))).collect()
         };
         let capability = |name: &Rc<str>| {

@@ -25,7 +25,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use crate::place::Place;
 use crate::service::{NodeIx, RelationIx, Service};
 use crate::source::UnitIx;
 use crate::term::Term;
@@ -35,7 +34,6 @@ use crate::yaml::Node;
 pub(crate) use inputs::{Given, Said, Wanted};
 use nodes::Draft;
 use relations::Link;
-use slots::Field;
 use targets::Same;
 
 /// Reads the service of the entry file, and checks all that the files define. Without a service template it is empty.
@@ -62,8 +60,6 @@ struct Resolver<'w, 's> {
     fitting: RefCell<HashMap<Same, Rc<[NodeIx]>>>,
     /// Have the requirements found their targets? Until then what depends on them is not known.
     is_linked: Cell<bool>,
-    /// Properties and attributes that were calculated, and those that are at this moment.
-    known: RefCell<Known>,
     /// Where files are: an artifact is named by many.
     files: RefCell<HashMap<NamedFile, Option<Rc<str>>>>,
     /// How many values are being read at this moment, each for the one before it.
@@ -98,7 +94,6 @@ impl<'w, 's> Resolver<'w, 's> {
             links_of: RefCell::default(),
             fitting: RefCell::default(),
             is_linked: Cell::new(false),
-            known: RefCell::default(),
             depth: Cell::new(0),
             called: Cell::new(0),
             files: RefCell::default(),
@@ -112,9 +107,6 @@ impl<'w, 's> Resolver<'w, 's> {
         self.finish()
     }
 }
-
-/// Values by whose they are, which of the two they are, and their name.
-type Known = HashMap<(Holder, Field, Rc<str>), Calculated>;
 
 /// A value with its type; without one it is not known, or was complained of.
 #[derive(Debug, Clone)]
@@ -137,13 +129,6 @@ enum Holder {
     Node(NodeIx),
     Capability(NodeIx, Rc<str>),
     Relation(RelationIx),
-}
-
-/// How far the calculation of a value is.
-#[derive(Debug, Clone)]
-enum Calculated {
-    Busy(Place),
-    Done(Found),
 }
 
 /// Where a value stands: what its functions can see.

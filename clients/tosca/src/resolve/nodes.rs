@@ -79,14 +79,13 @@ impl Resolver<'_, '_> {
             }
             let draft = self.draft(name, entry.key.place, node);
             let mut nodes = Vec::new();
-            for number in 0..count.unwrap_or(1) {
-                let ix = index(self.nodes.len());
-                let name: Rc<str> = match count {
+            for (number, draft) in std::iter::repeat_n(draft, count.unwrap_or(1)).enumerate() {
+                nodes.push(index(self.nodes.len()));
+                let name = match count {
                     Some(2..) => format!("{name}_{number}").into(),
-                    Some(_) | None => name.into(),
+                    Some(_) | None => draft.name,
                 };
-                self.nodes.push(Draft { name, index: number, ..draft.clone() });
-                nodes.push(ix);
+                self.nodes.push(Draft { name, index: number, ..draft });
             }
             self.templates.insert(name.into(), nodes);
         }

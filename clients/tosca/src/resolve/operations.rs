@@ -1,8 +1,11 @@
 //! Interfaces and operations of nodes and relationships, with their inputs calculated.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
+
+use litemap::LiteMap;
 
 use super::{Holder, Resolver, Scope};
 use crate::data::{Family, split};
@@ -18,7 +21,7 @@ impl Resolver<'_, '_> {
         defined: &BTreeMap<Rc<str>, Rc<InterfaceDef>>,
         holder: &Holder,
         artifacts: &BTreeMap<Rc<str>, Node>,
-    ) -> BTreeMap<Rc<str>, Interface> {
+    ) -> LiteMap<Rc<str>, Interface> {
         let interface = |(name, interface): (&Rc<str>, &Rc<InterfaceDef>)| {
             let operation = |(name, operation): (&Rc<str>, &Rc<OperationDef>)| {
                 (name.clone(), self.operation(interface, (name, operation), holder, artifacts))
@@ -36,8 +39,12 @@ impl Resolver<'_, '_> {
         holder: &Holder,
         artifacts: &BTreeMap<Rc<str>, Node>,
     ) -> Operation {
-        let mut inputs = interface.inputs.clone();
-        inputs.extend(operation.inputs.iter().map(|(name, input)| (name.clone(), input.clone())));
+        let mut inputs = Cow::Borrowed(&operation.inputs);
+        for (name, input) in &interface.inputs {
+            if !inputs.contains_key(name) {
+                inputs.to_mut().insert(name.clone(), input.clone());
+            }
+        }
         if operation.implementation.is_some() && !self.is_called(name) {
             self.check_inputs(&inputs, operation);
         }
@@ -48,7 +55,8 @@ impl Resolver<'_, '_> {
             implementation: operation
                 .implementation
                 .as_ref()
-                .and_then(|implementation| self.implementation(implementation, artifacts)),
+                .and_then(|implementation| self.implementation(implementation, artifacts))
+                .map(Box::new),
             inputs: self.operation_inputs(&inputs, Scope::of(holder)),
             outputs,
         }
@@ -84,7 +92,7 @@ impl Resolver<'_, '_> {
         &self,
         inputs: &BTreeMap<Rc<str>, Rc<Input>>,
         scope: Scope<'_>,
-    ) -> BTreeMap<Rc<str>, Term> {
+    ) -> LiteMap<Rc<str>, Term> {
         let value = |(name, input): (&Rc<str>, &Rc<Input>)| {
             let schema = input.definition.as_ref().map(|definition| definition.schema.clone());
             let value = input.value.as_ref()?;

@@ -119,9 +119,6 @@ impl Resolver<'_, '_> {
             self.fill_open(node);
         }
         self.is_linked.set(true);
-        self.known
-            .borrow_mut()
-            .retain(|_, calculated| !matches!(calculated, super::Calculated::Done(found) if found.term.is_none()));
     }
 
     fn assigned(&self, node: NodeIx, draft: &super::Draft, asked: &Asked<'_>) {

@@ -2,10 +2,13 @@
 //!
 //! A value is calculated when it is asked for, once; one that needs itself is complained of.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{Calculated, Found, Holder, Resolver, Scope};
+use litemap::LiteMap;
+
+use super::{Found, Holder, Resolver, Scope};
 use crate::place::Place;
 use crate::report::Weight;
 use crate::term::Term;
@@ -33,6 +36,13 @@ impl Field {
             Field::Attribute => "attributes",
         }
     }
+
+    fn of<'s>(self, properties: &'s Slots, attributes: &'s Slots) -> &'s Slots {
+        match self {
+            Field::Property => properties,
+            Field::Attribute => attributes,
+        }
+    }
 }
 
 /// Those of one holder, by name.
@@ -43,6 +53,22 @@ pub(super) type Slots = BTreeMap<Rc<str>, Slot>;
 pub(super) struct Slot {
     pub(super) property: Option<Rc<Property>>,
     pub(super) value: Option<Node>,
+    calculated: RefCell<Calculated>,
+}
+
+/// How far the calculation of a value is.
+#[derive(Debug, Clone, Default)]
+enum Calculated {
+    #[default]
+    No,
+    Busy(Place),
+    Done(Found),
+}
+
+impl Slot {
+    fn new(property: Option<Rc<Property>>, value: Option<Node>) -> Self {
+        Slot { property, value, calculated: RefCell::default() }
+    }
 }
 
 impl Resolver<'_, '_> {
@@ -62,7 +88,7 @@ impl Resolver<'_, '_> {
         let mut slots = Slots::new();
         for (name, property) in known.into_iter().flatten() {
             let value = property.value.clone().or_else(|| property.default.clone());
-            slots.insert(name.clone(), Slot { property: Some(property.clone()), value });
+            slots.insert(name.clone(), Slot::new(Some(property.clone()), value));
         }
         for entry in assigned.map(|node| node.entries(field.key())).unwrap_or_default() {
             let Some(name) = entry.key.as_name() else { continue };
@@ -94,11 +120,11 @@ impl Resolver<'_, '_> {
                     let known = known.keys().map(|known| &**known);
                     self.world.report().say(weight, entry.key.place, "unknown_property", message).near(name, known);
                     if weight == Weight::Warning {
-                        slots.insert(name.into(), Slot { property: None, value: Some(value.clone()) });
+                        slots.insert(name.into(), Slot::new(None, Some(value.clone())));
                     }
                 }
                 (None, _) => {
-                    slots.insert(name.into(), Slot { property: None, value: Some(value.clone()) });
+                    slots.insert(name.into(), Slot::new(None, Some(value.clone())));
                 }
             }
         }
@@ -118,52 +144,31 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn slot(&self, holder: &Holder, field: Field, name: &str) -> Option<Slot> {
-        let pick = |properties: &Slots, attributes: &Slots| match field {
-            Field::Property => properties.get(name).cloned(),
-            Field::Attribute => attributes.get(name).cloned(),
-        };
+    /// Looks at those of a holder; none where it has no such capability.
+    fn of_holder<T>(&self, holder: &Holder, look: impl FnOnce(&Slots, &Slots) -> T) -> Option<T> {
         match holder {
             Holder::Node(ix) => {
                 let draft = &self.nodes[ix.0 as usize];
-                pick(&draft.properties, &draft.attributes)
+                Some(look(&draft.properties, &draft.attributes))
             }
-            Holder::Capability(ix, capability) => {
-                let capability = self.nodes[ix.0 as usize].capabilities.get(capability)?;
-                pick(&capability.properties, &capability.attributes)
+            Holder::Capability(ix, name) => {
+                let capability = self.nodes[ix.0 as usize].capabilities.get(name)?;
+                Some(look(&capability.properties, &capability.attributes))
             }
             Holder::Relation(ix) => {
                 let link = self.link(*ix);
-                pick(&link.properties, &link.attributes)
+                Some(look(&link.properties, &link.attributes))
             }
         }
+    }
+
+    fn look_at<T>(&self, holder: &Holder, field: Field, name: &str, look: impl FnOnce(&Slot) -> T) -> Option<T> {
+        self.of_holder(holder, |properties, attributes| field.of(properties, attributes).get(name).map(look))?
     }
 
     /// Is there one of this name?
     pub(super) fn has(&self, holder: &Holder, field: Field, name: &str) -> bool {
-        self.slot(holder, field, name).is_some()
-    }
-
-    /// The names of all of them.
-    pub(super) fn names(&self, holder: &Holder, field: Field) -> Vec<Rc<str>> {
-        let of = |properties: &Slots, attributes: &Slots| match field {
-            Field::Property => properties.keys().cloned().collect(),
-            Field::Attribute => attributes.keys().chain(properties.keys()).cloned().collect(),
-        };
-        match holder {
-            Holder::Node(ix) => {
-                let draft = &self.nodes[ix.0 as usize];
-                of(&draft.properties, &draft.attributes)
-            }
-            Holder::Capability(ix, name) => match self.nodes[ix.0 as usize].capabilities.get(name) {
-                Some(capability) => of(&capability.properties, &capability.attributes),
-                None => Vec::new(),
-            },
-            Holder::Relation(ix) => {
-                let link = self.link(*ix);
-                of(&link.properties, &link.attributes)
-            }
-        }
+        self.look_at(holder, field, name, |_| ()).is_some()
     }
 
     /// Is the type of what has them unknown?
@@ -192,52 +197,60 @@ impl Resolver<'_, '_> {
 
     /// What a property or attribute comes to; none where there is none of this name.
     pub(super) fn field(&self, holder: &Holder, field: Field, name: &str, asked: Place) -> Option<Found> {
-        let slot = self.slot(holder, field, name)?;
-        let key = (holder.clone(), field, Rc::from(name));
-        match self.known.borrow().get(&key) {
-            Some(Calculated::Done(found)) => return Some(found.clone()),
-            Some(Calculated::Busy(began)) => {
-                let message = format!("`{name}` of {} needs its own value", self.said(holder));
-                let began = *began;
-                self.world.report().error(asked, "circle", message).other(began, "its calculation begins here");
-                return Some(Found::NOTHING);
-            }
-            None => {}
-        }
-        let place = slot.value.as_ref().map_or(asked, |value| value.place);
-        self.known.borrow_mut().insert(key.clone(), Calculated::Busy(place));
-        let schema = slot.property.as_ref().map(|property| &property.schema);
-        let term = match &slot.value {
+        let slot = self.look_at(holder, field, name, |slot| match &*slot.calculated.borrow() {
+            Calculated::Done(found) => Err(found.clone()),
+            Calculated::Busy(began) => Err(self.circle(holder, name, asked, *began)),
+            Calculated::No => Ok((slot.property.clone(), slot.value.clone())),
+        })?;
+        let (property, value) = match slot {
+            Ok(slot) => slot,
+            Err(found) => return Some(found),
+        };
+        let now = |state: Calculated| self.look_at(holder, field, name, |slot| slot.calculated.replace(state));
+        now(Calculated::Busy(value.as_ref().map_or(asked, |value| value.place)));
+        let schema = property.as_ref().map(|property| &property.schema);
+        let term = match &value {
             Some(value) => self.read(value, schema.map(|schema| &**schema), Scope::of(holder)),
             None => Some(Term::Null),
         };
         let found = Found { term, of: schema.map_or(DataType::Unknown, |schema| schema.of) };
         // What was not known before the requirements had found their targets may be later.
-        if found.term.is_none() && !self.is_linked.get() {
-            self.known.borrow_mut().remove(&key);
-        } else {
-            self.known.borrow_mut().insert(key, Calculated::Done(found.clone()));
-        }
+        now(match found.term {
+            None if !self.is_linked.get() => Calculated::No,
+            None | Some(_) => Calculated::Done(found.clone()),
+        });
         Some(found)
     }
 
-    /// All of one kind, calculated; those without a value, too.
-    pub(super) fn fields(&self, holder: &Holder, field: Field) -> BTreeMap<Rc<str>, Option<Term>> {
-        let own = match field {
-            Field::Property => self.names(holder, Field::Property),
-            Field::Attribute => {
-                let mut names = self.names(holder, Field::Attribute);
-                names.retain(|name| self.has(holder, Field::Attribute, name));
-                names
-            }
+    fn circle(&self, holder: &Holder, name: &str, asked: Place, began: Place) -> Found {
+        let message = format!("`{name}` of {} needs its own value", self.said(holder));
+        self.world.report().error(asked, "circle", message).other(began, "its calculation begins here");
+        Found::NOTHING
+    }
+
+    /// The names of all that may be asked for; an attribute of the older versions may be a property.
+    pub(super) fn names(&self, holder: &Holder, field: Field) -> Vec<Rc<str>> {
+        let names = |properties: &Slots, attributes: &Slots| match field {
+            Field::Property => properties.keys().cloned().collect(),
+            Field::Attribute => attributes.keys().chain(properties.keys()).cloned().collect(),
         };
-        own.into_iter()
-            .map(|name| {
-                let has_value = self.slot(holder, field, &name).is_some_and(|slot| slot.value.is_some());
-                let place = self.slot(holder, field, &name).and_then(|slot| Some(slot.value?.place));
-                let place = place.unwrap_or_else(|| Place::start_of(self.world.sources.units[0].file));
-                let found = self.field(holder, field, &name, place);
-                (name, found.and_then(|found| found.term).filter(|_| has_value))
+        self.of_holder(holder, names).unwrap_or_default()
+    }
+
+    /// All of one kind, calculated; those without a value, too.
+    pub(super) fn fields(&self, holder: &Holder, field: Field) -> LiteMap<Rc<str>, Option<Term>> {
+        let place = |slot: &Slot| slot.value.as_ref().map(|value| value.place);
+        let of = |properties: &Slots, attributes: &Slots| -> Vec<(Rc<str>, Option<Place>)> {
+            let slots = field.of(properties, attributes).iter();
+            slots.map(|(name, slot)| (name.clone(), place(slot))).collect()
+        };
+        let start = Place::start_of(self.world.sources.units[0].file);
+        self.of_holder(holder, of)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, given)| {
+                let found = self.field(holder, field, &name, given.unwrap_or(start));
+                (name, found.and_then(|found| found.term).filter(|_| given.is_some()))
             })
             .collect()
     }

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use litemap::LiteMap;
+
 use super::slots::Field;
 use super::{Given, Holder, Level, Resolver, Wanted};
 use crate::service::{Interface, NodeIx, NodeTemplate, Relation, RelationIx, Service, Target};
@@ -111,10 +113,10 @@ impl Resolver<'_, '_> {
                 place,
                 source,
                 target,
-                types: vec!["tosca.relationships.DependsOn".into()],
-                properties: BTreeMap::new(),
-                attributes: BTreeMap::new(),
-                interfaces: BTreeMap::new(),
+                types: ["tosca.relationships.DependsOn".into()].into(),
+                properties: LiteMap::new(),
+                attributes: LiteMap::new(),
+                interfaces: LiteMap::new(),
             };
             let ix = RelationIx(count(service.relations.len()));
             service.relations.push(relation);
@@ -229,11 +231,11 @@ impl Shift {
         }
     }
 
-    fn terms(&self, terms: &BTreeMap<Rc<str>, Term>) -> BTreeMap<Rc<str>, Term> {
+    fn terms(&self, terms: &LiteMap<Rc<str>, Term>) -> LiteMap<Rc<str>, Term> {
         terms.iter().map(|(name, term)| (name.clone(), self.term(term))).collect()
     }
 
-    fn maybe(&self, terms: &BTreeMap<Rc<str>, Option<Term>>) -> BTreeMap<Rc<str>, Option<Term>> {
+    fn maybe(&self, terms: &LiteMap<Rc<str>, Option<Term>>) -> LiteMap<Rc<str>, Option<Term>> {
         terms.iter().map(|(name, term)| (name.clone(), term.as_ref().map(|term| self.term(term)))).collect()
     }
 
@@ -241,7 +243,7 @@ impl Shift {
         let mut new = node.clone();
         new.properties = self.terms(&node.properties);
         new.attributes = self.maybe(&node.attributes);
-        for capability in new.capabilities.values_mut() {
+        for (_, capability) in new.capabilities.iter_mut() {
             capability.properties = self.terms(&capability.properties);
             capability.attributes = self.maybe(&capability.attributes);
         }
@@ -260,10 +262,10 @@ impl Shift {
         new
     }
 
-    fn interfaces(&self, interfaces: &mut BTreeMap<Rc<str>, Interface>) {
-        for operation in interfaces.values_mut().flat_map(|interface| interface.operations.values_mut()) {
+    fn interfaces(&self, interfaces: &mut LiteMap<Rc<str>, Interface>) {
+        for (_, operation) in interfaces.iter_mut().flat_map(|(_, interface)| interface.operations.iter_mut()) {
             operation.inputs = self.terms(&operation.inputs);
-            for target in operation.outputs.values_mut().flatten() {
+            for target in operation.outputs.iter_mut().filter_map(|(_, target)| target.as_mut()) {
                 *target = Target { of: self.entity(target.of), ..target.clone() };
             }
             let host = operation.implementation.as_mut().and_then(|implementation| implementation.host.as_mut());

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use litemap::LiteMap;
+
 use super::{Found, Holder, Resolver, Scope};
 use crate::function::Function;
 use crate::place::Place;
@@ -274,7 +276,7 @@ impl Resolver<'_, '_> {
         let scope = Scope { parameters: Some(parameters), ..Scope::of(&holder) };
         let mut inputs = definition.inputs.clone();
         inputs.extend(operation_definition.inputs.iter().map(|(name, input)| (name.clone(), input.clone())));
-        let given: BTreeMap<Rc<str>, Term> = value
+        let given: LiteMap<Rc<str>, Term> = value
             .entries("inputs")
             .iter()
             .filter_map(|entry| {

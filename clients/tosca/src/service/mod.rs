@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use litemap::LiteMap;
+
 use crate::place::Place;
 use crate::term::{Entity, Term};
 
@@ -42,23 +44,23 @@ pub(crate) struct NodeTemplate {
     pub(crate) name: Rc<str>,
     pub(crate) place: Place,
     /// Its type and what that is derived from, nearest first, by full names (`tosca.nodes.Compute`).
-    pub(crate) types: Vec<Rc<str>>,
-    pub(crate) properties: BTreeMap<Rc<str>, Term>,
+    pub(crate) types: Rc<[Rc<str>]>,
+    pub(crate) properties: LiteMap<Rc<str>, Term>,
     /// What its type declares or the template sets, with the value where there is one.
-    pub(crate) attributes: BTreeMap<Rc<str>, Option<Term>>,
-    pub(crate) capabilities: BTreeMap<Rc<str>, Capability>,
+    pub(crate) attributes: LiteMap<Rc<str>, Option<Term>>,
+    pub(crate) capabilities: LiteMap<Rc<str>, Capability>,
     /// Those whose source it is, in the order of the template.
     pub(crate) requirements: Vec<RelationIx>,
     /// By their names (`Standard`), sorted.
-    pub(crate) interfaces: BTreeMap<Rc<str>, Interface>,
-    pub(crate) artifacts: BTreeMap<Rc<str>, Artifact>,
+    pub(crate) interfaces: LiteMap<Rc<str>, Interface>,
+    pub(crate) artifacts: LiteMap<Rc<str>, Artifact>,
 }
 
 /// What a node offers to others.
 #[derive(Debug, Clone)]
 pub(crate) struct Capability {
-    pub(crate) properties: BTreeMap<Rc<str>, Term>,
-    pub(crate) attributes: BTreeMap<Rc<str>, Option<Term>>,
+    pub(crate) properties: LiteMap<Rc<str>, Term>,
+    pub(crate) attributes: LiteMap<Rc<str>, Option<Term>>,
 }
 
 /// A requirement that found its target.
@@ -70,19 +72,19 @@ pub(crate) struct Relation {
     pub(crate) source: NodeIx,
     pub(crate) target: NodeIx,
     /// The type of the relationship and what that is derived from, nearest first; none where nothing says it.
-    pub(crate) types: Vec<Rc<str>>,
-    pub(crate) properties: BTreeMap<Rc<str>, Term>,
-    pub(crate) attributes: BTreeMap<Rc<str>, Option<Term>>,
-    pub(crate) interfaces: BTreeMap<Rc<str>, Interface>,
+    pub(crate) types: Rc<[Rc<str>]>,
+    pub(crate) properties: LiteMap<Rc<str>, Term>,
+    pub(crate) attributes: LiteMap<Rc<str>, Option<Term>>,
+    pub(crate) interfaces: LiteMap<Rc<str>, Interface>,
 }
 
 /// Operations that belong together.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Interface {
     /// Its type and what that is derived from, nearest first; none where nothing says it.
-    pub(crate) types: Vec<Rc<str>>,
+    pub(crate) types: Rc<[Rc<str>]>,
     /// All that are declared, also those without an implementation.
-    pub(crate) operations: BTreeMap<Rc<str>, Operation>,
+    pub(crate) operations: LiteMap<Rc<str>, Operation>,
 }
 
 /// Something that can be done with a node or a relationship.
@@ -90,11 +92,11 @@ pub(crate) struct Interface {
 pub(crate) struct Operation {
     pub(crate) place: Place,
     /// Without one it is no work.
-    pub(crate) implementation: Option<Implementation>,
+    pub(crate) implementation: Option<Box<Implementation>>,
     /// Those of the interface and of the operation, in the order of their names.
-    pub(crate) inputs: BTreeMap<Rc<str>, Term>,
+    pub(crate) inputs: LiteMap<Rc<str>, Term>,
     /// Which attributes its outputs become.
-    pub(crate) outputs: BTreeMap<Rc<str>, Option<Target>>,
+    pub(crate) outputs: LiteMap<Rc<str>, Option<Target>>,
 }
 
 /// The attribute that an output becomes.
@@ -136,13 +138,13 @@ pub(crate) struct Artifact {
     /// The repository that has it, by its address.
     pub(crate) repository: Option<Rc<str>>,
     /// Its type and what that is derived from, nearest first; none where neither a type nor the name's end says it.
-    pub(crate) types: Vec<Rc<str>>,
+    pub(crate) types: Rc<[Rc<str>]>,
 }
 
 /// Nodes that belong together.
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
-    pub(crate) types: Vec<Rc<str>>,
+    pub(crate) types: Rc<[Rc<str>]>,
     pub(crate) members: Vec<NodeIx>,
 }
 
@@ -150,7 +152,7 @@ pub(crate) struct Group {
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     pub(crate) name: Rc<str>,
-    pub(crate) types: Vec<Rc<str>>,
+    pub(crate) types: Rc<[Rc<str>]>,
     pub(crate) targets: Vec<NodeIx>,
 }
 
@@ -187,7 +189,7 @@ pub(crate) enum Activity {
     /// The attribute `state` becomes this.
     SetState(Rc<str>),
     /// An operation, with inputs that stand instead of its own.
-    Call { interface: Rc<str>, operation: Rc<str>, inputs: BTreeMap<Rc<str>, Term> },
+    Call { interface: Rc<str>, operation: Rc<str>, inputs: LiteMap<Rc<str>, Term> },
     /// Another workflow of the template, whole.
     Inline(Rc<str>),
 }

@@ -116,6 +116,8 @@ pub(crate) struct World<'s> {
     /// What each type is derived from: without circles, and with an end.
     parents: Vec<Option<TypeIx>>,
     definitions: RefCell<HashMap<TypeIx, Rc<Definition>>>,
+    /// Of each type and of what it is derived from, nearest first.
+    names: RefCell<HashMap<TypeIx, Rc<[Rc<str>]>>>,
     units: Vec<UnitIx>,
     whole: Whole,
     /// Was something missing that is excused?
@@ -148,6 +150,7 @@ impl<'s> World<'s> {
             found: RefCell::default(),
             parents: Vec::new(),
             definitions: RefCell::default(),
+            names: RefCell::default(),
             units,
             whole,
             lacks: Cell::new(false),
@@ -417,8 +420,9 @@ impl<'s> World<'s> {
     }
 
     /// The names of a type and of what it is derived from, nearest first.
-    pub(crate) fn names(&self, ix: TypeIx) -> Vec<Rc<str>> {
-        self.line(ix).map(|ix| self.get(ix).name.clone()).collect()
+    pub(crate) fn names(&self, ix: TypeIx) -> Rc<[Rc<str>]> {
+        let line = || self.line(ix).map(|ix| self.get(ix).name.clone()).collect();
+        self.names.borrow_mut().entry(ix).or_insert_with(line).clone()
     }
 }
 

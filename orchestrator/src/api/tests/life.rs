@@ -197,6 +197,21 @@ async fn approvals_and_signals_complete_what_waits() {
 }
 
 #[tokio::test]
+async fn a_submit_that_is_said_again_takes_no_lock_with_it() {
+    let stand = Stand::open().await;
+    let locked = one(node(0, "a", "approval", json!({"lock": "db", "timeout": "1ms"}))).to_string();
+    let send = async || {
+        let request = by(&user("alice")).method("POST").path("/v1/tasks").header("idempotency-key", "k").body(&locked);
+        stand.send(request).await.json::<Value>()["id"].as_str().unwrap().to_owned()
+    };
+    let first = send().await;
+    stand.ended(&first).await;
+    assert_eq!(send().await, first, "it decided, and was refused by the journal");
+    let next = stand.submit(&locked).await;
+    assert_eq!(stand.ended(&next).await.failure.unwrap().code, "timeout", "it had its turn");
+}
+
+#[tokio::test]
 async fn runs_take_turns_at_a_lock_and_say_who_holds_it() {
     let stand = Stand::open().await;
     let locked = one(node(0, "a", "approval", json!({"lock": "db"})));

@@ -1,10 +1,12 @@
 //! Lists, states, cancelling and forgetting; and the orchestrator itself.
 
-use gorch_schema::view::{RunList, WhoAmI};
+use gorch_schema::Timestamp;
+use gorch_schema::view::{ExecutorList, RunList, WhoAmI};
 use http::StatusCode;
 use serde_json::Value;
 use warp::Filter;
 
+use super::executor::Fake;
 use super::stand::{Stand, by, executor, user};
 use crate::conductor::Wish;
 
@@ -116,6 +118,15 @@ async fn whoever_may_get_may_ask_for_the_head_alone() {
         assert!(!head.header("content-type").is_empty(), "{path}");
     }
     assert_eq!(stand.call("HEAD", "/v1/validate").await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn an_executor_is_listed_with_the_end_of_the_certificate_that_it_came_with() {
+    let stand = Stand::open().await;
+    let _fake = Fake::register(&stand, "e1", 1).await;
+    let list: ExecutorList = stand.get("/v1/executors").await.json();
+    let listed: Vec<_> = list.executors.iter().map(|one| (one.name.as_str(), &*one.state, one.not_after)).collect();
+    assert_eq!(listed, [("e1", "alive", Some(Timestamp::from_millis(2_000_000_000_000)))]);
 }
 
 #[tokio::test]

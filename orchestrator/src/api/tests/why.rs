@@ -48,6 +48,7 @@ fn registered(name: &str, state: &str) -> ExecutorView {
         held: 0,
         boot: "1".into(),
         last_seen: None,
+        not_after: None,
     }
 }
 

@@ -9,7 +9,7 @@ use gorch_schema::Event;
 
 use super::given::{accept, at, ended, goes_on, run};
 use crate::journal::{
-    Adopted, Append, Claim, Cursor, Error, FeedFilter, IdempotencyKey, Journal, NewRevision, Revision,
+    Adopted, Append, Claim, Cursor, Error, FeedFilter, Home, IdempotencyKey, Journal, NewRevision, Revision,
 };
 
 type Both = Arc<dyn Journal>;
@@ -157,6 +157,25 @@ pub(crate) async fn a_run_is_adopted_by_one_when_its_writer_is_gone_and_by_nobod
     one.append(goes_on(1, 1, 1)).await.unwrap();
     assert_eq!(two.adopt(Duration::ZERO, Adopted::All).await.unwrap(), [run(3), run(4)]);
     assert_eq!(one.adopt(LONG, Adopted::New).await.unwrap(), [run(3), run(4)]);
+}
+
+pub(crate) async fn everybody_knows_whose_a_run_is(one: Both, two: Both) {
+    let at_one = || Home::At { url: "https://one".to_owned() };
+    one.adopt(LONG, Adopted::New).await.unwrap();
+    one.append(accept(1)).await.unwrap();
+    assert_eq!((one.home(run(1)).await.unwrap(), two.home(run(1)).await.unwrap()), (Home::Here, at_one()));
+    // The first is not heard of any more.
+    one.adopt(Duration::ZERO, Adopted::New).await.unwrap();
+    assert_eq!(two.home(run(1)).await.unwrap(), Home::Nobody);
+    two.adopt(LONG, Adopted::New).await.unwrap();
+    assert_eq!(two.home(run(1)).await.unwrap(), Home::Here);
+    assert_eq!(one.home(run(1)).await.unwrap(), Home::At { url: "https://two".to_owned() });
+    // Nobody has to go on with one that has ended, so anybody may speak of it.
+    two.append(ended(1, 1)).await.unwrap();
+    assert_eq!((one.home(run(1)).await.unwrap(), two.home(run(1)).await.unwrap()), (Home::Here, Home::Here));
+    two.forget(run(1), at(9)).await.unwrap();
+    assert!(matches!(one.home(run(1)).await, Err(Error::Forgotten { .. })));
+    assert!(matches!(one.home(run(2)).await, Err(Error::Unknown { .. })));
 }
 
 pub(crate) async fn a_definition_has_one_latest_revision_for_both(one: Both, two: Both) {

@@ -65,13 +65,20 @@ struct Touched<'a> {
     summary: Option<&'a EncodedSummary>,
 }
 
+/// Number, last, ended, state, summary.
+type Changed<'a> = (Vec<i64>, Vec<i64>, Vec<Option<i64>>, Vec<Option<&'a str>>, Vec<Option<&'a str>>);
+/// Owner, key, digest, run.
+type Keys<'a> = (Vec<&'a str>, Vec<&'a str>, Vec<&'a [u8]>, Vec<i64>);
+/// Key, run, expires, result.
+type Kept<'a> = (Vec<&'a str>, Vec<i64>, Vec<Option<i64>>, Vec<&'a str>);
+
 /// The rows of the group, column by column.
 #[derive(Debug, Default)]
 pub(super) struct Rows<'a> {
     pub(super) newest: Newest,
     pub(super) runs: NewRuns<'a>,
     /// Runs of which the row changes: number, last, ended, state, summary.
-    pub(super) changed: (Vec<i64>, Vec<i64>, Vec<Option<i64>>, Vec<Option<&'a str>>, Vec<Option<&'a str>>),
+    pub(super) changed: Changed<'a>,
     /// Live runs that are new, that go on, that have ended.
     pub(super) begin: (Vec<i64>, Vec<i64>),
     pub(super) go_on: (Vec<i64>, Vec<i64>),
@@ -82,7 +89,7 @@ pub(super) struct Rows<'a> {
     /// Run, attempt, body.
     pub(super) logs: (Vec<i64>, Vec<&'a str>, Vec<&'a str>),
     /// Owner, key, digest, run.
-    pub(super) keys: (Vec<&'a str>, Vec<&'a str>, Vec<&'a [u8]>, Vec<i64>),
+    pub(super) keys: Keys<'a>,
     /// Locks whose row goes.
     pub(super) released: Vec<&'a str>,
     /// Locks that get one: name, run.
@@ -90,7 +97,7 @@ pub(super) struct Rows<'a> {
     /// Digest, run.
     pub(super) artifacts: (Vec<&'a str>, Vec<i64>),
     /// Key, run, expires, result.
-    pub(super) cache: (Vec<&'a str>, Vec<i64>, Vec<Option<i64>>, Vec<&'a str>),
+    pub(super) cache: Kept<'a>,
 }
 
 /// The columns of new runs.

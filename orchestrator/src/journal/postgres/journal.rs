@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::address::Address;
 use super::connect::{Connector, Unfit};
 use super::group::number;
+use super::lease::Seat;
 use super::sessions::Sessions;
 use super::writer::Writer;
 use super::{lease, lists, migrate, others, query};
@@ -25,7 +26,7 @@ use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
-    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
+    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Home, Journal, KeyUse, Page, PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::encoded::Encoded;
@@ -71,20 +72,20 @@ pub struct Postgres {
     sessions: Arc<Sessions>,
     bell: Arc<Bell>,
     writer: Uuid,
-    name: String,
+    seat: Arc<Seat>,
 }
 
 impl Postgres {
-    /// Opens the store in this database; makes it, or migrates it, where that is needed. The name is that of the
-    /// orchestrator: whoever had it before is gone.
-    pub async fn open(address: Address, name: &str) -> Result<Postgres, Error> {
+    /// Opens the store in this database; makes it, or migrates it, where that is needed. Whoever had the same place
+    /// before is gone.
+    pub async fn open(address: Address, seat: Seat) -> Result<Postgres, Error> {
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("journal-postgres")
             .enable_all()
             .build();
         let runtime = threads.map_err(Error::Threads)?;
-        let opening = runtime.spawn(open(address, name.to_owned(), runtime.handle().clone()));
+        let opening = runtime.spawn(open(address, Arc::new(seat), runtime.handle().clone()));
         match opening.await.map_err(|error| Error::Threads(std::io::Error::other(error))) {
             Ok(Ok(mut journal)) => {
                 journal.runtime = Some(runtime);
@@ -118,7 +119,7 @@ async fn session(address: &Address) -> Result<super::connect::Session, Error> {
 }
 
 /// All but the runtime, which the caller has.
-async fn open(address: Address, name: String, runtime: tokio::runtime::Handle) -> Result<Postgres, Error> {
+async fn open(address: Address, seat: Arc<Seat>, runtime: tokio::runtime::Handle) -> Result<Postgres, Error> {
     let unfit = |source| Error::Unfit { address: address.clone(), source };
     let connector = Connector::new(address.clone()).map_err(unfit)?;
     let session = connector.session().await.map_err(unfit)?;
@@ -130,7 +131,7 @@ async fn open(address: Address, name: String, runtime: tokio::runtime::Handle) -
     let (queue, jobs) = mpsc::unbounded_channel();
     let (over, written) = std::sync::mpsc::channel();
     let sessions = Sessions::new(connector.clone(), runtime.clone());
-    let task = Writer::new(connector.clone(), session, (writer, name.clone()), Arc::clone(&bell), closing.clone());
+    let task = Writer::new(connector.clone(), session, (writer, Arc::clone(&seat)), Arc::clone(&bell), closing.clone());
     let task = task.await.map_err(broken)?;
     runtime.spawn(async move {
         task.work(jobs).await;
@@ -139,7 +140,7 @@ async fn open(address: Address, name: String, runtime: tokio::runtime::Handle) -
     });
     runtime.spawn(others::listen(connector, Arc::clone(&sessions), writer, Arc::clone(&bell), closing.clone()));
     let (queue, written) = (Some(queue), Mutex::new(written));
-    Ok(Postgres { runtime: None, queue, written, closing, sessions, bell, writer, name })
+    Ok(Postgres { runtime: None, queue, written, closing, sessions, bell, writer, seat })
 }
 
 impl Drop for Postgres {
@@ -191,11 +192,16 @@ impl Journal for Postgres {
     }
 
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {
-        let (writer, name) = (self.writer, Arc::<str>::from(self.name.as_str()));
+        let (writer, seat) = (self.writer, Arc::clone(&self.seat));
         self.sessions.ask(move |session| {
-            let name = Arc::clone(&name);
-            async move { lease::adopt(session, (writer, &name), lease, asked).await }.boxed()
+            let seat = Arc::clone(&seat);
+            async move { lease::adopt(session, (writer, &seat), lease, asked).await }.boxed()
         })
+    }
+
+    fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, JournalError>> {
+        let writer = self.writer;
+        self.sessions.ask(move |session| lease::home(session, writer, run).boxed())
     }
 
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {

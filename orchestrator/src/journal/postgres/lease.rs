@@ -11,12 +11,14 @@ use uuid::Uuid;
 
 use super::Trouble;
 use super::connect::Session;
+use super::group::uuid;
+use super::query;
 use super::write::{LOCK, run_of};
-use crate::journal::contract::Adopted;
+use crate::journal::contract::{Adopted, Home};
 
-/// A writer of the same name is this one's predecessor: an orchestrator is one process. Whoever has no row is long gone.
+/// A writer of the same place is this one's predecessor, and gone. So is, since long, whoever has no row.
 const ADOPT: &str = "
-    WITH alive AS (SELECT id FROM writers WHERE id = $1 OR (until > now() AND name <> $2)),
+    WITH alive AS (SELECT id FROM writers WHERE id = $1 OR (until > now() AND place <> $2)),
          mine AS (UPDATE live SET owner = $1 WHERE owner <> $1 AND owner NOT IN (SELECT id FROM alive) RETURNING number)
     SELECT runs.id FROM mine JOIN runs USING (number) ORDER BY number";
 
@@ -24,17 +26,47 @@ const OWN: &str = "SELECT runs.id FROM live JOIN runs USING (number) WHERE owner
 
 /// Rows of writers of which nothing is left.
 const SWEEP: &str = "
-    DELETE FROM writers WHERE id <> $1 AND (until < now() - interval '1 hour' OR name = $2)
+    DELETE FROM writers WHERE id <> $1 AND (until < now() - interval '1 hour' OR place = $2)
         AND NOT EXISTS (SELECT FROM live WHERE owner = writers.id)";
 
 const RENEW: &str = "
-    INSERT INTO writers (id, name, groups, until) VALUES ($1, $2, 0, now() + $3 * interval '1 millisecond')
+    INSERT INTO writers (id, place, url, groups, until)
+    VALUES ($1, $2, $3, 0, now() + $4 * interval '1 millisecond')
     ON CONFLICT (id) DO UPDATE SET until = excluded.until";
+
+/// No row: there is no such run. The owner is not known where the run has ended.
+const HOME: &str = "
+    SELECT live.owner, writers.url FROM runs LEFT JOIN live USING (number)
+    LEFT JOIN writers ON writers.id = live.owner AND writers.until > now() WHERE runs.id = $1";
+
+/// Where an orchestrator sits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// What only one process can have at a time: whoever had it before is gone, however much of its lease is left.
+    pub place: String,
+    /// Where other orchestrators reach it.
+    pub url: String,
+}
+
+/// Who goes on with a run.
+pub(super) async fn home(session: &Session, writer: Uuid, run: RunId) -> Result<Home, Trouble> {
+    let Some(row) = session.client.query_opt(&session.statement(HOME).await?, &[&uuid(run)]).await? else {
+        // Of one that was forgotten it is said when.
+        return query::head(session, run).await.map(|_| Home::Here);
+    };
+    let (owner, url): (Option<Uuid>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(match (owner, url) {
+        (Some(owner), _) if owner == writer => Home::Here,
+        (Some(_), Some(url)) => Home::At { url },
+        (Some(_), None) => Home::Nobody,
+        (None, _) => Home::Here,
+    })
+}
 
 /// Renews the lease and takes over what is nobody's.
 pub(super) async fn adopt(
     session: &Session,
-    (writer, name): (Uuid, &str),
+    (writer, seat): (Uuid, &Seat),
     lease: Duration,
     asked: Adopted,
 ) -> Result<Vec<RunId>, Trouble> {
@@ -43,9 +75,9 @@ pub(super) async fn adopt(
     client.batch_execute("BEGIN").await?;
     let adopting = async {
         client.query_one(LOCK, &[]).await?;
-        client.execute(RENEW, &[&writer, &name, &(lease.as_millis() as f64)]).await?;
-        let new = client.query(ADOPT, &[&writer, &name]).await?;
-        client.execute(SWEEP, &[&writer, &name]).await?;
+        client.execute(RENEW, &[&writer, &seat.place, &seat.url, &(lease.as_millis() as f64)]).await?;
+        let new = client.query(ADOPT, &[&writer, &seat.place]).await?;
+        client.execute(SWEEP, &[&writer, &seat.place]).await?;
         let rows = match asked {
             Adopted::All => client.query(OWN, &[&writer]).await?,
             Adopted::New => new,

@@ -25,6 +25,7 @@ pub(crate) mod tests;
 pub use address::{Address, NotAnAddress};
 pub use connect::Unfit;
 pub use journal::{Error, Postgres};
+pub use lease::Seat;
 pub use migrate::{Error as MigrateError, SCHEMA_VERSION};
 
 use crate::journal::error;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::change;
 use super::connect::{Connector, Session, Unfit, shared};
+use super::lease::Seat;
 use super::write::{self, Outcome, Ticket, Written};
 use crate::journal::bell::Bell;
 use crate::journal::contract::Cursor;
@@ -33,7 +34,7 @@ const GOODBYE: &str = "DELETE FROM writers WHERE id = $1";
 
 /// What is said at the beginning. There is no lease yet.
 const INTRODUCTION: &str =
-    "INSERT INTO writers (id, name, groups, until) VALUES ($1, $2, $3, now()) ON CONFLICT DO NOTHING";
+    "INSERT INTO writers (id, place, url, groups, until) VALUES ($1, $2, $3, $4, now()) ON CONFLICT DO NOTHING";
 
 /// The writer.
 pub(super) struct Writer {
@@ -41,7 +42,7 @@ pub(super) struct Writer {
     session: Option<Session>,
     /// Which writer this is, and the number of its last group.
     ticket: Ticket,
-    name: String,
+    seat: Arc<Seat>,
     bell: Arc<Bell>,
     /// Nobody will ask for anything any more.
     closing: CancellationToken,
@@ -67,13 +68,13 @@ impl Writer {
     pub(super) async fn new(
         connector: Connector,
         session: Session,
-        (writer, name): (Uuid, String),
+        (writer, seat): (Uuid, Arc<Seat>),
         bell: Arc<Bell>,
         closing: CancellationToken,
     ) -> Result<Writer, PgError> {
         let ticket = Ticket { writer, group: 0 };
-        introduce(&session, ticket, &name).await?;
-        Ok(Writer { connector, session: Some(session), ticket, name, bell, closing })
+        introduce(&session, ticket, &seat).await?;
+        Ok(Writer { connector, session: Some(session), ticket, seat, bell, closing })
     }
 
     /// Works the queue off until nobody can put anything into it, then says goodbye.
@@ -162,7 +163,7 @@ impl Writer {
             Some(session) => Ok(self.session.insert(session)),
             None => {
                 let session = self.connector.session().await?;
-                introduce(&session, self.ticket, &self.name).await?;
+                introduce(&session, self.ticket, &self.seat).await?;
                 Ok(self.session.insert(session))
             }
         }
@@ -241,10 +242,10 @@ fn tell(group: Vec<Job>, error: Error) {
 }
 
 /// Makes this writer's row where there is none.
-async fn introduce(session: &Session, ticket: Ticket, name: &str) -> Result<(), PgError> {
+async fn introduce(session: &Session, ticket: Ticket, Seat { place, url }: &Seat) -> Result<(), PgError> {
     // None of its groups is committed where its row is gone, so neither is the one that is under way.
     let before = ticket.group - 1;
-    session.client.execute(INTRODUCTION, &[&ticket.writer, &name, &before]).await.map(drop)
+    session.client.execute(INTRODUCTION, &[&ticket.writer, place, url, &before]).await.map(drop)
 }
 
 /// Would every other job fail for the same reason, now?

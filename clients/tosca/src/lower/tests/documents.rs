@@ -26,7 +26,7 @@ fn shop() -> Service {
     );
     let url = attribute(&service, "db", "url");
     let start = operation(&mut service, "app", "start");
-    start.inputs = [("db".into(), url.clone()), ("port".into(), Term::Integer(80))].into();
+    start.inputs = [("db".into(), url.clone()), ("port".into(), Term::Integer(80))].into_iter().collect();
     start.implementation.as_mut().unwrap().timeout = Some(Duration::from_millis(1500));
     let place = service.nodes[0].place;
     service.outputs.push(("url".into(), url, place));
@@ -76,7 +76,7 @@ fn a_deploy_becomes_a_document() {
 fn an_undeploy_takes_what_the_deploy_said() {
     let mut service = shop();
     let url = attribute(&service, "db", "url");
-    operation(&mut service, "app", "stop").inputs = [("db".into(), url)].into();
+    operation(&mut service, "app", "stop").inputs = [("db".into(), url)].into_iter().collect();
     let (lowered, _) = lowered(&service, UNDEPLOY, Via::Host);
     accepted(&lowered.document);
     assert_snapshot!(lowered.document, @r##"
@@ -101,9 +101,10 @@ fn an_undeploy_takes_what_the_deploy_said() {
 fn with_primary(kind: &str, file: &str) -> Service {
     let mut service = service("server is Compute\n app: create\n app -host-> server");
     let create = operation(&mut service, "app", "create");
-    create.inputs = [("size".into(), Term::List(vec![Term::Integer(1), Term::text("get_input x")]))].into();
+    create.inputs =
+        [("size".into(), Term::List(vec![Term::Integer(1), Term::text("get_input x")]))].into_iter().collect();
     let types = if kind.is_empty() { Vec::new() } else { vec![kind.into(), "tosca.artifacts.Root".into()] };
-    create.implementation.as_mut().unwrap().primary = Some(Artifact { types, ..artifact(file) });
+    create.implementation.as_mut().unwrap().primary = Some(Artifact { types: types.into(), ..artifact(file) });
     service
 }
 
@@ -191,7 +192,8 @@ fn an_input_that_names_an_artifact_of_its_node_brings_it_along() {
     let app = crate::plan::tests::node(&service, "app");
     let war = Artifact { path: Some("lib/app.war".into()), ..artifact("../lib/app.war") };
     service.nodes[app.0 as usize].artifacts.insert("war".into(), war);
-    operation(&mut service, "app", "create").inputs = [("war".into(), Term::text("../lib/app.war"))].into();
+    operation(&mut service, "app", "create").inputs =
+        [("war".into(), Term::text("../lib/app.war"))].into_iter().collect();
     assert_snapshot!(create_of(&service, Via::Host), @r##"{"name": "app:create", "engine": "toscassh", "target": "server", "artifact": "file:a/run.sh", "files": {"lib/app.war": "file:lib/app.war"}, "args": ["war=lib/app.war"], "lock": "host/server"}"##);
 }
 
@@ -223,8 +225,9 @@ fn operations_of_one_host_wait_for_each_other_unless_they_need_not() {
 fn inputs_become_variables() {
     let mut service = with_primary("", "a/run.sh");
     let create = operation(&mut service, "app", "create");
-    create.inputs =
-        [("a-b".into(), Term::text("x")), ("none".into(), Term::Null), ("9".into(), Term::Bool(true))].into();
+    create.inputs = [("a-b".into(), Term::text("x")), ("none".into(), Term::Null), ("9".into(), Term::Bool(true))]
+        .into_iter()
+        .collect();
     let (lowered, told) = lowered(&service, DEPLOY, Via::Host);
     assert!(lowered.document.contains(r#""args": ["_9=true", "a_b=x"]"#), "{}", lowered.document);
     assert_eq!(told.warnings.len(), 2);
@@ -337,7 +340,7 @@ fn outputs_of_operations_are_mapped_to_attributes() {
     let mut service = shop();
     let db = crate::plan::tests::node(&service, "db");
     let target = crate::service::Target { of: Entity::Node(db), capability: None, attribute: "url".into() };
-    operation(&mut service, "app", "create").outputs = [("found".into(), Some(target))].into();
+    operation(&mut service, "app", "create").outputs = [("found".into(), Some(target))].into_iter().collect();
     let (lowered, _) = lowered(&service, DEPLOY, Via::Host);
     accepted(&lowered.document);
     assert!(lowered.document.contains(r#""db=get_attribute app:create:found""#), "{}", lowered.document);

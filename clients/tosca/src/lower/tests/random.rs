@@ -15,7 +15,8 @@ fn asking(mut service: Service) -> Service {
         let before = service.nodes[index / 2].name.to_string();
         let asked: Vec<Term> =
             ["url", "private_address", "state"].iter().map(|name| attribute(&service, &before, name)).collect();
-        for operation in service.nodes[index].interfaces.values_mut().flat_map(|one| one.operations.values_mut()) {
+        for (_, operation) in service.nodes[index].interfaces.iter_mut().flat_map(|(_, one)| one.operations.iter_mut())
+        {
             operation.inputs =
                 asked.iter().enumerate().map(|(n, term)| (format!("i{n}").into(), term.clone())).collect();
         }

@@ -151,7 +151,7 @@ fn attributes_that_are_made_of_each_other_end() {
     let (url, port) = (attribute(&service, "db", "url"), attribute(&service, "db", "port"));
     let db = &mut service.nodes[0];
     db.interfaces.clear();
-    db.attributes = [("url".into(), Some(port)), ("port".into(), Some(url.clone()))].into();
+    db.attributes = [("url".into(), Some(port)), ("port".into(), Some(url.clone()))].into_iter().collect();
     let text = text_of(&service, DEPLOY, &url);
     assert_eq!(
         evaluated(&text, &json!({"nodes": {}})),

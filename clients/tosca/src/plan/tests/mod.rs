@@ -6,9 +6,10 @@ mod random;
 
 pub(crate) use random::services;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
+
+use litemap::LiteMap;
 
 use super::{DEPLOY, Plan, Survey, When, plans};
 use crate::place::{FileId, Files, Place};
@@ -43,13 +44,13 @@ fn add(service: &mut Service, name: &str, kind: &str, place: Place, operations: 
     service.nodes.push(NodeTemplate {
         name: name.into(),
         place,
-        types: vec![kind.into(), "tosca.nodes.Root".into()],
-        properties: BTreeMap::new(),
-        attributes: BTreeMap::new(),
-        capabilities: BTreeMap::new(),
+        types: [kind.into(), "tosca.nodes.Root".into()].into(),
+        properties: LiteMap::new(),
+        attributes: LiteMap::new(),
+        capabilities: LiteMap::new(),
         requirements: Vec::new(),
         interfaces: interfaces(operations, "Standard", name, place),
-        artifacts: BTreeMap::new(),
+        artifacts: LiteMap::new(),
     });
 }
 
@@ -62,16 +63,16 @@ fn relate(service: &mut Service, source: &str, name: &str, target: &str, place: 
         place,
         source: source_ix,
         target: target_ix,
-        types: vec![kind.into()],
-        properties: BTreeMap::new(),
-        attributes: BTreeMap::new(),
+        types: [kind.into()].into(),
+        properties: LiteMap::new(),
+        attributes: LiteMap::new(),
         interfaces: interfaces(operations, "Configure", &format!("{source}-{name}"), place),
     });
     service.nodes[source_ix.0 as usize].requirements.push(relation);
 }
 
-fn interfaces(operations: &str, usual: &str, owner: &str, place: Place) -> BTreeMap<Rc<str>, Interface> {
-    let mut interfaces: BTreeMap<Rc<str>, Interface> = BTreeMap::new();
+fn interfaces(operations: &str, usual: &str, owner: &str, place: Place) -> LiteMap<Rc<str>, Interface> {
+    let mut interfaces: LiteMap<Rc<str>, Interface> = LiteMap::new();
     for operation in operations.split_whitespace() {
         let (interface, operation) = operation.split_once('.').unwrap_or((usual, operation));
         let file: Rc<str> = format!("scripts/{owner}-{operation}.sh").into();
@@ -81,9 +82,9 @@ fn interfaces(operations: &str, usual: &str, owner: &str, place: Place) -> BTree
             operation.into(),
             Operation {
                 place,
-                implementation: Some(implementation),
-                inputs: BTreeMap::new(),
-                outputs: BTreeMap::new(),
+                implementation: Some(Box::new(implementation)),
+                inputs: LiteMap::new(),
+                outputs: LiteMap::new(),
             },
         );
     }
@@ -97,7 +98,7 @@ pub(crate) fn artifact(file: &str) -> Artifact {
         file: file.into(),
         path: Some(file.into()),
         repository: None,
-        types: vec!["tosca.artifacts.Implementation.Bash".into()],
+        types: ["tosca.artifacts.Implementation.Bash".into()].into(),
     }
 }
 
@@ -139,7 +140,7 @@ pub(crate) fn workflow(service: &Service, text: &str) -> Workflow {
             Some(_) | None => {
                 let (interface, operation) = text.split_once('.').unwrap_or(("Standard", text));
                 let (interface, operation) = (interface.into(), operation.into());
-                Activity::Call { interface, operation, inputs: BTreeMap::new() }
+                Activity::Call { interface, operation, inputs: LiteMap::new() }
             }
         };
         Step {

@@ -17,7 +17,8 @@ INSERT INTO newest VALUES (true, 0, 0, 0);
 -- Who writes: one row for each orchestrator that has the store open.
 CREATE TABLE writers (
     id     uuid PRIMARY KEY,                   -- of this opening
-    name   text NOT NULL,                      -- of the orchestrator
+    place  text NOT NULL,                      -- where its orchestrator listens: two processes never have the same
+    url    text NOT NULL,                      -- where other orchestrators reach it
     groups bigint NOT NULL,                    -- how many groups of it are committed: tells what became of a lost commit
     until  timestamptz NOT NULL                -- its lease, by the clock of this server
 ) WITH (fillfactor = 10);

@@ -6,7 +6,7 @@ mod writers;
 
 use std::sync::Arc;
 
-use super::{Address, Postgres};
+use super::{Address, Postgres, Seat};
 
 // The same server as that of the tests of the whole, whose crate no room may name.
 #[path = "../../../../../tests/src/postgres.rs"]
@@ -15,10 +15,15 @@ pub(crate) mod cluster;
 
 pub(crate) use cluster::{Cluster, cluster};
 
-/// A journal in this database.
+/// Where the orchestrator of this name sits.
+pub(crate) fn seat(name: &str) -> Seat {
+    Seat { place: name.to_owned(), url: format!("https://{name}") }
+}
+
+/// A journal in this database, of the orchestrator of this name.
 pub(crate) async fn journal(address: &str, name: &str) -> Postgres {
     let address: Address = address.parse().unwrap();
-    Postgres::open(address, name).await.unwrap_or_else(|error| panic!("{}", crate::chain(&error)))
+    Postgres::open(address, seat(name)).await.unwrap_or_else(|error| panic!("{}", crate::chain(&error)))
 }
 
 /// A journal in a database of its own.

@@ -12,7 +12,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 /// How opening is refused.
 async fn refused(address: &str) -> String {
-    match Postgres::open(address.parse::<Address>().unwrap(), "one").await {
+    match Postgres::open(address.parse::<Address>().unwrap(), super::seat("one")).await {
         Ok(_) => panic!("{address} was opened"),
         Err(error) => crate::chain(&error),
     }

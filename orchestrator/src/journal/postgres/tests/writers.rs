@@ -19,5 +19,6 @@ two_writers! {
     numbers_are_given_out_by_both_in_one_order_without_gaps
     a_follower_hears_of_what_the_other_wrote
     a_run_is_adopted_by_one_when_its_writer_is_gone_and_by_nobody_before
+    everybody_knows_whose_a_run_is
     a_definition_has_one_latest_revision_for_both
 }
