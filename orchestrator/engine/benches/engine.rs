@@ -68,6 +68,7 @@ fn offers(slots: u32) -> Offers {
     let executor = "e1".parse().unwrap();
     Offers {
         locks: Locks::default(),
+        at_most: None,
         executors: vec![Offer {
             executor,
             engines: ["shell".to_owned()].into(),

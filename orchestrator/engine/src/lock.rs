@@ -1,10 +1,12 @@
 //! Locks: who holds which name, and who waits for it, across runs.
 //!
-//! Owns the order in which those who wait are served: the more urgent first, then whoever was activated first. Promises
+//! Owns the order in which those who wait are served: the more urgent first, until others have waited long enough. Promises
 //! that a lock has one holder; everything here is derived from live runs, which say anew after each decision what they
 //! hold and want. Never makes anything durable: the journal refuses a claim that this table got wrong.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use gorch_schema::{AttemptKey, RunId, Timestamp};
 
@@ -34,8 +36,11 @@ pub struct Holder {
     pub node: Option<String>,
 }
 
-/// A place in the line: the order of its fields is that of the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What each level of priority is worth: nobody waits for ever because more urgent work keeps coming.
+const LEVEL: Duration = Duration::from_mins(1);
+
+/// A place in the line: whoever is due first is first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waiter {
     /// 5 minus the priority.
     pub rank: u8,
@@ -43,6 +48,26 @@ pub struct Waiter {
     pub since: Timestamp,
     /// The run.
     pub run: RunId,
+}
+
+impl Waiter {
+    /// When its turn has come: at once with the highest priority, a minute later with each level below.
+    pub fn due(&self) -> Timestamp {
+        self.since.after(LEVEL * u32::from(self.rank))
+    }
+}
+
+impl Ord for Waiter {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |waiter: &Self| (waiter.due(), waiter.run, waiter.rank);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Waiter {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Locks {

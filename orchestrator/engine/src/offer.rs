@@ -51,6 +51,8 @@ pub struct Offers {
     pub executors: Vec<Offer>,
     /// Who holds which lock.
     pub locks: Locks,
+    /// How many attempts whoever is asked now may start; none: as many as there is room for.
+    pub at_most: Option<u32>,
 }
 
 impl Offers {
@@ -61,6 +63,9 @@ impl Offers {
 
     /// Takes a place at the suitable executor that has the least to do for its slots (the first of equals).
     pub(crate) fn take(&mut self, demand: &Demand) -> Option<ExecutorName> {
+        if self.at_most == Some(0) {
+            return None;
+        }
         let mut best: Option<&mut Offer> = None;
         for offer in self.executors.iter_mut().filter(|offer| offer.held < offer.most && offer.suits(demand)) {
             let load = |held: u32, slots: u32| u64::from(held) * u64::from(slots);
@@ -70,6 +75,7 @@ impl Offers {
         }
         let best = best?;
         best.held += 1;
+        self.at_most = self.at_most.map(|most| most - 1);
         Some(best.executor.clone())
     }
 

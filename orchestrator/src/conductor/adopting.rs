@@ -148,7 +148,7 @@ impl Conductor {
         if let Some(at) = armed {
             self.timers.remove(&(at, run));
         }
-        self.hungry.remove(&run);
+        self.line.leave(run);
         // Whoever waits for the end follows the journal from now on.
         self.waiting_for_end.remove(&run);
         for attempt in self.out.keys().filter(|attempt| attempt.run == run) {

@@ -27,12 +27,12 @@ pub(super) struct Out {
 
 impl Conductor {
     /// Notes what executors will hold once these events are durable.
-    pub(super) fn hold(&mut self, run: RunId, events: &[Event]) {
+    pub(super) fn hold(&mut self, run: RunId, namespace: &str, events: &[Event]) {
         for event in events {
             if let Event::AttemptStarted { node, visit, item, attempt, executor: Some(executor), .. } = event {
                 let step = StepId { node: *node, visit: *visit };
                 let key = AttemptKey { step, item: *item, attempt: *attempt };
-                self.registry.hold(executor, key.of(run));
+                self.registry.hold(executor, key.of(run), namespace);
             }
         }
     }
@@ -64,7 +64,7 @@ impl Conductor {
             warn!(self.log, "attempt without work"; "attempt" => %id);
             return;
         };
-        self.registry.hold(&executor, id);
+        self.registry.hold(&executor, id, &live.run.plan().workflow.options.namespace);
         let (sender, receiver) = watch::channel(wish);
         let holder = executor.clone();
         let progress = self.progress.clone();
@@ -217,7 +217,7 @@ impl Conductor {
         if let Some(at) = live.armed {
             self.timers.remove(&(at, run));
         }
-        self.hungry.remove(&run);
+        self.line.leave(run);
         self.let_locks_go(run);
         self.tell_parent(&live.run);
         self.ended.keep(live.run.clone());

@@ -73,7 +73,7 @@ impl Conductor {
     /// A run that has ended, never came to be, or is not live here any more, holds and wants nothing; whoever is first in
     /// line for what became free is told.
     pub(super) fn let_locks_go(&mut self, run: RunId) {
-        for next in self.registry.offers().locks.say(run, [], []) {
+        for next in self.registry.offers(None).locks.say(run, [], []) {
             self.tell(next, Turn::Input(Input::Tick));
         }
     }
@@ -85,7 +85,7 @@ impl Conductor {
         if !live.run.plan().locks() {
             return;
         }
-        let offers = self.registry.offers();
+        let offers = self.registry.offers(None);
         let wanted: Vec<_> = live.run.locks_wanted(offers).collect();
         let next = offers.locks.say(run, live.run.locks_held(), wanted);
         for run in next {
@@ -104,7 +104,7 @@ impl Conductor {
             return Learned::Nothing;
         }
         let held: Vec<_> = names.iter().map(|name| (name.clone(), Holder { run: holder, node: None })).collect();
-        self.registry.offers().locks.say(holder, held, []);
+        self.registry.offers(None).locks.say(holder, held, []);
         let handle = self.handle.clone();
         tokio::spawn(async move {
             tokio::time::sleep(ASK_AGAIN).await;

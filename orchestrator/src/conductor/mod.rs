@@ -11,6 +11,7 @@ mod children;
 mod ended;
 mod hand_out;
 mod handle;
+mod line;
 mod live;
 mod locking;
 mod pace;
@@ -43,6 +44,7 @@ use crate::documents::{Documents, SharedEngines};
 use crate::journal::{self, Adopted, IdempotencyKey, Journal};
 use ended::EndedRuns;
 use hand_out::Out;
+use line::Line;
 use live::{Decided, Live, Turn};
 use parking::Parked;
 use progress::Progress;
@@ -156,9 +158,8 @@ pub struct Conductor {
     in_use: BTreeSet<(Timestamp, RunId)>,
     /// Runs that have been told something since the last round.
     stirred: BTreeSet<RunId>,
-    /// Runs with steps that nobody had a slot for.
-    hungry: BTreeSet<RunId>,
-    /// A slot may have become free since the hungry were last offered one.
+    line: Line,
+    /// A slot may have become free since those in line were last offered one.
     room: bool,
     /// Locks that runs hold which are not here, as far as an append met them.
     locked_elsewhere: BTreeMap<RunId, BTreeSet<String>>,
@@ -205,7 +206,7 @@ impl Conductor {
             timers: BTreeSet::new(),
             in_use: BTreeSet::new(),
             stirred: BTreeSet::new(),
-            hungry: BTreeSet::new(),
+            line: Line::default(),
             room: false,
             locked_elsewhere: BTreeMap::new(),
             outbox: Vec::new(),

@@ -83,7 +83,7 @@ impl Conductor {
         }
         info!(self.log, "run recovered"; "run" => %run, "events" => live.run.seq());
         for (attempt, executor) in live.run.handed_out() {
-            self.registry.hold(executor, attempt.of(run));
+            self.registry.hold(executor, attempt.of(run), &live.run.plan().workflow.options.namespace);
             if self.registry.is_lost(executor) {
                 live.queue.push_back(Turn::Input(Input::Lost { attempt, began: Began::Perhaps }));
             }

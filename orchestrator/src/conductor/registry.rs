@@ -6,6 +6,7 @@
 //! Never speaks to anybody.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::pace::Pace;
@@ -41,6 +42,13 @@ struct Entry {
     not_after: Option<Timestamp>,
 }
 
+/// Who holds an attempt, and of which namespace it is.
+#[derive(Debug)]
+struct Holder {
+    executor: ExecutorName,
+    namespace: Arc<str>,
+}
+
 /// What a beat changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beat {
@@ -56,14 +64,23 @@ pub(crate) struct Registry {
     started: Timestamp,
     lease: Duration,
     executors: BTreeMap<ExecutorName, Entry>,
-    holders: HashMap<AttemptId, ExecutorName>,
+    holders: HashMap<AttemptId, Holder>,
+    /// How many attempts of each namespace are held.
+    shares: BTreeMap<Arc<str>, u32>,
     offers: Offers,
 }
 
 impl Registry {
     pub(crate) fn new(started: Timestamp, lease: Duration) -> Self {
         let lease = if planted("lease_never_ends") { Duration::from_hours(8_760) } else { lease };
-        Registry { started, lease, executors: BTreeMap::new(), holders: HashMap::new(), offers: Offers::none() }
+        Registry {
+            started,
+            lease,
+            executors: BTreeMap::new(),
+            holders: HashMap::new(),
+            shares: BTreeMap::new(),
+            offers: Offers::none(),
+        }
     }
 
     /// An executor that the journal knows.
@@ -139,7 +156,7 @@ impl Registry {
 
     /// The executor that this attempt was given to takes nothing: nothing is offered to it before its next beat.
     pub(crate) fn refused(&mut self, attempt: AttemptId) {
-        if let Some(entry) = self.holders.get(&attempt).and_then(|name| self.executors.get_mut(name)) {
+        if let Some(entry) = self.holders.get(&attempt).and_then(|by| self.executors.get_mut(&by.executor)) {
             entry.registration.draining = true;
             self.make_offers();
         }
@@ -180,29 +197,64 @@ impl Registry {
         self.executors.get(name).is_none_or(|entry| matches!(entry.presence, Presence::Lost { .. }))
     }
 
-    /// An executor holds an attempt.
-    pub(crate) fn hold(&mut self, name: &ExecutorName, attempt: AttemptId) {
+    /// An executor holds an attempt of a namespace.
+    pub(crate) fn hold(&mut self, name: &ExecutorName, attempt: AttemptId, namespace: &str) {
+        if !self.executors.contains_key(name) {
+            return;
+        }
+        self.release(attempt);
         if let Some(entry) = self.executors.get_mut(name) {
             entry.held.insert(attempt);
-            self.holders.insert(attempt, name.clone());
         }
+        let namespace = match self.shares.get_key_value(namespace) {
+            Some((known, _)) => known.clone(),
+            None => Arc::from(namespace),
+        };
+        *self.shares.entry(namespace.clone()).or_default() += 1;
+        self.holders.insert(attempt, Holder { executor: name.clone(), namespace });
     }
 
     /// An attempt took this long on the executor that holds it.
     pub(crate) fn took(&mut self, attempt: AttemptId, time: Duration) {
-        if let Some(entry) = self.holders.get(&attempt).and_then(|name| self.executors.get_mut(name)) {
+        if let Some(entry) = self.holders.get(&attempt).and_then(|by| self.executors.get_mut(&by.executor)) {
             entry.pace.took(time);
         }
     }
 
     /// An attempt is held no longer. Tells whether it was.
     pub(crate) fn release(&mut self, attempt: AttemptId) -> bool {
-        let holder = self.holders.remove(&attempt).and_then(|name| self.executors.get_mut(&name));
-        holder.is_some_and(|entry| entry.held.remove(&attempt))
+        let Some(Holder { executor, namespace }) = self.holders.remove(&attempt) else { return false };
+        if let Some(held) = self.shares.get_mut(&namespace) {
+            *held -= 1;
+            if *held == 0 {
+                self.shares.remove(&namespace);
+            }
+        }
+        self.executors.get_mut(&executor).is_some_and(|entry| entry.held.remove(&attempt))
     }
 
-    /// Who takes work now, by what each of them holds.
-    pub(crate) fn offers(&mut self) -> &mut Offers {
+    /// How many attempts of a namespace are held.
+    pub(crate) fn held_by(&self, namespace: &str) -> u32 {
+        self.shares.get(namespace).copied().unwrap_or(0)
+    }
+
+    fn taking(&self) -> impl Iterator<Item = &Entry> {
+        self.executors.values().filter(|entry| entry.offer.is_some())
+    }
+
+    /// How many attempts are held at most, by all who take work now.
+    pub(crate) fn most(&self) -> u32 {
+        self.taking().map(|entry| entry.pace.most(entry.registration.slots)).fold(0, u32::saturating_add)
+    }
+
+    /// Does nobody take anything now?
+    pub(crate) fn is_full(&self) -> bool {
+        self.taking().all(|entry| entry.held.len() as u32 >= entry.pace.most(entry.registration.slots))
+    }
+
+    /// Who takes work now, by what each of them holds, for somebody who may start so many.
+    pub(crate) fn offers(&mut self, at_most: Option<u32>) -> &mut Offers {
+        self.offers.at_most = at_most;
         for entry in self.executors.values() {
             if let Some(offer) = entry.offer.and_then(|at| self.offers.executors.get_mut(at)) {
                 offer.held = entry.held.len() as u32;
@@ -305,9 +357,9 @@ mod tests {
         assert!(!registry.beat((at(9), at(6)), &name, registration("a"), at(0)));
         assert!(registry.beat((at(9), at(7)), &name, registration("b"), at(0)), "another boot is another process");
         registry.expire(at(60));
-        assert!(registry.offers().executors.is_empty());
+        assert!(registry.offers(None).executors.is_empty());
         assert!(registry.beat((at(9), at(61)), &name, registration("b"), at(0)));
-        assert_eq!(registry.offers().executors[0].most, 4);
+        assert_eq!(registry.offers(None).executors[0].most, 4);
     }
 
     #[test]
@@ -316,10 +368,12 @@ mod tests {
         let name: ExecutorName = "e1".parse().unwrap();
         registry.beat((at(9), at(1)), &name, registration("a"), at(0));
         let attempt: AttemptId = "0000000000000000000000000000000a.0.0.0.1".parse().unwrap();
-        registry.hold(&name, attempt);
-        registry.hold(&name, attempt);
-        assert_eq!(registry.offers().executors[0].held, 1, "the same attempt twice is one");
+        registry.hold(&name, attempt, "a");
+        registry.hold(&name, attempt, "a");
+        assert_eq!(registry.offers(None).executors[0].held, 1, "the same attempt twice is one");
+        assert_eq!(registry.held_by("a"), 1);
         assert!(registry.release(attempt));
-        assert_eq!(registry.offers().executors[0].held, 0);
+        assert_eq!(registry.offers(None).executors[0].held, 0);
+        assert_eq!(registry.held_by("a"), 0);
     }
 }

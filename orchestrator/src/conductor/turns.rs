@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use gorch_engine::{Input, Run};
+use gorch_engine::Run;
 use gorch_schema::document::Engines;
 use gorch_schema::{Digest, Event, RunId, Timestamp, planted};
 use slog::{debug, error, info, warn};
@@ -64,7 +64,7 @@ impl Conductor {
             }
             Message::Registered { name, registration, not_after } => self.registered(&name, registration, not_after),
             Message::Executors { reply } => drop(reply.send(self.registry.views(self.settings.clock.steady()))),
-            Message::Offers { reply } => drop(reply.send(self.registry.offers().clone())),
+            Message::Offers { reply } => drop(reply.send(self.registry.offers(None).clone())),
             Message::Census { reply } => drop(reply.send(self.census())),
             Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
             Message::Lost { attempt, began } => self.lose(attempt, began),
@@ -93,7 +93,7 @@ impl Conductor {
         }
     }
 
-    /// Lets every run that was told something decide, then offers what room there is to the hungry.
+    /// Lets every run that was told something decide, then offers what room there is to those who wait.
     pub(super) fn round(&mut self) {
         for run in std::mem::take(&mut self.stirred) {
             self.advance(run);
@@ -103,37 +103,20 @@ impl Conductor {
         }
     }
 
-    fn feed(&mut self) {
-        // The most urgent first, then the oldest.
-        let urgency = |run: &RunId| match self.slots.get(run) {
-            Some(Slot::Live(live)) => live.run.queues().map(|(_, waiter)| waiter.rank).min(),
-            Some(Slot::Loading(_) | Slot::Parked(_)) | None => None,
-        };
-        let mut hungry: Vec<(Option<u8>, RunId)> = self.hungry.iter().map(|run| (urgency(run), *run)).collect();
-        hungry.sort_unstable();
-        for (_, run) in hungry {
-            let offers = self.registry.offers();
-            if offers.executors.iter().all(|offer| offer.held >= offer.most) {
-                return;
-            }
-            match self.slots.get_mut(&run) {
-                Some(Slot::Live(live)) if live.appending => {}
-                Some(Slot::Live(live)) if live.run.queues().any(|(queue, waiter)| offers.meet(queue, &waiter)) => {
-                    live.queue.push_back(Turn::Input(Input::Tick));
-                    self.advance(run);
-                }
-                Some(Slot::Live(_) | Slot::Loading(_) | Slot::Parked(_)) => {}
-                None => drop(self.hungry.remove(&run)),
-            }
-        }
+    fn advance(&mut self, run: RunId) {
+        let Some(Slot::Live(live)) = self.slots.get(&run) else { return };
+        let namespace = &live.run.plan().workflow.options.namespace;
+        let at_most = self.allowance(run, namespace, self.settings.clock.now());
+        self.advance_with(run, at_most);
     }
 
-    fn advance(&mut self, run: RunId) {
+    /// Lets a run decide, and start at most so many attempts.
+    pub(super) fn advance_with(&mut self, run: RunId, at_most: Option<u32>) {
         let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
         if live.appending {
             return;
         }
-        match live.advance(self.settings.clock.now(), self.registry.offers()) {
+        match live.advance(self.settings.clock.now(), self.registry.offers(at_most)) {
             Some(decided) if decided.events.is_empty() => {
                 Conductor::tell_all(decided.told);
                 self.settle_down(run);
@@ -143,7 +126,8 @@ impl Conductor {
                 if planted("acknowledge_before_append") {
                     Conductor::tell_all(std::mem::take(&mut decided.told));
                 }
-                self.hold(run, &decided.events);
+                let plan = live.run.plan().clone();
+                self.hold(run, &plan.workflow.options.namespace, &decided.events);
                 self.append(run, decided);
             }
             None => self.settle_down(run),
@@ -254,13 +238,14 @@ impl Conductor {
             }
             live.armed = wake;
         }
-        if live.run.queues().next().is_none() || planted("forget_the_hungry") {
-            self.hungry.remove(&run);
-        } else {
-            self.hungry.insert(run);
-            // Room that came up while the append was under way was not offered to this run.
-            let offers = self.registry.offers();
-            self.room |= live.run.queues().any(|(queue, waiter)| offers.meet(queue, &waiter));
+        match live.run.queues().map(|(_, waiter)| waiter).min().filter(|_| !planted("forget_the_hungry")) {
+            None => drop(self.line.leave(run)),
+            Some(first) => {
+                self.line.stand(run, &live.run.plan().workflow.options.namespace, first);
+                // Room that came up while the append was under way was not offered to this run.
+                let offers = self.registry.offers(None);
+                self.room |= live.run.queues().any(|(queue, waiter)| offers.meet(queue, &waiter));
+            }
         }
         if live.queue.is_empty() {
             self.park(run);
@@ -285,8 +270,10 @@ impl Conductor {
             let _ = reply.send(Ok(run));
             return;
         }
-        let (fresh, decision) = Run::accept(empty, accepted, &self.settings.owner, now, self.registry.offers());
-        self.hold(run, &decision.events);
+        let namespace = &plan.workflow.options.namespace;
+        let at_most = self.allowance(run, namespace, now);
+        let (fresh, decision) = Run::accept(empty, accepted, &self.settings.owner, now, self.registry.offers(at_most));
+        self.hold(run, namespace, &decision.events);
         let mut append = Append::new(run, 0, now, decision.events.clone());
         append.summary = Some(summary(&fresh));
         append.key = key;
@@ -381,7 +368,7 @@ impl Conductor {
         if let Some(at) = live.armed {
             self.timers.remove(&(at, run));
         }
-        self.hungry.remove(&run);
+        self.line.leave(run);
         for (attempt, _) in live.run.handed_out() {
             let id = attempt.of(run);
             if !self.out.contains_key(&id) {

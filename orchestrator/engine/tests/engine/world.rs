@@ -153,7 +153,7 @@ impl World {
             held: held(name),
             most: self.slots,
         };
-        Offers { executors: vec![offer("e1"), offer("e2")], locks: self.locks.clone() }
+        Offers { executors: vec![offer("e1"), offer("e2")], locks: self.locks.clone(), at_most: None }
     }
 
     fn empty(&self) -> Run {
