@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -45,6 +46,9 @@ pub struct Given {
     /// Most edges of one graph [default: 4000000]
     #[arg(long, value_name = "N")]
     pub max_edges: Option<usize>,
+    /// Runs that each client may start per second; off: any number [default: off]
+    #[arg(long, value_name = "N")]
+    pub max_rate: Option<Bound<u64>>,
     /// Bytes of the largest artifact [default: 1073741824]
     #[arg(long, value_name = "BYTES")]
     pub max_artifact: Option<u64>,
@@ -163,6 +167,8 @@ pub struct Config {
     pub health: Option<SocketAddr>,
     /// What documents may be like.
     pub limits: Limits,
+    /// How many runs each client may start per second.
+    pub max_rate: Option<NonZeroU32>,
     /// Bytes of the largest artifact.
     pub max_artifact: u64,
     /// What is kept of runs that have ended.
@@ -185,6 +191,7 @@ impl Config {
             advertise: None,
             health: None,
             limits,
+            max_rate: None,
             max_artifact: 1 << 30,
             keep,
             log: Form::Text,
@@ -217,6 +224,9 @@ impl Config {
         config.health = flags.health.or(file.health);
         config.limits.max_nodes = flags.max_nodes.or(file.max_nodes).unwrap_or(config.limits.max_nodes);
         config.limits.max_edges = flags.max_edges.or(file.max_edges).unwrap_or(config.limits.max_edges);
+        if let Some(Bound(most)) = flags.max_rate.or(file.max_rate) {
+            config.max_rate = most.and_then(|most| NonZeroU32::new(u32::try_from(most).unwrap_or(u32::MAX)));
+        }
         config.max_artifact = flags.max_artifact.or(file.max_artifact).unwrap_or(config.max_artifact);
         let keep = retention::Given {
             age: flags.keep_age.or(file.keep_age),

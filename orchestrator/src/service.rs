@@ -133,7 +133,11 @@ impl Orchestrator {
         let keeping = retention.clone().keep(handle.clone(), artifacts.clone(), closing.clone(), log.clone());
         let others = Connector::new(Expect::Kind(Kind::Orchestrator)).connect_timeout(NEIGHBOUR);
         let others = Arc::new(Caller::new(watch.clone(), others)?);
-        let settings = api::Settings::new(config.limits).closing(closing.clone()).retention(retention).others(others);
+        let settings = api::Settings::new(config.limits)
+            .max_rate(config.max_rate)
+            .closing(closing.clone())
+            .retention(retention)
+            .others(others);
         let routes = api::routes(handle.clone(), artifacts, settings, log.clone());
         let serving = gorch_certs::serve(listener, watch, routes, closing.clone(), log.clone());
         let mut listeners = vec![tokio::spawn(serving), tokio::spawn(keeping)];

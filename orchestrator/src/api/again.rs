@@ -69,6 +69,7 @@ enum Word {
         (status = 200, description = "`dry_run`: what would be run again and what would be copied", body = RerunPlan),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`still_runs`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_requests`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The document is not right, or a node is not there", body = Problem,
             content_type = "application/problem+json"),
     )
@@ -117,6 +118,7 @@ pub(super) async fn rerun(mut call: Call) -> Answer {
         };
         return Ok(reply::json(&RerunPlan { again: named(again), reused: named(reused) }));
     }
+    call.house.rates.admit(&call.peer.identity.to_string())?;
     Ok(accepted(handle.rerun(run, again).await?))
 }
 
@@ -139,12 +141,14 @@ async fn checked(house: &House, text: Box<RawValue>) -> Result<Submission, Troub
     responses(
         (status = 202, description = "The run that takes it back is durable", body = Accepted),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_requests`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`still_runs` or `nothing_to_undo`", body = Problem,
             content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn undo(call: Call) -> Answer {
     let run = call.run()?;
+    call.house.rates.admit(&call.peer.identity.to_string())?;
     match call.house.handle.undo(run).await? {
         Some(undo) => Ok(accepted(undo)),
         None => {

@@ -16,6 +16,7 @@ mod logs;
 mod nodes;
 mod problem;
 mod query;
+mod rate;
 mod reply;
 mod route;
 mod submit;
@@ -31,6 +32,7 @@ mod wishes;
 mod tests;
 
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use gorch_certs::Caller;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Documents that may be read at the same time; more are refused with `too_many_requests`.
     pub max_submits: usize,
+    /// Runs that each client may start per second; more are refused with `too_many_requests`. None: any number.
+    pub max_rate: Option<NonZeroU32>,
     /// When this is cancelled, streams and long-polls end, so that a drain need not wait for them.
     pub closing: CancellationToken,
     /// What is kept of runs that have ended.
@@ -65,13 +69,19 @@ impl Settings {
     /// These limits of documents, and the usual rest.
     pub fn new(limits: Limits) -> Self {
         let (closing, retention) = (CancellationToken::new(), Retention::new(Rules::default()));
-        Settings { limits, max_submits: 1_024, closing, retention, others: None }
+        Settings { limits, max_submits: 1_024, max_rate: None, closing, retention, others: None }
     }
 
     /// Streams and long-polls end when `closing` is cancelled.
     #[must_use]
     pub fn closing(self, closing: CancellationToken) -> Self {
         Settings { closing, ..self }
+    }
+
+    /// Each client may start so many runs per second.
+    #[must_use]
+    pub fn max_rate(self, max_rate: Option<NonZeroU32>) -> Self {
+        Settings { max_rate, ..self }
     }
 
     /// What is kept is what this keeps.

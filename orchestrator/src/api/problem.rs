@@ -26,6 +26,8 @@ struct Inner {
     problem: Problem,
     cause: Option<String>,
     allow: Vec<Method>,
+    /// Seconds, where it is worth to come back.
+    retry_after: u64,
 }
 
 impl Trouble {
@@ -50,6 +52,12 @@ impl Trouble {
         trouble
     }
 
+    /// It is worth to come back after so many seconds rather than one.
+    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = seconds;
+        self
+    }
+
     /// What the caller gets.
     #[cfg(test)]
     pub(super) fn problem(&self) -> &Problem {
@@ -58,7 +66,7 @@ impl Trouble {
 
     /// Tells the log; gives the answer.
     pub(super) fn into_response(self, log: &Logger, method: &Method, path: &str, identity: &str) -> Response {
-        let Inner { problem, cause, allow } = *self.0;
+        let Inner { problem, cause, allow, retry_after } = *self.0;
         let log = log.new(o!(
             "code" => problem.code.clone(), "method" => method.to_string(), "path" => path.to_owned(),
             "identity" => identity.to_owned(), "cause" => cause.unwrap_or_else(|| problem.detail.clone())
@@ -73,7 +81,7 @@ impl Trouble {
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = reply::typed(status, reply::PROBLEM, &problem);
         if matches!(problem.status, 429 | 503) {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after));
         }
         let methods: Vec<&str> = allow.iter().map(Method::as_str).collect();
         if let (false, Ok(value)) = (methods.is_empty(), HeaderValue::from_str(&methods.join(", "))) {
@@ -85,7 +93,7 @@ impl Trouble {
 
 impl From<Problem> for Trouble {
     fn from(problem: Problem) -> Self {
-        Trouble(Box::new(Inner { problem, cause: None, allow: Vec::new() }))
+        Trouble(Box::new(Inner { problem, cause: None, allow: Vec::new(), retry_after: 1 }))
     }
 }
 

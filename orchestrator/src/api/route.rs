@@ -27,6 +27,7 @@ use super::body::Body;
 use super::elsewhere::{self, Asked};
 use super::problem::{Answer, Trouble};
 use super::query::Query;
+use super::rate::Rates;
 use super::text::{Plus, decode};
 use crate::artifacts::Artifacts;
 use crate::conductor::Handle;
@@ -37,13 +38,15 @@ pub(super) struct House {
     pub(super) artifacts: Artifacts,
     pub(super) settings: Settings,
     pub(super) submits: Arc<Semaphore>,
+    pub(super) rates: Rates,
     pub(super) log: Logger,
 }
 
 impl House {
     pub(super) fn new(handle: Handle, artifacts: Artifacts, settings: Settings, log: Logger) -> Self {
         let submits = Arc::new(Semaphore::new(settings.max_submits));
-        House { handle, artifacts, settings, submits, log }
+        let rates = Rates::new(settings.max_rate);
+        House { handle, artifacts, settings, submits, rates, log }
     }
 }
 

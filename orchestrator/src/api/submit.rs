@@ -82,8 +82,9 @@ async fn accept(call: &mut Call) -> Result<RunId, Trouble> {
     let keyed = if key.is_some() { Keyed::Yes } else { Keyed::No };
     let (asked, digest) = read(call, keyed, Reader::finish_asked).await?;
     let owner = call.peer.identity.to_string();
-    let key = key.map(|key| IdempotencyKey { owner, key, digest });
     let house = &call.house;
+    house.rates.admit(&owner)?;
+    let key = key.map(|key| IdempotencyKey { owner, key, digest });
     let (workflow, accepted) = match asked {
         Asked::Document(Submission { workflow, text, .. }) => (workflow, Accepted::new(text)),
         Asked::Start(start) => match &start.source {

@@ -1,9 +1,9 @@
 //! Who waits for a slot, and who is next.
 //!
-//! Owns the order between runs while there are more who want a slot than there are slots: each namespace that waits has an
-//! equal share of what executors take, and in a namespace whoever is due first is first. Promises that nothing is left
-//! unused for fairness, and that nobody pays for it while nobody has waited for long. Never decides which attempt of a run
-//! starts, nor where: that is the engine.
+//! Owns the order between runs while there are more who want a slot than there are slots: namespaces that wait have equal
+//! shares of what executors take, runs that wait have equal shares of their namespace's, and who is due first is first.
+//! Promises that nothing is left unused for fairness, that nobody waits for ever, and that nobody pays for it while nobody
+//! has waited for long. Never decides which attempt of a run starts, nor where: that is the engine.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,8 +15,10 @@ use gorch_schema::{RunId, Timestamp};
 use super::live::Turn;
 use super::{Conductor, Slot};
 
-/// While nobody has waited longer than this, a run that frees a slot uses it again in the same append.
+/// While nobody has waited longer than this, a run that frees a slot uses it again, in the same append.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// Whoever has waited for so long comes before runs that have no more than their share.
+const HUNGER: Duration = Duration::from_secs(10);
 
 /// A place in line: the order of its fields is that of the line.
 type Place = (Timestamp, RunId);
@@ -92,60 +94,73 @@ impl Line {
         next(&waiting.able).into_iter().chain(next(&waiting.passed)).min()
     }
 
-    /// Has anybody else waited for long?
-    fn is_impatient(&self, run: RunId, now: Timestamp) -> bool {
+    /// How long somebody else has waited, at most.
+    fn longest(&self, run: RunId, now: Timestamp) -> Duration {
         let first = self.able.iter().find(|(_, other)| *other != run);
-        first.is_some_and(|(since, _)| now.since(*since) >= PATIENCE)
+        first.map_or(Duration::ZERO, |(since, _)| now.since(*since))
     }
 
-    /// Is somebody of its own namespace before this run?
-    fn is_behind(&self, run: RunId, namespace: &str) -> bool {
-        let Some(first) = self.namespaces.get(namespace).and_then(|waiting| waiting.able.first()) else { return false };
-        self.who.get(&run).is_none_or(|who| *first < who.place) && first.1 != run
+    /// Is somebody of its own namespace before this run, and has waited for too long?
+    fn is_behind(&self, run: RunId, namespace: &str, now: Timestamp) -> bool {
+        let first = self.namespaces.get(namespace).and_then(|waiting| waiting.able.first());
+        let Some(first) = first.and_then(|(_, first)| self.who.get(first)).filter(|first| first.place.1 != run) else {
+            return false;
+        };
+        now.since(first.since) >= HUNGER && self.who.get(&run).is_none_or(|who| first.place < who.place)
     }
 
-    /// How many attempts a run may start that was told something, with this many of its namespace out; none: any number.
-    fn allowance(&self, run: RunId, namespace: &str, now: Timestamp, share: impl FnOnce() -> u32) -> Option<u32> {
-        if !self.is_impatient(run, now) {
-            None
-        } else if self.is_behind(run, namespace) {
-            Some(0)
-        } else if self.is_alone(namespace) {
-            None
-        } else {
-            Some(share())
-        }
-    }
-
-    fn is_alone(&self, namespace: &str) -> bool {
-        self.namespaces.keys().all(|other| **other == *namespace)
+    /// The most that a run may have out, and its namespace, while others wait for some of these slots.
+    fn shares(&self, run: RunId, namespace: &str, slots: u32) -> Shares {
+        let waiting = self.namespaces.get(namespace);
+        let of_namespace = part(slots, self.namespaces.len() - usize::from(waiting.is_some()));
+        let runs = waiting.map_or(0, |waiting| {
+            let own = self.who.get(&run).is_some_and(|who| waiting.able.contains(&who.place));
+            waiting.able.len() - usize::from(own)
+        });
+        let of_run = part(slots.min(of_namespace), runs);
+        Shares { of_run, of_namespace }
     }
 }
 
+/// An equal part, with so many others; rounded up: with fewer slots than these each has one in its turn.
+fn part(slots: u32, others: usize) -> u32 {
+    if others == 0 { u32::MAX } else { slots.div_ceil(u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1)) }
+}
+
+/// The most that a run may have out, and its namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shares {
+    of_run: u32,
+    of_namespace: u32,
+}
+
 impl Conductor {
-    /// How many attempts a run may start by itself, when others wait: with what it has freed it does not go before them.
+    /// How many attempts a run may start by itself, when others wait; none: any number.
     pub(super) fn allowance(&self, run: RunId, namespace: &str, now: Timestamp) -> Option<u32> {
-        self.line.allowance(run, namespace, now, || self.share(namespace))
-    }
-
-    /// How many more attempts a namespace may have out before it has more than the others who wait.
-    fn share(&self, namespace: &str) -> u32 {
-        let others = self.line.namespaces.keys().filter(|other| ***other != *namespace).count() as u32;
-        // Rounded up: with fewer slots than namespaces each has one in its turn.
-        let share = self.registry.most().div_ceil(others.saturating_add(1));
-        share.saturating_sub(self.registry.held_by(namespace))
-    }
-
-    /// Offers what room there is to those who wait: each namespace its share first, the one with the least before the
-    /// others, then what is left to whoever can use it.
-    pub(super) fn feed(&mut self) {
-        if self.line.namespaces.len() > 1 {
-            self.feed_at_most(Conductor::share);
+        if self.line.longest(run, now) < PATIENCE {
+            None
+        } else if self.line.is_behind(run, namespace, now) {
+            Some(0)
+        } else {
+            Some(self.share(run, namespace))
         }
-        self.feed_at_most(|_, _| u32::MAX);
     }
 
-    fn feed_at_most(&mut self, share: impl Fn(&Conductor, &str) -> u32) {
+    /// How many more attempts a run may have out before it has more than others who wait.
+    fn share(&self, run: RunId, namespace: &str) -> u32 {
+        let Shares { of_run, of_namespace } = self.line.shares(run, namespace, self.registry.most());
+        let room = of_namespace.saturating_sub(self.registry.held_by(namespace));
+        room.min(of_run.saturating_sub(self.registry.held_of(run)))
+    }
+
+    /// Offers what room there is to those who wait: each its share first, the namespace with the least before the others,
+    /// then what is left to whoever can use it.
+    pub(super) fn feed(&mut self) {
+        self.feed_at_most(Conductor::share);
+        self.feed_at_most(|_, _, _| u32::MAX);
+    }
+
+    fn feed_at_most(&mut self, share: impl Fn(&Conductor, RunId, &str) -> u32) {
         let mut namespaces: Vec<Arc<str>> = self.line.namespaces.keys().cloned().collect();
         namespaces.sort_by_key(|namespace| self.registry.held_by(namespace));
         for namespace in namespaces {
@@ -155,8 +170,8 @@ impl Conductor {
                 if self.registry.is_full() {
                     return;
                 }
-                match share(self, &namespace) {
-                    0 => break,
+                match share(self, place.1, &namespace) {
+                    0 => {}
                     most => self.offer(place.1, most),
                 }
             }
@@ -230,29 +245,33 @@ mod tests {
     }
 
     #[test]
-    fn a_run_uses_what_it_freed_until_somebody_has_waited_for_long() {
-        let line = line(&[(1, "", 2, 0), (2, "", 2, 100)]);
-        let allowance = |run: u128, now: i64| line.allowance(id(run), "", at(now), || unreachable!("it is alone"));
-        assert_eq!(allowance(9, 49), None, "nobody has waited for long");
-        assert_eq!(allowance(9, 50), Some(0), "a run that is not in line comes last");
-        assert_eq!(allowance(2, 50), Some(0));
-        assert_eq!(allowance(1, 50), None, "nobody else has waited for long");
-        assert_eq!(allowance(1, 900), None, "it is first");
+    fn whoever_has_waited_for_too_long_comes_before_those_who_began_to_wait_later() {
+        let line = line(&[(1, "", 2, 0), (2, "", 2, 100), (5, "other", 2, 0)]);
+        assert_eq!(line.longest(id(1), at(50)), Duration::from_millis(50));
+        let behind = |run: u128, now: i64| line.is_behind(id(run), "", at(now));
+        assert!(!behind(9, 9_999), "nobody has waited for too long");
+        assert!(behind(9, 10_000), "a run that is not in line comes last");
+        assert!(behind(2, 10_000));
+        assert!(!behind(1, 60_000), "it is first");
     }
 
     #[test]
-    fn with_others_waiting_a_namespace_has_its_share() {
-        let line = line(&[(1, "a", 2, 0), (2, "b", 2, 0)]);
-        assert_eq!(line.allowance(id(1), "a", at(900), || 3), Some(3));
-        assert_eq!(line.allowance(id(9), "c", at(900), || 2), Some(2), "one that does not wait has one, too");
-        assert_eq!(line.allowance(id(9), "a", at(900), || 3), Some(0), "it is not first in its own");
-    }
-
-    #[test]
-    fn nobody_waits_for_one_that_has_no_use_for_what_is_free() {
-        let mut line = line(&[(1, "a", 2, 0), (2, "b", 2, 0)]);
-        line.pass(id(1));
-        assert_eq!(line.allowance(id(2), "b", at(900), || 7), None);
-        assert_eq!(line.allowance(id(9), "a", at(900), || 7), Some(7), "the other waits");
+    fn with_others_waiting_a_namespace_has_its_share_and_a_run_its_part_of_that() {
+        let mut line = line(&[(1, "a", 2, 0), (2, "a", 2, 0), (3, "b", 2, 0)]);
+        let shares = |line: &Line, run: u128, namespace: &str| {
+            let Shares { of_run, of_namespace } = line.shares(id(run), namespace, 12);
+            (of_run, of_namespace)
+        };
+        assert_eq!(shares(&line, 1, "a"), (3, 6));
+        assert_eq!(shares(&line, 3, "b"), (u32::MAX, 6), "nobody else waits in its namespace");
+        assert_eq!(shares(&line, 9, "c"), (u32::MAX, 4), "one that does not wait has a share, too");
+        line.leave(id(3));
+        assert_eq!(shares(&line, 1, "a"), (6, u32::MAX));
+        line.pass(id(2));
+        assert_eq!(
+            shares(&line, 1, "a"),
+            (u32::MAX, u32::MAX),
+            "nobody waits for one that has no use for what is free"
+        );
     }
 }

@@ -5,7 +5,7 @@
 //! started. Leases are counted by the steady clock, so that nobody is lost because somebody set the machine's clock.
 //! Never speaks to anybody.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map, hash_map};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::pace::Pace;
 use gorch_engine::{Offer, Offers};
 use gorch_schema::view::ExecutorView;
 use gorch_schema::work::Registration;
-use gorch_schema::{AttemptId, ExecutorName, Timestamp, planted};
+use gorch_schema::{AttemptId, ExecutorName, RunId, Timestamp, planted};
 
 /// An executor beats this often.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -67,6 +67,8 @@ pub(crate) struct Registry {
     holders: HashMap<AttemptId, Holder>,
     /// How many attempts of each namespace are held.
     shares: BTreeMap<Arc<str>, u32>,
+    /// How many attempts of each run are held.
+    of_runs: HashMap<RunId, u32>,
     offers: Offers,
 }
 
@@ -79,6 +81,7 @@ impl Registry {
             executors: BTreeMap::new(),
             holders: HashMap::new(),
             shares: BTreeMap::new(),
+            of_runs: HashMap::new(),
             offers: Offers::none(),
         }
     }
@@ -211,6 +214,7 @@ impl Registry {
             None => Arc::from(namespace),
         };
         *self.shares.entry(namespace.clone()).or_default() += 1;
+        *self.of_runs.entry(attempt.run).or_default() += 1;
         self.holders.insert(attempt, Holder { executor: name.clone(), namespace });
     }
 
@@ -224,10 +228,16 @@ impl Registry {
     /// An attempt is held no longer. Tells whether it was.
     pub(crate) fn release(&mut self, attempt: AttemptId) -> bool {
         let Some(Holder { executor, namespace }) = self.holders.remove(&attempt) else { return false };
-        if let Some(held) = self.shares.get_mut(&namespace) {
-            *held -= 1;
-            if *held == 0 {
-                self.shares.remove(&namespace);
+        if let btree_map::Entry::Occupied(mut held) = self.shares.entry(namespace) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
+        if let hash_map::Entry::Occupied(mut held) = self.of_runs.entry(attempt.run) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
             }
         }
         self.executors.get_mut(&executor).is_some_and(|entry| entry.held.remove(&attempt))
@@ -236,6 +246,11 @@ impl Registry {
     /// How many attempts of a namespace are held.
     pub(crate) fn held_by(&self, namespace: &str) -> u32 {
         self.shares.get(namespace).copied().unwrap_or(0)
+    }
+
+    /// How many attempts of a run are held.
+    pub(crate) fn held_of(&self, run: RunId) -> u32 {
+        self.of_runs.get(&run).copied().unwrap_or(0)
     }
 
     fn taking(&self) -> impl Iterator<Item = &Entry> {

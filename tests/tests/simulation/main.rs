@@ -2,8 +2,6 @@
 //!
 //! `GORCH_SEEDS=n` multiplies them; `cargo run -p gorch-tests --bin simulate` plays as many as there is time for.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -11,6 +11,7 @@ mod crash;
 mod databases;
 mod definitions;
 mod drivers;
+mod fair;
 mod fleet;
 mod life;
 mod many;
