@@ -7,6 +7,7 @@ mod api;
 mod artifacts;
 mod chain;
 mod clock;
+pub mod command;
 pub mod config;
 mod confine;
 mod descriptor;

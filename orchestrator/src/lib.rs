@@ -4,6 +4,7 @@ pub mod api;
 pub mod artifacts;
 pub mod clock;
 mod collector;
+pub mod command;
 pub mod conductor;
 pub mod config;
 pub mod dispatch;

@@ -4,6 +4,7 @@
 
 mod template;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -47,6 +48,20 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Run an orchestrator and an executor here, over mutual TLS
     Dev(DevArgs),
+    /// Run an orchestrator: all of gorch-orchestrator
+    #[command(disable_help_flag = true)]
+    Orchestrator {
+        /// Its options: gorch orchestrator --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        options: Vec<OsString>,
+    },
+    /// Run an executor: all of gorch-executor
+    #[command(disable_help_flag = true)]
+    Executor {
+        /// Its options: gorch executor --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        options: Vec<OsString>,
+    },
     /// Submit a document, or start one that is kept under a name; prints the run's id
     Submit(SubmitArgs),
     /// Keep documents under their names
@@ -99,11 +114,46 @@ pub(crate) enum Command {
     Retention,
     /// Show who the orchestrator thinks you are
     Whoami,
+    /// Find out what this machine and a store can bear
+    #[command(subcommand)]
+    Doctor(DoctorCommand),
     /// Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch
     Completion {
         /// For which shell
         shell: Shell,
     },
+}
+
+/// What to find out.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DoctorCommand {
+    /// Kill, stop and cut off a throw-away house at work, and count what became of its runs
+    Chaos(ChaosArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChaosArgs {
+    /// An empty database made for this: postgres://USER@HOST/DATABASE [default: a file in the scratch folder]
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<String>,
+    /// How often something goes wrong
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    pub(crate) faults: u32,
+    /// Go on for so long instead, whatever the number
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration, conflicts_with = "faults")]
+    pub(crate) length: Option<std::time::Duration>,
+    /// What is drawn begins here; a seed draws the same again [default: another each time]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Orchestrators that share the database; a file has one
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) orchestrators: u8,
+    /// Executors
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) executors: u8,
+    /// Keep the scratch folder and print where it is, also when all is right
+    #[arg(long)]
+    pub(crate) keep: bool,
 }
 
 #[derive(Debug, Args)]

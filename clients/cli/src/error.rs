@@ -75,6 +75,9 @@ pub(crate) enum Error {
     /// The home folder is unknown, and with it the default data folder.
     #[error("neither XDG_DATA_HOME nor HOME is set: name the folder with {0}")]
     NoHome(&'static str),
+    /// Chaos found something, or could not begin.
+    #[error("{0}")]
+    Chaos(String),
     /// The signals of this process.
     #[error("failed to wait for signals")]
     Signals(#[source] std::io::Error),
@@ -114,6 +117,7 @@ impl Error {
             | Error::NotOfTemplate { .. }
             | Error::Read { .. }
             | Error::NotInputs { .. }
+            | Error::Chaos(_)
             | Error::Write { .. }
             | Error::Output(_)
             | Error::Ambiguous { .. }
@@ -239,6 +243,7 @@ impl Error {
             | Error::NotInputs { .. }
             | Error::NotJson { .. }
             | Error::NotADefinition(_)
+            | Error::Chaos(_)
             | Error::Write { .. }
             | Error::Output(_)
             | Error::NotAnId(_)

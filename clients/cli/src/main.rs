@@ -1,6 +1,7 @@
 //! The `gorch` command.
 
 mod args;
+mod chaos;
 mod command;
 mod context;
 mod door;
@@ -17,5 +18,9 @@ mod text;
 mod watch;
 
 fn main() -> std::process::ExitCode {
+    // An executor in this program holds jobs by way of it.
+    if let Some(code) = gorch_executor::become_job_if_asked() {
+        return code;
+    }
     command::main()
 }

@@ -11,6 +11,7 @@ mod convert;
 mod definitions;
 mod demo;
 mod dev;
+mod doctor;
 mod executors;
 mod get;
 mod graph;
@@ -42,6 +43,9 @@ use crate::exit::Exit;
 
 /// The whole command.
 pub(crate) fn main() -> ExitCode {
+    if let Some(code) = service() {
+        return code;
+    }
     let Cli { global, command } = Cli::parse();
     refuse_file(&global.output, &command);
     let context = Context::new(global);
@@ -51,6 +55,16 @@ pub(crate) fn main() -> ExitCode {
         error.exit()
     });
     exit.into()
+}
+
+/// A service is a command of its own, with options of its own: `gorch executor` is `gorch-executor`.
+fn service() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1).peekable();
+    match args.peek()?.to_str()? {
+        "orchestrator" => Some(gorch_orchestrator::command::main(args)),
+        "executor" => Some(gorch_executor::command::main(args)),
+        _ => None,
+    }
 }
 
 /// A file is where a document goes; other answers are printed.
@@ -120,7 +134,10 @@ async fn run(command: Command, context: &Context) -> Result<Exit, Error> {
         Command::Executors => executors::run(context).await,
         Command::Retention => retention::run(context).await,
         Command::Whoami => whoami::run(context).await,
+        Command::Doctor(command) => doctor::run(command, context).await,
         Command::Completion { shell } => completion::run(shell),
+        // Its own command line was read instead of this one.
+        Command::Orchestrator { .. } | Command::Executor { .. } => Ok(Exit::Usage),
     }
 }
 

@@ -105,6 +105,13 @@ impl Postgres {
         Ok(migrate::plan(from.map_err(|source| Error::Migrate { address, source })?))
     }
 
+    /// The version of the schema in this database; 0: nothing is in it.
+    pub async fn version(address: Address) -> Result<usize, Error> {
+        let session = session(&address).await?;
+        let version = migrate::version(&session.client).await;
+        version.map_err(|source| Error::Migrate { address, source })
+    }
+
     fn write<T: Send + 'static>(&self, work: Work, part: fn(Done) -> T) -> BoxFuture<'static, Result<T, JournalError>> {
         let (job, answer) = Job::new(work, part);
         _ = self.queue.as_ref().map(|queue| queue.send(job));

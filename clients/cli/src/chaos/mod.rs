@@ -1,0 +1,302 @@
+//! Chaos: a throw-away house in which everything goes wrong, and the ledger at its end.
+//!
+//! Owns the processes, the wires between them and the order in which they fail. Promises to touch nothing but what it
+//! started and made itself, and to leave a folder with all logs where something was not as promised. `gorch doctor chaos`
+//! runs it for users, the system's tests for us.
+
+mod fault;
+mod ledger;
+mod load;
+mod process;
+mod wire;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fastrand::Rng;
+use gorch_certs::store::Options;
+use gorch_certs::{Credentials, Kind, store};
+use gorch_client::Client;
+use reqwest::Url;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use crate::error::Error;
+use fault::{Fault, Reach, Size};
+pub(crate) use ledger::Ledger;
+use load::Load;
+use process::{Condition, Process};
+use wire::Wire;
+
+/// Runs that are under way at the same time.
+const ABREAST: usize = 8;
+/// Between two faults, in milliseconds.
+const PACE: std::ops::Range<u64> = 20..220;
+/// With nothing going wrong, everybody has heard of everybody by then, and every run has ended.
+const CALM: Duration = Duration::from_secs(120);
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The folder of everything.
+    pub(crate) folder: PathBuf,
+    /// A database that was made for this; none: a file in the folder, of one orchestrator.
+    pub(crate) database: Option<Database>,
+    pub(crate) executors: usize,
+    pub(crate) seed: u64,
+    pub(crate) until: Until,
+}
+
+/// How much goes wrong.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Until {
+    /// So many faults.
+    Faults(u32),
+    /// So long.
+    Over(Duration),
+}
+
+/// A throw-away database, and how many orchestrators share it.
+#[derive(Debug)]
+pub(crate) struct Database {
+    /// Its address, as the orchestrators are told it but for the server's.
+    pub(crate) url: Url,
+    /// The server's.
+    pub(crate) server: SocketAddr,
+    pub(crate) orchestrators: usize,
+}
+
+impl Database {
+    /// The same database, through a wire.
+    fn through(&self, wire: &Wire) -> String {
+        let mut url = self.url.clone();
+        // A wire ends on loopback, and any URL with a host takes one and a port.
+        let _ = url.set_ip_host(wire.address().ip());
+        let _ = url.set_port(Some(wire.address().port()));
+        url.into()
+    }
+}
+
+/// The house.
+struct House {
+    orchestrators: Vec<Process>,
+    executors: Vec<Process>,
+    /// From each executor to each orchestrator.
+    beats: Vec<Vec<Wire>>,
+    /// From the orchestrators to each executor.
+    work: Vec<Wire>,
+    /// From each orchestrator to the database.
+    stores: Vec<Wire>,
+    clients: Vec<Client>,
+}
+
+/// Something that is over at a time.
+struct Heal {
+    at: Instant,
+    fault: Fault,
+}
+
+/// Runs it all; tells what is said of each fault as it happens.
+pub(crate) async fn run(plan: &Plan, tell: impl Fn(&str)) -> Result<Ledger, Error> {
+    let mut house = House::build(plan).await?;
+    house.start_all()?;
+    house.is_there().await?;
+    let notes = plan.folder.join("notes");
+    let load = Load::new(house.clients.clone(), plan.seed, notes.clone());
+    let mut at_work = JoinSet::new();
+    for _ in 0..ABREAST {
+        at_work.spawn(load.clone().go());
+    }
+    let faults = house.suffer(plan, &tell).await?;
+    load.end();
+    tell("calm: everything runs, nothing is cut; waiting for what was accepted to end");
+    let deadline = Instant::now() + CALM;
+    // Whoever still waits then waits for a run that the ledger finds.
+    while let Ok(Some(_)) = timeout_at(deadline, at_work.join_next()).await {}
+    at_work.abort_all();
+    let accepted = load.accepted();
+    let mut ledger = Ledger { seed: plan.seed, faults, ..Ledger::default() };
+    ledger.ask(&house.clients, &accepted).await;
+    house.end();
+    ledger.read(&notes, &accepted);
+    ledger.look_for_orphans(&accepted);
+    Ok(ledger)
+}
+
+impl House {
+    async fn build(plan: &Plan) -> Result<House, Error> {
+        let folder = &plan.folder;
+        let certs = folder.join("certs");
+        let unusable =
+            |source: Box<dyn std::error::Error + Send + Sync>| Error::Certificates { dir: certs.clone(), source };
+        store::init(&certs).map_err(|source| unusable(Box::new(source)))?;
+        for name in 0..plan.executors {
+            let issued = store::issue(&certs, Kind::Executor, &executor(name), &Options::default());
+            issued.map_err(|source| unusable(Box::new(source)))?;
+        }
+        let credentials = Credentials::for_client(&certs).map_err(|source| unusable(Box::new(source)))?;
+        let program = std::env::current_exe().map_err(|source| Error::Read { path: "gorch".into(), source })?;
+        let flag = |name: &str, value: &dyn std::fmt::Display| [format!("--{name}"), value.to_string()];
+        let dir = |name: String| folder.join(name).display().to_string();
+
+        let (mut orchestrators, mut clients, mut stores, mut addresses) = (vec![], vec![], vec![], vec![]);
+        for name in 0..plan.database.as_ref().map_or(1, |database| database.orchestrators) {
+            let address = free_address()?;
+            let mut args = vec!["orchestrator".to_owned()];
+            args.extend(flag("data", &dir(format!("orchestrator-{name}"))));
+            args.extend(flag("certs", &certs.display()));
+            args.extend(flag("listen", &address));
+            if let Some(database) = &plan.database {
+                let wire = wire_to(database.server).await?;
+                args.extend(flag("store", &database.through(&wire)));
+                stores.push(wire);
+            }
+            let log = folder.join(format!("orchestrator-{name}.log"));
+            orchestrators.push(Process::new(format!("orchestrator {name}"), program.clone(), args, log));
+            clients.push(Client::connect(&format!("https://{address}"), &credentials)?);
+            addresses.push(address);
+        }
+        let (mut executors, mut beats, mut work) = (vec![], vec![], vec![]);
+        for name in 0..plan.executors {
+            let address = free_address()?;
+            let wire = wire_to(address).await?;
+            let mut args = vec!["executor".to_owned()];
+            args.extend(flag("data", &dir(executor(name))));
+            args.extend(flag("certs", &certs.display()));
+            args.extend(flag("name", &executor(name)));
+            args.extend(flag("slots", &4));
+            args.extend(flag("listen", &address));
+            args.extend(flag("advertise", &format!("https://{}", wire.address())));
+            args.extend(flag("workdir", &folder.display()));
+            let mut to_all = Vec::new();
+            for orchestrator in &addresses {
+                let beat = wire_to(*orchestrator).await?;
+                args.extend(flag("orchestrator", &format!("https://{}", beat.address())));
+                to_all.push(beat);
+            }
+            let log = folder.join(format!("{}.log", executor(name)));
+            executors.push(Process::new(format!("executor {name}"), program.clone(), args, log));
+            beats.push(to_all);
+            work.push(wire);
+        }
+        Ok(House { orchestrators, executors, beats, work, stores, clients })
+    }
+
+    fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.orchestrators.iter_mut().chain(&mut self.executors)
+    }
+
+    fn wires(&self) -> impl Iterator<Item = &Wire> {
+        self.beats.iter().flatten().chain(&self.work).chain(&self.stores)
+    }
+
+    fn start_all(&mut self) -> Result<(), Error> {
+        self.wires().for_each(Wire::mend);
+        self.processes().for_each(Process::thaw);
+        self.processes().try_for_each(Process::start)
+    }
+
+    /// Waits until every orchestrator knows every executor alive.
+    async fn is_there(&mut self) -> Result<(), Error> {
+        let deadline = Instant::now() + CALM;
+        let executors = self.executors.len();
+        for client in self.clients.clone() {
+            while client.executors().await.map_or(0, |list| list.executors.iter().filter(|one| one.state == "alive").count())
+                < executors
+            {
+                if let Some(down) = self.processes().find_map(|process| {
+                    (process.condition() == Condition::Down).then(|| process.name().to_owned())
+                }) {
+                    return Err(Error::Chaos(format!("{down} ended at its start; its log says why")));
+                }
+                if Instant::now() > deadline {
+                    return Err(Error::Chaos(format!("executors are not alive at {} after {CALM:?}", client.base())));
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets as much go wrong as is planned; everything is whole afterwards. Tells how much it was.
+    async fn suffer(&mut self, plan: &Plan, tell: &impl Fn(&str)) -> Result<u32, Error> {
+        let mut dice = Rng::with_seed(plan.seed);
+        let store = if self.stores.is_empty() { Reach::File } else { Reach::Wire };
+        let size = Size { orchestrators: self.orchestrators.len(), executors: self.executors.len(), store };
+        let (mut faults, mut heals) = (0, Vec::<Heal>::new());
+        let begun = Instant::now();
+        while match plan.until {
+            Until::Faults(most) => faults < most,
+            Until::Over(length) => begun.elapsed() < length,
+        } {
+            let (fault, length) = fault::draw(&mut dice, size);
+            let next = Instant::now() + Duration::from_millis(dice.u64(PACE));
+            if self.begin(fault) {
+                faults += 1;
+                tell(&format!("{faults}: {fault} for {} ms", length.as_millis()));
+                heals.push(Heal { at: Instant::now() + length, fault });
+            }
+            while let Some(first) = heals.iter().position(|heal| heal.at <= next) {
+                let heal = heals.swap_remove(first);
+                sleep_until(heal.at).await;
+                self.heal(heal.fault)?;
+            }
+            sleep_until(next).await;
+        }
+        self.start_all()?;
+        Ok(faults)
+    }
+
+    /// Tells whether it could happen: what is down already cannot be killed.
+    fn begin(&mut self, fault: Fault) -> bool {
+        let kill = |process: &mut Process| process.condition() == Condition::Up && { process.kill(); true };
+        let freeze = |process: &mut Process| process.condition() == Condition::Up && { process.freeze(); true };
+        let cut = |wire: &Wire| !wire.is_cut() && { wire.cut(); true };
+        match fault {
+            Fault::KillOrchestrator(one) => kill(&mut self.orchestrators[one]),
+            Fault::FreezeOrchestrator(one) => freeze(&mut self.orchestrators[one]),
+            Fault::KillExecutor(one) => kill(&mut self.executors[one]),
+            Fault::FreezeExecutor(one) => freeze(&mut self.executors[one]),
+            Fault::CutBeats { executor, orchestrator } => cut(&self.beats[executor][orchestrator]),
+            Fault::CutWork(one) => cut(&self.work[one]),
+            Fault::CutStore(one) => cut(&self.stores[one]),
+            Fault::BreakAll => {
+                self.wires().for_each(Wire::break_all);
+                true
+            }
+        }
+    }
+
+    fn heal(&mut self, fault: Fault) -> Result<(), Error> {
+        match fault {
+            Fault::KillOrchestrator(one) => self.orchestrators[one].start()?,
+            Fault::FreezeOrchestrator(one) => self.orchestrators[one].thaw(),
+            Fault::KillExecutor(one) => self.executors[one].start()?,
+            Fault::FreezeExecutor(one) => self.executors[one].thaw(),
+            Fault::CutBeats { executor, orchestrator } => self.beats[executor][orchestrator].mend(),
+            Fault::CutWork(one) => self.work[one].mend(),
+            Fault::CutStore(one) => self.stores[one].mend(),
+            Fault::BreakAll => {}
+        }
+        Ok(())
+    }
+
+    /// Ends the executors first: what they still know they can say.
+    fn end(&mut self) {
+        self.executors.iter_mut().chain(&mut self.orchestrators).for_each(Process::end);
+    }
+}
+
+fn executor(name: usize) -> String {
+    format!("executor-{name}")
+}
+
+async fn wire_to(address: SocketAddr) -> Result<Wire, Error> {
+    Wire::to(address).await.map_err(|source| Error::Listen { address: "127.0.0.1:0".to_owned(), source })
+}
+
+fn free_address() -> Result<SocketAddr, Error> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    bound.map_err(|source| Error::Listen { address: "127.0.0.1:0".to_owned(), source })
+}

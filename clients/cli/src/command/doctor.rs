@@ -1,0 +1,70 @@
+//! `gorch doctor`: what this machine and a store can bear.
+
+use std::net::SocketAddr;
+
+use gorch_orchestrator::journal::postgres::Postgres;
+use reqwest::Url;
+use tokio::net::lookup_host;
+
+use crate::args::{ChaosArgs, DoctorCommand};
+use crate::chaos::{self, Database, Plan, Until};
+use crate::command::{print, say, say_json};
+use crate::context::{Context, Output};
+use crate::error::Error;
+use crate::exit::Exit;
+
+pub(super) async fn run(command: DoctorCommand, context: &Context) -> Result<Exit, Error> {
+    match command {
+        DoctorCommand::Chaos(args) => chaos(args, context).await,
+    }
+}
+
+async fn chaos(args: ChaosArgs, context: &Context) -> Result<Exit, Error> {
+    let database = match &args.store {
+        Some(store) => Some(throw_away(store, usize::from(args.orchestrators)).await?),
+        None => None,
+    };
+    let scratch = tempfile::Builder::new().prefix("gorch-chaos-").tempdir();
+    let mut scratch = scratch.map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
+    let plan = Plan {
+        folder: scratch.path().to_owned(),
+        database,
+        executors: usize::from(args.executors),
+        seed: args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000)),
+        until: args.length.map_or(Until::Faults(args.faults), Until::Over),
+    };
+    let is_text = context.output == Output::Text;
+    if is_text {
+        say(&format!("seed {}, logs in {}", plan.seed, plan.folder.display()))?;
+    }
+    // Until all is known to be right, the logs are worth something.
+    scratch.disable_cleanup(true);
+    // That nobody reads on is no reason to leave processes behind.
+    let ledger = chaos::run(&plan, |line| if is_text { drop(say(line)) }).await?;
+    scratch.disable_cleanup(args.keep || !ledger.is_right());
+    match context.output {
+        Output::Json => say_json(&ledger)?,
+        Output::Text => print(&format!("\n{ledger}"))?,
+    }
+    if ledger.is_right() {
+        return Ok(Exit::Ok);
+    }
+    Err(Error::Chaos(format!("not all is as promised; the logs are in {}", scratch.path().display())))
+}
+
+/// A database in which nothing is yet: whatever is in another may be somebody's.
+async fn throw_away(store: &str, orchestrators: usize) -> Result<Database, Error> {
+    let wrong = |why: &str| Error::Misplaced(format!("--store: {why} (expected postgres://USER@HOST[:PORT]/DATABASE)"));
+    let address = store.parse().map_err(|error| wrong(&gorch_orchestrator::chain(&error)))?;
+    let version = Postgres::version(address).await.map_err(|source| Error::service("store", source))?;
+    if version > 0 {
+        return Err(Error::Misplaced("--store: this database is a gorch store already: chaos takes an empty one".to_owned()));
+    }
+    let url: Url = store.parse().map_err(|_| wrong("not an address"))?;
+    let host = url.host_str().ok_or_else(|| wrong("found no host"))?.to_owned();
+    let port = url.port().unwrap_or(5432);
+    let found = lookup_host((host.as_str(), port)).await;
+    let mut found = found.map_err(|source| Error::Listen { address: format!("{host}:{port}"), source })?;
+    let server: SocketAddr = found.next().ok_or_else(|| wrong("its host has no address"))?;
+    Ok(Database { url, server, orchestrators })
+}
