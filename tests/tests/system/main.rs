@@ -20,5 +20,6 @@ mod progress;
 mod retention;
 mod secrets;
 mod several;
+mod stores;
 mod tosca;
 mod whole_life;
