@@ -60,7 +60,7 @@ pub async fn check(store: &Store, data: &[PathBuf]) -> Result<Checked, Error> {
     };
     let (sender, parts) = mpsc::channel(WAITING);
     let looking = tokio::task::spawn_blocking(move || Inspector::default().look(parts));
-    let (tables, found) = carry(source.rows(sender), async { Ok(looking.await??) }).await?;
+    let ((source, tables), found) = carry(source.rows(sender), async { Ok(looking.await??) }).await?;
     drop(source);
     checked.tables = tables;
     let Found { unfinished, executors, needed, wrong } = found;
@@ -69,7 +69,7 @@ pub async fn check(store: &Store, data: &[PathBuf]) -> Result<Checked, Error> {
 
     let journal: Arc<dyn Journal> = match store {
         Store::Sqlite(dir) => Arc::new(Sqlite::look(dir).map_err(portable::Error::from)?),
-        Store::Postgres(address) => Arc::new(Postgres::look((**address).clone()).map_err(database)?),
+        Store::Postgres(address) => Arc::new(Postgres::look((**address).clone()).await.map_err(database)?),
     };
     for run in unfinished {
         let place = "the run";

@@ -2,8 +2,6 @@
 //!
 //! Owns which kind of store does what, and on which threads. Never looks at a row.
 
-use std::sync::Arc;
-
 use tokio::sync::mpsc;
 
 use super::Error;
@@ -14,63 +12,52 @@ use crate::journal::{postgres, sqlite};
 
 /// A store that is read: all of it, as it was in one moment.
 pub(super) enum Source {
-    /// From a file. Behind an `Arc` because a thread reads it.
-    Sqlite(Arc<std::sync::Mutex<sqlite::copy::Source>>),
+    /// From a file.
+    Sqlite(sqlite::copy::Source),
     /// From a database.
-    Postgres(postgres::copy::Source),
+    Postgres(Box<postgres::copy::Source>),
 }
 
 impl Source {
     /// One that others may write to meanwhile.
     pub(super) async fn open(store: &Store) -> Result<Source, Error> {
         Ok(match store {
-            Store::Sqlite(dir) => Source::of_file(sqlite::copy::Source::open(dir)?),
-            Store::Postgres(address) => Source::Postgres(postgres::copy::Source::open(address).await?),
+            Store::Sqlite(dir) => Source::Sqlite(sqlite::copy::Source::open(dir)?),
+            Store::Postgres(address) => Source::Postgres(Box::new(postgres::copy::Source::open(address).await?)),
         })
     }
 
     /// One on which nobody lives, as long as it is held.
     pub(super) async fn alone(store: &Store) -> Result<Source, Error> {
         Ok(match store {
-            Store::Sqlite(dir) => Source::of_file(sqlite::copy::Source::alone(dir)?),
-            Store::Postgres(address) => Source::Postgres(postgres::copy::Source::alone(address).await?),
+            Store::Sqlite(dir) => Source::Sqlite(sqlite::copy::Source::alone(dir)?),
+            Store::Postgres(address) => Source::Postgres(Box::new(postgres::copy::Source::alone(address).await?)),
         })
     }
 
-    fn of_file(source: sqlite::copy::Source) -> Source {
-        Source::Sqlite(Arc::new(std::sync::Mutex::new(source)))
-    }
-
-    /// Gives all rows. Gives back what they came to.
-    pub(super) async fn rows(&self, parts: mpsc::Sender<Part>) -> Result<Vec<Sum>, Error> {
+    /// Gives all rows. Gives itself back, and what they came to.
+    pub(super) async fn rows(self, parts: mpsc::Sender<Part>) -> Result<(Source, Vec<Sum>), Error> {
         match self {
             Source::Sqlite(source) => {
-                let source = Arc::clone(source);
                 let reading = tokio::task::spawn_blocking(move || {
-                    source.lock().unwrap_or_else(std::sync::PoisonError::into_inner).rows(&parts)
+                    let sums = source.rows(&parts)?;
+                    Ok((Source::Sqlite(source), sums))
                 });
-                Ok(reading.await??)
+                reading.await?
             }
-            Source::Postgres(source) => Ok(source.rows(&parts).await?),
+            Source::Postgres(source) => {
+                let sums = source.rows(&parts).await?;
+                Ok((Source::Postgres(source), sums))
+            }
         }
     }
 
     /// Its runs live elsewhere now. Says what is left of it.
     pub(super) async fn retire(self) -> Result<String, Error> {
-        match self {
-            Source::Sqlite(source) => {
-                let source = Arc::into_inner(source).map(std::sync::Mutex::into_inner);
-                match source {
-                    Some(source) => {
-                        let moved = source.unwrap_or_else(std::sync::PoisonError::into_inner).retire()?;
-                        Ok(moved.display().to_string())
-                    }
-                    // The thread that read it has ended: nobody else has it.
-                    None => Err(crate::journal::portable::Error::Stopped.into()),
-                }
-            }
-            Source::Postgres(source) => Ok(source.retire().await?),
-        }
+        Ok(match self {
+            Source::Sqlite(source) => source.retire()?.display().to_string(),
+            Source::Postgres(source) => source.retire().await?,
+        })
     }
 }
 
@@ -79,7 +66,7 @@ pub(super) enum Target {
     /// Into a file.
     Sqlite(sqlite::copy::Target),
     /// Into a database.
-    Postgres(postgres::copy::Target),
+    Postgres(Box<postgres::copy::Target>),
 }
 
 impl Target {
@@ -87,7 +74,7 @@ impl Target {
     pub(super) async fn claim(store: &Store) -> Result<Target, Error> {
         Ok(match store {
             Store::Sqlite(dir) => Target::Sqlite(sqlite::copy::Target::claim(dir)?),
-            Store::Postgres(address) => Target::Postgres(postgres::copy::Target::claim(address).await?),
+            Store::Postgres(address) => Target::Postgres(Box::new(postgres::copy::Target::claim(address).await?)),
         })
     }
 

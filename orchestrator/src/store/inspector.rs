@@ -101,11 +101,8 @@ fn unread<T: DeserializeOwned>(body: &Cell) -> Option<String> {
 impl Inspector {
     /// Looks at all rows that come. Blocks.
     pub(super) fn look(mut self, mut parts: mpsc::Receiver<Part>) -> Result<Found, portable::Error> {
-        loop {
-            match parts.blocking_recv().ok_or(portable::Error::Stopped)? {
-                Part::Rows(table, rows) => rows.iter().for_each(|row| self.row(table, row)),
-                Part::Over(_) => break,
-            }
+        while let Part::Rows(table, rows) = parts.blocking_recv().ok_or(portable::Error::Stopped)? {
+            rows.iter().for_each(|row| self.row(table, row));
         }
         self.ends();
         let open = self.runs.into_values().filter(|run| !run.ended && !run.is_broken);

@@ -87,7 +87,7 @@ pub async fn backup(store: &Store, data: &[PathBuf], file: &Path) -> Result<Carr
         let sums = writer.rows(&mut parts)?;
         Ok((writer, sums))
     });
-    let (_, (mut writer, tables)) = carry(source.rows(sender), async { writing.await? }).await?;
+    let ((source, _), (mut writer, tables)) = carry(source.rows(sender), async { writing.await? }).await?;
     // The store is read: its log need not grow any longer.
     drop(source);
     let data = data.to_vec();
@@ -153,7 +153,7 @@ pub async fn migrate(from: &Store, to: &Store) -> Result<(Carried, String), Erro
     let source = Source::alone(from).await?;
     let target = Target::claim(to).await?;
     let (sender, parts) = mpsc::channel::<Part>(WAITING);
-    let (tables, ()) = carry(source.rows(sender), target.take(parts)).await?;
+    let ((source, tables), ()) = carry(source.rows(sender), target.take(parts)).await?;
     let left = source.retire().await?;
     Ok((Carried { tables, artifacts: 0, artifact_bytes: 0, missing: Vec::new() }, left))
 }

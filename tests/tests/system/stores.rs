@@ -194,7 +194,7 @@ async fn what_is_wrong_with_a_store_is_said_with_its_run_and_its_row() {
     let file = rusqlite::Connection::open(data.join("gorch.db")).unwrap();
     file.execute_batch(
         "PRAGMA foreign_keys = OFF;
-         UPDATE events SET body = '[\"nonsense\"]' WHERE position = (SELECT min(position) + 1 FROM events WHERE run = 1);
+         UPDATE events SET body = '[\"nonsense\"]' WHERE position = (SELECT max(position) FROM events WHERE run = 1);
          DELETE FROM events WHERE position = (SELECT max(position) FROM events WHERE run = 2);
          INSERT INTO claims VALUES ('orphan', 77);",
     )

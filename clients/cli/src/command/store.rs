@@ -170,8 +170,8 @@ mod tests {
             Wrong { run: None, place: "the lock `a`".into(), what: "run number 4 is not there".into() },
         ];
         let said = shown(&store, &[] as &[&str], &checked);
-        insta::assert_snapshot!(said.split_once("files").unwrap().1, @"
-                 not read: --data names their folder
+        insta::assert_snapshot!(said.split_once("files").unwrap().1.trim_start(), @"
+        not read: --data names their folder
         wrong: run 00000000000000000000000000000007: the events 3 to 4 at place 9: found event 3, expected event 2
         wrong: the lock `a`: run number 4 is not there
         2 faults found

@@ -96,12 +96,12 @@ impl Source {
         Ok(sums)
     }
 
-    /// Its runs live elsewhere now: what is here is kept, and no orchestrator opens it. Gives how that is undone.
+    /// Its runs live elsewhere now: what is here is kept, and no orchestrator opens it. Says where that is.
     pub(crate) async fn retire(self) -> Result<String, Error> {
         let moved = migrate::MOVED;
         let retired = format!("ALTER TABLE newest RENAME TO {moved}; COMMIT;");
         self.session.client.batch_execute(&retired).await.map_err(failed("put the old store away"))?;
-        Ok(self.address.to_string())
+        Ok(format!("{} (its table `newest` is called `{moved}`)", self.address))
     }
 }
 

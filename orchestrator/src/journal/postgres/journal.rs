@@ -100,7 +100,9 @@ impl Postgres {
 
     /// Opens a store for looking only: it is not changed, and nothing can be written to it. It must be one of ours, of
     /// this version.
-    pub(crate) fn look(address: Address) -> Result<Postgres, Error> {
+    pub(crate) async fn look(address: Address) -> Result<Postgres, Error> {
+        // Whether it can be reached is known before anybody asks.
+        session(&address).await?;
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = threads.map_err(Error::Threads)?;
         let connector = Connector::new(address.clone()).map_err(|source| Error::Unfit { address, source })?;

@@ -120,9 +120,9 @@ async fn whom_a_server_must_be_is_looked_for_before_it_is_called() {
 }
 
 /// A certificate for these names and its key, and in a file the authority that signed it.
-fn certificate(folder: &std::path::Path, names: &[&str]) -> (gorch_certs::Issued, String) {
-    let authority = gorch_certs::Authority::create("gorch.local").unwrap();
-    let server = gorch_certs::Identity::new("gorch.local", gorch_certs::Kind::Orchestrator, "database").unwrap();
+fn certificate(folder: &std::path::Path, domain: &str, names: &[&str]) -> (gorch_certs::Issued, String) {
+    let authority = gorch_certs::Authority::create(domain).unwrap();
+    let server = gorch_certs::Identity::new(domain, gorch_certs::Kind::Orchestrator, "database").unwrap();
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let issued = authority.issue(&server, &names, Duration::from_hours(1)).unwrap();
     let roots = folder.join(format!("{}.pem", names.join("-")));
@@ -134,8 +134,8 @@ fn certificate(folder: &std::path::Path, names: &[&str]) -> (gorch_certs::Issued
 async fn a_server_is_believed_by_its_certificate_its_name_and_its_authority() {
     gorch_certs::install_provider();
     let folder = tempfile::tempdir().unwrap();
-    let (issued, roots) = certificate(folder.path(), &["localhost"]);
-    let (_, strangers) = certificate(folder.path(), &["elsewhere"]);
+    let (issued, roots) = certificate(folder.path(), "gorch.local", &["localhost"]);
+    let (_, strangers) = certificate(folder.path(), "elsewhere.local", &["elsewhere"]);
     let server = Cluster::start_with_tls(&issued.cert_pem, &issued.key_pem);
     let address = |host: &str, roots: &str| {
         format!("postgres://gorch@{host}:{}/postgres?sslmode=verify-full&sslrootcert={roots}", server.port())
