@@ -383,6 +383,11 @@ mod tests {
         let found = tokio::task::spawn_blocking(move || source.rows(&sender)).await.unwrap().unwrap();
         assert_eq!(found, sums);
         parts.close();
+        let returned = Sqlite::open(&back).unwrap();
+        assert_eq!(returned.head(run(1)).await.unwrap().last, 7, "where a live run stands is not what its row says");
+        assert!(matches!(returned.head(run(2)).await, Err(crate::journal::Error::Forgotten { .. })));
+        assert_eq!(returned.append(accept(3)).await.unwrap(), 1);
+        assert_eq!(returned.tail().borrow().0, 10, "no place is given out twice");
         let refused = migrate::version(&session(&address.parse().unwrap()).await.unwrap().client).await.unwrap_err();
         assert!(refused.to_string().starts_with("its runs were moved to another store"), "{refused}");
     }
