@@ -86,6 +86,11 @@ impl Stand {
         stand
     }
 
+    /// From its next start on the orchestrator has these flags.
+    pub fn set_orchestrator_flags(&mut self, flags: &[&str]) {
+        self.orchestrator_flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    }
+
     /// The scratch folder; jobs run in its `work`.
     pub fn path(&self) -> &Path {
         self.folder.path()

@@ -2,6 +2,8 @@
 //!
 //! Owns every command, option and line of `--help`. Never does anything.
 
+mod certs;
+mod store;
 mod template;
 
 use std::net::SocketAddr;
@@ -14,6 +16,8 @@ use gorch_orchestrator::retention::{Bound, Bytes};
 use crate::context::{Answer, AnswerParser, DEFAULT_URL};
 use crate::exit;
 use crate::text::parse_duration;
+pub(crate) use certs::{CertsCommand, CertsInitArgs, CertsIssueArgs, CertsShowArgs, IdentityKind};
+pub(crate) use store::{StoreArgs, StoreCommand};
 pub(crate) use template::{ConvertArgs, InputArgs, InputText, TemplateArgs, Via};
 
 /// Runs graphs: submit one, watch it, see why it waits.
@@ -93,6 +97,9 @@ pub(crate) enum Command {
     /// Keep files for graphs, and get them back
     #[command(subcommand)]
     Artifacts(ArtifactsCommand),
+    /// Look a store through, back it up, bring it back, move it (no orchestrator needed)
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// List the executors
     Executors,
     /// Show what is kept of ended runs, and what was deleted
@@ -447,63 +454,6 @@ pub(crate) enum GraphFormat {
     Matrix,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum CertsCommand {
-    /// Make an authority and certificates for orchestrator, executor and client; keeps what is there
-    Init(CertsInitArgs),
-    /// Issue one more certificate
-    Issue(CertsIssueArgs),
-    /// Show the certificates of a folder or a file, and what is wrong with them
-    Show(CertsShowArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CertsInitArgs {
-    /// The folder
-    pub(crate) dir: PathBuf,
-    /// The trust domain of a new authority
-    #[arg(long, default_value = gorch_certs::store::DEFAULT_DOMAIN)]
-    pub(crate) domain: String,
-    /// One more DNS name or IP address under which the services are reached (may be repeated)
-    #[arg(long = "name", value_name = "NAME")]
-    pub(crate) names: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CertsIssueArgs {
-    /// For whom
-    #[arg(value_enum)]
-    pub(crate) kind: IdentityKind,
-    /// Its name (A-Z a-z 0-9 . _ -)
-    pub(crate) name: String,
-    /// The folder with ca.pem and ca.key [default: --certs]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
-    /// What a user may do: read, submit, cancel, operate, admin (may be repeated)
-    #[arg(long = "role", value_name = "ROLE")]
-    pub(crate) roles: Vec<String>,
-    /// One more DNS name or IP address of a service (may be repeated)
-    #[arg(long = "host", value_name = "NAME")]
-    pub(crate) hosts: Vec<String>,
-    /// Valid for so many days
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3650))]
-    pub(crate) days: Option<u32>,
-}
-
-/// Whom a certificate names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum IdentityKind {
-    Orchestrator,
-    Executor,
-    User,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CertsShowArgs {
-    /// A folder or a .pem file [default: --certs]
-    pub(crate) path: Option<PathBuf>,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct ProxyArgs {
     /// Where browsers connect; a loopback address
@@ -556,6 +506,7 @@ mod tests {
           proxy        Open the API to programs and pages on this machine; holds the certificate for them
           ui           Show runs in a browser on this machine; prints the link by which it comes in
           artifacts    Keep files for graphs, and get them back
+          store        Look a store through, back it up, bring it back, move it (no orchestrator needed)
           executors    List the executors
           retention    Show what is kept of ended runs, and what was deleted
           whoami       Show who the orchestrator thinks you are

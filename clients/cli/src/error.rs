@@ -75,6 +75,9 @@ pub(crate) enum Error {
     /// The home folder is unknown, and with it the default data folder.
     #[error("neither XDG_DATA_HOME nor HOME is set: name the folder with {0}")]
     NoHome(&'static str),
+    /// A store that cannot be looked through or carried.
+    #[error(transparent)]
+    Store(#[from] gorch_orchestrator::store::Error),
     /// The signals of this process.
     #[error("failed to wait for signals")]
     Signals(#[source] std::io::Error),
@@ -122,6 +125,7 @@ impl Error {
             | Error::Service { .. }
             | Error::MissingTool { .. }
             | Error::NoHome(_)
+            | Error::Store(_)
             | Error::Signals(_) => Exit::Error,
         }
     }
@@ -243,6 +247,7 @@ impl Error {
             | Error::Output(_)
             | Error::NotAnId(_)
             | Error::NoHome(_)
+            | Error::Store(_)
             | Error::Signals(_) => None,
         }
     }

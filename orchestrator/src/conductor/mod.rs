@@ -55,6 +55,7 @@ pub use again::Again;
 pub(crate) use handle::SMALL;
 pub use handle::{Census, Error, Granted, Handle, Wish};
 pub(crate) use live::summary;
+pub(crate) use recovery::fold;
 pub(crate) use thread::Ended;
 pub use thread::Error as StartError;
 

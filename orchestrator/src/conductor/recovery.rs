@@ -126,7 +126,7 @@ async fn fold_own(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> 
 }
 
 /// Folds a run from its journal.
-pub(super) async fn fold(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> {
+pub(crate) async fn fold(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> {
     let read = |after| journal.read(run, after, ROWS);
     let mut rows = read(0).await.map_err(|error| Error::of(run, &error))?;
     let unreadable = |cause: String| Error::Quarantined { run, cause };

@@ -1,7 +1,7 @@
 //! Where the events of runs are kept: the orchestrator's only state.
 //!
 //! The words are in [`contract`]; [`memory`], [`sqlite`] and [`postgres`] keep them; one conformance
-//! suite holds all of them to it.
+//! suite holds all of them to it. [`portable`] is how the content of one is carried to another.
 
 pub mod aging;
 pub(crate) mod bell;
@@ -12,6 +12,7 @@ pub(crate) mod encoded;
 pub mod error;
 pub(crate) mod jobs;
 pub mod memory;
+pub mod portable;
 pub mod postgres;
 pub mod sqlite;
 pub(crate) mod stored;

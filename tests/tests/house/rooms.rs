@@ -33,6 +33,7 @@ const ORCHESTRATOR: House = House {
         ("api", &["conductor", "journal", "dispatch", "documents", "artifacts", "retention"]),
         ("config", &["journal", "logging", "retention"]),
         ("seat", &["config", "journal"]),
+        ("store", &["config", "conductor", "journal", "artifacts"]),
         ("service", &["api", "conductor", "journal", "dispatch", "artifacts", "config", "retention", "seat"]),
     ],
     tools: &["chain", "clock", "logging"],

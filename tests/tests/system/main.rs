@@ -21,5 +21,6 @@ mod progress;
 mod retention;
 mod secrets;
 mod several;
+mod stores;
 mod tosca;
 mod whole_life;

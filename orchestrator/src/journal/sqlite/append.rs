@@ -70,14 +70,17 @@ pub(super) struct Newest {
     pub(super) event: u64,
 }
 
+/// What was given out, by what is there and what remembers those that are not.
+pub(super) const NEWEST: &str = "
+    SELECT max((SELECT coalesce(max(number), 0) FROM runs), (SELECT coalesce(max(number), 0) FROM forgotten)),
+           max(coalesce((SELECT position + last - first FROM events ORDER BY position DESC LIMIT 1), 0),
+               (SELECT coalesce(max(position), 0) FROM forgotten))";
+
 impl Newest {
     pub(super) fn load(store: &Connection) -> rusqlite::Result<Newest> {
-        store.prepare_cached(
-            "SELECT max((SELECT coalesce(max(number), 0) FROM runs), (SELECT coalesce(max(number), 0) FROM forgotten)),
-                    max(coalesce((SELECT position + last - first FROM events ORDER BY position DESC LIMIT 1), 0),
-                        (SELECT coalesce(max(position), 0) FROM forgotten))",
-        )?
-        .query_row([], |row| Ok(Newest { run: row.get::<_, Int>(0)?.0, event: row.get::<_, Int>(1)?.0 }))
+        store
+            .prepare_cached(NEWEST)?
+            .query_row([], |row| Ok(Newest { run: row.get::<_, Int>(0)?.0, event: row.get::<_, Int>(1)?.0 }))
     }
 }
 

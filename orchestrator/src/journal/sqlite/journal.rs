@@ -31,7 +31,8 @@ use crate::journal::jobs::{Done, Job, Work};
 
 /// A journal in the file `gorch.db` of a folder. Dropping it finishes what is queued and closes the file.
 pub struct Sqlite {
-    queue: Queue,
+    /// None: it is only looked at.
+    queue: Option<Queue>,
     readers: Readers,
     bell: Arc<Bell>,
     /// Let go when `drop` below has closed every connection.
@@ -46,12 +47,20 @@ impl Sqlite {
         let bell = Arc::new(Bell::new(Cursor(newest.event)));
         let readers = Readers::start(&path)?;
         let queue = Queue::start(Writer::new(writer, newest, Arc::clone(&bell))).map_err(open::Error::Thread)?;
-        Ok(Sqlite { queue, readers, bell, _lock: lock })
+        Ok(Sqlite { queue: Some(queue), readers, bell, _lock: lock })
+    }
+
+    /// Opens a store for looking only: it is not changed, and nothing can be written to it. It must be there, of this
+    /// version, and nobody else's meanwhile.
+    pub(crate) fn look(dir: &Path) -> Result<Sqlite, open::Error> {
+        let lock = open::lock(dir)?;
+        let readers = Readers::start(&dir.join(open::FILE))?;
+        Ok(Sqlite { queue: None, readers, bell: Arc::new(Bell::new(Cursor(0))), _lock: lock })
     }
 
     fn write<T: Send + 'static>(&self, work: Work, part: fn(Done) -> T) -> BoxFuture<'static, Result<T, Error>> {
         let (job, answer) = Job::new(work, part);
-        self.queue.put(job);
+        _ = self.queue.as_ref().map(|queue| queue.put(job));
         answer
     }
 }
@@ -60,7 +69,7 @@ impl Drop for Sqlite {
     fn drop(&mut self) {
         // Readers first: the last connection to go folds the log into the file, and they cannot write.
         self.readers.stop();
-        self.queue.finish();
+        _ = self.queue.as_mut().map(Queue::finish);
     }
 }
 
@@ -83,7 +92,7 @@ impl Journal for Sqlite {
             Err(refused) => ready(Err(refused)).boxed(),
         });
         let answers = answers.collect();
-        self.queue.put_all(jobs);
+        _ = self.queue.as_ref().map(|queue| queue.put_all(jobs));
         answers
     }
 
