@@ -51,6 +51,10 @@ pub struct Work {
     /// May its side effects happen twice? Decides what a restarted executor may do with a job it finds again.
     #[serde(default)]
     pub idempotent: bool,
+    /// The orchestrator under whose lease it runs, as that names itself in its answers to registrations: without that
+    /// lease it is stopped. Absent: it needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
     /// What the node says to the driver besides, references resolved.
     #[serde(default, skip_serializing_if = "Settings::is_empty")]
     pub settings: Settings,
@@ -179,6 +183,9 @@ pub struct Registered {
     /// The orchestrator's view of the executor's name.
     #[schema(value_type = String)]
     pub name: ExecutorName,
+    /// This orchestrator, and no other process: what [`Work::lease`] names.
+    #[serde(default)]
+    pub orchestrator: String,
     /// Beat again within this many milliseconds.
     pub heartbeat_ms: u64,
     /// After this many milliseconds without a beat the executor is lost.

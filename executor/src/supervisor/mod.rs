@@ -18,11 +18,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::join_all;
 use gorch_schema::outcome::AttemptResult;
 use gorch_schema::session::Fenced;
 use gorch_schema::work::{AttemptState, HeldAttempt, Report, Work};
 use gorch_schema::{AttemptId, RunId};
-use slog::{Logger, debug};
+use slog::{Logger, debug, warn};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
 use crate::driver::{DRIVERS, Driver, Settings};
+use crate::lease::Leases;
 use crate::ledger::{Ledger, Place};
 use crate::output::Stream;
 use desk::{Desk, Doors, Reserved};
@@ -67,6 +69,7 @@ pub(crate) struct Supervisor {
     settings: Settings,
     limits: Limits,
     desk: Mutex<Desk>,
+    leases: Leases,
     /// Told whenever an attempt ends or is forgotten.
     changed: Notify,
     /// Cancelled when nobody shall be kept waiting any more.
@@ -87,9 +90,9 @@ impl Supervisor {
         let drivers = DRIVERS.iter().map(|entry| (entry.name, (entry.make)(&settings))).collect();
         let here = DRIVERS.iter().filter(|entry| is_offered(entry.name) && (entry.is_here)(&settings));
         let engines = here.map(|entry| entry.name).collect();
-        let desk = Mutex::new(Desk::default());
+        let (desk, leases) = (Mutex::new(Desk::default()), Leases::new(settings.grace));
         let (changed, closing) = (Notify::new(), CancellationToken::new());
-        Arc::new(Supervisor { ledger, drivers, engines, settings, limits, desk, changed, closing, log })
+        Arc::new(Supervisor { ledger, drivers, engines, settings, limits, desk, leases, changed, closing, log })
     }
 
     /// What it runs.
@@ -128,6 +131,7 @@ impl Supervisor {
                     return match &held.work {
                         Some(known) if !is_same(known, &work) => Err(Refusal::Conflict { id }),
                         Some(_) | None => {
+                            held.hand_over(&work, &self.leases);
                             self.name(id);
                             Ok((Admission::Known, self.view(&held).await?))
                         }
@@ -267,6 +271,22 @@ impl Supervisor {
         });
         self.closing.run_until_cancelled(started).await;
         Ok(())
+    }
+
+    /// How long orchestrators count on this executor.
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// Stops what runs without the lease that it needs, and waits until it is gone, as long as that may take.
+    pub(crate) async fn stop_uncovered(&self) {
+        let is_uncovered = |held: &Held| held.cover().is_some_and(|cover| self.leases.left(&cover).is_zero());
+        let uncovered = self.desk().held(|held| held.progress.borrow().is_running() && is_uncovered(held));
+        uncovered.iter().for_each(|held| held.halt(Halt::Fenced));
+        let gone = join_all(uncovered.iter().map(|held| held.wait_for(Progress::is_ended)));
+        if timeout(self.leases.to_stop(), gone).await.is_err() {
+            warn!(self.log, "not everything without a lease is gone"; "attempts" => uncovered.len());
+        }
     }
 
     /// Starts nothing more and takes nothing new. Whoever follows what waits is told that it does not start here. It

@@ -1,56 +1,13 @@
 //! Being known to an orchestrator, and going away.
 
-use std::sync::{Arc, Mutex};
-
-use gorch_certs::{Credentials, Watch, serve};
+use gorch_certs::Credentials;
 use gorch_schema::Outcome;
-use gorch_schema::work::{AttemptState, Registration};
+use gorch_schema::work::AttemptState;
 use reqwest::StatusCode;
-use serde_json::json;
 use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use warp::Filter;
 
 use crate::house::{House, failure, holds, problem};
-
-/// An orchestrator that only takes registrations.
-struct Registry {
-    seen: Arc<Mutex<Vec<(String, Registration)>>>,
-    _end: DropGuard,
-}
-
-impl Registry {
-    async fn start(house: &House, listener: TcpListener) -> Self {
-        let seen: Arc<Mutex<Vec<(String, Registration)>>> = Arc::default();
-        let end = CancellationToken::new();
-        let log = slog::Logger::root(slog::Discard, slog::o!());
-        let credentials = Credentials::for_orchestrator(&house.path("certs")).unwrap();
-        let watch = Watch::start(credentials, end.clone(), log.clone()).unwrap();
-        let into = Arc::clone(&seen);
-        let route = warp::put().and(warp::path!("v1" / "executors" / String)).and(warp::body::json()).map(
-            move |name: String, registration: Registration| {
-                into.lock().unwrap().push((name.clone(), registration));
-                warp::reply::json(&json!({"name": name, "heartbeat_ms": 60, "lease_ms": 1000}))
-            },
-        );
-        tokio::spawn(serve(listener, watch, route, end.clone(), log));
-        Registry { seen, _end: end.drop_guard() }
-    }
-
-    fn last(&self) -> Option<Registration> {
-        self.seen.lock().unwrap().last().map(|(_, registration)| registration.clone())
-    }
-
-    fn count(&self) -> usize {
-        self.seen.lock().unwrap().len()
-    }
-}
-
-/// An address where somebody will listen later.
-async fn reserved() -> (std::net::SocketAddr, TcpListener) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    (listener.local_addr().unwrap(), listener)
-}
+use crate::registry::{Registry, reserved};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_registers_and_beats() {
@@ -62,7 +19,7 @@ async fn an_executor_registers_and_beats() {
     let registry = Registry::start(&house, listener).await;
     house.start();
     assert!(holds(|| registry.count() >= 3), "it beats as often as it is told");
-    let seen = registry.seen.lock().unwrap().clone();
+    let seen = registry.seen();
     assert!(seen.iter().all(|beat| *beat == seen[0]), "each beat says the same");
     let (name, registration) = &seen[0];
     assert_eq!(name, "e1");

@@ -21,8 +21,8 @@ pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
-    /// In the journal; it has not beaten since this orchestrator started.
-    Expected,
+    /// In the journal; it has not beaten since this orchestrator started, or counts on it.
+    Expected { since: Timestamp },
     /// It beats; when, by the machine's clock, and when it was heard, by the steady one.
     Alive { beat: Timestamp, heard: Timestamp },
     /// Its lease ran out.
@@ -70,7 +70,7 @@ impl Registry {
     pub(crate) fn expect(&mut self, name: ExecutorName, registration: Registration) {
         let entry = Entry {
             registration,
-            presence: Presence::Expected,
+            presence: Presence::Expected { since: self.started },
             held: BTreeSet::new(),
             pace: Pace::default(),
             offer: None,
@@ -122,6 +122,16 @@ impl Registry {
         fresh
     }
 
+    /// Work of this executor was another orchestrator's until now, who may have heard of it all the time: if it is lost
+    /// here, it is not lost for that work before a lease is over.
+    pub(crate) fn expect_again(&mut self, name: &ExecutorName, now: Timestamp) {
+        if let Some(entry) = self.executors.get_mut(name)
+            && matches!(entry.presence, Presence::Lost { .. })
+        {
+            entry.presence = Presence::Expected { since: now };
+        }
+    }
+
     /// It lives: the executor that is known under this boot was heard.
     pub(crate) fn heard(&mut self, name: &ExecutorName, boot: &str, (at, when): (Timestamp, Timestamp)) {
         if let Some(entry) = self.executors.get_mut(name)
@@ -150,7 +160,7 @@ impl Registry {
         let mut lost = Vec::new();
         for (name, entry) in &mut self.executors {
             let (since, beat) = match entry.presence {
-                Presence::Expected => (self.started, None),
+                Presence::Expected { since } => (since.max(self.started), None),
                 Presence::Alive { beat, heard } => (heard.max(self.started), Some(beat)),
                 Presence::Lost { .. } => continue,
             };
@@ -168,7 +178,7 @@ impl Registry {
     /// When the next lease runs out, by the steady clock.
     pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
         let since = self.executors.values().filter_map(|entry| match entry.presence {
-            Presence::Expected => Some(self.started),
+            Presence::Expected { since } => Some(since.max(self.started)),
             Presence::Alive { heard, .. } => Some(heard.max(self.started)),
             Presence::Lost { .. } => None,
         });
@@ -243,7 +253,7 @@ impl Registry {
             .iter()
             .map(|(name, entry)| {
                 let (state, last_seen) = match entry.presence {
-                    Presence::Expected => ("expected", None),
+                    Presence::Expected { .. } => ("expected", None),
                     Presence::Alive { beat, heard } if now.since(heard) > 2 * HEARTBEAT => ("suspect", Some(beat)),
                     Presence::Alive { beat, .. } if entry.registration.draining => ("draining", Some(beat)),
                     Presence::Alive { beat, .. } => ("alive", Some(beat)),
@@ -295,6 +305,19 @@ mod tests {
         assert!(registry.expire(at(1_029)).is_empty());
         assert_eq!(registry.expire(at(1_030)).len(), 1);
         assert!(registry.is_lost(&name));
+    }
+
+    #[test]
+    fn who_is_lost_here_is_not_lost_for_work_that_was_anothers_before_a_lease_is_over() {
+        let mut registry = Registry::new(at(0), LEASE);
+        let name: ExecutorName = "e1".parse().unwrap();
+        registry.expect(name.clone(), registration("a"));
+        registry.expire(at(30));
+        registry.expect_again(&name, at(100));
+        assert!(!registry.is_lost(&name) && registry.expire(at(129)).is_empty());
+        registry.expect_again(&name, at(129));
+        assert_eq!(registry.next_expiry(), Some(at(130)), "more work changes nothing");
+        assert_eq!(registry.expire(at(130)).len(), 1);
     }
 
     #[test]

@@ -418,6 +418,7 @@ impl Conductor {
     ) {
         let answer = gorch_schema::work::Registered {
             name: name.clone(),
+            orchestrator: self.settings.owner.clone(),
             heartbeat_ms: HEARTBEAT.as_millis() as u64,
             lease_ms: self.settings.lease.as_millis() as u64,
         };
