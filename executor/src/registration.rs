@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chain::Chain;
 use crate::clock::steady;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Standing, Supervisor};
 
 /// The first wait after a failure; doubled with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -53,8 +53,8 @@ pub(crate) struct Registrar {
     pub(crate) orchestrator: String,
     pub(crate) caller: Arc<Caller>,
     pub(crate) supervisor: Arc<Supervisor>,
-    /// Changes when there is something new to say.
-    pub(crate) news: watch::Receiver<()>,
+    /// Whatever changes in it is told at once.
+    pub(crate) standing: watch::Receiver<Standing>,
     pub(crate) log: Logger,
 }
 
@@ -105,6 +105,7 @@ impl Registrar {
                     let lease = Duration::from_millis(answer.lease_ms);
                     self.supervisor.leases().renew(&answer.orchestrator, sent, lease);
                     answered = Some(answer.orchestrator);
+                    self.supervisor.heed(answer.told);
                     if fortune != Fortune::Registered {
                         info!(self.log, "registered"; "name" => %answer.name, "orchestrator" => &self.orchestrator,
                             "heartbeat_ms" => answer.heartbeat_ms, "lease_ms" => answer.lease_ms);
@@ -125,14 +126,14 @@ impl Registrar {
             };
             tokio::select! {
                 () = end.cancelled() => return,
-                // Whoever had news to tell is gone: then so is this, in a moment.
-                Ok(()) = self.news.changed() => {}
+                Ok(()) = self.standing.changed() => {}
                 () = sleep(wait) => {}
             }
         }
     }
 
-    async fn beat(&self) -> Result<Registered, Error> {
+    async fn beat(&mut self) -> Result<Registered, Error> {
+        let standing = *self.standing.borrow_and_update();
         let Introduction { name, url, labels, targets, slots, boot } = &*self.introduction;
         let registration = Registration {
             url: url.clone(),
@@ -141,7 +142,8 @@ impl Registrar {
             targets: targets.clone(),
             slots: *slots,
             boot: boot.clone(),
-            draining: self.supervisor.is_leaving(),
+            draining: standing != Standing::Working,
+            drained: standing == Standing::Drained,
         };
         let place = format!("{}/v1/executors/{name}", self.orchestrator);
         let sent = self.caller.client()?.put(place).json(&registration).timeout(PATIENCE).send().await;

@@ -2,6 +2,8 @@
 //!
 //! Owns every command, option and line of `--help`. Never does anything.
 
+mod definitions;
+mod executors;
 mod template;
 
 use std::net::SocketAddr;
@@ -14,6 +16,8 @@ use gorch_orchestrator::retention::{Bound, Bytes};
 use crate::context::{Answer, AnswerParser, DEFAULT_URL};
 use crate::exit;
 use crate::text::parse_duration;
+pub(crate) use definitions::{DefinitionsArgs, DefinitionsCommand};
+pub(crate) use executors::{ExecutorsArgs, ExecutorsCommand};
 pub(crate) use template::{ConvertArgs, InputArgs, InputText, TemplateArgs, Via};
 
 /// Runs graphs: submit one, watch it, see why it waits.
@@ -93,8 +97,8 @@ pub(crate) enum Command {
     /// Keep files for graphs, and get them back
     #[command(subcommand)]
     Artifacts(ArtifactsCommand),
-    /// List the executors
-    Executors,
+    /// List the executors; let one end what it has
+    Executors(ExecutorsArgs),
     /// Show what is kept of ended runs, and what was deleted
     Retention,
     /// Show who the orchestrator thinks you are
@@ -211,34 +215,6 @@ pub(crate) struct ApplyArgs {
     /// Say what would change; change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DefinitionsArgs {
-    /// Of this namespace [default: the list shows all, a name is looked for in the default one]
-    #[arg(long, value_name = "NAMESPACE", global = true)]
-    pub(crate) namespace: Option<String>,
-    #[command(subcommand)]
-    pub(crate) command: Option<DefinitionsCommand>,
-}
-
-/// What to do with a definition; without it they are listed.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DefinitionsCommand {
-    /// Print the document of a definition
-    Get {
-        /// Its name, and perhaps a revision
-        #[arg(value_name = "NAME[@REVISION]")]
-        definition: gorch_schema::DefinitionAt,
-        /// List its revisions instead
-        #[arg(long)]
-        revisions: bool,
-    },
-    /// Delete a definition with all of its revisions; runs go on
-    Delete {
-        /// Its name
-        name: gorch_schema::DefinitionName,
-    },
 }
 
 #[derive(Debug, Args)]
@@ -556,7 +532,7 @@ mod tests {
           proxy        Open the API to programs and pages on this machine; holds the certificate for them
           ui           Show runs in a browser on this machine; prints the link by which it comes in
           artifacts    Keep files for graphs, and get them back
-          executors    List the executors
+          executors    List the executors; let one end what it has
           retention    Show what is kept of ended runs, and what was deleted
           whoami       Show who the orchestrator thinks you are
           completion   Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch

@@ -122,6 +122,8 @@ pub(super) enum Halt {
     Leaving,
     /// It needs a lease, and that ran out.
     Fenced,
+    /// The executor is drained, and the time for that is over.
+    Drained,
 }
 
 impl Held {
@@ -146,6 +148,11 @@ impl Held {
     /// It takes a slot.
     pub(super) fn take_slot(&self) {
         self.has_slot.store(true, Ordering::Relaxed);
+    }
+
+    /// Does it take a slot?
+    pub(super) fn has_slot(&self) -> bool {
+        self.has_slot.load(Ordering::Relaxed)
     }
 
     /// It needs no slot any more. Tells whether it had one.

@@ -7,6 +7,7 @@
 mod advance;
 mod clocks;
 mod desk;
+mod draining;
 mod held;
 mod recover;
 mod refusal;
@@ -24,9 +25,9 @@ use gorch_schema::session::Fenced;
 use gorch_schema::work::{AttemptState, HeldAttempt, Report, Work};
 use gorch_schema::{AttemptId, RunId};
 use slog::{Logger, debug, warn};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
@@ -34,9 +35,10 @@ use crate::driver::{DRIVERS, Driver, Settings};
 use crate::lease::Leases;
 use crate::ledger::{Ledger, Place};
 use crate::output::Stream;
-use desk::{Desk, Doors, Reserved};
+use desk::{Desk, Reserved};
 use held::{Ended, Halt, Held, Progress, is_same};
 
+pub(crate) use draining::Standing;
 pub use recover::Recover;
 pub(crate) use refusal::Refusal;
 pub(crate) use session::{Heard, Session};
@@ -72,6 +74,7 @@ pub(crate) struct Supervisor {
     leases: Leases,
     /// Told whenever an attempt ends or is forgotten.
     changed: Notify,
+    standing: watch::Sender<Standing>,
     /// Cancelled when nobody shall be kept waiting any more.
     closing: CancellationToken,
     log: Logger,
@@ -92,7 +95,20 @@ impl Supervisor {
         let engines = here.map(|entry| entry.name).collect();
         let (desk, leases) = (Mutex::new(Desk::default()), Leases::new(settings.grace));
         let (changed, closing) = (Notify::new(), CancellationToken::new());
-        Arc::new(Supervisor { ledger, drivers, engines, settings, limits, desk, leases, changed, closing, log })
+        let standing = watch::Sender::new(Standing::Working);
+        Arc::new(Supervisor {
+            ledger,
+            drivers,
+            engines,
+            settings,
+            limits,
+            desk,
+            leases,
+            changed,
+            standing,
+            closing,
+            log,
+        })
     }
 
     /// What it runs.
@@ -237,7 +253,7 @@ impl Supervisor {
                 }
             }
         }
-        self.changed.notify_waiters();
+        self.tell_change();
         answers
     }
 
@@ -289,32 +305,10 @@ impl Supervisor {
         }
     }
 
-    /// Starts nothing more and takes nothing new. Whoever follows what waits is told that it does not start here. It
-    /// stays in the ledger: if it is named after the next start, it runs then.
-    pub(crate) fn close_doors(&self) {
-        let waiting = self.desk().close();
-        waiting.iter().for_each(|held| held.give_back());
-    }
-
-    /// Are the doors closed?
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.desk().doors == Doors::Closed
-    }
-
     /// Somebody still wants this attempt, which was found when the executor started.
     fn name(self: &Arc<Self>, id: AttemptId) {
         self.desk().name(id);
         self.pump();
-    }
-
-    /// Lets running attempts end by themselves until the deadline, then stops them.
-    pub(crate) async fn drain(&self, deadline: Instant) {
-        self.close_doors();
-        let idle = || self.desk().open == 0;
-        if timeout_at(deadline, self.until(idle)).await.is_err() {
-            self.desk().held(|_| true).iter().for_each(|held| held.halt(Halt::Leaving));
-            self.until(idle).await;
-        }
     }
 
     /// Waits until no ended attempt is left unacknowledged.

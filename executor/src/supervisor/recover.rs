@@ -23,6 +23,7 @@ use tokio::task::spawn_blocking;
 
 use super::Supervisor;
 use super::clocks;
+use super::draining::drained;
 use super::held::{Ended, Halt, Held, Progress};
 use super::run::result;
 use crate::chain::Chain;
@@ -236,6 +237,7 @@ impl Supervisor {
             (Some(()), Some(Halt::Asked)) => Outcome::Cancelled,
             (Some(()), Some(Halt::Timeout(timeout))) => Outcome::Failed(timed_out(timeout)),
             (Some(()), Some(Halt::Silent(heartbeat))) => Outcome::Failed(silent(heartbeat)),
+            (Some(()), Some(Halt::Drained)) => Outcome::Failed(drained()),
             (Some(()), Some(Halt::Fenced)) => Outcome::Failed(fenced()),
             (Some(()), Some(Halt::Leaving) | None) => {
                 Outcome::Failed(lost("the executor was killed while it ran; the next one went away, and stopped it"))

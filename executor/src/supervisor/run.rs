@@ -16,6 +16,7 @@ use tokio::task::spawn_blocking;
 
 use super::Supervisor;
 use super::clocks;
+use super::draining::drained;
 use super::held::{Ended, Halt, Held, Progress};
 use super::recover::{fenced, silent, timed_out};
 use crate::chain::Chain;
@@ -83,7 +84,7 @@ impl Supervisor {
             driver.reported(held.id).await;
         }
         self.desk().open -= 1;
-        self.changed.notify_waiters();
+        self.tell_change();
     }
 
     /// The attempt's slot is the next one's.
@@ -163,7 +164,7 @@ impl Supervisor {
             }
         };
         held.end(ended);
-        self.changed.notify_waiters();
+        self.tell_change();
     }
 }
 
@@ -223,6 +224,7 @@ pub(super) fn result(held: &Held, finish: &Finish) -> AttemptResult {
             "the executor went away, and stopped it after the drain deadline",
         )),
         (Ending::Stopped, Some(Halt::Fenced)) => Outcome::Failed(fenced()),
+        (Ending::Stopped, Some(Halt::Drained)) => Outcome::Failed(drained()),
         (Ending::Stopped, None) | (Ending::ByItself, _) => match &finish.verdict {
             Ok(()) => Outcome::Succeeded,
             Err(failure) => Outcome::Failed(failure.clone()),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use gorch_certs::{Credentials, Watch, serve};
-use gorch_schema::work::{Registered, Registration};
+use gorch_schema::work::{Registered, Registration, Told};
 use reqwest::StatusCode;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -71,7 +71,13 @@ impl Registry {
             orchestrator: orchestrator.to_owned(),
             heartbeat_ms: 60,
             lease_ms: u64::try_from(lease.as_millis()).unwrap(),
+            told: Told::default(),
         });
+    }
+
+    /// From now on it tells that.
+    pub(crate) fn tells(&self, told: Told) {
+        self.state.lock().unwrap().answer.as_mut().expect("it answers").told = told;
     }
 
     /// From now on it renews nothing. Gives the last beat that it answered.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::pace::Pace;
 use gorch_engine::{Offer, Offers};
 use gorch_schema::view::ExecutorView;
-use gorch_schema::work::Registration;
+use gorch_schema::work::{Registration, Told, Wanted};
 use gorch_schema::{AttemptId, ExecutorName, Timestamp, planted};
 
 /// An executor beats this often.
@@ -39,6 +39,15 @@ struct Entry {
     offer: Option<usize>,
     /// When the certificate ends with which it beat last.
     not_after: Option<Timestamp>,
+    /// What operators want of it.
+    wanted: Wanted,
+}
+
+impl Entry {
+    /// Does it take nothing new, because it says so or because it is told so?
+    fn drains(&self) -> bool {
+        self.registration.draining || self.wanted.drain.is_some()
+    }
 }
 
 /// What a beat changed.
@@ -66,15 +75,16 @@ impl Registry {
         Registry { started, lease, executors: BTreeMap::new(), holders: HashMap::new(), offers: Offers::none() }
     }
 
-    /// An executor that the journal knows.
-    pub(crate) fn expect(&mut self, name: ExecutorName, registration: Registration) {
+    /// An executor that the journal knows, as this orchestrator has learned now. One that is here already stays as it is.
+    pub(crate) fn expect(&mut self, name: ExecutorName, registration: Registration, since: Timestamp) {
         let entry = Entry {
             registration,
-            presence: Presence::Expected { since: self.started },
+            presence: Presence::Expected { since },
             held: BTreeSet::new(),
             pace: Pace::default(),
             offer: None,
             not_after: None,
+            wanted: Wanted::default(),
         };
         self.executors.entry(name).or_insert(entry);
     }
@@ -98,8 +108,10 @@ impl Registry {
         let presence = Presence::Alive { beat, heard };
         let fresh = match self.executors.get_mut(name) {
             Some(entry) => {
-                let fresh =
-                    entry.registration.boot != registration.boot || !matches!(entry.presence, Presence::Alive { .. });
+                // What it gave back while it drained is still there.
+                let is_back = entry.registration.draining && !registration.draining;
+                let is_other = entry.registration.boot != registration.boot;
+                let fresh = is_back || is_other || !matches!(entry.presence, Presence::Alive { .. });
                 entry.registration = registration;
                 entry.presence = presence;
                 entry.not_after = Some(not_after);
@@ -113,6 +125,7 @@ impl Registry {
                     pace: Pace::default(),
                     offer: None,
                     not_after: Some(not_after),
+                    wanted: Wanted::default(),
                 };
                 self.executors.insert(name.clone(), entry);
                 true
@@ -140,6 +153,21 @@ impl Registry {
         {
             (*beat, *heard) = (at, when);
         }
+    }
+
+    /// Operators want this of an executor, as the journal says: the highest revision counts, whoever read it when.
+    pub(crate) fn want(&mut self, name: &ExecutorName, wanted: Wanted) {
+        if let Some(entry) = self.executors.get_mut(name)
+            && entry.wanted.revision < wanted.revision
+        {
+            entry.wanted = wanted;
+            self.make_offers();
+        }
+    }
+
+    /// What an executor is told.
+    pub(crate) fn told(&self, name: &ExecutorName, now: Timestamp) -> Told {
+        self.executors.get(name).map(|entry| entry.wanted.told(now)).unwrap_or_default()
     }
 
     /// Nobody could be heard until now: every lease begins anew.
@@ -225,7 +253,7 @@ impl Registry {
     fn make_offers(&mut self) {
         self.offers.executors.clear();
         for (name, entry) in &mut self.executors {
-            let takes = matches!(entry.presence, Presence::Alive { .. }) && !entry.registration.draining;
+            let takes = matches!(entry.presence, Presence::Alive { .. }) && !entry.drains();
             entry.offer = takes.then_some(self.offers.executors.len());
             if takes {
                 let registration = &entry.registration;
@@ -255,7 +283,8 @@ impl Registry {
                 let (state, last_seen) = match entry.presence {
                     Presence::Expected { .. } => ("expected", None),
                     Presence::Alive { beat, heard } if now.since(heard) > 2 * HEARTBEAT => ("suspect", Some(beat)),
-                    Presence::Alive { beat, .. } if entry.registration.draining => ("draining", Some(beat)),
+                    Presence::Alive { beat, .. } if entry.registration.drained => ("drained", Some(beat)),
+                    Presence::Alive { beat, .. } if entry.drains() => ("draining", Some(beat)),
                     Presence::Alive { beat, .. } => ("alive", Some(beat)),
                     Presence::Lost { beat } => ("lost", beat),
                 };
@@ -279,6 +308,8 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use gorch_schema::work::{Drain, TimeLeft};
+
     use super::*;
 
     fn registration(boot: &str) -> Registration {
@@ -290,6 +321,7 @@ mod tests {
             slots: 2,
             boot: boot.into(),
             draining: false,
+            drained: false,
         }
     }
 
@@ -301,7 +333,7 @@ mod tests {
     fn nobody_is_lost_until_a_lease_after_the_orchestrator_itself_started() {
         let mut registry = Registry::new(at(1_000), LEASE);
         let name: ExecutorName = "e1".parse().unwrap();
-        registry.expect(name.clone(), registration("a"));
+        registry.expect(name.clone(), registration("a"), at(1_000));
         assert!(registry.expire(at(1_029)).is_empty());
         assert_eq!(registry.expire(at(1_030)).len(), 1);
         assert!(registry.is_lost(&name));
@@ -311,7 +343,7 @@ mod tests {
     fn who_is_lost_here_is_not_lost_for_work_that_was_anothers_before_a_lease_is_over() {
         let mut registry = Registry::new(at(0), LEASE);
         let name: ExecutorName = "e1".parse().unwrap();
-        registry.expect(name.clone(), registration("a"));
+        registry.expect(name.clone(), registration("a"), at(0));
         registry.expire(at(30));
         registry.expect_again(&name, at(100));
         assert!(!registry.is_lost(&name) && registry.expire(at(129)).is_empty());
@@ -331,6 +363,28 @@ mod tests {
         assert!(registry.offers().executors.is_empty());
         assert!(registry.beat((at(9), at(61)), &name, registration("b"), at(0)));
         assert_eq!(registry.offers().executors[0].most, 4);
+    }
+
+    #[test]
+    fn nothing_is_offered_to_who_is_to_drain_even_before_it_knows_and_the_newest_wish_counts() {
+        let mut registry = Registry::new(at(0), LEASE);
+        let name: ExecutorName = "e1".parse().unwrap();
+        let state = |registry: &Registry| registry.views(at(1))[0].state.clone();
+        registry.beat((at(9), at(1)), &name, registration("a"), at(0));
+        let drain = Some(Drain { until: Some(at(100)) });
+        registry.want(&name, Wanted { revision: 2, drain });
+        registry.want(&name, Wanted { revision: 1, drain: None });
+        assert!(registry.offers().executors.is_empty());
+        assert_eq!(registry.told(&name, at(40)).drain, Some(TimeLeft { left_ms: Some(60_000) }));
+        assert_eq!(registry.told(&name, at(140)).drain, Some(TimeLeft { left_ms: Some(0) }));
+        assert_eq!(state(&registry), "draining");
+        let obeys = Registration { draining: true, drained: true, ..registration("a") };
+        assert!(!registry.beat((at(9), at(1)), &name, obeys, at(0)));
+        assert_eq!(state(&registry), "drained");
+        registry.want(&name, Wanted { revision: 3, drain: None });
+        assert!(registry.offers().executors.is_empty(), "it takes nothing until it has heard of it");
+        assert!(registry.beat((at(9), at(1)), &name, registration("a"), at(0)), "what it gave back is looked at");
+        assert_eq!((registry.offers().executors.len(), state(&registry).as_str()), (1, "alive"));
     }
 
     #[test]

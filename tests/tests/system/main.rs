@@ -12,6 +12,7 @@ mod databases;
 mod definitions;
 mod drivers;
 mod fleet;
+mod hosts;
 mod life;
 mod many;
 mod placing;

@@ -5,6 +5,7 @@
 
 mod append;
 mod definitions;
+mod executors;
 mod forget;
 mod journal;
 mod open;
