@@ -35,7 +35,7 @@ async fn what_needs_a_lease_is_gone_before_it_ends_and_what_needs_none_goes_on()
     let (house, registry) = house(&[]).await;
     house.hand_in(&under("o1", endless(&house, 0, "up0"))).await;
     house.hand_in(&house.script(1, "echo up > up1; while ! [ -e go ]; do sleep 0.01; done")).await;
-    (house.file("up0"), house.file("up1"));
+    ["up0", "up1"].map(|up| house.file(up));
     let last = registry.refuses();
     let report = house.report(house.id(0)).await;
     assert_eq!(failure(&report), ("fenced", "its executor had no lease any more, and stopped it"));
@@ -98,7 +98,7 @@ async fn a_restarted_executor_has_no_lease_and_stops_what_needs_one_even_if_it_i
     let (mut house, registry) = house(&["--recover", "wait"]).await;
     house.hand_in(&under("o1", endless(&house, 0, "up0"))).await;
     house.hand_in(&house.script(1, "echo up > up1; while ! [ -e go ]; do sleep 0.01; done")).await;
-    (house.file("up0"), house.file("up1"));
+    ["up0", "up1"].map(|up| house.file(up));
     house.kill();
     let before = registry.count();
     house.start();
