@@ -12,6 +12,7 @@ mod confine;
 mod descriptor;
 mod driver;
 mod hosts;
+mod lease;
 mod ledger;
 mod output;
 mod process;

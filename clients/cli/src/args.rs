@@ -3,6 +3,8 @@
 //! Owns every command, option and line of `--help`. Never does anything.
 
 mod certs;
+mod definitions;
+mod executors;
 mod store;
 mod template;
 
@@ -17,6 +19,8 @@ use crate::context::{Answer, AnswerParser, DEFAULT_URL};
 use crate::exit;
 use crate::text::parse_duration;
 pub(crate) use certs::{CertsCommand, CertsInitArgs, CertsIssueArgs, CertsShowArgs, IdentityKind};
+pub(crate) use definitions::{DefinitionsArgs, DefinitionsCommand};
+pub(crate) use executors::{ExecutorsArgs, ExecutorsCommand};
 pub(crate) use store::{StoreArgs, StoreCommand};
 pub(crate) use template::{ConvertArgs, InputArgs, InputText, TemplateArgs, Via};
 
@@ -100,8 +104,8 @@ pub(crate) enum Command {
     /// Look a store through, back it up, bring it back, move it (no orchestrator needed)
     #[command(subcommand)]
     Store(StoreCommand),
-    /// List the executors
-    Executors,
+    /// List the executors; let one end what it has
+    Executors(ExecutorsArgs),
     /// Show what is kept of ended runs, and what was deleted
     Retention,
     /// Show who the orchestrator thinks you are
@@ -218,34 +222,6 @@ pub(crate) struct ApplyArgs {
     /// Say what would change; change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DefinitionsArgs {
-    /// Of this namespace [default: the list shows all, a name is looked for in the default one]
-    #[arg(long, value_name = "NAMESPACE", global = true)]
-    pub(crate) namespace: Option<String>,
-    #[command(subcommand)]
-    pub(crate) command: Option<DefinitionsCommand>,
-}
-
-/// What to do with a definition; without it they are listed.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DefinitionsCommand {
-    /// Print the document of a definition
-    Get {
-        /// Its name, and perhaps a revision
-        #[arg(value_name = "NAME[@REVISION]")]
-        definition: gorch_schema::DefinitionAt,
-        /// List its revisions instead
-        #[arg(long)]
-        revisions: bool,
-    },
-    /// Delete a definition with all of its revisions; runs go on
-    Delete {
-        /// Its name
-        name: gorch_schema::DefinitionName,
-    },
 }
 
 #[derive(Debug, Args)]
@@ -507,7 +483,7 @@ mod tests {
           ui           Show runs in a browser on this machine; prints the link by which it comes in
           artifacts    Keep files for graphs, and get them back
           store        Look a store through, back it up, bring it back, move it (no orchestrator needed)
-          executors    List the executors
+          executors    List the executors; let one end what it has
           retention    Show what is kept of ended runs, and what was deleted
           whoami       Show who the orchestrator thinks you are
           completion   Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch

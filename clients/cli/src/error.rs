@@ -57,6 +57,9 @@ pub(crate) enum Error {
     /// A beginning that several runs have.
     #[error("`{prefix}` is the beginning of {} runs: {}", runs.len(), runs.join(", "))]
     Ambiguous { prefix: String, runs: Vec<String> },
+    /// An executor that is to drain and cannot be heard.
+    #[error("executor `{0}` is lost: nobody hears what is left of its work")]
+    Lost(String),
     /// Certificates that cannot be used or made.
     #[error("the certificates in `{dir}` cannot be used", dir = dir.display())]
     Certificates { dir: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
@@ -120,6 +123,7 @@ impl Error {
             | Error::Write { .. }
             | Error::Output(_)
             | Error::Ambiguous { .. }
+            | Error::Lost(_)
             | Error::Certificates { .. }
             | Error::Listen { .. }
             | Error::Service { .. }
@@ -223,6 +227,7 @@ impl Error {
             },
             Error::NoSuchRun(_) => Some("`gorch get` lists the runs".to_owned()),
             Error::Ambiguous { .. } => Some("give more digits".to_owned()),
+            Error::Lost(_) => Some("it stays told: it drains when it comes back".to_owned()),
             Error::Certificates { .. } => Some(
                 "name the folder with --certs (`gorch dev` keeps one in its data folder, `gorch certs init DIR` makes one)"
                     .to_owned(),

@@ -23,7 +23,7 @@ pub(crate) mod conformance;
 pub use aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 pub use contract::{
     Above, Adopted, Append, AttemptLogs, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Home,
-    IdempotencyKey, Journal, KeyUse, Label, Page, PageCursor, Row,
+    IdempotencyKey, Journal, KeyUse, KnownExecutor, Label, Page, PageCursor, Row,
 };
 pub use definitions::{DefinitionPage, Listed, NewRevision, Revision};
 pub use error::{Broken, Corrupt, Error, KeyBody};

@@ -13,6 +13,7 @@ mod definitions;
 mod drivers;
 mod fair;
 mod fleet;
+mod hosts;
 mod life;
 mod many;
 mod placing;

@@ -119,7 +119,7 @@ async fn run(command: Command, context: &Context) -> Result<Exit, Error> {
         Command::Ui(args) => ui::run(args, context).await,
         Command::Artifacts(command) => artifacts::run(command, context).await,
         Command::Store(command) => store::run(command, context).await,
-        Command::Executors => executors::run(context).await,
+        Command::Executors(args) => executors::run(args, context).await,
         Command::Retention => retention::run(context).await,
         Command::Whoami => whoami::run(context).await,
         Command::Completion { shell } => completion::run(shell),

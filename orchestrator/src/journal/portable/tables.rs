@@ -96,8 +96,12 @@ pub(crate) static DEFINITIONS: Table = Table {
 pub(crate) static DEFINITION_ARTIFACTS: Table =
     Table { name: "definition_artifacts", columns: columns![Text digest, Int definition], key: 2, kept: ALL };
 
-pub(crate) static EXECUTORS: Table =
-    Table { name: "executors", columns: columns![Text name, Text registration, Int at], key: 1, kept: ALL };
+pub(crate) static EXECUTORS: Table = Table {
+    name: "executors",
+    columns: columns![Text name, Text registration, Int at, Int revision, Text drain],
+    key: 1,
+    kept: ALL,
+};
 
 /// Runs that are gone. The id of nobody is how a file remembers numbers that were used up, and no run's.
 pub(crate) static FORGOTTEN: Table = Table {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
-use gorch_schema::work::{Logs, Registration};
+use gorch_schema::work::{Drain, Logs, Registration, Wanted};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -26,7 +26,8 @@ use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
-    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Home, Journal, KeyUse, Page, PageCursor, Row,
+    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Home, Journal, KeyUse, KnownExecutor, Page,
+    PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::encoded::Encoded;
@@ -346,12 +347,20 @@ impl Journal for Postgres {
         name: ExecutorName,
         registration: Registration,
         at: Timestamp,
-    ) -> BoxFuture<'static, Result<(), JournalError>> {
+    ) -> BoxFuture<'static, Result<Wanted, JournalError>> {
         let registration = codec::plain(&registration);
-        self.write(Work::PutExecutor { name, registration, at }, drop)
+        self.write(Work::PutExecutor { name, registration, at }, |done| done.wanted.unwrap_or_default())
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<(ExecutorName, Registration)>, JournalError>> {
+    fn want(
+        &self,
+        name: ExecutorName,
+        drain: Option<Drain>,
+    ) -> BoxFuture<'static, Result<Option<Wanted>, JournalError>> {
+        self.write(Work::Want { name, drain }, |done| done.wanted)
+    }
+
+    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, JournalError>> {
         self.sessions.ask(|session| lists::executors(session).boxed())
     }
 

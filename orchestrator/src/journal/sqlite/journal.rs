@@ -10,19 +10,19 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
-use gorch_schema::work::{Logs, Registration};
+use gorch_schema::work::{Drain, Logs, Registration, Wanted};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
 use super::append::Newest;
 use super::readers::Readers;
 use super::writer::{Queue, Writer};
-use super::{definitions, open, query};
+use super::{definitions, executors, open, query};
 use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
-    Adopted, Append, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
+    Adopted, Append, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, KnownExecutor, Page, PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::encoded::Encoded;
@@ -203,13 +203,17 @@ impl Journal for Sqlite {
         name: ExecutorName,
         registration: Registration,
         at: Timestamp,
-    ) -> BoxFuture<'static, Result<(), Error>> {
+    ) -> BoxFuture<'static, Result<Wanted, Error>> {
         let registration = codec::plain(&registration);
-        self.write(Work::PutExecutor { name, registration, at }, drop)
+        self.write(Work::PutExecutor { name, registration, at }, |done| done.wanted.unwrap_or_default())
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<(ExecutorName, Registration)>, Error>> {
-        self.readers.ask(|store| query::executors(store))
+    fn want(&self, name: ExecutorName, drain: Option<Drain>) -> BoxFuture<'static, Result<Option<Wanted>, Error>> {
+        self.write(Work::Want { name, drain }, |done| done.wanted)
+    }
+
+    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, Error>> {
+        self.readers.ask(|store| executors::list(store))
     }
 
     fn tail(&self) -> watch::Receiver<Cursor> {

@@ -7,6 +7,7 @@
 mod append;
 pub(crate) mod copy;
 mod definitions;
+mod executors;
 mod forget;
 mod journal;
 mod open;
