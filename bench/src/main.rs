@@ -36,6 +36,9 @@ struct Line {
     /// Slots of the executor
     #[arg(long, default_value_t = 2)]
     slots: u32,
+    /// Where row 3 keeps its runs; postgres starts a server of its own
+    #[arg(long, value_delimiter = ',', value_enum, value_name = "STORES", default_values = ["sqlite", "postgres"])]
+    store: Vec<nil::Kept>,
     /// Sleeping runs of row 8
     #[arg(long, default_value_t = 100_000)]
     sleeping: usize,
@@ -69,7 +72,13 @@ async fn measure(line: &Line) -> Vec<Row> {
         rows.extend(match row {
             1 => shell::wide(reps, slots).await,
             2 => shell::chain(reps, slots).await,
-            3 => nil::rate(reps).await,
+            3 => {
+                let mut rows = Vec::new();
+                for kept in &line.store {
+                    rows.extend(nil::rate(reps, *kept).await);
+                }
+                rows
+            }
             4 => accept::small(reps).await,
             5 => accept::dense(reps).await,
             6 => nil::growth(reps, slots).await,

@@ -13,6 +13,7 @@ mod confine;
 mod descriptor;
 mod driver;
 mod hosts;
+mod lease;
 mod ledger;
 mod output;
 mod process;

@@ -1,7 +1,8 @@
 //! Being known to an orchestrator: registering, and beating with the same message.
 //!
 //! Owns the loop that does so from the start of the executor to its end, one for each orchestrator. Promises to try again within about a second
-//! while the orchestrator is away, to tell of a drain at once, and to log a change of fortune once, not at each beat.
+//! while the orchestrator is away, to tell of a drain at once, to stop what has no lease before it tells of itself again,
+//! and to log a change of fortune once, not at each beat.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::Chain;
-use crate::supervisor::Supervisor;
+use crate::clock::steady;
+use crate::supervisor::{Standing, Supervisor};
 
 /// The first wait after a failure; doubled with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -51,8 +53,8 @@ pub(crate) struct Registrar {
     pub(crate) orchestrator: String,
     pub(crate) caller: Arc<Caller>,
     pub(crate) supervisor: Arc<Supervisor>,
-    /// Changes when there is something new to say.
-    pub(crate) news: watch::Receiver<()>,
+    /// Whatever changes in it is told at once.
+    pub(crate) standing: watch::Receiver<Standing>,
     pub(crate) log: Logger,
 }
 
@@ -86,7 +88,13 @@ impl Registrar {
     pub(crate) async fn run(mut self, end: CancellationToken) {
         let mut fortune = Fortune::Unknown;
         let mut failures = 0_u32;
+        let mut answered: Option<String> = None;
         loop {
+            if answered.as_ref().is_none_or(|orchestrator| self.supervisor.leases().has_lapsed(orchestrator)) {
+                // Whoever hears of this executor now may have given its work to another one. Nothing of it is to run then.
+                self.supervisor.stop_uncovered().await;
+            }
+            let sent = steady();
             let beat = tokio::select! {
                 () = end.cancelled() => return,
                 beat = self.beat() => beat,
@@ -94,6 +102,10 @@ impl Registrar {
             let wait = match beat {
                 Ok(answer) => {
                     failures = 0;
+                    let lease = Duration::from_millis(answer.lease_ms);
+                    self.supervisor.leases().renew(&answer.orchestrator, sent, lease);
+                    answered = Some(answer.orchestrator);
+                    self.supervisor.heed(answer.told);
                     if fortune != Fortune::Registered {
                         info!(self.log, "registered"; "name" => %answer.name, "orchestrator" => &self.orchestrator,
                             "heartbeat_ms" => answer.heartbeat_ms, "lease_ms" => answer.lease_ms);
@@ -114,14 +126,14 @@ impl Registrar {
             };
             tokio::select! {
                 () = end.cancelled() => return,
-                // Whoever had news to tell is gone: then so is this, in a moment.
-                Ok(()) = self.news.changed() => {}
+                Ok(()) = self.standing.changed() => {}
                 () = sleep(wait) => {}
             }
         }
     }
 
-    async fn beat(&self) -> Result<Registered, Error> {
+    async fn beat(&mut self) -> Result<Registered, Error> {
+        let standing = *self.standing.borrow_and_update();
         let Introduction { name, url, labels, targets, slots, boot } = &*self.introduction;
         let registration = Registration {
             url: url.clone(),
@@ -130,7 +142,8 @@ impl Registrar {
             targets: targets.clone(),
             slots: *slots,
             boot: boot.clone(),
-            draining: self.supervisor.is_leaving(),
+            draining: standing != Standing::Working,
+            drained: standing == Standing::Drained,
         };
         let place = format!("{}/v1/executors/{name}", self.orchestrator);
         let sent = self.caller.client()?.put(place).json(&registration).timeout(PATIENCE).send().await;

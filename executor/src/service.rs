@@ -14,7 +14,6 @@ use gorch_certs::{Caller, Connector, Credentials, Expect, Kind, Origin, Watch, s
 use gorch_schema::ExecutorName;
 use slog::{Logger, info, o};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -133,7 +132,6 @@ impl Executor {
         tasks.spawn(serve(listener, watch, routes, end.clone(), log.clone()));
 
         let url = config.advertise.clone().unwrap_or_else(|| url_of(address));
-        let news = watch::Sender::new(());
         let introduction = Arc::new(Introduction {
             name: config.name.clone(),
             url: url.clone(),
@@ -148,7 +146,7 @@ impl Executor {
                 orchestrator: orchestrator.clone(),
                 caller: Arc::clone(&caller),
                 supervisor: Arc::clone(&supervisor),
-                news: news.subscribe(),
+                standing: supervisor.standing(),
                 log: log.clone(),
             };
             tasks.spawn(registrar.run(end.clone()));
@@ -161,7 +159,7 @@ impl Executor {
         info!(log, "executor listens"; "address" => %address, "url" => &url, "slots" => config.slots.get(),
             "data" => %config.data.display());
         guard.disarm();
-        Ok(Handle { address, name: config.name, drain: config.drain, supervisor, news, end, tasks, log })
+        Ok(Handle { address, name: config.name, drain: config.drain, supervisor, end, tasks, log })
     }
 }
 
@@ -171,7 +169,6 @@ pub struct Handle {
     name: ExecutorName,
     drain: Duration,
     supervisor: Arc<Supervisor>,
-    news: watch::Sender<()>,
     end: CancellationToken,
     tasks: TaskTracker,
     log: Logger,
@@ -193,7 +190,6 @@ impl Handle {
     /// Takes nothing new, and says so to the orchestrators. What waits stays in the ledger for the next start.
     pub fn begin_drain(&self) {
         self.supervisor.close_doors();
-        self.news.send_replace(());
     }
 
     /// Drains, for as long as configured, and ends.

@@ -25,6 +25,11 @@ impl Digest {
         Digest(bytes)
     }
 
+    /// Its 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The content that an `artifact` names: `sha256:` and the digest. `None` where it names none.
     pub fn of_artifact(artifact: &str) -> Option<Result<Self, NotADigest>> {
         artifact.strip_prefix(PREFIX).map(str::parse)

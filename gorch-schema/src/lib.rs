@@ -42,4 +42,4 @@ pub use progress::{Advance, Item};
 pub use secret::{Secret, SecretRef};
 pub use settings::Settings;
 pub use time::Timestamp;
-pub use workflow::{Condition, Edge, Engine, Join, Node, OnFailure, OnLost, RunOptions, Workflow};
+pub use workflow::{Condition, Edge, Engine, Fencing, Join, Node, OnFailure, OnLost, RunOptions, Workflow};

@@ -166,6 +166,10 @@ pub mod failure_code {
     pub const SPAWN_FAILED: &str = "spawn_failed";
     /// The executor that ran the attempt is gone.
     pub const EXECUTOR_LOST: &str = "executor_lost";
+    /// The executor's lease ran out, and it stopped the attempt because its node says `fence: kill`.
+    pub const FENCED: &str = "fenced";
+    /// The executor was drained, and stopped the attempt when the time for that was over.
+    pub const DRAINED: &str = "drained";
     /// `get_attribute`, `get_input` or `get_item` found nothing.
     pub const MISSING_OUTPUT: &str = "missing_output";
     /// An expression of the node failed, or took more than it may.
@@ -223,12 +227,19 @@ pub mod failure_code {
     /// The executor refused the work (its policy, an unknown engine, work that it cannot read).
     pub const REFUSED: &str = "refused";
 
+    /// Is it no word about the job, but one about its executor? Then `on_lost` alone decides what becomes of it.
+    pub fn is_loss(code: &str) -> bool {
+        matches!(code, EXECUTOR_LOST | FENCED | DRAINED)
+    }
+
     /// All of them; a test holds a page for each.
     pub const ALL: &[&str] = &[
         EXIT_NONZERO,
         SIGNAL,
         SPAWN_FAILED,
         EXECUTOR_LOST,
+        FENCED,
+        DRAINED,
         MISSING_OUTPUT,
         EXPRESSION_FAILED,
         BAD_OUTPUT,

@@ -14,8 +14,8 @@ use crate::inputs::InputsSchema;
 use crate::settings::Settings;
 use crate::time::format_duration;
 use crate::workflow::{
-    Cache, Choice, Condition, Each, Edge, IfBusy, Join, Lock, Losers, Node, OnFailure, OnLost, Retry, RunOptions, Undo,
-    Workflow,
+    Cache, Choice, Condition, Each, Edge, Fencing, IfBusy, Join, Lock, Losers, Node, OnFailure, OnLost, Retry,
+    RunOptions, Undo, Workflow,
 };
 
 /// The equivalent document with `edges`: one line per node and per edge.
@@ -139,6 +139,8 @@ struct NodeOut<'a> {
     requires: &'a Texts,
     #[serde(skip_serializing_if = "Option::is_none")]
     on_lost: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fence: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     idempotent: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -177,6 +179,7 @@ impl<'a> NodeOut<'a> {
             priority,
             requires,
             on_lost,
+            fence,
             idempotent,
             labels,
             settings,
@@ -211,6 +214,10 @@ impl<'a> NodeOut<'a> {
                 (OnLost::Retry, true) | (OnLost::Fail, false) => None,
                 (OnLost::Retry, false) => Some("retry"),
                 (OnLost::Fail, true) => Some("fail"),
+            },
+            fence: match fence {
+                Fencing::Keep => None,
+                Fencing::Kill => Some("kill"),
             },
             idempotent: *idempotent,
             labels,

@@ -503,7 +503,8 @@ pub struct ExecutorView {
     pub name: ExecutorName,
     /// Where it listens.
     pub url: String,
-    /// `alive`, `suspect` (beats are missing), `lost` or `draining`.
+    /// `alive`, `suspect` (beats are missing), `lost`, `draining` (it takes nothing new), `drained` (and nothing of what it
+    /// had is left) or `expected` (not heard of since this orchestrator started).
     pub state: String,
     /// Its drivers.
     pub engines: Vec<String>,

@@ -51,6 +51,10 @@ pub struct Work {
     /// May its side effects happen twice? Decides what a restarted executor may do with a job it finds again.
     #[serde(default)]
     pub idempotent: bool,
+    /// The orchestrator under whose lease it runs, as that names itself in its answers to registrations: without that
+    /// lease it is stopped. Absent: it needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
     /// What the node says to the driver besides, references resolved.
     #[serde(default, skip_serializing_if = "Settings::is_empty")]
     pub settings: Settings,
@@ -168,9 +172,55 @@ pub struct Registration {
     pub slots: u32,
     /// Changes with each start of the executor process.
     pub boot: String,
-    /// It is going away and takes nothing new.
+    /// It is going away, or was told to, and takes nothing new.
     #[serde(default)]
     pub draining: bool,
+    /// It was told to drain, and nothing is left of what it had.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drained: bool,
+}
+
+/// What operators want of an executor, as it is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Grows with each wish: the highest one counts, whoever tells of it.
+    pub revision: u64,
+    /// That it takes nothing new; absent: that it works.
+    pub drain: Option<Drain>,
+}
+
+/// That an executor takes nothing new.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// What still runs then is stopped; absent: it may take as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl Wanted {
+    /// As the executor is told now. Its clock may be another one: it hears how much time is left.
+    pub fn told(&self, now: Timestamp) -> Told {
+        let left = |drain: Drain| TimeLeft { left_ms: drain.until.map(|until| until.since(now).as_millis() as u64) };
+        Told { revision: self.revision, drain: self.drain.map(left) }
+    }
+}
+
+/// What operators want of an executor, as it is told with each beat.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Told {
+    /// The highest one that an executor has heard counts; 0: nobody ever wanted anything.
+    pub revision: u64,
+    /// It is to take nothing new; absent: it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<TimeLeft>,
+}
+
+/// How long what runs may go on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TimeLeft {
+    /// Milliseconds; absent: as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
 }
 
 /// The answer to a registration.
@@ -179,8 +229,14 @@ pub struct Registered {
     /// The orchestrator's view of the executor's name.
     #[schema(value_type = String)]
     pub name: ExecutorName,
+    /// This orchestrator, and no other process: what [`Work::lease`] names.
+    #[serde(default)]
+    pub orchestrator: String,
     /// Beat again within this many milliseconds.
     pub heartbeat_ms: u64,
     /// After this many milliseconds without a beat the executor is lost.
     pub lease_ms: u64,
+    /// What operators want of it.
+    #[serde(default)]
+    pub told: Told,
 }

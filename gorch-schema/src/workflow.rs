@@ -208,6 +208,8 @@ pub struct Node {
     pub requires: BTreeMap<String, String>,
     /// What becomes of an attempt whose executor is lost.
     pub on_lost: OnLost,
+    /// What becomes of an attempt whose executor's lease runs out, on that executor.
+    pub fence: Fencing,
     /// May its side effects happen twice without harm?
     pub idempotent: bool,
     /// Free text for people and filters.
@@ -247,6 +249,7 @@ impl Node {
             priority: 3,
             requires: BTreeMap::new(),
             on_lost: OnLost::Fail,
+            fence: Fencing::Keep,
             idempotent: false,
             labels: BTreeMap::new(),
             settings: None,
@@ -412,9 +415,9 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// Is a failure with this code tried again? Never says yes to `executor_lost`: that is `on_lost`'s alone.
+    /// Is a failure with this code tried again? Never says yes to a loss: that is `on_lost`'s alone.
     pub fn covers(&self, code: &str) -> bool {
-        code != crate::outcome::failure_code::EXECUTOR_LOST
+        !crate::outcome::failure_code::is_loss(code)
             && (self.on.is_empty() || self.on.iter().any(|glob| glob.matches(code)))
     }
 
@@ -434,6 +437,17 @@ pub enum OnLost {
     Retry,
     /// The step fails with `executor_lost`.
     Fail,
+}
+
+/// What an executor does with an attempt when its lease runs out: nobody who gave it work can be reached any more, and
+/// may believe it lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fencing {
+    /// It goes on: its result may still be wanted.
+    #[default]
+    Keep,
+    /// It is stopped, early enough that it is gone before another attempt may begin elsewhere.
+    Kill,
 }
 
 /// What a run does when a failure can no longer be answered.

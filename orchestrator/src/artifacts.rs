@@ -20,6 +20,12 @@ use sha2::{Digest as _, Sha256};
 /// A content that was uploaded or asked after less than this ago is kept, whether or not a run names it yet.
 pub(crate) const GRACE: Duration = Duration::from_hours(1);
 
+/// The folder, in that of the data.
+const FOLDER: &str = "artifacts";
+
+/// In it, uploads on their way in.
+const INCOMING: &str = "incoming";
+
 /// Why a content was not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -32,6 +38,40 @@ pub(crate) enum Error {
     /// The system said no.
     #[error("the artifact cannot be written")]
     Io(#[from] io::Error),
+}
+
+/// Every content in the folder of this data, with its file. Changes nothing, also while somebody has it open.
+pub(crate) fn there(data: &Path) -> io::Result<Vec<(Digest, PathBuf)>> {
+    let mut found = Vec::new();
+    let root = match fs::read_dir(data.join(FOLDER)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        root => root?,
+    };
+    for folder in root {
+        let folder = folder?;
+        if folder.file_name() == INCOMING || !folder.file_type()?.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(folder.path())? {
+            let entry = entry?;
+            let digest = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
+            found.extend(digest.map(|digest| (digest, entry.path())));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The content of a file and its length; none: it is gone.
+pub(crate) fn content(path: &Path) -> io::Result<Option<(File, u64)>> {
+    match File::open(path) {
+        Ok(file) => {
+            let length = file.metadata()?.len();
+            Ok(Some((file, length)))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// What was removed.
@@ -49,6 +89,8 @@ pub struct Artifacts(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    /// The folder around it.
+    data: PathBuf,
     root: PathBuf,
     /// Largest file that is taken, in bytes.
     limit: u64,
@@ -61,15 +103,15 @@ struct Inner {
 impl Artifacts {
     /// Opens the folder, or makes it. What an upload left behind that was cut short is removed.
     pub fn open(data: &Path, limit: u64) -> io::Result<Self> {
-        let root = data.join("artifacts");
-        let incoming = root.join("incoming");
+        let root = data.join(FOLDER);
+        let incoming = root.join(INCOMING);
         if incoming.exists() {
             fs::remove_dir_all(&incoming)?;
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&incoming)?;
         File::open(&root)?.sync_all()?;
         let (uploads, changing) = (AtomicU64::new(0), Mutex::new(()));
-        Ok(Artifacts(Arc::new(Inner { root, limit, uploads, changing })))
+        Ok(Artifacts(Arc::new(Inner { data: data.to_owned(), root, limit, uploads, changing })))
     }
 
     fn path(&self, digest: Digest) -> PathBuf {
@@ -94,39 +136,24 @@ impl Artifacts {
 
     /// The content and its length, if it is here.
     pub(crate) fn read(&self, digest: Digest) -> io::Result<Option<(File, u64)>> {
-        match File::open(self.path(digest)) {
-            Ok(file) => {
-                let length = file.metadata()?.len();
-                Ok(Some((file, length)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        content(&self.path(digest))
     }
 
     /// Begins to take a content.
     pub(crate) fn take(&self) -> io::Result<Upload> {
         let number = self.0.uploads.fetch_add(1, Ordering::Relaxed);
-        let path = self.0.root.join("incoming").join(number.to_string());
+        let path = self.0.root.join(INCOMING).join(number.to_string());
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Upload { artifacts: self.clone(), path, file, hash: Sha256::new(), length: 0 })
     }
 
     /// Every content that was neither uploaded nor asked after for [`GRACE`].
     pub(crate) fn old(&self) -> io::Result<Vec<Digest>> {
-        let mut found = Vec::new();
-        for folder in fs::read_dir(&self.0.root)? {
-            let folder = folder?;
-            if folder.file_name() == "incoming" || !folder.file_type()?.is_dir() {
-                continue;
-            }
-            for entry in fs::read_dir(folder.path())? {
-                let entry = entry?;
-                let digest = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
-                found.extend(digest.filter(|_| entry.metadata().is_ok_and(|facts| is_old(&facts))));
-            }
-        }
-        Ok(found)
+        let there = there(&self.0.data)?.into_iter();
+        Ok(there
+            .filter(|(_, path)| fs::metadata(path).is_ok_and(|facts| is_old(&facts)))
+            .map(|(digest, _)| digest)
+            .collect())
     }
 
     /// Removes these, but for those that somebody has asked after meanwhile. Tells what went.

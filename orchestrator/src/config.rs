@@ -82,6 +82,18 @@ pub enum Store {
     Postgres(Box<Address>),
 }
 
+impl Store {
+    /// The same, with the password of `PGPASSWORD` where it needs one and has none.
+    pub fn with_password(self) -> Store {
+        match self {
+            Store::Sqlite(folder) => Store::Sqlite(folder),
+            Store::Postgres(address) => {
+                Store::Postgres(Box::new(address.or_password(std::env::var("PGPASSWORD").ok())))
+            }
+        }
+    }
+}
+
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -212,12 +224,7 @@ impl Config {
         let certs = flags.certs.or(file.certs).ok_or(Error::Missing("certs"))?;
         let mut config = Config::new(data, certs);
         if let Some(store) = flags.store.or(file.store) {
-            config.store = match store {
-                Store::Sqlite(folder) => Store::Sqlite(folder),
-                Store::Postgres(address) => {
-                    Store::Postgres(Box::new(address.or_password(std::env::var("PGPASSWORD").ok())))
-                }
-            };
+            config.store = store.with_password();
         }
         config.listen = flags.listen.or(file.listen).unwrap_or(config.listen);
         config.advertise = flags.advertise.or(file.advertise);

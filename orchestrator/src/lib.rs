@@ -14,6 +14,7 @@ pub mod logging;
 pub mod retention;
 mod seat;
 mod service;
+pub mod store;
 
 pub use config::Config;
 pub use service::{Error, Orchestrator};

@@ -2,6 +2,7 @@
 
 pub mod binaries;
 pub mod graphs;
+pub mod hosts;
 pub mod postgres;
 pub mod processes;
 pub mod simulation;

@@ -15,7 +15,10 @@ const KEEPER: &str = r#"
     dir=$(mktemp -d "${TMPDIR:-/tmp}/gorch-postgres-XXXXXX") && cd "$dir" || exit 1
     trap 'pg_ctl -D "$dir/data" -m immediate stop >/dev/null 2>&1; rm -rf "$dir"' EXIT
     trap 'exit 1' HUP INT TERM
-    initdb -D "$dir/data" -U gorch -A trust -E UTF8 --locale=C --no-sync >log 2>&1 &&
+    initdb -D "$dir/data" -U gorch -A trust -E UTF8 --locale=C --no-sync >log 2>&1 || { cat log >&2; exit 1; }
+    if [ -n "$TLS_KEY" ]; then
+        (umask 077; printf %s "$TLS_CERT" >data/server.crt; printf %s "$TLS_KEY" >data/server.key)
+    fi
     pg_ctl -D "$dir/data" -w -l log -o "-p $1 -k $dir -c listen_addresses=127.0.0.1 -c max_connections=200 $2" start >>log 2>&1 ||
         { cat log >&2; exit 1; }
     echo "$dir"
@@ -73,10 +76,21 @@ fn command(program: &str) -> Command {
 impl Cluster {
     /// A new one; the server is told this besides.
     pub fn start(flags: &str) -> Cluster {
+        Cluster::with(flags, "", "")
+    }
+
+    /// A new one that speaks TLS, with this certificate and its key in PEM.
+    pub fn start_with_tls(certificate: &str, key: &str) -> Cluster {
+        Cluster::with("-c ssl=on", certificate, key)
+    }
+
+    fn with(flags: &str, certificate: &str, key: &str) -> Cluster {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.expect("loopback has a free port").port();
         let mut keeper = command("sh")
             .args(["-c", KEEPER, "sh", &port.to_string(), flags])
+            .env("TLS_CERT", certificate)
+            .env("TLS_KEY", key)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -98,6 +112,11 @@ impl Cluster {
     /// The address of a database.
     pub fn address(&self, name: &str) -> String {
         format!("postgres://gorch@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// The port on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The folder of the data.

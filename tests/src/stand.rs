@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use gorch_certs::Credentials;
+use gorch_certs::{Credentials, Kind, store};
 use gorch_client::Client;
 use gorch_schema::RunId;
 use gorch_schema::view::{ExecutorView, RunSummary};
@@ -18,12 +19,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::binaries::binary;
+use crate::hosts::Host;
 use crate::wait::until;
 
 /// One orchestrator, its executors, a client.
 pub struct Stand {
     folder: TempDir,
     address: SocketAddr,
+    listen: SocketAddr,
     orchestrator: Option<Child>,
     second: Option<Second>,
     orchestrator_flags: Vec<String>,
@@ -42,6 +45,15 @@ struct Running {
     child: Option<Child>,
     flags: Vec<String>,
     address: SocketAddr,
+    /// How its program is started, and where it finds the orchestrator.
+    place: Place,
+}
+
+/// Where an executor runs.
+#[derive(Clone)]
+enum Place {
+    Here,
+    At(Arc<Host>),
 }
 
 /// An address that was free a moment ago.
@@ -58,17 +70,30 @@ impl Stand {
 
     /// The same, the orchestrator with more flags.
     pub async fn with(flags: &[&str]) -> Stand {
+        Stand::reached(free_address(), &[], flags).await
+    }
+
+    /// An orchestrator that these hosts reach, too.
+    pub async fn among(hosts: &[Arc<Host>]) -> Stand {
+        let names: Vec<String> = hosts.iter().map(|host| host.gateway.to_string()).collect();
+        Stand::reached(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), free_address().port()), &names, &[]).await
+    }
+
+    /// It listens there, and has these names, too.
+    async fn reached(listen: SocketAddr, names: &[String], flags: &[&str]) -> Stand {
         gorch_certs::install_provider();
         let folder = tempfile::tempdir().expect("a scratch folder can be made");
         let certs = folder.path().join("certs");
-        gorch_certs::store::init(&certs).expect("certificates can be made");
-        let address = free_address();
+        let domain = store::DEFAULT_DOMAIN;
+        store::init_for(&certs, domain, names).expect("certificates can be made");
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listen.port());
         let credentials = Credentials::for_client(&certs).expect("the client's certificate was just made");
         let client = Client::connect(&format!("https://{address}"), &credentials).expect("a client can be made");
         let orchestrator_flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let mut stand = Stand {
             folder,
             address,
+            listen,
             orchestrator: None,
             second: None,
             orchestrator_flags,
@@ -84,6 +109,11 @@ impl Stand {
         let mut stand = Stand::new().await;
         stand.add_executor("e1", &["--slots", &slots.to_string()]).await;
         stand
+    }
+
+    /// From its next start on the orchestrator has these flags.
+    pub fn set_orchestrator_flags(&mut self, flags: &[&str]) {
+        self.orchestrator_flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
     }
 
     /// The scratch folder; jobs run in its `work`.
@@ -136,7 +166,7 @@ impl Stand {
 
     /// Starts the orchestrator and waits until it answers.
     pub async fn start_orchestrator(&mut self) {
-        self.orchestrator = Some(self.spawn("orchestrator", "store", self.address));
+        self.orchestrator = Some(self.spawn("orchestrator", "store", self.listen));
         until("the orchestrator answers", || async { self.client.whoami().await.ok() }).await;
     }
 
@@ -196,7 +226,20 @@ impl Stand {
     /// Starts a new executor and waits until the orchestrator sees it alive.
     pub async fn add_executor(&mut self, name: &str, flags: &[&str]) {
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        self.executors.insert(name.to_owned(), Running { child: None, flags, address: free_address() });
+        let running = Running { child: None, flags, address: free_address(), place: Place::Here };
+        self.executors.insert(name.to_owned(), running);
+        self.start_executor(name).await;
+    }
+
+    /// The same on a host.
+    pub async fn add_executor_at(&mut self, host: &Arc<Host>, name: &str, flags: &[&str]) {
+        let names = vec![host.address.to_string()];
+        let options = store::Options { names, ..store::Options::default() };
+        store::issue(&self.certs(), Kind::Executor, name, &options).expect("a certificate can be made");
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let address = SocketAddr::new(host.address.into(), 8585);
+        let running = Running { child: None, flags, address, place: Place::At(Arc::clone(host)) };
+        self.executors.insert(name.to_owned(), running);
         self.start_executor(name).await;
     }
 
@@ -205,9 +248,14 @@ impl Stand {
         let before = self.executor(name).await.map(|view| view.boot);
         let (log, work) = (self.log(name), self.work());
         let (data, certs, url) = (self.folder.path().join(name), self.certs(), self.url());
+        let port = self.address.port();
         let second = self.second.as_ref().map(|second| format!("https://{}", second.address));
         let running = self.executors.get_mut(name).expect("the executor was added");
-        let child = Command::new(binary("gorch-executor"))
+        let (mut command, url) = match &running.place {
+            Place::Here => (Command::new(binary("gorch-executor")), url),
+            Place::At(host) => (host.command(&binary("gorch-executor")), format!("https://{}:{port}", host.gateway)),
+        };
+        let child = command
             .args(["--data", &data.to_string_lossy(), "--certs", &certs.to_string_lossy()])
             .args(["--listen", &running.address.to_string(), "--orchestrator", &url, "--name", name])
             .args(["--workdir", &work.to_string_lossy()])

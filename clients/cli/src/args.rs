@@ -2,6 +2,10 @@
 //!
 //! Owns every command, option and line of `--help`. Never does anything.
 
+mod certs;
+mod definitions;
+mod executors;
+mod store;
 mod template;
 
 use std::ffi::OsString;
@@ -15,6 +19,10 @@ use gorch_orchestrator::retention::{Bound, Bytes};
 use crate::context::{Answer, AnswerParser, DEFAULT_URL};
 use crate::exit;
 use crate::text::parse_duration;
+pub(crate) use certs::{CertsCommand, CertsInitArgs, CertsIssueArgs, CertsShowArgs, IdentityKind};
+pub(crate) use definitions::{DefinitionsArgs, DefinitionsCommand};
+pub(crate) use executors::{ExecutorsArgs, ExecutorsCommand};
+pub(crate) use store::{StoreArgs, StoreCommand};
 pub(crate) use template::{ConvertArgs, InputArgs, InputText, TemplateArgs, Via};
 
 /// Runs graphs: submit one, watch it, see why it waits.
@@ -108,8 +116,11 @@ pub(crate) enum Command {
     /// Keep files for graphs, and get them back
     #[command(subcommand)]
     Artifacts(ArtifactsCommand),
-    /// List the executors
-    Executors,
+    /// Look a store through, back it up, bring it back, move it (no orchestrator needed)
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// List the executors; let one end what it has
+    Executors(ExecutorsArgs),
     /// Show what is kept of ended runs, and what was deleted
     Retention,
     /// Show who the orchestrator thinks you are
@@ -261,34 +272,6 @@ pub(crate) struct ApplyArgs {
     /// Say what would change; change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DefinitionsArgs {
-    /// Of this namespace [default: the list shows all, a name is looked for in the default one]
-    #[arg(long, value_name = "NAMESPACE", global = true)]
-    pub(crate) namespace: Option<String>,
-    #[command(subcommand)]
-    pub(crate) command: Option<DefinitionsCommand>,
-}
-
-/// What to do with a definition; without it they are listed.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DefinitionsCommand {
-    /// Print the document of a definition
-    Get {
-        /// Its name, and perhaps a revision
-        #[arg(value_name = "NAME[@REVISION]")]
-        definition: gorch_schema::DefinitionAt,
-        /// List its revisions instead
-        #[arg(long)]
-        revisions: bool,
-    },
-    /// Delete a definition with all of its revisions; runs go on
-    Delete {
-        /// Its name
-        name: gorch_schema::DefinitionName,
-    },
 }
 
 #[derive(Debug, Args)]
@@ -497,63 +480,6 @@ pub(crate) enum GraphFormat {
     Matrix,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum CertsCommand {
-    /// Make an authority and certificates for orchestrator, executor and client; keeps what is there
-    Init(CertsInitArgs),
-    /// Issue one more certificate
-    Issue(CertsIssueArgs),
-    /// Show the certificates of a folder or a file, and what is wrong with them
-    Show(CertsShowArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CertsInitArgs {
-    /// The folder
-    pub(crate) dir: PathBuf,
-    /// The trust domain of a new authority
-    #[arg(long, default_value = gorch_certs::store::DEFAULT_DOMAIN)]
-    pub(crate) domain: String,
-    /// One more DNS name or IP address under which the services are reached (may be repeated)
-    #[arg(long = "name", value_name = "NAME")]
-    pub(crate) names: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CertsIssueArgs {
-    /// For whom
-    #[arg(value_enum)]
-    pub(crate) kind: IdentityKind,
-    /// Its name (A-Z a-z 0-9 . _ -)
-    pub(crate) name: String,
-    /// The folder with ca.pem and ca.key [default: --certs]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
-    /// What a user may do: read, submit, cancel, operate, admin (may be repeated)
-    #[arg(long = "role", value_name = "ROLE")]
-    pub(crate) roles: Vec<String>,
-    /// One more DNS name or IP address of a service (may be repeated)
-    #[arg(long = "host", value_name = "NAME")]
-    pub(crate) hosts: Vec<String>,
-    /// Valid for so many days
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3650))]
-    pub(crate) days: Option<u32>,
-}
-
-/// Whom a certificate names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum IdentityKind {
-    Orchestrator,
-    Executor,
-    User,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CertsShowArgs {
-    /// A folder or a .pem file [default: --certs]
-    pub(crate) path: Option<PathBuf>,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct ProxyArgs {
     /// Where browsers connect; a loopback address
@@ -606,7 +532,8 @@ mod tests {
           proxy        Open the API to programs and pages on this machine; holds the certificate for them
           ui           Show runs in a browser on this machine; prints the link by which it comes in
           artifacts    Keep files for graphs, and get them back
-          executors    List the executors
+          store        Look a store through, back it up, bring it back, move it (no orchestrator needed)
+          executors    List the executors; let one end what it has
           retention    Show what is kept of ended runs, and what was deleted
           whoami       Show who the orchestrator thinks you are
           completion   Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch

@@ -57,6 +57,9 @@ pub(crate) enum Error {
     /// A beginning that several runs have.
     #[error("`{prefix}` is the beginning of {} runs: {}", runs.len(), runs.join(", "))]
     Ambiguous { prefix: String, runs: Vec<String> },
+    /// An executor that is to drain and cannot be heard.
+    #[error("executor `{0}` is lost: nobody hears what is left of its work")]
+    Lost(String),
     /// Certificates that cannot be used or made.
     #[error("the certificates in `{dir}` cannot be used", dir = dir.display())]
     Certificates { dir: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
@@ -78,6 +81,9 @@ pub(crate) enum Error {
     /// Chaos found something, or could not begin.
     #[error("{0}")]
     Chaos(String),
+    /// A store that cannot be looked through or carried.
+    #[error(transparent)]
+    Store(#[from] gorch_orchestrator::store::Error),
     /// The signals of this process.
     #[error("failed to wait for signals")]
     Signals(#[source] std::io::Error),
@@ -121,11 +127,13 @@ impl Error {
             | Error::Write { .. }
             | Error::Output(_)
             | Error::Ambiguous { .. }
+            | Error::Lost(_)
             | Error::Certificates { .. }
             | Error::Listen { .. }
             | Error::Service { .. }
             | Error::MissingTool { .. }
             | Error::NoHome(_)
+            | Error::Store(_)
             | Error::Signals(_) => Exit::Error,
         }
     }
@@ -223,6 +231,7 @@ impl Error {
             },
             Error::NoSuchRun(_) => Some("`gorch get` lists the runs".to_owned()),
             Error::Ambiguous { .. } => Some("give more digits".to_owned()),
+            Error::Lost(_) => Some("it stays told: it drains when it comes back".to_owned()),
             Error::Certificates { .. } => Some(
                 "name the folder with --certs (`gorch dev` keeps one in its data folder, `gorch certs init DIR` makes one)"
                     .to_owned(),
@@ -248,6 +257,7 @@ impl Error {
             | Error::Output(_)
             | Error::NotAnId(_)
             | Error::NoHome(_)
+            | Error::Store(_)
             | Error::Signals(_) => None,
         }
     }

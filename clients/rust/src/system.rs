@@ -1,9 +1,12 @@
 //! The orchestrator itself: who it thinks you are, who works for it, what it thinks of a document.
 //!
-//! Owns the calls that concern no run. Never changes anything.
+//! Owns the calls that concern no run. Changes nothing but who takes work.
+
+use std::time::Duration;
 
 use gorch_schema::retention::RetentionView;
-use gorch_schema::view::{ExecutorList, Plan, WhoAmI};
+use gorch_schema::time::format_duration;
+use gorch_schema::view::{ExecutorList, ExecutorView, Plan, WhoAmI};
 use http::Method;
 
 use crate::client::Client;
@@ -18,6 +21,17 @@ impl Client {
     /// The registered executors.
     pub async fn executors(&self) -> Result<ExecutorList, Error> {
         self.get(&["v1", "executors"]).json("a list of executors").await
+    }
+
+    /// Lets an executor end what it has; what still runs after the deadline is stopped.
+    pub async fn drain(&self, executor: &str, deadline: Option<Duration>) -> Result<ExecutorView, Error> {
+        let request = self.request(Method::POST, &["v1", "executors", executor, "drain"]);
+        request.query_if("deadline", deadline.map(format_duration)).json("an executor").await
+    }
+
+    /// Lets an executor work again.
+    pub async fn undrain(&self, executor: &str) -> Result<ExecutorView, Error> {
+        self.request(Method::POST, &["v1", "executors", executor, "undrain"]).json("an executor").await
     }
 
     /// What is kept of runs that have ended, and what was deleted.

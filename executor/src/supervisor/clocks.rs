@@ -1,4 +1,4 @@
-//! What is watched of a job while it runs: its timeout, its heartbeat, and how far it says it is.
+//! What is watched of a job while it runs: its timeout, its heartbeat, its lease, and how far it says it is.
 //!
 //! Owns the look at `$GORCH_PROGRESS`, now and then. Promises that a job which says nothing costs one timer and a few
 //! looks, that what is said is shown a few times a second at most, and that a heartbeat is counted from the job's start
@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::advance;
 use super::held::{Halt, Held, Progress};
 use crate::clock::now;
+use crate::lease::Leases;
 use crate::output::{self, Beat, LastLine};
 use crate::secrets::Redactor;
 
@@ -23,8 +24,9 @@ const BETWEEN: Duration = Duration::from_millis(250);
 const SELDOM: Duration = Duration::from_secs(1);
 
 /// Watches a job that runs or is about to. Comes back when it is to be stopped, and not before.
-pub(super) async fn watch(held: &Held, work: &Work, redactor: Option<&Redactor>) {
+pub(super) async fn watch(held: &Held, work: &Work, redactor: Option<&Redactor>, leases: &Leases) {
     tokio::select! {
+        () = held.lapsed(leases) => held.halt(Halt::Fenced),
         () = timeout(held, work.timeout) => {}
         () = listen(held, work, redactor) => {}
     }

@@ -23,6 +23,8 @@ pub(super) struct Desk {
     /// How many attempts have begun and are not reported yet; some of them have left their slots.
     pub(super) open: usize,
     pub(super) doors: Doors,
+    /// The highest revision of what operators want that was heard.
+    pub(super) revision: u64,
 }
 
 /// Is new work taken?
@@ -30,7 +32,9 @@ pub(super) struct Desk {
 pub(super) enum Doors {
     #[default]
     Open,
-    /// Nothing new comes in, nothing waiting starts.
+    /// An operator says so: nothing new comes in and nothing waiting starts, until he takes it back.
+    Drained,
+    /// The executor goes away: the same for good.
     Closed,
 }
 
@@ -46,7 +50,7 @@ impl Desk {
         if let Some(held) = self.held.get(&id) {
             return Ok(Reserved::Known(Arc::clone(held)));
         }
-        if self.doors == Doors::Closed {
+        if self.doors != Doors::Open {
             return Err(Refusal::GoingAway);
         }
         if self.held.len() >= limit {
@@ -76,7 +80,7 @@ impl Desk {
 
     /// The next one to run, if there is a slot: from now on it takes that.
     pub(super) fn next(&mut self, slots: usize) -> Option<Arc<Held>> {
-        if self.doors == Doors::Closed || self.running >= slots {
+        if self.doors != Doors::Open || self.running >= slots {
             return None;
         }
         let next = self.queue.pop_front()?;
@@ -105,9 +109,14 @@ impl Desk {
         }
     }
 
-    /// Nothing new comes in, nothing waiting starts. Gives what waited for a slot.
-    pub(super) fn close(&mut self) -> Vec<Arc<Held>> {
-        self.doors = Doors::Closed;
+    /// Is nothing here but what was given back?
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.len() == self.unnamed.len()
+    }
+
+    /// Shuts the doors so. Gives what waited for a slot.
+    pub(super) fn shut(&mut self, doors: Doors) -> Vec<Arc<Held>> {
+        self.doors = doors;
         let waiting: Vec<Arc<Held>> = self.queue.drain(..).collect();
         waiting.iter().for_each(|held| self.set_aside(Arc::clone(held)));
         waiting

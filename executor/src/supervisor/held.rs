@@ -13,6 +13,7 @@ use gorch_schema::{Advance, AttemptId, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::lease::{Cover, Leases};
 use crate::ledger::Place;
 
 /// A report with more log than this is read from the ledger each time it is asked for.
@@ -33,6 +34,8 @@ pub(super) struct Held {
     place: OnceLock<Arc<Place>>,
     /// Does it take one of the slots?
     has_slot: AtomicBool,
+    /// Under whose lease it runs, where it needs one.
+    cover: Option<Mutex<Cover>>,
 }
 
 /// Who follows an attempt, and what it says.
@@ -117,6 +120,10 @@ pub(super) enum Halt {
     Silent(Duration),
     /// The executor goes away.
     Leaving,
+    /// It needs a lease, and that ran out.
+    Fenced,
+    /// The executor is drained, and the time for that is over.
+    Drained,
 }
 
 impl Held {
@@ -124,7 +131,9 @@ impl Held {
         let (progress, _) = watch::channel(progress);
         let (stop, why, audience) = (CancellationToken::new(), OnceLock::new(), Mutex::default());
         let (place, has_slot) = (OnceLock::new(), AtomicBool::new(false));
-        Arc::new(Held { id, work, progress, stop, why, audience, place, has_slot })
+        let lease = work.as_ref().and_then(|work| work.lease.as_deref());
+        let cover = lease.map(|orchestrator| Mutex::new(Cover::by(orchestrator)));
+        Arc::new(Held { id, work, progress, stop, why, audience, place, has_slot, cover })
     }
 
     pub(super) fn place(&self) -> Option<&Arc<Place>> {
@@ -141,9 +150,42 @@ impl Held {
         self.has_slot.store(true, Ordering::Relaxed);
     }
 
+    /// Does it take a slot?
+    pub(super) fn has_slot(&self) -> bool {
+        self.has_slot.load(Ordering::Relaxed)
+    }
+
     /// It needs no slot any more. Tells whether it had one.
     pub(super) fn leave_slot(&self) -> bool {
         self.has_slot.swap(false, Ordering::Relaxed)
+    }
+
+    /// Under whose lease it runs; `None` if it needs none.
+    pub(super) fn cover(&self) -> Option<Cover> {
+        // Nothing in it is left half done by a panic.
+        self.cover.as_ref().map(|cover| cover.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// It is handed out again, perhaps by another orchestrator than before.
+    pub(super) fn hand_over(&self, again: &Work, leases: &Leases) {
+        if let (Some(cover), Some(orchestrator)) = (&self.cover, &again.lease) {
+            leases.move_cover(&mut cover.lock().unwrap_or_else(PoisonError::into_inner), orchestrator);
+        }
+    }
+
+    /// Waits until it may run: at once if it needs no lease.
+    pub(super) async fn covered(&self, leases: &Leases) {
+        if let Some(cover) = self.cover() {
+            leases.covered(|| self.cover().unwrap_or_else(|| cover.clone())).await;
+        }
+    }
+
+    /// Waits until the lease that it needs has run out.
+    pub(super) async fn lapsed(&self, leases: &Leases) {
+        match self.cover() {
+            Some(cover) => leases.lapsed(|| self.cover().unwrap_or_else(|| cover.clone())).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Has its end told, at once if it has ended.
@@ -278,7 +320,7 @@ impl Ended {
     }
 }
 
-/// Are these the same work? The epoch does not count: a new conductor hands the same attempt out again.
+/// Are these the same work? Epoch and lease do not count: a new conductor hands the same attempt out again.
 pub(super) fn is_same(one: &Work, other: &Work) -> bool {
     let Work {
         attempt,
@@ -293,6 +335,7 @@ pub(super) fn is_same(one: &Work, other: &Work) -> bool {
         outputs,
         timeout,
         idempotent,
+        lease: _,
         settings,
     } = one;
     *attempt == other.attempt

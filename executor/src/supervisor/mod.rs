@@ -7,6 +7,7 @@
 mod advance;
 mod clocks;
 mod desk;
+mod draining;
 mod held;
 mod recover;
 mod refusal;
@@ -18,23 +19,26 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::join_all;
 use gorch_schema::outcome::AttemptResult;
 use gorch_schema::session::Fenced;
 use gorch_schema::work::{AttemptState, HeldAttempt, Report, Work};
 use gorch_schema::{AttemptId, RunId};
-use slog::{Logger, debug};
-use tokio::sync::Notify;
+use slog::{Logger, debug, warn};
+use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
 use crate::driver::{DRIVERS, Driver, Settings};
+use crate::lease::Leases;
 use crate::ledger::{Ledger, Place};
 use crate::output::Stream;
-use desk::{Desk, Doors, Reserved};
+use desk::{Desk, Reserved};
 use held::{Ended, Halt, Held, Progress, is_same};
 
+pub(crate) use draining::Standing;
 pub use recover::Recover;
 pub(crate) use refusal::Refusal;
 pub(crate) use session::{Heard, Session};
@@ -67,8 +71,10 @@ pub(crate) struct Supervisor {
     settings: Settings,
     limits: Limits,
     desk: Mutex<Desk>,
+    leases: Leases,
     /// Told whenever an attempt ends or is forgotten.
     changed: Notify,
+    standing: watch::Sender<Standing>,
     /// Cancelled when nobody shall be kept waiting any more.
     closing: CancellationToken,
     log: Logger,
@@ -87,9 +93,22 @@ impl Supervisor {
         let drivers = DRIVERS.iter().map(|entry| (entry.name, (entry.make)(&settings))).collect();
         let here = DRIVERS.iter().filter(|entry| is_offered(entry.name) && (entry.is_here)(&settings));
         let engines = here.map(|entry| entry.name).collect();
-        let desk = Mutex::new(Desk::default());
+        let (desk, leases) = (Mutex::new(Desk::default()), Leases::new(settings.grace));
         let (changed, closing) = (Notify::new(), CancellationToken::new());
-        Arc::new(Supervisor { ledger, drivers, engines, settings, limits, desk, changed, closing, log })
+        let standing = watch::Sender::new(Standing::Working);
+        Arc::new(Supervisor {
+            ledger,
+            drivers,
+            engines,
+            settings,
+            limits,
+            desk,
+            leases,
+            changed,
+            standing,
+            closing,
+            log,
+        })
     }
 
     /// What it runs.
@@ -128,6 +147,7 @@ impl Supervisor {
                     return match &held.work {
                         Some(known) if !is_same(known, &work) => Err(Refusal::Conflict { id }),
                         Some(_) | None => {
+                            held.hand_over(&work, &self.leases);
                             self.name(id);
                             Ok((Admission::Known, self.view(&held).await?))
                         }
@@ -233,7 +253,7 @@ impl Supervisor {
                 }
             }
         }
-        self.changed.notify_waiters();
+        self.tell_change();
         answers
     }
 
@@ -269,32 +289,26 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Starts nothing more and takes nothing new. Whoever follows what waits is told that it does not start here. It
-    /// stays in the ledger: if it is named after the next start, it runs then.
-    pub(crate) fn close_doors(&self) {
-        let waiting = self.desk().close();
-        waiting.iter().for_each(|held| held.give_back());
+    /// How long orchestrators count on this executor.
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.leases
     }
 
-    /// Are the doors closed?
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.desk().doors == Doors::Closed
+    /// Stops what runs without the lease that it needs, and waits until it is gone, as long as that may take.
+    pub(crate) async fn stop_uncovered(&self) {
+        let is_uncovered = |held: &Held| held.cover().is_some_and(|cover| self.leases.left(&cover).is_zero());
+        let uncovered = self.desk().held(|held| held.progress.borrow().is_running() && is_uncovered(held));
+        uncovered.iter().for_each(|held| held.halt(Halt::Fenced));
+        let gone = join_all(uncovered.iter().map(|held| held.wait_for(Progress::is_ended)));
+        if timeout(self.leases.to_stop(), gone).await.is_err() {
+            warn!(self.log, "not everything without a lease is gone"; "attempts" => uncovered.len());
+        }
     }
 
     /// Somebody still wants this attempt, which was found when the executor started.
     fn name(self: &Arc<Self>, id: AttemptId) {
         self.desk().name(id);
         self.pump();
-    }
-
-    /// Lets running attempts end by themselves until the deadline, then stops them.
-    pub(crate) async fn drain(&self, deadline: Instant) {
-        self.close_doors();
-        let idle = || self.desk().open == 0;
-        if timeout_at(deadline, self.until(idle)).await.is_err() {
-            self.desk().held(|_| true).iter().for_each(|held| held.halt(Halt::Leaving));
-            self.until(idle).await;
-        }
     }
 
     /// Waits until no ended attempt is left unacknowledged.

@@ -23,6 +23,7 @@ use tokio::task::spawn_blocking;
 
 use super::Supervisor;
 use super::clocks;
+use super::draining::drained;
 use super::held::{Ended, Halt, Held, Progress};
 use super::run::result;
 use crate::chain::Chain;
@@ -166,7 +167,7 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 finish = &mut again => finish,
-                () = clocks::watch(&held, &work, redactor.as_deref()) => again.await,
+                () = clocks::watch(&held, &work, redactor.as_deref(), &self.leases) => again.await,
             }
         };
         clocks::hear_last(&held, &work, redactor.as_deref());
@@ -220,7 +221,7 @@ impl Supervisor {
         let clocks = async {
             let Some(work) = &held.work else { return std::future::pending().await };
             let secrets = self.secrets_again(work).await;
-            clocks::watch(&held, work, secrets.redactor().map(Arc::as_ref)).await;
+            clocks::watch(&held, work, secrets.redactor().map(Arc::as_ref), &self.leases).await;
         };
         let stopped = tokio::select! {
             () = watch_until_gone(tree.clone()) => None,
@@ -236,6 +237,8 @@ impl Supervisor {
             (Some(()), Some(Halt::Asked)) => Outcome::Cancelled,
             (Some(()), Some(Halt::Timeout(timeout))) => Outcome::Failed(timed_out(timeout)),
             (Some(()), Some(Halt::Silent(heartbeat))) => Outcome::Failed(silent(heartbeat)),
+            (Some(()), Some(Halt::Drained)) => Outcome::Failed(drained()),
+            (Some(()), Some(Halt::Fenced)) => Outcome::Failed(fenced()),
             (Some(()), Some(Halt::Leaving) | None) => {
                 Outcome::Failed(lost("the executor was killed while it ran; the next one went away, and stopped it"))
             }
@@ -305,6 +308,10 @@ fn outlives(work: &Work) -> Outlives {
 
 fn lost(message: impl Into<String>) -> Failure {
     Failure::new(failure_code::EXECUTOR_LOST, message)
+}
+
+pub(super) fn fenced() -> Failure {
+    Failure::new(failure_code::FENCED, "its executor had no lease any more, and stopped it")
 }
 
 pub(super) fn silent(heartbeat: Duration) -> Failure {

@@ -16,8 +16,9 @@ use tokio::task::spawn_blocking;
 
 use super::Supervisor;
 use super::clocks;
+use super::draining::drained;
 use super::held::{Ended, Halt, Held, Progress};
-use super::recover::{silent, timed_out};
+use super::recover::{fenced, silent, timed_out};
 use crate::chain::Chain;
 use crate::clock::now;
 use crate::driver::{Ending, Finish, Job, Start, hide_item};
@@ -83,7 +84,7 @@ impl Supervisor {
             driver.reported(held.id).await;
         }
         self.desk().open -= 1;
-        self.changed.notify_waiters();
+        self.tell_change();
     }
 
     /// The attempt's slot is the next one's.
@@ -101,6 +102,11 @@ impl Supervisor {
             let message = format!("engine `{}` is unknown to this executor (known: {known})", work.engine);
             return Finish::without_output(Ending::ByItself, Err(Failure::new(failure_code::REFUSED, message)));
         };
+        // An order may have waited while this executor slept: what it wants may run elsewhere by now.
+        tokio::select! {
+            () = held.covered(&self.leases) => {}
+            () = held.stop.cancelled() => return Finish::without_output(Ending::Stopped, Ok(())),
+        }
         let secrets = tokio::select! {
             secrets = Secrets::of(work, &self.settings.secrets) => secrets,
             () = held.stop.cancelled() => return Finish::without_output(Ending::Stopped, Ok(())),
@@ -118,7 +124,7 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 finish = &mut run => finish,
-                () = clocks::watch(held, work, redactor.as_deref()) => run.await,
+                () = clocks::watch(held, work, redactor.as_deref(), &self.leases) => run.await,
             }
         };
         clocks::hear_last(held, work, redactor.as_deref());
@@ -158,7 +164,7 @@ impl Supervisor {
             }
         };
         held.end(ended);
-        self.changed.notify_waiters();
+        self.tell_change();
     }
 }
 
@@ -217,6 +223,8 @@ pub(super) fn result(held: &Held, finish: &Finish) -> AttemptResult {
             failure_code::EXECUTOR_LOST,
             "the executor went away, and stopped it after the drain deadline",
         )),
+        (Ending::Stopped, Some(Halt::Fenced)) => Outcome::Failed(fenced()),
+        (Ending::Stopped, Some(Halt::Drained)) => Outcome::Failed(drained()),
         (Ending::Stopped, None) | (Ending::ByItself, _) => match &finish.verdict {
             Ok(()) => Outcome::Succeeded,
             Err(failure) => Outcome::Failed(failure.clone()),

@@ -1,56 +1,13 @@
 //! Being known to an orchestrator, and going away.
 
-use std::sync::{Arc, Mutex};
-
-use gorch_certs::{Credentials, Watch, serve};
+use gorch_certs::Credentials;
 use gorch_schema::Outcome;
-use gorch_schema::work::{AttemptState, Registration};
+use gorch_schema::work::{AttemptState, Registration, TimeLeft, Told};
 use reqwest::StatusCode;
-use serde_json::json;
 use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use warp::Filter;
 
 use crate::house::{House, failure, holds, problem};
-
-/// An orchestrator that only takes registrations.
-struct Registry {
-    seen: Arc<Mutex<Vec<(String, Registration)>>>,
-    _end: DropGuard,
-}
-
-impl Registry {
-    async fn start(house: &House, listener: TcpListener) -> Self {
-        let seen: Arc<Mutex<Vec<(String, Registration)>>> = Arc::default();
-        let end = CancellationToken::new();
-        let log = slog::Logger::root(slog::Discard, slog::o!());
-        let credentials = Credentials::for_orchestrator(&house.path("certs")).unwrap();
-        let watch = Watch::start(credentials, end.clone(), log.clone()).unwrap();
-        let into = Arc::clone(&seen);
-        let route = warp::put().and(warp::path!("v1" / "executors" / String)).and(warp::body::json()).map(
-            move |name: String, registration: Registration| {
-                into.lock().unwrap().push((name.clone(), registration));
-                warp::reply::json(&json!({"name": name, "heartbeat_ms": 60, "lease_ms": 1000}))
-            },
-        );
-        tokio::spawn(serve(listener, watch, route, end.clone(), log));
-        Registry { seen, _end: end.drop_guard() }
-    }
-
-    fn last(&self) -> Option<Registration> {
-        self.seen.lock().unwrap().last().map(|(_, registration)| registration.clone())
-    }
-
-    fn count(&self) -> usize {
-        self.seen.lock().unwrap().len()
-    }
-}
-
-/// An address where somebody will listen later.
-async fn reserved() -> (std::net::SocketAddr, TcpListener) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    (listener.local_addr().unwrap(), listener)
-}
+use crate::registry::{Registry, reserved};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_registers_and_beats() {
@@ -62,7 +19,7 @@ async fn an_executor_registers_and_beats() {
     let registry = Registry::start(&house, listener).await;
     house.start();
     assert!(holds(|| registry.count() >= 3), "it beats as often as it is told");
-    let seen = registry.seen.lock().unwrap().clone();
+    let seen = registry.seen();
     assert!(seen.iter().all(|beat| *beat == seen[0]), "each beat says the same");
     let (name, registration) = &seen[0];
     assert_eq!(name, "e1");
@@ -191,4 +148,74 @@ async fn an_executor_lives_in_any_process() {
     let ping = client.get(format!("https://{}/v1/ping", executor.address())).send().await.unwrap();
     assert_eq!(ping.status(), StatusCode::OK);
     executor.shutdown_within(std::time::Duration::ZERO).await;
+}
+
+fn drain(revision: u64, left_ms: Option<u64>) -> Told {
+    Told { revision, drain: Some(TimeLeft { left_ms }) }
+}
+
+async fn told_what_it_wants(flags: &[&str]) -> (House, Registry) {
+    let (address, listener) = reserved().await;
+    let mut house = House::empty(flags);
+    house.orchestrator = format!("https://{address}");
+    let registry = Registry::start(&house, listener).await;
+    house.start();
+    (house, registry)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_is_told_to_drain_takes_nothing_says_when_it_is_empty_and_works_again_when_told() {
+    let (house, registry) = told_what_it_wants(&["--slots", "1"]).await;
+    let last = |is: fn(&Registration) -> bool| holds(|| registry.last().is_some_and(|registration| is(&registration)));
+    house.hand_in(&house.script(0, "echo up > up; while ! [ -e go ]; do sleep 0.01; done")).await;
+    house.file("up");
+    registry.tells(drain(1, None));
+    assert!(last(|registration| registration.draining && !registration.drained));
+    let (status, problem) = problem(house.put(&house.script(1, "true")).await).await;
+    assert_eq!((status, problem.code.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"));
+    std::fs::write(house.path("go"), "").unwrap();
+    assert_eq!(house.report(house.id(0)).await.result.outcome, Outcome::Succeeded);
+    assert!(!registry.last().unwrap().drained, "its report is not durable elsewhere");
+    house.acknowledge(house.id(0), 1).await;
+    assert!(last(|registration| registration.draining && registration.drained));
+    registry.tells(Told { revision: 2, drain: None });
+    assert!(last(|registration| !registration.draining && !registration.drained));
+    registry.tells(drain(1, None));
+    let count = registry.count();
+    assert!(holds(|| registry.count() > count + 2), "it beats on");
+    assert!(!registry.last().unwrap().draining, "what is older counts no more");
+    assert_eq!(house.run(&house.script(2, "true")).await.result.outcome, Outcome::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_when_the_time_to_drain_is_over_is_stopped_and_what_waits_starts_when_it_is_named_again() {
+    let (house, registry) = told_what_it_wants(&["--slots", "1"]).await;
+    house.hand_in(&house.script(0, "echo up > up; exec sleep 1000")).await;
+    house.file("up");
+    let waits = house.script(1, "echo ran > ran");
+    house.hand_in(&waits).await;
+    registry.tells(drain(7, Some(300)));
+    let report = house.report(house.id(0)).await;
+    assert_eq!(failure(&report), ("drained", "its executor is drained, and stopped it after the deadline"));
+    assert!(report.unconfirmed.is_empty());
+    assert_eq!(house.state(house.id(1)).await, AttemptState::Waiting);
+    registry.tells(Told { revision: 8, drain: None });
+    assert!(holds(|| registry.last().is_some_and(|registration| !registration.draining)));
+    house.name(&waits).await;
+    assert_eq!(house.report(house.id(1)).await.result.outcome, Outcome::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_that_was_taken_back_stops_nothing() {
+    let (house, registry) = told_what_it_wants(&[]).await;
+    house.hand_in(&house.script(0, "echo up > up; while ! [ -e go ]; do sleep 0.01; done")).await;
+    house.file("up");
+    registry.tells(drain(1, Some(1_000)));
+    assert!(holds(|| registry.last().is_some_and(|registration| registration.draining)));
+    registry.tells(drain(2, None));
+    let told = std::time::Instant::now();
+    assert!(holds(|| told.elapsed().as_millis() > 1_500));
+    assert!(matches!(house.state(house.id(0)).await, AttemptState::Running { .. }));
+    std::fs::write(house.path("go"), "").unwrap();
+    assert_eq!(house.report(house.id(0)).await.result.outcome, Outcome::Succeeded);
 }

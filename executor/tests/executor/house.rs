@@ -171,6 +171,7 @@ impl House {
             outputs: Vec::new(),
             timeout: None,
             idempotent: false,
+            lease: None,
             settings: gorch_schema::Settings::default(),
         }
     }

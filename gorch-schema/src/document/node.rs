@@ -16,7 +16,7 @@ use super::values::Zero;
 use crate::digest::Digest;
 use crate::nearest::counted;
 use crate::wait::Wait;
-use crate::workflow::{Engine, Node, OnLost, Retry};
+use crate::workflow::{Engine, Fencing, Node, OnLost, Retry};
 
 /// A node while it is being read.
 #[derive(Debug)]
@@ -131,6 +131,13 @@ static NODE: &[Field<Draft>] = &[
         name: "on_lost",
         rule: Rule::Read(|check, at, value, draft| {
             draft.on_lost = check.word(at, value, "bad_value", &[("retry", OnLost::Retry), ("fail", OnLost::Fail)]);
+        }),
+    },
+    Field {
+        name: "fence",
+        rule: Rule::Read(|check, at, value, draft| {
+            let words = [("keep", Fencing::Keep), ("kill", Fencing::Kill)];
+            draft.node.fence = check.word(at, value, "bad_value", &words).unwrap_or_default();
         }),
     },
     Field {

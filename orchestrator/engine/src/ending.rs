@@ -27,7 +27,7 @@ impl Call<'_> {
             // What was journaled first wins.
             result.outcome = reason.outcome();
         } else if let Outcome::Failed(failure) = &mut result.outcome {
-            if failure.code == failure_code::EXECUTOR_LOST {
+            if failure_code::is_loss(&failure.code) {
                 retry_at = (node.on_lost == OnLost::Retry).then_some(self.now);
             } else if let Some(retry) = node.retry.as_ref().filter(|retry| retry.covers(&failure.code)) {
                 let lost = self.run.item(key).map_or(0, |(_, item)| item.lost);

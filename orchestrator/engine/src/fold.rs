@@ -245,7 +245,7 @@ impl Run {
             self.stop_listening(step, key.item, result);
         }
         let item = &mut self.steps[step as usize].items[key.item as usize];
-        let lost = result.outcome.failure().is_some_and(|failure| failure.code == failure_code::EXECUTOR_LOST);
+        let lost = result.outcome.failure().is_some_and(|failure| failure_code::is_loss(&failure.code));
         if item.executor.is_some() && lost {
             self.lost.insert(key);
             item.lost += 1;

@@ -61,15 +61,22 @@ impl Offers {
         Offers::default()
     }
 
-    /// Takes a place at the suitable executor that has the least to do for its slots (the first of equals).
-    pub(crate) fn take(&mut self, demand: &Demand) -> Option<ExecutorName> {
+    /// Takes a place at the suitable executor that has the least to do for its slots (the first of equals). At `last`,
+    /// which the try before went to, only where nobody else has room: what it failed of may be there.
+    pub(crate) fn take(&mut self, demand: &Demand, last: Option<&ExecutorName>) -> Option<ExecutorName> {
         if self.at_most == Some(0) {
             return None;
         }
         let mut best: Option<&mut Offer> = None;
         for offer in self.executors.iter_mut().filter(|offer| offer.held < offer.most && offer.suits(demand)) {
             let load = |held: u32, slots: u32| u64::from(held) * u64::from(slots);
-            if best.as_ref().is_none_or(|best| load(offer.held, best.slots) < load(best.held, offer.slots)) {
+            let is_last = |offer: &Offer| last == Some(&offer.executor);
+            let is_better = |best: &Offer| match (is_last(best), is_last(offer)) {
+                (true, false) => true,
+                (false, true) => false,
+                (true, true) | (false, false) => load(offer.held, best.slots) < load(best.held, offer.slots),
+            };
+            if best.as_deref().is_none_or(is_better) {
                 best = Some(offer);
             }
         }
@@ -87,5 +94,43 @@ impl Offers {
     /// Could the first in this queue start right now? `waiter` is its place in line for the queue's lock.
     pub fn meet(&self, queue: &Queue, waiter: &Waiter) -> bool {
         self.has_room(&queue.demand) && queue.lock.as_ref().is_none_or(|lock| self.locks.is_free(&lock.name, waiter))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(name: &str, held: u32) -> Offer {
+        Offer {
+            executor: name.parse().unwrap(),
+            engines: ["shell".to_owned()].into(),
+            targets: BTreeSet::new(),
+            labels: BTreeMap::new(),
+            slots: 1,
+            held,
+            most: 3,
+        }
+    }
+
+    fn anywhere() -> Demand {
+        Demand::Executor { engine: "shell".to_owned(), target: None, requires: BTreeMap::new() }
+    }
+
+    #[test]
+    fn another_try_goes_to_another_executor_as_long_as_one_has_room() {
+        let executors = vec![offer("e1", 0), offer("e2", 1), offer("e3", 2)];
+        let mut offers = Offers { executors, ..Offers::none() };
+        let last: ExecutorName = "e1".parse().unwrap();
+        let mut took = || offers.take(&anywhere(), Some(&last)).map(|executor| executor.to_string());
+        let taken: Vec<_> = std::iter::from_fn(&mut took).collect();
+        assert_eq!(taken, ["e2", "e2", "e3", "e1", "e1", "e1"], "where it was it goes last");
+    }
+
+    #[test]
+    fn a_first_try_goes_where_the_least_is_to_do() {
+        let mut offers = Offers { executors: vec![offer("e1", 1), offer("e2", 0)], ..Offers::none() };
+        assert_eq!(offers.take(&anywhere(), None), "e2".parse().ok());
+        assert_eq!(offers.take(&anywhere(), None), "e1".parse().ok(), "the first of equals");
     }
 }

@@ -11,7 +11,7 @@ use std::fmt;
 
 use gorch_schema::reference::{self, Reference};
 use gorch_schema::work::Work;
-use gorch_schema::workflow::Choice;
+use gorch_schema::workflow::{Choice, Fencing};
 use gorch_schema::{AttemptKey, Cause, Failure, Node, NodeId, Outcome, Settings, StepId, failure_code};
 use gorch_schema::{document, expression};
 use serde_json::{Value, json};
@@ -125,6 +125,10 @@ impl Run {
             outputs: node.outputs.keys().cloned().collect(),
             timeout: node.timeout,
             idempotent: node.idempotent,
+            lease: match node.fence {
+                Fencing::Keep => None,
+                Fencing::Kill => Some(self.owner().to_owned()),
+            },
             settings: resolved.settings,
         })
     }

@@ -235,10 +235,13 @@ impl Call<'_> {
         let executor = match &waits.demand {
             Demand::Own => None,
             Demand::Executor { .. } if self.run.running() >= most => return false,
-            demand @ Demand::Executor { .. } => match self.offers.take(demand) {
-                Some(executor) => Some(executor),
-                None => return false,
-            },
+            demand @ Demand::Executor { .. } => {
+                let last = self.run.steps[turn.step as usize].items[turn.item as usize].executor.as_ref();
+                match self.offers.take(demand, last) {
+                    Some(executor) => Some(executor),
+                    None => return false,
+                }
+            }
         };
         if let Some(lock) = &waits.lock {
             let node = plan.workflow.node(self.run.steps[turn.step as usize].id.node).name.clone();

@@ -181,6 +181,8 @@ pub(super) struct LiveDocument {
         super::validate::validate,
         super::executors::list,
         super::executors::register,
+        super::executors::drain,
+        super::executors::undrain,
         super::system::welcome,
         openapi,
         page,

@@ -1,18 +1,23 @@
 //! Executors: who works for this orchestrator, and how one registers.
 //!
-//! Owns the checks of a registration. Promises: an executor speaks only for itself; what is registered can be used.
+//! Owns the checks of a registration, and the way by which an operator lets one go home. Promises: an executor speaks only for itself; what is registered can be used.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gorch_certs::Kind;
-use gorch_schema::view::ExecutorList;
-use gorch_schema::work::{Registered, Registration};
+use gorch_schema::view::{ExecutorList, ExecutorView};
+use gorch_schema::work::{Drain, Registered, Registration};
 use gorch_schema::{ExecutorName, Problem, Timestamp};
 
 use super::problem::{Answer, Trouble};
+use super::query::{duration, wrong};
 use super::route::Call;
 use super::{reply, text};
+use crate::clock::now;
 
+/// No deadline of a drain is later.
+const LONGEST_DRAIN: Duration = Duration::from_hours(30 * 24);
 const MOST_SLOTS: u32 = 100_000;
 const MOST_ENTRIES: usize = 1_000;
 const LONGEST: usize = 256;
@@ -56,8 +61,60 @@ pub(super) async fn register(mut call: Call) -> Answer {
     Ok(reply::json(&call.house.handle.register(name, registration, not_after).await?))
 }
 
+/// Let an executor end what it has
+///
+/// Nothing new is offered to it, by any orchestrator of the store, also after restarts; what waits there goes to others at
+/// once. It hears of it with its next beat. With a deadline, what still runs then is stopped: it fails with `drained`, and
+/// the node's `on_lost` decides. Its state is `draining` until nothing is left, and `drained` from then on. Again, with
+/// another deadline or none, replaces the one before.
+#[utoipa::path(
+    post, path = "/v1/executors/{name}/drain", operation_id = "drain_executor", tag = "executors",
+    params(
+        ("name" = String, Path, description = "The executor's name"),
+        ("deadline" = Option<String>, Query, description = "How long what runs may go on: `10m`; absent: as long as it takes"),
+    ),
+    responses(
+        (status = 200, description = "Durable; the executor as it is known now", body = ExecutorView),
+        (status = 400, description = "`bad_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`: it never registered", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn drain(call: Call) -> Answer {
+    let read = |text| match duration(text) {
+        Some(time) if time <= LONGEST_DRAIN => Ok(time),
+        Some(_) | None => Err(wrong("deadline", text, "a duration such as 10m, 30 days at most")),
+    };
+    let deadline = call.query.get("deadline").map(read).transpose()?;
+    let until = deadline.map(|time| now().after(time));
+    tell(call, Some(Drain { until })).await
+}
+
+/// Let an executor work again
+///
+/// Takes a drain back; it hears of it with its next beat. What was stopped stays so.
+#[utoipa::path(
+    post, path = "/v1/executors/{name}/undrain", operation_id = "undrain_executor", tag = "executors",
+    params(("name" = String, Path, description = "The executor's name")),
+    responses(
+        (status = 200, description = "Durable; the executor as it is known now", body = ExecutorView),
+        (status = 404, description = "`not_found`: it never registered", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn undrain(call: Call) -> Answer {
+    tell(call, None).await
+}
+
+async fn tell(call: Call, drain: Option<Drain>) -> Answer {
+    let given = call.places.first().cloned().unwrap_or_default();
+    let never = || Trouble::new("not_found", format!("executor `{}` never registered here", text::cut(&given)));
+    let name: ExecutorName = given.parse().map_err(|_| never())?;
+    call.house.handle.drain(name.clone(), drain).await?;
+    let executors = call.house.handle.executors().await?;
+    Ok(reply::json(&executors.into_iter().find(|executor| executor.name == name).ok_or_else(never)?))
+}
+
 fn check(registration: &Registration) -> Result<(), Trouble> {
-    let Registration { url, engines, labels, targets, slots, boot, draining: _ } = registration;
+    let Registration { url, engines, labels, targets, slots, boot, draining: _, drained: _ } = registration;
     let parsed = reqwest::Url::parse(url).ok().filter(|parsed| {
         parsed.scheme() == "https" && parsed.has_host() && parsed.query().is_none() && parsed.fragment().is_none()
     });
@@ -118,6 +175,7 @@ mod tests {
             slots: 4,
             boot: "b".into(),
             draining: false,
+            drained: false,
         };
         assert!(check(&right).is_ok());
         let told = |wrong: Registration| check(&wrong).unwrap_err().problem().to_string();

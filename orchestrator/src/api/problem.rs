@@ -108,7 +108,7 @@ impl From<conductor::Error> for Trouble {
         use conductor::Error;
         let text = error.to_string();
         match error {
-            Error::Unknown(_) => Trouble::new("not_found", text),
+            Error::Unknown(_) | Error::NoExecutor(_) => Trouble::new("not_found", text),
             Error::Forgotten { .. } => Trouble::new("forgotten", text),
             Error::NotEnded(run) => {
                 Trouble::new("unavailable", format!("run {run} has not ended yet; cancel it, wait, and ask again"))

@@ -57,6 +57,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(M::GET, "/v1/whoami", ANY, &[], system::whoami),
         Route::new(M::POST, "/v1/validate", READ, &[], validate::validate),
         Route::new(M::GET, "/v1/executors", READ, &[], executors::list),
+        Route::new(M::POST, "/v1/executors/{name}/drain", OPERATE, &["deadline"], executors::drain),
+        Route::new(M::POST, "/v1/executors/{name}/undrain", OPERATE, &[], executors::undrain),
         Route::new(M::GET, "/v1/retention", READ, &[], system::retention),
         Route::new(M::GET, "/", ANY, &[], system::welcome),
         Route::new(M::GET, "/openapi.json", ANY, &[], apidocs::openapi),

@@ -201,7 +201,7 @@ impl Looking<'_> {
             Standing::Started { since, executor: Some(executor) } => {
                 let view = self.world.executors.iter().find(|view| view.name == *executor);
                 let but = match view.map(|view| view.state.as_str()) {
-                    Some("alive" | "draining") => String::new(),
+                    Some("alive" | "draining" | "drained") => String::new(),
                     Some(other) => format!(", which is {other}"),
                     None => ", which has not registered since this orchestrator started".to_owned(),
                 };

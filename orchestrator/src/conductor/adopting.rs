@@ -54,6 +54,10 @@ impl Conductor {
                     Ok(runs) => {
                         heard = Ok(now);
                         if asked == Adopted::All || !runs.is_empty() {
+                            // Those that the runs name, and what is wanted of them: another one was told of it.
+                            if let Ok(executors) = journal.executors().await {
+                                let _ = handle.send(Message::Known { executors });
+                            }
                             let _ = handle.send(Message::Owned { runs, look });
                         }
                     }

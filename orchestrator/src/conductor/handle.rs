@@ -13,7 +13,7 @@ use gorch_engine::{Input, Offers, Plan, Run};
 use gorch_schema::document::{Engines, Refused};
 use gorch_schema::progress::Changes;
 use gorch_schema::view::ExecutorView;
-use gorch_schema::work::{Registered, Registration, Report};
+use gorch_schema::work::{Drain, Registered, Registration, Report, Wanted};
 use gorch_schema::{
     Accepted, Advance, AttemptId, AttemptKey, AttemptResult, ExecutorName, NodeId, RunId, Timestamp, Workflow,
 };
@@ -28,7 +28,7 @@ use super::standing::{Standing, Standings};
 use crate::dispatch::Links;
 use crate::dispatch::road::Pieces;
 use crate::documents::SharedEngines;
-use crate::journal::{self, IdempotencyKey, Journal};
+use crate::journal::{self, IdempotencyKey, Journal, KnownExecutor};
 
 /// Why the conductor did not do what it was asked to do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -81,6 +81,9 @@ pub enum Error {
     /// The journal failed; what was asked did not happen.
     #[error("the journal cannot be written or read now: {0}")]
     Unavailable(String),
+    /// No executor ever registered under this name.
+    #[error("executor `{0}` never registered here")]
+    NoExecutor(ExecutorName),
     /// Another orchestrator goes on with the run.
     #[error("run {0} has moved to another orchestrator; ask again in a moment")]
     Moved(RunId),
@@ -210,7 +213,9 @@ pub(super) enum Message {
     Ask { run: RunId, question: Question },
     AwaitEnd { run: RunId, reply: oneshot::Sender<()> },
     Register { name: ExecutorName, registration: Registration, not_after: Timestamp, reply: Reply<Registered> },
-    Registered { name: ExecutorName, registration: Registration, not_after: Timestamp },
+    Registered { name: ExecutorName, registration: Registration, not_after: Timestamp, wanted: Wanted },
+    Wanted { name: ExecutorName, wanted: Wanted },
+    Known { executors: Vec<KnownExecutor> },
     Executors { reply: oneshot::Sender<Vec<ExecutorView>> },
     Offers { reply: oneshot::Sender<Offers> },
     Census { reply: oneshot::Sender<Census> },
@@ -356,6 +361,16 @@ impl Handle {
         not_after: Timestamp,
     ) -> Result<Registered, Error> {
         self.request(|reply| Message::Register { name, registration, not_after, reply }).await
+    }
+
+    /// Tells an executor to take nothing new, or to work again. Resolves when that is durable; nothing is offered to it
+    /// from then on, and it hears of it with its next beat.
+    pub async fn drain(&self, name: ExecutorName, drain: Option<Drain>) -> Result<(), Error> {
+        let wanted = self.journal.want(name.clone(), drain).await;
+        match wanted.map_err(|error| Error::Unavailable(crate::chain(&error)))? {
+            Some(wanted) => self.send(Message::Wanted { name, wanted }),
+            None => Err(Error::NoExecutor(name)),
+        }
     }
 
     /// Every executor that ever registered, by name.

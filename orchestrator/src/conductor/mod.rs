@@ -55,6 +55,7 @@ pub use again::Again;
 pub(crate) use handle::SMALL;
 pub use handle::{Census, Error, Granted, Handle, Wish};
 pub(crate) use live::summary;
+pub(crate) use recovery::fold;
 pub(crate) use thread::Ended;
 pub use thread::Error as StartError;
 
@@ -214,13 +215,8 @@ impl Conductor {
             loads: Arc::new(Semaphore::new(LOADS)),
             log,
         };
-        for (name, registration) in conductor.journal.executors().await? {
-            if let Err(error) = conductor.links.set(&name, &registration.url) {
-                slog::warn!(conductor.log, "no link to executor"; "executor" => %name, "cause" => crate::chain(&error));
-            }
-            conductor.registry.expect(name, registration);
-        }
-        conductor.share_engines();
+        let known = conductor.journal.executors().await?;
+        conductor.know(known);
         let unfinished = conductor.journal.adopt(adopting::LEASE, Adopted::All).await?;
         info!(conductor.log, "conductor started"; "owner" => &conductor.settings.owner, "unfinished" => unfinished.len());
         for run in unfinished {

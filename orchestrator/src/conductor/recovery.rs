@@ -82,7 +82,11 @@ impl Conductor {
             return;
         }
         info!(self.log, "run recovered"; "run" => %run, "events" => live.run.seq());
+        let now = self.settings.clock.steady();
         for (attempt, executor) in live.run.handed_out() {
+            if !is_claimed {
+                self.registry.expect_again(executor, now);
+            }
             self.registry.hold(executor, attempt.of(run), &live.run.plan().workflow.options.namespace);
             if self.registry.is_lost(executor) {
                 live.queue.push_back(Turn::Input(Input::Lost { attempt, began: Began::Perhaps }));
@@ -126,7 +130,7 @@ async fn fold_own(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> 
 }
 
 /// Folds a run from its journal.
-pub(super) async fn fold(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> {
+pub(crate) async fn fold(journal: &Arc<dyn Journal>, run: RunId) -> Result<Run, Error> {
     let read = |after| journal.read(run, after, ROWS);
     let mut rows = read(0).await.map_err(|error| Error::of(run, &error))?;
     let unreadable = |cause: String| Error::Quarantined { run, cause };

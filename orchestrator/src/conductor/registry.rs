@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::pace::Pace;
 use gorch_engine::{Offer, Offers};
 use gorch_schema::view::ExecutorView;
-use gorch_schema::work::Registration;
+use gorch_schema::work::{Registration, Told, Wanted};
 use gorch_schema::{AttemptId, ExecutorName, RunId, Timestamp, planted};
 
 /// An executor beats this often.
@@ -22,8 +22,8 @@ pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
-    /// In the journal; it has not beaten since this orchestrator started.
-    Expected,
+    /// In the journal; it has not beaten since this orchestrator started, or counts on it.
+    Expected { since: Timestamp },
     /// It beats; when, by the machine's clock, and when it was heard, by the steady one.
     Alive { beat: Timestamp, heard: Timestamp },
     /// Its lease ran out.
@@ -40,6 +40,15 @@ struct Entry {
     offer: Option<usize>,
     /// When the certificate ends with which it beat last.
     not_after: Option<Timestamp>,
+    /// What operators want of it.
+    wanted: Wanted,
+}
+
+impl Entry {
+    /// Does it take nothing new, because it says so or because it is told so?
+    fn drains(&self) -> bool {
+        self.registration.draining || self.wanted.drain.is_some()
+    }
 }
 
 /// Who holds an attempt, and of which namespace it is.
@@ -86,15 +95,16 @@ impl Registry {
         }
     }
 
-    /// An executor that the journal knows.
-    pub(crate) fn expect(&mut self, name: ExecutorName, registration: Registration) {
+    /// An executor that the journal knows, as this orchestrator has learned now. One that is here already stays as it is.
+    pub(crate) fn expect(&mut self, name: ExecutorName, registration: Registration, since: Timestamp) {
         let entry = Entry {
             registration,
-            presence: Presence::Expected,
+            presence: Presence::Expected { since },
             held: BTreeSet::new(),
             pace: Pace::default(),
             offer: None,
             not_after: None,
+            wanted: Wanted::default(),
         };
         self.executors.entry(name).or_insert(entry);
     }
@@ -118,8 +128,10 @@ impl Registry {
         let presence = Presence::Alive { beat, heard };
         let fresh = match self.executors.get_mut(name) {
             Some(entry) => {
-                let fresh =
-                    entry.registration.boot != registration.boot || !matches!(entry.presence, Presence::Alive { .. });
+                // What it gave back while it drained is still there.
+                let is_back = entry.registration.draining && !registration.draining;
+                let is_other = entry.registration.boot != registration.boot;
+                let fresh = is_back || is_other || !matches!(entry.presence, Presence::Alive { .. });
                 entry.registration = registration;
                 entry.presence = presence;
                 entry.not_after = Some(not_after);
@@ -133,6 +145,7 @@ impl Registry {
                     pace: Pace::default(),
                     offer: None,
                     not_after: Some(not_after),
+                    wanted: Wanted::default(),
                 };
                 self.executors.insert(name.clone(), entry);
                 true
@@ -140,6 +153,16 @@ impl Registry {
         };
         self.make_offers();
         fresh
+    }
+
+    /// Work of this executor was another orchestrator's until now, who may have heard of it all the time: if it is lost
+    /// here, it is not lost for that work before a lease is over.
+    pub(crate) fn expect_again(&mut self, name: &ExecutorName, now: Timestamp) {
+        if let Some(entry) = self.executors.get_mut(name)
+            && matches!(entry.presence, Presence::Lost { .. })
+        {
+            entry.presence = Presence::Expected { since: now };
+        }
     }
 
     /// It lives: the executor that is known under this boot was heard.
@@ -150,6 +173,21 @@ impl Registry {
         {
             (*beat, *heard) = (at, when);
         }
+    }
+
+    /// Operators want this of an executor, as the journal says: the highest revision counts, whoever read it when.
+    pub(crate) fn want(&mut self, name: &ExecutorName, wanted: Wanted) {
+        if let Some(entry) = self.executors.get_mut(name)
+            && entry.wanted.revision < wanted.revision
+        {
+            entry.wanted = wanted;
+            self.make_offers();
+        }
+    }
+
+    /// What an executor is told.
+    pub(crate) fn told(&self, name: &ExecutorName, now: Timestamp) -> Told {
+        self.executors.get(name).map(|entry| entry.wanted.told(now)).unwrap_or_default()
     }
 
     /// Nobody could be heard until now: every lease begins anew.
@@ -170,7 +208,7 @@ impl Registry {
         let mut lost = Vec::new();
         for (name, entry) in &mut self.executors {
             let (since, beat) = match entry.presence {
-                Presence::Expected => (self.started, None),
+                Presence::Expected { since } => (since.max(self.started), None),
                 Presence::Alive { beat, heard } => (heard.max(self.started), Some(beat)),
                 Presence::Lost { .. } => continue,
             };
@@ -188,7 +226,7 @@ impl Registry {
     /// When the next lease runs out, by the steady clock.
     pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
         let since = self.executors.values().filter_map(|entry| match entry.presence {
-            Presence::Expected => Some(self.started),
+            Presence::Expected { since } => Some(since.max(self.started)),
             Presence::Alive { heard, .. } => Some(heard.max(self.started)),
             Presence::Lost { .. } => None,
         });
@@ -282,7 +320,7 @@ impl Registry {
     fn make_offers(&mut self) {
         self.offers.executors.clear();
         for (name, entry) in &mut self.executors {
-            let takes = matches!(entry.presence, Presence::Alive { .. }) && !entry.registration.draining;
+            let takes = matches!(entry.presence, Presence::Alive { .. }) && !entry.drains();
             entry.offer = takes.then_some(self.offers.executors.len());
             if takes {
                 let registration = &entry.registration;
@@ -310,9 +348,10 @@ impl Registry {
             .iter()
             .map(|(name, entry)| {
                 let (state, last_seen) = match entry.presence {
-                    Presence::Expected => ("expected", None),
+                    Presence::Expected { .. } => ("expected", None),
                     Presence::Alive { beat, heard } if now.since(heard) > 2 * HEARTBEAT => ("suspect", Some(beat)),
-                    Presence::Alive { beat, .. } if entry.registration.draining => ("draining", Some(beat)),
+                    Presence::Alive { beat, .. } if entry.registration.drained => ("drained", Some(beat)),
+                    Presence::Alive { beat, .. } if entry.drains() => ("draining", Some(beat)),
                     Presence::Alive { beat, .. } => ("alive", Some(beat)),
                     Presence::Lost { beat } => ("lost", beat),
                 };
@@ -336,6 +375,8 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use gorch_schema::work::{Drain, TimeLeft};
+
     use super::*;
 
     fn registration(boot: &str) -> Registration {
@@ -347,6 +388,7 @@ mod tests {
             slots: 2,
             boot: boot.into(),
             draining: false,
+            drained: false,
         }
     }
 
@@ -358,10 +400,23 @@ mod tests {
     fn nobody_is_lost_until_a_lease_after_the_orchestrator_itself_started() {
         let mut registry = Registry::new(at(1_000), LEASE);
         let name: ExecutorName = "e1".parse().unwrap();
-        registry.expect(name.clone(), registration("a"));
+        registry.expect(name.clone(), registration("a"), at(1_000));
         assert!(registry.expire(at(1_029)).is_empty());
         assert_eq!(registry.expire(at(1_030)).len(), 1);
         assert!(registry.is_lost(&name));
+    }
+
+    #[test]
+    fn who_is_lost_here_is_not_lost_for_work_that_was_anothers_before_a_lease_is_over() {
+        let mut registry = Registry::new(at(0), LEASE);
+        let name: ExecutorName = "e1".parse().unwrap();
+        registry.expect(name.clone(), registration("a"), at(0));
+        registry.expire(at(30));
+        registry.expect_again(&name, at(100));
+        assert!(!registry.is_lost(&name) && registry.expire(at(129)).is_empty());
+        registry.expect_again(&name, at(129));
+        assert_eq!(registry.next_expiry(), Some(at(130)), "more work changes nothing");
+        assert_eq!(registry.expire(at(130)).len(), 1);
     }
 
     #[test]
@@ -375,6 +430,28 @@ mod tests {
         assert!(registry.offers(None).executors.is_empty());
         assert!(registry.beat((at(9), at(61)), &name, registration("b"), at(0)));
         assert_eq!(registry.offers(None).executors[0].most, 4);
+    }
+
+    #[test]
+    fn nothing_is_offered_to_who_is_to_drain_even_before_it_knows_and_the_newest_wish_counts() {
+        let mut registry = Registry::new(at(0), LEASE);
+        let name: ExecutorName = "e1".parse().unwrap();
+        let state = |registry: &Registry| registry.views(at(1))[0].state.clone();
+        registry.beat((at(9), at(1)), &name, registration("a"), at(0));
+        let drain = Some(Drain { until: Some(at(100)) });
+        registry.want(&name, Wanted { revision: 2, drain });
+        registry.want(&name, Wanted { revision: 1, drain: None });
+        assert!(registry.offers(None).executors.is_empty());
+        assert_eq!(registry.told(&name, at(40)).drain, Some(TimeLeft { left_ms: Some(60_000) }));
+        assert_eq!(registry.told(&name, at(140)).drain, Some(TimeLeft { left_ms: Some(0) }));
+        assert_eq!(state(&registry), "draining");
+        let obeys = Registration { draining: true, drained: true, ..registration("a") };
+        assert!(!registry.beat((at(9), at(1)), &name, obeys, at(0)));
+        assert_eq!(state(&registry), "drained");
+        registry.want(&name, Wanted { revision: 3, drain: None });
+        assert!(registry.offers(None).executors.is_empty(), "it takes nothing until it has heard of it");
+        assert!(registry.beat((at(9), at(1)), &name, registration("a"), at(0)), "what it gave back is looked at");
+        assert_eq!((registry.offers(None).executors.len(), state(&registry).as_str()), (1, "alive"));
     }
 
     #[test]

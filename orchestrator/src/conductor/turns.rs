@@ -19,7 +19,7 @@ use super::live::{Decided, Live, Told, Turn, summary};
 use super::locking::{Learned, claims};
 use super::registry::{Beat, HEARTBEAT};
 use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot, Submitted};
-use crate::journal::{self, Append, KeyBody};
+use crate::journal::{self, Append, KeyBody, KnownExecutor};
 
 /// How long a run whose append was refused is left alone.
 const REFUSED: Duration = Duration::from_millis(200);
@@ -62,7 +62,15 @@ impl Conductor {
             Message::Register { name, registration, not_after, reply } => {
                 self.register(name, registration, not_after, reply);
             }
-            Message::Registered { name, registration, not_after } => self.registered(&name, registration, not_after),
+            Message::Registered { name, registration, not_after, wanted } => {
+                self.registered(&name, registration, not_after);
+                self.registry.want(&name, wanted);
+            }
+            Message::Wanted { name, wanted } => {
+                self.registry.want(&name, wanted);
+                info!(self.log, "executor is told"; "executor" => %name, "drain" => wanted.drain.is_some());
+            }
+            Message::Known { executors } => self.know(executors),
             Message::Executors { reply } => drop(reply.send(self.registry.views(self.settings.clock.steady()))),
             Message::Offers { reply } => drop(reply.send(self.registry.offers(None).clone())),
             Message::Census { reply } => drop(reply.send(self.census())),
@@ -405,8 +413,10 @@ impl Conductor {
     ) {
         let answer = gorch_schema::work::Registered {
             name: name.clone(),
+            orchestrator: self.settings.owner.clone(),
             heartbeat_ms: HEARTBEAT.as_millis() as u64,
             lease_ms: self.settings.lease.as_millis() as u64,
+            told: self.registry.told(&name, self.settings.clock.now()),
         };
         // That it lives needs no journal, even if what it says now does.
         self.registry.heard(&name, &registration.boot, (self.settings.clock.now(), self.settings.clock.steady()));
@@ -416,16 +426,33 @@ impl Conductor {
             return;
         }
         let keeping = self.journal.put_executor(name.clone(), registration.clone(), self.settings.clock.now());
-        let (handle, log) = (self.handle.clone(), self.log.clone());
+        let (handle, log, now) = (self.handle.clone(), self.log.clone(), self.settings.clock.now());
         tokio::spawn(async move {
             let kept = keeping.await;
             if let Err(error) = &kept {
                 warn!(log, "registration not durable"; "executor" => %name, "cause" => crate::chain(error));
             }
             let kept = kept.map_err(|error| Error::Unavailable(crate::chain(&error)));
-            let told = kept.and_then(|()| handle.send(Message::Registered { name, registration, not_after }));
-            let _ = reply.send(told.map(|()| answer));
+            let answer = kept.and_then(|wanted| {
+                handle.send(Message::Registered { name, registration, not_after, wanted })?;
+                Ok(gorch_schema::work::Registered { told: wanted.told(now), ..answer })
+            });
+            let _ = reply.send(answer);
         });
+    }
+
+    /// Executors as the journal knows them: of some of them only other orchestrators may have heard.
+    pub(super) fn know(&mut self, executors: Vec<KnownExecutor>) {
+        for KnownExecutor { name, registration, wanted } in executors {
+            if self.links.get(&name).is_none()
+                && let Err(error) = self.links.set(&name, &registration.url)
+            {
+                warn!(self.log, "no link to executor"; "executor" => %name, "cause" => crate::chain(&error));
+            }
+            self.registry.expect(name.clone(), registration, self.settings.clock.steady());
+            self.registry.want(&name, wanted);
+        }
+        self.share_engines();
     }
 
     fn registered(

@@ -76,6 +76,7 @@ fn node(run: &Run, step: &EndedStep<'_>) -> Node {
         priority: of.priority,
         requires: of.requires.clone(),
         on_lost: of.on_lost,
+        fence: of.fence,
         idempotent: of.idempotent,
         settings: of.settings.clone().filter(|_| own_engine),
         lock: of.lock.clone(),

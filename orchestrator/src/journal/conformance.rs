@@ -53,7 +53,8 @@ macro_rules! conformance {
             a_run_is_listed_as_it_was_last_summarised
             runs_without_a_verdict_are_unfinished
             what_a_writer_wrote_is_its_own_and_nothing_new
-            executors_are_kept_as_they_registered_last;
+            executors_are_kept_as_they_registered_last
+            what_is_wanted_of_an_executor_stays_whatever_it_registers;
         definitions:
             a_definition_keeps_its_revisions_in_the_order_in_which_they_became_the_latest
             of_two_who_know_the_same_latest_revision_exactly_one_puts_the_next

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use gorch_schema::view::{RunSummary, State};
-use gorch_schema::work::{Logs, Registration};
+use gorch_schema::work::{Drain, Logs, Registration, Wanted};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, Event, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
@@ -315,6 +315,17 @@ pub enum Home {
     Nobody,
 }
 
+/// An executor as the store knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownExecutor {
+    /// Who.
+    pub name: ExecutorName,
+    /// As it registered last.
+    pub registration: Registration,
+    /// What operators want of it.
+    pub wanted: Wanted,
+}
+
 /// Where events are kept.
 ///
 /// A call does its part at once and hands out a future for the answer: what was appended is in the queue when
@@ -421,16 +432,19 @@ pub trait Journal: Send + Sync + 'static {
     /// Of these artifacts, those that no run and no definition needs.
     fn unneeded(&self, artifacts: Vec<Digest>) -> BoxFuture<'static, Result<Vec<Digest>, Error>>;
 
-    /// Keeps an executor's registration; the same one again writes nothing.
+    /// Keeps an executor's registration; the same one again writes nothing. Gives what operators want of it.
     fn put_executor(
         &self,
         name: ExecutorName,
         registration: Registration,
         at: Timestamp,
-    ) -> BoxFuture<'static, Result<(), Error>>;
+    ) -> BoxFuture<'static, Result<Wanted, Error>>;
+
+    /// Keeps what operators want of an executor, under the next revision. `None`: it never registered.
+    fn want(&self, name: ExecutorName, drain: Option<Drain>) -> BoxFuture<'static, Result<Option<Wanted>, Error>>;
 
     /// Every executor that ever registered, by name, as it registered last.
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<(ExecutorName, Registration)>, Error>>;
+    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, Error>>;
 
     /// Wakes when any run has new durable events; the value is the place of the newest. It closes with the journal.
     fn tail(&self) -> watch::Receiver<Cursor>;

@@ -4,6 +4,7 @@
 //! before a job is queued. Never knows a statement.
 
 use futures::future::{BoxFuture, FutureExt};
+use gorch_schema::work::{Drain, Wanted};
 use gorch_schema::{DefinitionKey, ExecutorName, RunId, Timestamp};
 use tokio::sync::oneshot;
 
@@ -24,6 +25,7 @@ pub(crate) enum Work {
     Forget { run: RunId, at: Timestamp },
     Clear(Clear),
     PutExecutor { name: ExecutorName, registration: String, at: Timestamp },
+    Want { name: ExecutorName, drain: Option<Drain> },
     PutDefinition(Box<NewRevision>),
     DeleteDefinition(DefinitionKey),
 }
@@ -37,6 +39,8 @@ pub(crate) struct Done {
     pub(crate) forgotten: Vec<RunId>,
     /// The bite.
     pub(crate) cleared: Cleared,
+    /// What operators want of the executor, if there is such a one.
+    pub(crate) wanted: Option<Wanted>,
 }
 
 /// Something to write, and who waits for it.
@@ -64,7 +68,11 @@ impl Work {
         match self {
             Work::Append(append) => append.size(),
             Work::PutDefinition(new) => new.document.len(),
-            Work::Forget { .. } | Work::Clear(_) | Work::PutExecutor { .. } | Work::DeleteDefinition(_) => 0,
+            Work::Forget { .. }
+            | Work::Clear(_)
+            | Work::PutExecutor { .. }
+            | Work::Want { .. }
+            | Work::DeleteDefinition(_) => 0,
         }
     }
 }

@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
-use gorch_schema::work::{Logs, Registration};
+use gorch_schema::work::{Drain, Logs, Registration, Wanted};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp, planted};
 use tokio::sync::watch;
 
 use super::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use super::bell::Bell;
 use super::contract::{
-    Adopted, Append, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Journal, KeyUse, Page, PageCursor,
-    Row,
+    Adopted, Append, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Journal, KeyUse, KnownExecutor,
+    Page, PageCursor, Row,
 };
 use super::definitions::{DefinitionPage, Listed, NewRevision, Revision};
 use super::error::{Error, KeyBody};
@@ -44,7 +44,7 @@ struct State {
     artifacts: BTreeSet<(Digest, RunId)>,
     /// Of which run, by key.
     cache: HashMap<String, (RunId, Cached)>,
-    executors: BTreeMap<ExecutorName, Registration>,
+    executors: BTreeMap<ExecutorName, (Registration, Wanted)>,
     /// The latest revision last.
     definitions: BTreeMap<DefinitionKey, Vec<NewRevision>>,
     newest_run: u64,
@@ -478,13 +478,29 @@ impl Journal for Memory {
         name: ExecutorName,
         registration: Registration,
         _at: Timestamp,
-    ) -> BoxFuture<'static, Result<(), Error>> {
-        self.state().executors.insert(name, registration);
-        done(Ok(()))
+    ) -> BoxFuture<'static, Result<Wanted, Error>> {
+        let state = &mut *self.state();
+        let (kept, wanted) = state.executors.entry(name).or_insert_with(|| (registration.clone(), Wanted::default()));
+        *kept = registration;
+        done(Ok(*wanted))
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<(ExecutorName, Registration)>, Error>> {
-        done(Ok(self.state().executors.clone().into_iter().collect()))
+    fn want(&self, name: ExecutorName, drain: Option<Drain>) -> BoxFuture<'static, Result<Option<Wanted>, Error>> {
+        let state = &mut *self.state();
+        let wanted = state.executors.get_mut(&name).map(|(_, wanted)| {
+            *wanted = Wanted { revision: wanted.revision + 1, drain };
+            *wanted
+        });
+        done(Ok(wanted))
+    }
+
+    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, Error>> {
+        let known = |(name, (registration, wanted)): (&ExecutorName, &(Registration, Wanted))| KnownExecutor {
+            name: name.clone(),
+            registration: registration.clone(),
+            wanted: *wanted,
+        };
+        done(Ok(self.state().executors.iter().map(known).collect()))
     }
 
     fn tail(&self) -> watch::Receiver<Cursor> {

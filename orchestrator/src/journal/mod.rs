@@ -1,7 +1,7 @@
 //! Where the events of runs are kept: the orchestrator's only state.
 //!
 //! The words are in [`contract`]; [`memory`], [`sqlite`] and [`postgres`] keep them; one conformance
-//! suite holds all of them to it.
+//! suite holds all of them to it. [`portable`] is how the content of one is carried to another.
 
 pub mod aging;
 pub(crate) mod bell;
@@ -12,6 +12,7 @@ pub(crate) mod encoded;
 pub mod error;
 pub(crate) mod jobs;
 pub mod memory;
+pub mod portable;
 pub mod postgres;
 pub mod sqlite;
 pub(crate) mod stored;
@@ -22,7 +23,7 @@ pub(crate) mod conformance;
 pub use aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 pub use contract::{
     Above, Adopted, Append, AttemptLogs, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Home,
-    IdempotencyKey, Journal, KeyUse, Label, Page, PageCursor, Row,
+    IdempotencyKey, Journal, KeyUse, KnownExecutor, Label, Page, PageCursor, Row,
 };
 pub use definitions::{DefinitionPage, Listed, NewRevision, Revision};
 pub use error::{Broken, Corrupt, Error, KeyBody};

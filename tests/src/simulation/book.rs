@@ -242,7 +242,7 @@ impl Page {
                 } else {
                     self.ends(key, result, *retry_at, at, locks)?;
                     let spared = retry_at.is_some() && self.workflow.node(*node).on_lost == OnLost::Fail;
-                    let lost = result.outcome.failure().is_some_and(|f| f.code == failure_code::EXECUTOR_LOST);
+                    let lost = result.outcome.failure().is_some_and(|f| failure_code::is_loss(&f.code));
                     if spared && lost && begun.contains(&key.of(self.fold.id())) {
                         return Err(format!("{key:?} began, is lost, and is tried again all the same"));
                     }
@@ -362,7 +362,7 @@ impl Page {
         if self.stopping.contains(&key.step) {
             return Ok(());
         }
-        let is_lost = failure.code == failure_code::EXECUTOR_LOST;
+        let is_lost = failure_code::is_loss(&failure.code);
         let again = match &node.retry {
             // One that never began is tried again in any case.
             _ if is_lost => node.on_lost == OnLost::Retry || retry_at.is_some(),

@@ -189,8 +189,8 @@ impl Executor {
         if let Some(known) = self.ledger.get(&id) {
             let known = known.work.clone();
             self.fence(id.run, work.epoch)?;
-            // The epoch does not count: a new conductor hands the same attempt out again.
-            let again = Work { epoch: known.epoch, ..Work::clone(&work) };
+            // Epoch and lease do not count: a new conductor hands the same attempt out again.
+            let again = Work { epoch: known.epoch, lease: known.lease.clone(), ..Work::clone(&work) };
             if again != *known {
                 return Err(refusal("attempt_conflict", "the attempt was handed out before with other work"));
             }

@@ -276,6 +276,7 @@ impl State {
             slots: there.slots as u32,
             boot: there.boot.to_string(),
             draining: there.doors == Doors::Closed,
+            drained: false,
         };
         let name = there.name.clone();
         for to in 0..orchestrators {

@@ -13,10 +13,10 @@ use futures::future::{BoxFuture, FutureExt};
 use gorch_orchestrator::journal::memory::Memory;
 use gorch_orchestrator::journal::{
     Adopted, Append, Clear, Cleared, Cursor, DefinitionPage, EndCursor, Ends, Error, Feed, FeedFilter, Filter, Head,
-    Home, Journal, KeyUse, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
+    Home, Journal, KeyUse, KnownExecutor, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
 };
 use gorch_schema::view::RunSummary;
-use gorch_schema::work::{Logs, Registration};
+use gorch_schema::work::{Drain, Logs, Registration, Wanted};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -181,11 +181,15 @@ impl Journal for Store {
         name: ExecutorName,
         registration: Registration,
         at: Timestamp,
-    ) -> BoxFuture<'static, Result<(), Error>> {
+    ) -> BoxFuture<'static, Result<Wanted, Error>> {
         self.ask("write", move |memory| memory.put_executor(name, registration, at))
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<(ExecutorName, Registration)>, Error>> {
+    fn want(&self, name: ExecutorName, drain: Option<Drain>) -> BoxFuture<'static, Result<Option<Wanted>, Error>> {
+        self.ask("write", move |memory| memory.want(name, drain))
+    }
+
+    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, Error>> {
         self.ask("read", |memory| memory.executors())
     }
 

@@ -1,10 +1,14 @@
-//! `gorch executors`: who runs the work.
+//! `gorch executors`: who runs the work, and who is to take no more of it.
+//!
+//! Owns the three commands. Promises that `--wait` ends only with an executor that has nothing left, or with the reason why
+//! that cannot be known.
 
 use std::time::Duration;
 
 use gorch_schema::Timestamp;
 use gorch_schema::view::ExecutorView;
 
+use crate::args::{ExecutorsArgs, ExecutorsCommand};
 use crate::command::{print, say_json};
 use crate::context::{Context, Output};
 use crate::error::Error;
@@ -12,7 +16,39 @@ use crate::exit::Exit;
 use crate::table::Table;
 use crate::text::{now, took};
 
-pub(super) async fn run(context: &Context) -> Result<Exit, Error> {
+/// How often is asked whether it is drained.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(args: ExecutorsArgs, context: &Context) -> Result<Exit, Error> {
+    match args.command {
+        None => list(context).await,
+        Some(ExecutorsCommand::Drain { name, deadline, wait }) => {
+            let client = context.client()?;
+            let mut executor = client.drain(&name, deadline).await?;
+            while wait && executor.state != "drained" {
+                if executor.state == "lost" {
+                    return Err(Error::Lost(name));
+                }
+                tokio::time::sleep(BETWEEN).await;
+                let listed = client.executors().await?.executors.into_iter();
+                executor =
+                    listed.into_iter().find(|listed| listed.name == executor.name).ok_or(Error::Lost(name.clone()))?;
+            }
+            show(&executor, context)
+        }
+        Some(ExecutorsCommand::Undrain { name }) => show(&context.client()?.undrain(&name).await?, context),
+    }
+}
+
+fn show(executor: &ExecutorView, context: &Context) -> Result<Exit, Error> {
+    match context.output {
+        Output::Json => say_json(executor)?,
+        Output::Text => print(&table(std::slice::from_ref(executor), now()).to_string())?,
+    }
+    Ok(Exit::Ok)
+}
+
+async fn list(context: &Context) -> Result<Exit, Error> {
     let list = context.client()?.executors().await?;
     match context.output {
         Output::Json => say_json(&list)?,

@@ -19,6 +19,7 @@ mod logs;
 mod proxy;
 mod retention;
 mod source;
+mod store;
 mod submit;
 mod template;
 mod travel;
@@ -131,7 +132,8 @@ async fn run(command: Command, context: &Context) -> Result<Exit, Error> {
         Command::Proxy(args) => proxy::run(args, context).await,
         Command::Ui(args) => ui::run(args, context).await,
         Command::Artifacts(command) => artifacts::run(command, context).await,
-        Command::Executors => executors::run(context).await,
+        Command::Store(command) => store::run(command, context).await,
+        Command::Executors(args) => executors::run(args, context).await,
         Command::Retention => retention::run(context).await,
         Command::Whoami => whoami::run(context).await,
         Command::Doctor(command) => doctor::run(command, context).await,

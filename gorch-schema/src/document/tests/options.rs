@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{accepted, submitted};
 use crate::id::NodeId;
-use crate::workflow::{Condition, Engine, Join, OnFailure, OnLost};
+use crate::workflow::{Condition, Engine, Fencing, Join, OnFailure, OnLost};
 
 #[test]
 fn the_originals_documents_are_accepted_as_they_are() {
@@ -39,7 +39,7 @@ fn every_node_option_is_read() {
         r#"{"nodes": [{"id": 0, "name": "job", "engine": "shell", "artifact": "make", "args": ["all", "-j"],
             "output": {"version": "", "size": null}, "target": "host-1", "env": {"CC": "gcc"}, "input": {"a": [1, null]},
             "timeout": "90s", "deadline": "PT1H", "retry": {"max_attempts": 3, "jitter": true, "on": ["timeout*"]},
-            "join": "any", "priority": 5, "requires": {"os": "linux"}, "idempotent": true, "labels": {"team": "x"}}]}"#,
+            "join": "any", "priority": 5, "requires": {"os": "linux"}, "idempotent": true, "fence": "kill", "labels": {"team": "x"}}]}"#,
     );
     let job = &workflow.nodes[0];
     assert_eq!(job.args, ["all", "-j"]);
@@ -48,6 +48,7 @@ fn every_node_option_is_read() {
     assert_eq!(job.input, serde_json::json!({"a": [1, null]}));
     assert_eq!((job.timeout, job.deadline), (Some(Duration::from_secs(90)), Some(Duration::from_hours(1))));
     assert_eq!((job.join, job.priority, job.on_lost, job.idempotent), (Join::Any, 5, OnLost::Retry, true));
+    assert_eq!(job.fence, Fencing::Kill);
     assert_eq!((job.requires["os"].as_str(), job.labels["team"].as_str()), ("linux", "x"));
     let retry = job.retry.as_ref().unwrap();
     assert_eq!((retry.max_attempts, retry.delay, retry.multiplier), (3, Duration::from_secs(1), 2.0));

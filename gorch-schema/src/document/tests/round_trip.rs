@@ -17,8 +17,8 @@ use crate::render;
 use crate::secret::Secret;
 use crate::settings::{self, Bytes, Settings};
 use crate::workflow::{
-    Cache, CodeGlob, Condition, Each, Edge, Engine, IfBusy, Join, Lock, Losers, Node, OnFailure, OnLost, Retry,
-    RunOptions, Undo, Workflow,
+    Cache, CodeGlob, Condition, Each, Edge, Engine, Fencing, IfBusy, Join, Lock, Losers, Node, OnFailure, OnLost,
+    Retry, RunOptions, Undo, Workflow,
 };
 
 fn text() -> impl Strategy<Value = String> {
@@ -125,7 +125,7 @@ fn node() -> impl Strategy<Value = Node> {
     let maps = (texts(), texts(), texts(), proptest::collection::btree_map(text(), value(), 0..3));
     let times = (proptest::option::of(duration()), proptest::option::of(duration()), proptest::option::of(retry()));
     let target = proptest::option::of("[a-z]{1,3}-[0-9]");
-    let words = (any::<bool>(), any::<bool>(), any::<bool>(), 1_u8..=5);
+    let words = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 1_u8..=5);
     let words = (words, settings(), container(), playbook(), given_files());
     (work(), maps, times, target, value(), words, flow()).prop_map(
         |(work, maps, times, target, input, (words, http, docker, ansible, shell), (each, lock, cache, undo))| {
@@ -140,7 +140,7 @@ fn node() -> impl Strategy<Value = Node> {
             let driven = matches!(engine, Engine::Driver(_));
             let (env, requires, labels, outputs) = maps;
             let (timeout, deadline, retry) = times;
-            let (any, idempotent, again, priority) = words;
+            let (any, idempotent, again, fenced, priority) = words;
             let env = env.into_iter().filter(|(key, _)| !key.contains('=')).collect();
             Node {
                 engine,
@@ -157,6 +157,7 @@ fn node() -> impl Strategy<Value = Node> {
                 priority,
                 requires,
                 on_lost: if again { OnLost::Retry } else { OnLost::Fail },
+                fence: if fenced { Fencing::Kill } else { Fencing::Keep },
                 idempotent,
                 labels,
                 settings,

@@ -242,12 +242,13 @@ fn a_heartbeat_is_for_engines_whose_jobs_can_tell_of_themselves() {
 
 #[test]
 fn option_values_are_checked_one_by_one() {
-    assert_snapshot!(of_node(r#""timeout": "soon", "deadline": 5, "priority": 6, "idempotent": 1, "on_lost": "retyr""#), @r#"
+    assert_snapshot!(of_node(r#""timeout": "soon", "deadline": 5, "priority": 6, "idempotent": 1, "on_lost": "retyr", "fence": "stop""#), @r#"
     /nodes/0/timeout: found "soon", expected a duration such as "90s", "1h 30m" or "PT90S" [bad_duration]
     /nodes/0/deadline: found 5, expected a duration such as "90s", "1h 30m" or "PT90S" [bad_duration]
     /nodes/0/priority: found 6, expected a whole number from 1 to 5 [bad_value]
     /nodes/0/idempotent: found 1, expected true or false [wrong_type]
     /nodes/0/on_lost: found "retyr", expected one of fail, retry; did you mean `retry`? [bad_value]
+    /nodes/0/fence: found "stop", expected one of keep, kill [bad_value]
     "#);
     assert_snapshot!(of_node(r#""retry": {"delay": "-1s", "multiplier": 0.5, "max_delay": "1000 years", "jitter": 2, "on": ["", 3]}"#), @r#"
     /nodes/0/retry/delay: found "-1s", expected a duration such as "90s", "1h 30m" or "PT90S" [bad_duration]

@@ -51,7 +51,7 @@ async fn who_may_not_is_told_what_is_missing() {
 #[tokio::test]
 async fn a_wrong_path_is_told_the_right_ones_and_a_wrong_method_the_right_ones() {
     let stand = Stand::open().await;
-    insta::assert_snapshot!(told(&stand.get("/v2/tasks").await), @"404 not_found: there is no such path (there are /v1/tasks, /v1/tasks/{id}, /v1/executors/{name}, /v1/tasks/{id}/cancel, /v1/tasks/{id}/pause, /v1/tasks/{id}/resume, /v1/tasks/{id}/rerun, /v1/tasks/{id}/undo, /v1/tasks/{id}/signals/{name}, /v1/tasks/{id}/nodes/{node}/cancel, /v1/tasks/{id}/nodes/{node}/approve, /v1/tasks/{id}/nodes/{node}/refuse, /v1/tasks/{id}/gorch, /v1/tasks/{id}/events, /v1/tasks/{id}/nodes/{node}, /v1/tasks/{id}/nodes/{node}/logs, /v1/tasks/{id}/why/{node}, /v1/artifacts/{sha256}, /v1/definitions, /v1/definitions/{name}, /v1/events, /v1/whoami, /v1/validate, /v1/executors, /v1/retention, /, /openapi.json, /apidocs, /apidocs/{file})");
+    insta::assert_snapshot!(told(&stand.get("/v2/tasks").await), @"404 not_found: there is no such path (there are /v1/tasks, /v1/tasks/{id}, /v1/executors/{name}, /v1/tasks/{id}/cancel, /v1/tasks/{id}/pause, /v1/tasks/{id}/resume, /v1/tasks/{id}/rerun, /v1/tasks/{id}/undo, /v1/tasks/{id}/signals/{name}, /v1/tasks/{id}/nodes/{node}/cancel, /v1/tasks/{id}/nodes/{node}/approve, /v1/tasks/{id}/nodes/{node}/refuse, /v1/tasks/{id}/gorch, /v1/tasks/{id}/events, /v1/tasks/{id}/nodes/{node}, /v1/tasks/{id}/nodes/{node}/logs, /v1/tasks/{id}/why/{node}, /v1/artifacts/{sha256}, /v1/definitions, /v1/definitions/{name}, /v1/events, /v1/whoami, /v1/validate, /v1/executors, /v1/executors/{name}/drain, /v1/executors/{name}/undrain, /v1/retention, /, /openapi.json, /apidocs, /apidocs/{file})");
     insta::assert_snapshot!(told(&stand.call("PATCH", "/v1/tasks").await), @"
     405 method_not_allowed: `/v1/tasks` has no PATCH (expected POST or GET)
         allow: POST, GET
@@ -274,7 +274,7 @@ async fn a_registration_that_cannot_be_used_is_refused() {
     }
     insta::assert_snapshot!(all, @"
     400 bad_json: the body is not JSON: EOF while parsing an object at line 1 column 1
-    422 bad_registration: the body is not a registration: unknown field `slotz`, expected one of `url`, `engines`, `labels`, `targets`, `slots`, `boot`, `draining` at line 1 column 30
+    422 bad_registration: the body is not a registration: unknown field `slotz`, expected one of `url`, `engines`, `labels`, `targets`, `slots`, `boot`, `draining`, `drained` at line 1 column 30
     422 bad_registration: the url is `ftp://h` (expected `https://HOST:PORT`)
     ");
 }

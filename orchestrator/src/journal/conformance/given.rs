@@ -75,5 +75,6 @@ pub(crate) fn registration(boot: &str) -> Registration {
         slots: 4,
         boot: boot.into(),
         draining: false,
+        drained: false,
     }
 }

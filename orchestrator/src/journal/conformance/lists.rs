@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gorch_schema::view::State;
-use gorch_schema::{RunId, Timestamp};
+use gorch_schema::work::{Drain, Wanted};
+use gorch_schema::{ExecutorName, RunId, Timestamp};
 
 use super::given::{accept, at, ended, goes_on, registration, run, summary};
-use crate::journal::{Above, Adopted, Append, Filter, Journal, Label, PageCursor};
+use crate::journal::{Above, Adopted, Append, Filter, Journal, KnownExecutor, Label, PageCursor};
 
 async fn listed(journal: &dyn Journal, filter: Filter) -> Vec<RunId> {
     let page = journal.summaries(filter, None, 100).await.unwrap();
@@ -134,12 +135,37 @@ pub(crate) async fn what_a_writer_wrote_is_its_own_and_nothing_new(journal: Arc<
     assert_eq!((adopt(Adopted::New).await, adopt(Adopted::All).await), (vec![], vec![run(1), run(3)]));
 }
 
+fn executor(name: &str) -> ExecutorName {
+    name.parse().unwrap()
+}
+
+fn known(name: &str, boot: &str, wanted: Wanted) -> KnownExecutor {
+    KnownExecutor { name: executor(name), registration: registration(boot), wanted }
+}
+
 pub(crate) async fn executors_are_kept_as_they_registered_last(journal: Arc<dyn Journal>) {
-    let name = |name: &str| name.parse::<gorch_schema::ExecutorName>().unwrap();
     assert_eq!(journal.executors().await.unwrap(), []);
-    for (executor, boot, when) in [("west-1", "a", 1), ("east-1", "b", 2), ("west-1", "c", 3), ("west-1", "c", 4)] {
-        journal.put_executor(name(executor), registration(boot), at(when)).await.unwrap();
+    for (name, boot, when) in [("west-1", "a", 1), ("east-1", "b", 2), ("west-1", "c", 3), ("west-1", "c", 4)] {
+        let wanted = journal.put_executor(executor(name), registration(boot), at(when)).await.unwrap();
+        assert_eq!(wanted, Wanted::default());
     }
-    let expected = [(name("east-1"), registration("b")), (name("west-1"), registration("c"))];
-    assert_eq!(journal.executors().await.unwrap(), expected);
+    let nothing = Wanted::default();
+    assert_eq!(journal.executors().await.unwrap(), [known("east-1", "b", nothing), known("west-1", "c", nothing)]);
+}
+
+pub(crate) async fn what_is_wanted_of_an_executor_stays_whatever_it_registers(journal: Arc<dyn Journal>) {
+    assert_eq!(journal.want(executor("e1"), Some(Drain::default())).await.unwrap(), None, "it never registered");
+    journal.put_executor(executor("e1"), registration("a"), at(1)).await.unwrap();
+    let drain = Some(Drain { until: Some(at(77)) });
+    let first = Wanted { revision: 1, drain };
+    assert_eq!(journal.want(executor("e1"), drain).await.unwrap(), Some(first));
+    assert_eq!(journal.put_executor(executor("e1"), registration("b"), at(2)).await.unwrap(), first);
+    assert_eq!(journal.put_executor(executor("e1"), registration("b"), at(3)).await.unwrap(), first);
+    assert_eq!(journal.executors().await.unwrap(), [known("e1", "b", first)]);
+    let forever = Some(Drain::default());
+    for (revision, drain) in [(2, forever), (3, None), (4, None)] {
+        let wanted = Wanted { revision, drain };
+        assert_eq!(journal.want(executor("e1"), drain).await.unwrap(), Some(wanted));
+        assert_eq!(journal.executors().await.unwrap(), [known("e1", "b", wanted)]);
+    }
 }

@@ -3,13 +3,14 @@
 //! Owns runs that go, definitions that come and go, and executors that register. Promises that a forgotten run is out of
 //! sight with the commit that forgets it, whole; its events and logs go in bites after it. Never writes an event.
 
+use gorch_schema::work::{Drain, Wanted};
 use gorch_schema::{DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio_postgres::Error as PgError;
 
 use super::connect::Session;
 use super::group::{Known, int, number, uuid};
 use super::write::{self, LOCK, Outcome, Ticket, Written, newest_of, run_of};
-use super::{Trouble, query};
+use super::{Trouble, lists, query};
 use crate::journal::aging::{Clear, Cleared};
 use crate::journal::codec;
 use crate::journal::definitions::NewRevision;
@@ -86,7 +87,10 @@ async fn change(session: &Session, work: &Work) -> Result<Done, Trouble> {
         Work::Clear(bite) => done.cleared = clear(session, *bite).await?,
         Work::PutDefinition(new) => done.last = put_definition(session, new).await?,
         Work::DeleteDefinition(key) => done.last = delete_definition(session, key).await?,
-        Work::PutExecutor { name, registration, at } => put_executor(session, name, registration, *at).await?,
+        Work::PutExecutor { name, registration, at } => {
+            done.wanted = put_executor(session, name, registration, *at).await?;
+        }
+        Work::Want { name, drain } => done.wanted = want(session, name, drain.as_ref()).await?,
     }
     Ok(done)
 }
@@ -244,13 +248,13 @@ async fn delete_definition(session: &Session, key: &DefinitionKey) -> Result<u64
     Ok(number(deleted.try_get(0)?))
 }
 
-/// Keeps a registration; the same text again writes nothing.
+/// Keeps a registration; the same text again writes nothing. Gives what operators want of it.
 async fn put_executor(
     session: &Session,
     name: &ExecutorName,
     registration: &str,
     at: Timestamp,
-) -> Result<(), Trouble> {
+) -> Result<Option<Wanted>, Trouble> {
     session
         .client
         .execute(
@@ -260,5 +264,19 @@ async fn put_executor(
             &[&name.as_str(), &registration, &at.as_millis()],
         )
         .await?;
-    Ok(())
+    wanted(session, name).await
+}
+
+/// Keeps what operators want of one; `None`: it never registered.
+async fn want(session: &Session, name: &ExecutorName, drain: Option<&Drain>) -> Result<Option<Wanted>, Trouble> {
+    let drain = drain.map(codec::plain);
+    let update = "UPDATE executors SET revision = revision + 1, drain = $2 WHERE name = $1";
+    session.client.execute(update, &[&name.as_str(), &drain]).await?;
+    wanted(session, name).await
+}
+
+async fn wanted(session: &Session, name: &ExecutorName) -> Result<Option<Wanted>, Trouble> {
+    let select = "SELECT revision, drain FROM executors WHERE name = $1";
+    let found = session.client.query_opt(select, &[&name.as_str()]).await?;
+    found.map(|row| lists::wanted_at(&row, 0)).transpose()
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
-use gorch_schema::work::{Logs, Registration};
+use gorch_schema::work::{Drain, Logs, Registration, Wanted};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -26,7 +26,8 @@ use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
-    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Home, Journal, KeyUse, Page, PageCursor, Row,
+    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Home, Journal, KeyUse, KnownExecutor, Page,
+    PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::encoded::Encoded;
@@ -98,11 +99,33 @@ impl Postgres {
         }
     }
 
+    /// Opens a store for looking only: it is not changed, and nothing can be written to it. It must be one of ours, of
+    /// this version.
+    pub(crate) async fn look(address: Address) -> Result<Postgres, Error> {
+        // Whether it can be reached is known before anybody asks.
+        session(&address).await?;
+        let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = threads.map_err(Error::Threads)?;
+        let connector = Connector::new(address.clone()).map_err(|source| Error::Unfit { address, source })?;
+        let sessions = Sessions::new(connector, runtime.handle().clone());
+        let (_, written) = std::sync::mpsc::channel();
+        let (closing, bell) = (CancellationToken::new(), Arc::new(Bell::new(Cursor(0))));
+        let seat = Arc::new(Seat { place: String::new(), url: String::new() });
+        let (runtime, written, writer) = (Some(runtime), Mutex::new(written), Uuid::nil());
+        Ok(Postgres { runtime, queue: None, written, closing, sessions, bell, writer, seat })
+    }
+
+    /// The version of the schema that is there, 0: none; and the SQL that opening it as a store would run.
+    pub(crate) async fn schema(address: Address) -> Result<(usize, String), Error> {
+        let session = session(&address).await?;
+        let found = migrate::version(&session.client).await;
+        let found = found.map_err(|source| Error::Migrate { address, source })?;
+        Ok((found, migrate::plan(found)))
+    }
+
     /// The SQL that opening this database as a store would run; empty: none.
     pub async fn migration(address: Address) -> Result<String, Error> {
-        let session = session(&address).await?;
-        let from = migrate::version(&session.client).await;
-        Ok(migrate::plan(from.map_err(|source| Error::Migrate { address, source })?))
+        Ok(Postgres::schema(address).await?.1)
     }
 
     /// The version of the schema in this database; 0: nothing is in it.
@@ -119,7 +142,7 @@ impl Postgres {
     }
 }
 
-async fn session(address: &Address) -> Result<super::connect::Session, Error> {
+pub(super) async fn session(address: &Address) -> Result<super::connect::Session, Error> {
     let unfit = |source| Error::Unfit { address: address.clone(), source };
     let connector = Connector::new(address.clone()).map_err(unfit)?;
     connector.session().await.map_err(unfit)
@@ -331,12 +354,20 @@ impl Journal for Postgres {
         name: ExecutorName,
         registration: Registration,
         at: Timestamp,
-    ) -> BoxFuture<'static, Result<(), JournalError>> {
+    ) -> BoxFuture<'static, Result<Wanted, JournalError>> {
         let registration = codec::plain(&registration);
-        self.write(Work::PutExecutor { name, registration, at }, drop)
+        self.write(Work::PutExecutor { name, registration, at }, |done| done.wanted.unwrap_or_default())
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<(ExecutorName, Registration)>, JournalError>> {
+    fn want(
+        &self,
+        name: ExecutorName,
+        drain: Option<Drain>,
+    ) -> BoxFuture<'static, Result<Option<Wanted>, JournalError>> {
+        self.write(Work::Want { name, drain }, |done| done.wanted)
+    }
+
+    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, JournalError>> {
         self.sessions.ask(|session| lists::executors(session).boxed())
     }
 

@@ -7,13 +7,16 @@
 use tokio_postgres::Client;
 
 /// Step n brings a store from version n to version n + 1; a new store takes all of them.
-const STEPS: &[&str] = &[include_str!("migrations/1.sql")];
+const STEPS: &[&str] = &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
 
 /// The version that this gorch writes.
 pub const SCHEMA_VERSION: usize = STEPS.len();
 
 /// Whoever migrates holds this advisory lock: two who open an empty database do not both fill it.
-const MIGRATING: i64 = 0x676f_7263_6801;
+pub(super) const MIGRATING: i64 = 0x676f_7263_6801;
+
+/// What the table `newest` is called where the runs live elsewhere now: nobody can write without it.
+pub(super) const MOVED: &str = "newest_moved";
 
 /// Why a database could not be made a store.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +24,11 @@ pub enum Error {
     /// It is a database, but not of gorch.
     #[error("found tables that are not gorch's, expected a gorch store or an empty database")]
     NotOurs,
+    /// Its runs were moved to another store.
+    #[error(
+        "its runs were moved to another store, expected that one (to undo it: ALTER TABLE {MOVED} RENAME TO newest)"
+    )]
+    Moved,
     /// A later gorch wrote it.
     #[error("found schema version {found}, expected at most {SCHEMA_VERSION}: a later gorch wrote it")]
     Newer {
@@ -43,9 +51,13 @@ pub enum Error {
 
 /// What would be done to a store of this version.
 pub(super) fn plan(from: usize) -> String {
-    let numbered = STEPS.iter().enumerate().skip(from);
-    let steps: String = numbered.map(|(at, step)| format!("{step}{}\n", noted(at + 1))).collect();
+    let steps = steps(from);
     if steps.is_empty() { steps } else { format!("BEGIN;\n{steps}COMMIT;\n") }
+}
+
+/// The same, inside a transaction of somebody else's.
+pub(super) fn steps(from: usize) -> String {
+    STEPS.iter().enumerate().skip(from).map(|(at, step)| format!("{step}{}\n", noted(at + 1))).collect()
 }
 
 fn noted(version: usize) -> String {
@@ -58,12 +70,14 @@ pub(super) async fn version(client: &Client) -> Result<usize, Error> {
         .query_one(
             "SELECT to_regclass('versions') IS NOT NULL AND to_regclass('newest') IS NOT NULL,
                     (SELECT count(*) FROM pg_class
-                     WHERE relkind IN ('r', 'p', 'v', 'm') AND relnamespace = current_schema()::regnamespace)",
-            &[],
+                     WHERE relkind IN ('r', 'p', 'v', 'm') AND relnamespace = current_schema()::regnamespace),
+                    to_regclass('versions') IS NOT NULL AND to_regclass($1) IS NOT NULL",
+            &[&MOVED],
         )
         .await
         .map_err(Error::Read)?;
     match (found.get::<_, bool>(0), found.get::<_, i64>(1)) {
+        _ if found.get::<_, bool>(2) => return Err(Error::Moved),
         (false, 0) => return Ok(0),
         (false, _) => return Err(Error::NotOurs),
         (true, _) => {}

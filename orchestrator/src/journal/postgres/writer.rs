@@ -199,6 +199,7 @@ impl Writer {
                 | Work::Forget { .. }
                 | Work::Clear(_)
                 | Work::PutExecutor { .. }
+                | Work::Want { .. }
                 | Work::PutDefinition(_)
                 | Work::DeleteDefinition(_),
                 _,

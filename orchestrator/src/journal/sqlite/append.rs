@@ -3,7 +3,7 @@
 //! Owns the statements that change something. Promises: a job is refused before its first write, so that a refused
 //! job leaves no trace in the group that it was drained with. Never commits.
 
-use gorch_schema::{ExecutorName, RunId, Timestamp};
+use gorch_schema::{RunId, Timestamp};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
@@ -70,14 +70,17 @@ pub(super) struct Newest {
     pub(super) event: u64,
 }
 
+/// What was given out, by what is there and what remembers those that are not.
+pub(super) const NEWEST: &str = "
+    SELECT max((SELECT coalesce(max(number), 0) FROM runs), (SELECT coalesce(max(number), 0) FROM forgotten)),
+           max(coalesce((SELECT position + last - first FROM events ORDER BY position DESC LIMIT 1), 0),
+               (SELECT coalesce(max(position), 0) FROM forgotten))";
+
 impl Newest {
     pub(super) fn load(store: &Connection) -> rusqlite::Result<Newest> {
-        store.prepare_cached(
-            "SELECT max((SELECT coalesce(max(number), 0) FROM runs), (SELECT coalesce(max(number), 0) FROM forgotten)),
-                    max(coalesce((SELECT position + last - first FROM events ORDER BY position DESC LIMIT 1), 0),
-                        (SELECT coalesce(max(position), 0) FROM forgotten))",
-        )?
-        .query_row([], |row| Ok(Newest { run: row.get::<_, Int>(0)?.0, event: row.get::<_, Int>(1)?.0 }))
+        store
+            .prepare_cached(NEWEST)?
+            .query_row([], |row| Ok(Newest { run: row.get::<_, Int>(0)?.0, event: row.get::<_, Int>(1)?.0 }))
     }
 }
 
@@ -265,21 +268,4 @@ pub(super) fn key_use(store: &Connection, owner: &str, key: &str) -> rusqlite::R
         )?
         .query_row([owner, key], |row| Ok((row.get::<_, Id>(0)?.0, row.get(1)?)))
         .optional()
-}
-
-/// Keeps a registration; the same text again writes nothing.
-pub(super) fn put_executor(
-    store: &Connection,
-    name: &ExecutorName,
-    registration: &str,
-    at: Timestamp,
-) -> Result<(), Trouble> {
-    store
-        .prepare_cached(
-            "INSERT INTO executors (name, registration, at) VALUES (?1, ?2, ?3)
-             ON CONFLICT (name) DO UPDATE SET registration = excluded.registration, at = excluded.at
-             WHERE registration <> excluded.registration",
-        )?
-        .execute(params![name.as_str(), registration, at.as_millis()])?;
-    Ok(())
 }

@@ -10,19 +10,19 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use gorch_schema::view::RunSummary;
-use gorch_schema::work::{Logs, Registration};
+use gorch_schema::work::{Drain, Logs, Registration, Wanted};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
 
 use super::append::Newest;
 use super::readers::Readers;
 use super::writer::{Queue, Writer};
-use super::{definitions, open, query};
+use super::{definitions, executors, open, query};
 use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
-    Adopted, Append, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
+    Adopted, Append, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, KnownExecutor, Page, PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::encoded::Encoded;
@@ -31,7 +31,8 @@ use crate::journal::jobs::{Done, Job, Work};
 
 /// A journal in the file `gorch.db` of a folder. Dropping it finishes what is queued and closes the file.
 pub struct Sqlite {
-    queue: Queue,
+    /// None: it is only looked at.
+    queue: Option<Queue>,
     readers: Readers,
     bell: Arc<Bell>,
     /// Let go when `drop` below has closed every connection.
@@ -46,12 +47,20 @@ impl Sqlite {
         let bell = Arc::new(Bell::new(Cursor(newest.event)));
         let readers = Readers::start(&path)?;
         let queue = Queue::start(Writer::new(writer, newest, Arc::clone(&bell))).map_err(open::Error::Thread)?;
-        Ok(Sqlite { queue, readers, bell, _lock: lock })
+        Ok(Sqlite { queue: Some(queue), readers, bell, _lock: lock })
+    }
+
+    /// Opens a store for looking only: it is not changed, and nothing can be written to it. It must be there, of this
+    /// version, and nobody else's meanwhile.
+    pub(crate) fn look(dir: &Path) -> Result<Sqlite, open::Error> {
+        let lock = open::lock(dir)?;
+        let readers = Readers::start(&dir.join(open::FILE))?;
+        Ok(Sqlite { queue: None, readers, bell: Arc::new(Bell::new(Cursor(0))), _lock: lock })
     }
 
     fn write<T: Send + 'static>(&self, work: Work, part: fn(Done) -> T) -> BoxFuture<'static, Result<T, Error>> {
         let (job, answer) = Job::new(work, part);
-        self.queue.put(job);
+        _ = self.queue.as_ref().map(|queue| queue.put(job));
         answer
     }
 }
@@ -60,7 +69,7 @@ impl Drop for Sqlite {
     fn drop(&mut self) {
         // Readers first: the last connection to go folds the log into the file, and they cannot write.
         self.readers.stop();
-        self.queue.finish();
+        _ = self.queue.as_mut().map(Queue::finish);
     }
 }
 
@@ -83,7 +92,7 @@ impl Journal for Sqlite {
             Err(refused) => ready(Err(refused)).boxed(),
         });
         let answers = answers.collect();
-        self.queue.put_all(jobs);
+        _ = self.queue.as_ref().map(|queue| queue.put_all(jobs));
         answers
     }
 
@@ -194,13 +203,17 @@ impl Journal for Sqlite {
         name: ExecutorName,
         registration: Registration,
         at: Timestamp,
-    ) -> BoxFuture<'static, Result<(), Error>> {
+    ) -> BoxFuture<'static, Result<Wanted, Error>> {
         let registration = codec::plain(&registration);
-        self.write(Work::PutExecutor { name, registration, at }, drop)
+        self.write(Work::PutExecutor { name, registration, at }, |done| done.wanted.unwrap_or_default())
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<(ExecutorName, Registration)>, Error>> {
-        self.readers.ask(|store| query::executors(store))
+    fn want(&self, name: ExecutorName, drain: Option<Drain>) -> BoxFuture<'static, Result<Option<Wanted>, Error>> {
+        self.write(Work::Want { name, drain }, |done| done.wanted)
+    }
+
+    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, Error>> {
+        self.readers.ask(|store| executors::list(store))
     }
 
     fn tail(&self) -> watch::Receiver<Cursor> {

@@ -1,10 +1,13 @@
 //! The journal in a file: SQLite, bundled, on one machine.
 //!
 //! [`open`] makes a folder a store, [`writer`] is the one thread that changes it, [`append`] what it writes,
-//! [`forget`] what it takes away, [`readers`] the threads that look, [`query`] what they ask.
+//! [`forget`] what it takes away, [`readers`] the threads that look, [`query`] what they ask. [`copy`] gives and takes
+//! whole stores.
 
 mod append;
+pub(crate) mod copy;
 mod definitions;
+mod executors;
 mod forget;
 mod journal;
 mod open;

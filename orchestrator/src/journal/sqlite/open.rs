@@ -21,10 +21,17 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/4.sql"),
     include_str!("migrations/5.sql"),
     include_str!("migrations/6.sql"),
+    include_str!("migrations/7.sql"),
 ];
 
 /// The version that this gorch writes.
 pub const SCHEMA_VERSION: usize = MIGRATIONS.len();
+
+/// The file of a store.
+pub(super) const FILE: &str = "gorch.db";
+
+/// The file of a store whose runs live elsewhere now.
+pub(super) const MOVED: &str = "gorch.db.moved";
 
 /// SQLite before this loses committed writes when a WAL is reset while it is read.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -78,6 +85,12 @@ pub enum Error {
         /// Its version.
         found: usize,
     },
+    /// Its runs were moved to another store.
+    #[error("the runs of `{path}` were moved to another store, expected that one (or `{MOVED}` to be put away)")]
+    Moved {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A migration failed; the store is as it was.
     #[error("failed to migrate store `{path}` from schema version {from}")]
     Migrate {
@@ -119,9 +132,12 @@ pub(super) fn store(dir: &Path) -> Result<Store, Error> {
         let path = path.to_owned();
         move |source| Error::Prepare { path, source }
     };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(prepare(dir))?;
+    folder(dir)?;
     let lock = lock(dir)?;
-    let path = dir.join("gorch.db");
+    let path = dir.join(FILE);
+    if dir.join(MOVED).exists() && !path.exists() {
+        return Err(Error::Moved { path: dir.to_owned() });
+    }
     private_file(&path).map_err(prepare(&path))?;
     // Without this a crash of the machine could lose the file's name and with it everything.
     File::open(dir).and_then(|folder| folder.sync_all()).map_err(prepare(dir))?;
@@ -130,6 +146,12 @@ pub(super) fn store(dir: &Path) -> Result<Store, Error> {
     settle(&writer, &path)?;
     migrate(&mut writer, &path, version)?;
     Ok(Store { path, writer, lock })
+}
+
+/// The folder of a store; made where it is not there.
+pub(super) fn folder(dir: &Path) -> Result<(), Error> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|source| Error::Prepare { path: dir.to_owned(), source })
 }
 
 /// A connection that can look and never change anything.
@@ -141,7 +163,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
     Ok(reader)
 }
 
-fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
+pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
     let opened = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).and_then(|connection| {
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.set_prepared_statement_cache_capacity(64);
@@ -151,13 +173,13 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
 }
 
 /// Opens for reading and writing; makes it where it is not there. For its owner only, even where it was not so before.
-fn private_file(path: &Path) -> io::Result<File> {
+pub(super) fn private_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }
 
-fn lock(dir: &Path) -> Result<File, Error> {
+pub(super) fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join("lock");
     let locked = || -> io::Result<Result<File, String>> {
         let mut file = private_file(&path)?;
@@ -184,7 +206,7 @@ fn lock(dir: &Path) -> Result<File, Error> {
 }
 
 /// The schema version of what is there; 0: nothing. Looks and changes nothing, so that a stranger's file stays as it is.
-fn version(connection: &Connection, path: &Path) -> Result<usize, Error> {
+pub(super) fn version(connection: &Connection, path: &Path) -> Result<usize, Error> {
     let open = |source| Error::Open { path: path.to_owned(), source };
     let count = |sql| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map_err(open);
     if count("SELECT count(*) FROM sqlite_schema")? == 0 {
@@ -220,7 +242,16 @@ fn settle(writer: &Connection, path: &Path) -> Result<(), Error> {
         .map_err(open)
 }
 
-fn migrate(writer: &mut Connection, path: &Path, from: usize) -> Result<(), Error> {
+/// The SQL that a store of this version needs to become one of ours; empty: none.
+pub(super) fn plan(from: usize) -> String {
+    let steps: String = MIGRATIONS[from..].concat();
+    if steps.is_empty() {
+        return steps;
+    }
+    format!("BEGIN IMMEDIATE;\n{steps}UPDATE meta SET schema_version = {SCHEMA_VERSION};\nCOMMIT;\n")
+}
+
+pub(super) fn migrate(writer: &mut Connection, path: &Path, from: usize) -> Result<(), Error> {
     let mut steps = || -> rusqlite::Result<()> {
         let whole = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for step in &MIGRATIONS[from..] {

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use gorch_schema::view::RunSummary;
-use gorch_schema::work::{Logs, Registration};
-use gorch_schema::{AttemptKey, AttemptResult, Digest, ExecutorName, RunId, Timestamp};
+use gorch_schema::work::Logs;
+use gorch_schema::{AttemptKey, AttemptResult, Digest, RunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
@@ -352,18 +352,4 @@ pub(super) fn size(store: &mut Connection) -> Result<Size, Trouble> {
 /// What the owner used this key for.
 pub(super) fn key(store: &Connection, owner: &str, key: &str) -> Result<Option<KeyUse>, Trouble> {
     Ok(append::key_use(store, owner, key)?.map(|(run, digest)| KeyUse { run, digest }))
-}
-
-/// Every executor, by name.
-pub(super) fn executors(store: &Connection) -> Result<Vec<(ExecutorName, Registration)>, Trouble> {
-    let mut statement = store.prepare_cached("SELECT name, registration FROM executors ORDER BY name")?;
-    let rows = statement.query_map([], |row| {
-        let wrong = |column, error: Box<dyn std::error::Error + Send + Sync>| {
-            rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
-        };
-        let name = row.get_ref(0)?.as_str()?.parse().map_err(|error| wrong(0, Box::new(error)))?;
-        let registration = serde_json::from_str(row.get_ref(1)?.as_str()?).map_err(|error| wrong(1, error.into()))?;
-        Ok((name, registration))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

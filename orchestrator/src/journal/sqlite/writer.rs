@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::append::{self, Newest, Trouble};
-use super::{definitions, forget};
+use super::append::{Newest, Trouble};
+use super::{definitions, executors, forget};
 use crate::journal::bell::Bell;
 use crate::journal::contract::Cursor;
 use crate::journal::error::Error;
@@ -168,6 +168,7 @@ impl Writer {
                 | Work::Forget { .. }
                 | Work::Clear(_)
                 | Work::PutExecutor { .. }
+                | Work::Want { .. }
                 | Work::PutDefinition(_)
                 | Work::DeleteDefinition(_),
                 _,
@@ -242,7 +243,8 @@ fn perform(work: &Work, store: &Connection, newest: &mut Newest) -> Result<Done,
         Work::Clear(clear) => done.cleared = forget::clear(store, *clear)?,
         Work::PutDefinition(new) => done.last = definitions::put(store, new)?,
         Work::DeleteDefinition(key) => done.last = definitions::delete(store, key)?,
-        Work::PutExecutor { name, registration, at } => append::put_executor(store, name, registration, *at)?,
+        Work::PutExecutor { name, registration, at } => done.wanted = executors::put(store, name, registration, *at)?,
+        Work::Want { name, drain } => done.wanted = executors::want(store, name, drain.as_ref())?,
     }
     Ok(done)
 }

@@ -68,7 +68,7 @@ async fn a_strangers_database_and_a_later_gorchs_are_refused_and_stay_as_they_ar
     drop(journal(&address, "one").await);
     cluster().sql(&address, "INSERT INTO versions VALUES (99, 0)");
     let said = refused(&address).await;
-    assert!(said.ends_with("found schema version 99, expected at most 1: a later gorch wrote it"), "{said}");
+    assert!(said.ends_with("found schema version 99, expected at most 2: a later gorch wrote it"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,4 +117,41 @@ async fn whom_a_server_must_be_is_looked_for_before_it_is_called() {
     std::fs::write(&roots, "").unwrap();
     let said = refused(&address(&roots.to_string_lossy())).await;
     assert!(said.contains("found no authority in"), "{said}");
+}
+
+/// A certificate for these names and its key, and in a file the authority that signed it.
+fn certificate(folder: &std::path::Path, domain: &str, names: &[&str]) -> (gorch_certs::Issued, String) {
+    let authority = gorch_certs::Authority::create(domain).unwrap();
+    let server = gorch_certs::Identity::new(domain, gorch_certs::Kind::Orchestrator, "database").unwrap();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let issued = authority.issue(&server, &names, Duration::from_hours(1)).unwrap();
+    let roots = folder.join(format!("{}.pem", names.join("-")));
+    std::fs::write(&roots, authority.cert_pem()).unwrap();
+    (issued, roots.display().to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_believed_by_its_certificate_its_name_and_its_authority() {
+    gorch_certs::install_provider();
+    let folder = tempfile::tempdir().unwrap();
+    let (issued, roots) = certificate(folder.path(), "gorch.local", &["localhost"]);
+    let (_, strangers) = certificate(folder.path(), "elsewhere.local", &["elsewhere"]);
+    let server = Cluster::start_with_tls(&issued.cert_pem, &issued.key_pem);
+    let address = |host: &str, roots: &str| {
+        format!("postgres://gorch@{host}:{}/postgres?sslmode=verify-full&sslrootcert={roots}", server.port())
+    };
+
+    let believed = journal(&address("localhost", &roots), "one").await;
+    believed.append(accept(1)).await.unwrap();
+    let encrypted =
+        "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'gorch'";
+    assert_eq!(server.sql("postgres", encrypted), "t", "all of its sessions are");
+
+    let said = refused(&address("localhost", &strangers)).await;
+    assert!(said.contains("cannot be used: no session with PostgreSQL") && said.contains("UnknownIssuer"), "{said}");
+    let said = refused(&address("127.0.0.1", &roots)).await;
+    assert!(said.contains("certificate not valid for name \"127.0.0.1\""), "{said}");
+    let plain = format!("{}?sslmode=verify-full&sslrootcert={roots}", cluster().database());
+    let said = refused(&plain).await;
+    assert!(said.contains("server does not support TLS"), "{said}");
 }

@@ -1,0 +1,4 @@
+-- What operators want of an executor: the highest revision counts.
+ALTER TABLE executors ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+-- JSON while it is to drain.
+ALTER TABLE executors ADD COLUMN drain TEXT;

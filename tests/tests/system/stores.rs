@@ -1,0 +1,217 @@
+//! Stores as a whole: looked through, backed up, brought back and moved, with runs that wait in the middle.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use gorch_client::steps::LogQuery;
+use gorch_client::{Message, Word};
+use gorch_schema::RunId;
+use gorch_schema::view::State;
+use gorch_tests::Stand;
+use gorch_tests::binaries::binary;
+use gorch_tests::graphs::{document, script};
+use gorch_tests::postgres::Cluster;
+use gorch_tests::wait::until;
+use serde_json::{Value, json};
+
+fn store(args: &[&str]) -> Output {
+    Command::new(binary("gorch")).arg("store").args(args).output().unwrap()
+}
+
+/// What it says when it does it.
+fn done(args: &[&str]) -> String {
+    let output = store(args);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{args:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+/// What it says when it does not.
+fn refused(args: &[&str]) -> String {
+    let output = store(args);
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+    said
+}
+
+fn named(folder: &Path) -> String {
+    format!("sqlite:{}", folder.display())
+}
+
+/// A run that has ended, and one that waits for a word between two jobs.
+async fn one_old_and_one_that_waits(stand: &Stand) -> (RunId, RunId) {
+    let old = stand.submit(&document("old", vec![script(0, "speak", "echo hello")], &[])).await;
+    stand.ended(old).await;
+    let ask = json!({"id": 1, "name": "ask", "engine": "approval"});
+    let nodes = vec![script(0, "first", "echo 0 >> done"), ask, script(2, "last", "echo 2 >> done")];
+    let waits = document("waits", nodes, &[(0, 1, "succeeded"), (1, 2, "succeeded")]);
+    let waits = stand.submit(&waits).await;
+    until("it is asked", || async {
+        let node = stand.client().node(waits, "ask").await.ok()?;
+        (node.node.state == State::Running.number()).then_some(())
+    })
+    .await;
+    (old, waits)
+}
+
+/// All that can be read of a run that has ended: its view, its log, its events with their places.
+async fn seen(stand: &Stand, old: RunId) -> Value {
+    let client = stand.client();
+    let state = client.state(old).await.unwrap();
+    let log = client.logs(old, "speak", &LogQuery::default()).await.unwrap();
+    let node = client.node(old, "speak").await.unwrap();
+    let mut events = Vec::new();
+    let mut stream = client.events(old, 0).await.unwrap();
+    while let Some(message) = stream.next().await.unwrap() {
+        if let Message::Event(view) = message {
+            events.push(view);
+        }
+    }
+    let mut all = Vec::new();
+    let mut stream = client.all_events(Some("0".to_owned())).await.unwrap();
+    while all.len() < events.len() {
+        if let Some(Message::Event(view)) = stream.next().await.unwrap() {
+            all.push((stream.last_id().unwrap().to_owned(), view));
+        }
+    }
+    json!({"state": state, "log": log.stdout, "node": node.node, "events": events, "all": all})
+}
+
+/// It is told to go on, and every job has run once at its end.
+async fn goes_on(stand: &Stand, waits: RunId) {
+    until("it takes the word", || async { stand.client().approve(waits, "ask", &Word::default()).await.ok() }).await;
+    assert_eq!(stand.ended(waits).await.state, State::Success.word());
+    assert_eq!(fs::read_to_string(stand.work().join("done")).unwrap(), "0\n2\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_goes_on_in_postgresql_where_its_store_was_moved() {
+    let server = Cluster::start("");
+    let mut stand = Stand::with_executor(1).await;
+    let (old, waits) = one_old_and_one_that_waits(&stand).await;
+    let before = seen(&stand, old).await;
+    let (data, address) = (stand.path().join("store"), server.database());
+    let (here, back) = (named(&data), named(&stand.path().join("back")));
+
+    // While somebody lives on it, it is not moved, and no other is put into its place.
+    let said = refused(&["migrate", "--from", &here, "--to", &address]);
+    assert!(said.contains("is in use by process"), "{said}");
+    assert!(refused(&["check", "--store", &here]).contains("is in use by process"));
+    stand.terminate_orchestrator();
+    assert!(done(&["check", "--store", &here]).ends_with("nothing is wrong\n"));
+    let said = done(&["migrate", "--from", &here, "--to", &address]);
+    assert!(said.contains("moved to postgres://gorch@127.0.0.1"), "{said}");
+
+    // The old place is left by all.
+    assert!(!data.join("gorch.db").exists() && data.join("gorch.db.moved").exists());
+    let certs = stand.certs();
+    let orchestrator = Command::new(binary("gorch-orchestrator"))
+        .args(["--listen", "127.0.0.1:0", "--data", &data.to_string_lossy(), "--certs", &certs.to_string_lossy()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&orchestrator.stderr).into_owned();
+    assert!(!orchestrator.status.success() && said.contains("were moved to another store"), "{said}");
+
+    stand.set_orchestrator_flags(&["--store", &address]);
+    stand.start_orchestrator().await;
+    assert_eq!(seen(&stand, old).await, before);
+    goes_on(&stand, waits).await;
+
+    // A database may be looked at while it is in use; moved it is not.
+    let checked = done(&["check", "--store", &address, "--data", &data.to_string_lossy()]);
+    assert!(checked.ends_with("nothing is wrong\n"), "{checked}");
+    let said = refused(&["migrate", "--from", &address, "--to", &back]);
+    assert!(said.contains("is in use by https://"), "{said}");
+    stand.terminate_orchestrator();
+    done(&["migrate", "--from", &address, "--to", &back]);
+    let said = refused(&["check", "--store", &address]);
+    assert!(said.contains("its runs were moved to another store"), "{said}");
+    stand.set_orchestrator_flags(&["--store", &back]);
+    stand.start_orchestrator().await;
+    assert_eq!(seen(&stand, old).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_living_store_brings_back_runs_logs_events_and_artifacts() {
+    let mut stand = Stand::with_executor(1).await;
+    let (old, waits) = one_old_and_one_that_waits(&stand).await;
+    let content = stand.path().join("content");
+    fs::write(&content, "a file that travels").unwrap();
+    let (url, certs) = (stand.url(), stand.certs());
+    let put = Command::new(binary("gorch"))
+        .args(["artifacts", "put", &content.to_string_lossy(), "--url", &url, "--certs", &certs.to_string_lossy()])
+        .output()
+        .unwrap();
+    let digest = String::from_utf8(put.stdout).unwrap().trim().trim_start_matches("sha256:").to_owned();
+    let before = seen(&stand, old).await;
+
+    let file = stand.path().join("backup").display().to_string();
+    let (here, data) = (named(&stand.path().join("store")), stand.path().join("again"));
+    done(&["backup", &file, "--store", &here]);
+    assert!(refused(&["backup", &file, "--store", &here]).contains("failed to make"), "no backup is overwritten");
+    assert!(refused(&["restore", &file, "--store", &here]).contains("is in use by process"));
+    stand.terminate_orchestrator();
+    let said = refused(&["restore", &file, "--store", &here]);
+    assert!(said.contains("what is there is never overwritten"), "{said}");
+
+    // What is not as it was written is not used, and leaves nothing.
+    let whole = fs::read(&file).unwrap();
+    let again = named(&data);
+    for (bytes, expected) in [
+        (
+            {
+                let mut flipped = whole.clone();
+                flipped[whole.len() / 2] ^= 1;
+                flipped
+            },
+            "is damaged: its SHA-256 is",
+        ),
+        (whole[..whole.len() - 1].to_vec(), "was cut off"),
+    ] {
+        let wrong = stand.path().join("wrong");
+        fs::write(&wrong, bytes).unwrap();
+        let said = refused(&["restore", &wrong.to_string_lossy(), "--store", &again]);
+        assert!(said.contains(expected) && !data.exists(), "{said}");
+    }
+
+    done(&["restore", &file, "--store", &again]);
+    assert!(done(&["check", "--store", &again]).ends_with("nothing is wrong\n"));
+    let kept = data.join("artifacts").join(&digest[..2]).join(&digest);
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "a file that travels");
+    stand.set_orchestrator_flags(&["--store", &again]);
+    stand.start_orchestrator().await;
+    assert_eq!(seen(&stand, old).await, before);
+    goes_on(&stand, waits).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_store_is_said_with_its_run_and_its_row() {
+    let mut stand = Stand::with_executor(1).await;
+    let (old, waits) = one_old_and_one_that_waits(&stand).await;
+    stand.terminate_orchestrator();
+    let data = stand.path().join("store");
+    let file = rusqlite::Connection::open(data.join("gorch.db")).unwrap();
+    file.execute_batch(
+        "PRAGMA foreign_keys = OFF;
+         UPDATE events SET body = '[\"nonsense\"]' WHERE position = (SELECT max(position) FROM events WHERE run = 1);
+         DELETE FROM events WHERE position = (SELECT max(position) FROM events WHERE run = 2);
+         INSERT INTO claims VALUES ('orphan', 77);",
+    )
+    .unwrap();
+    drop(file);
+    let artifact = data.join("artifacts/00").join("0".repeat(64));
+    fs::create_dir_all(artifact.parent().unwrap()).unwrap();
+    fs::write(&artifact, "something else").unwrap();
+    let said = refused(&["check", "--store", &named(&data)]);
+    for expected in [
+        format!("wrong: run {old}: the events "),
+        format!("wrong: run {waits}: the run: its rows end with event "),
+        "wrong: the lock `orphan`: run number 77 is not there".to_owned(),
+        format!("wrong: the artifact `{}`: its SHA-256 is", artifact.display()),
+    ] {
+        assert!(said.contains(&expected), "{expected}\n{said}");
+    }
+    // It is carried all the same, as it is: a backup judges nothing.
+    done(&["backup", &stand.path().join("backup").to_string_lossy(), "--store", &named(&data)]);
+}
