@@ -4,6 +4,7 @@
 
 mod certs;
 mod definitions;
+mod doctor;
 mod executors;
 mod store;
 mod template;
@@ -21,6 +22,7 @@ use crate::exit;
 use crate::text::parse_duration;
 pub(crate) use certs::{CertsCommand, CertsInitArgs, CertsIssueArgs, CertsShowArgs, IdentityKind};
 pub(crate) use definitions::{DefinitionsArgs, DefinitionsCommand};
+pub(crate) use doctor::{ChaosArgs, DoctorCommand};
 pub(crate) use executors::{ExecutorsArgs, ExecutorsCommand};
 pub(crate) use store::{StoreArgs, StoreCommand};
 pub(crate) use template::{ConvertArgs, InputArgs, InputText, TemplateArgs, Via};
@@ -133,38 +135,6 @@ pub(crate) enum Command {
         /// For which shell
         shell: Shell,
     },
-}
-
-/// What to find out.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DoctorCommand {
-    /// Kill, stop and cut off a throw-away house at work, and count what became of its runs
-    Chaos(ChaosArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ChaosArgs {
-    /// An empty database made for this: postgres://USER@HOST/DATABASE [default: a file in the scratch folder]
-    #[arg(long, value_name = "STORE")]
-    pub(crate) store: Option<String>,
-    /// How often something goes wrong
-    #[arg(long, value_name = "N", default_value_t = 300)]
-    pub(crate) faults: u32,
-    /// Go on for so long instead, whatever the number
-    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration, conflicts_with = "faults")]
-    pub(crate) length: Option<std::time::Duration>,
-    /// What is drawn begins here; a seed draws the same again [default: another each time]
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
-    /// Orchestrators that share the database; a file has one
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
-    pub(crate) orchestrators: u8,
-    /// Executors
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
-    pub(crate) executors: u8,
-    /// Keep the scratch folder and print where it is, also when all is right
-    #[arg(long)]
-    pub(crate) keep: bool,
 }
 
 #[derive(Debug, Args)]
@@ -510,6 +480,8 @@ mod tests {
         Commands:
           demo         Start everything in a scratch folder, run a real job, show it live
           dev          Run an orchestrator and an executor here, over mutual TLS
+          orchestrator Run an orchestrator: all of gorch-orchestrator
+          executor     Run an executor: all of gorch-executor
           submit       Submit a document, or start one that is kept under a name; prints the run's id
           apply        Keep documents under their names
           definitions  List what is kept under a name; print it, delete it
@@ -536,6 +508,7 @@ mod tests {
           executors    List the executors; let one end what it has
           retention    Show what is kept of ended runs, and what was deleted
           whoami       Show who the orchestrator thinks you are
+          doctor       Find out what this machine and a store can bear
           completion   Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch
 
         Options:

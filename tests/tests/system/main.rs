@@ -6,6 +6,7 @@ mod again;
 mod artifacts;
 mod bad_input;
 mod cancel;
+mod chaos;
 mod containers;
 mod crash;
 mod databases;

@@ -6,13 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use gorch_client::Client;
 use gorch_schema::view::RunSummary;
 use gorch_schema::{AttemptId, RunId, failure_code};
 use serde::Serialize;
+use tokio::time::sleep;
 
 use crate::table::Table;
+
+/// An orchestrator that cannot say how a run is, because its store is away, is asked again so often.
+const ASKED: u32 = 60;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What came of it all.
 #[derive(Debug, Default, Serialize)]
@@ -53,10 +59,11 @@ impl Ledger {
         for run in runs {
             let mut heard = Vec::new();
             for client in clients {
-                match client.state(*run).await {
-                    Ok(summary) => heard.push(summary),
-                    Err(gorch_client::Error::Problem(problem)) if problem.status == 404 => {}
-                    Err(error) => self.wrong.push(format!("run {run}: {} does not say how it is: {error}", client.base())),
+                match said(client, *run).await {
+                    Ok(summary) => heard.extend(summary),
+                    Err(error) => {
+                        self.wrong.push(format!("run {run}: {} does not say how it is: {error}", client.base()))
+                    }
                 }
             }
             self.judge(*run, &heard, clients.len());
@@ -65,7 +72,9 @@ impl Ledger {
 
     fn judge(&mut self, run: RunId, heard: &[RunSummary], asked: usize) {
         let Some(first) = heard.first() else { return self.lost.push(run) };
-        if heard.len() < asked || heard.iter().any(|other| (&other.state, other.stop_date) != (&first.state, first.stop_date)) {
+        if heard.len() < asked
+            || heard.iter().any(|other| (&other.state, other.stop_date) != (&first.state, first.stop_date))
+        {
             self.wrong.push(format!("run {run}: orchestrators do not say the same of it"));
         }
         if first.stop_date.is_none() {
@@ -113,6 +122,25 @@ impl Ledger {
                 self.orphans.push(id);
             }
         }
+    }
+}
+
+/// How an orchestrator says that a run is, once it can; nothing: it knows none.
+async fn said(client: &Client, run: RunId) -> Result<Option<RunSummary>, gorch_client::Error> {
+    for _ in 0..ASKED {
+        match client.state(run).await {
+            Err(error) if error.is_passing() => sleep(PAUSE).await,
+            other => return found(other),
+        }
+    }
+    found(client.state(run).await)
+}
+
+fn found(answer: Result<RunSummary, gorch_client::Error>) -> Result<Option<RunSummary>, gorch_client::Error> {
+    match answer {
+        Ok(summary) => Ok(Some(summary)),
+        Err(gorch_client::Error::Problem(problem)) if problem.status == 404 => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -40,7 +40,12 @@ async fn chaos(args: ChaosArgs, context: &Context) -> Result<Exit, Error> {
     // Until all is known to be right, the logs are worth something.
     scratch.disable_cleanup(true);
     // That nobody reads on is no reason to leave processes behind.
-    let ledger = chaos::run(&plan, |line| if is_text { drop(say(line)) }).await?;
+    let ledger = chaos::run(&plan, |line| {
+        if is_text {
+            drop(say(line))
+        }
+    })
+    .await?;
     scratch.disable_cleanup(args.keep || !ledger.is_right());
     match context.output {
         Output::Json => say_json(&ledger)?,
@@ -58,7 +63,9 @@ async fn throw_away(store: &str, orchestrators: usize) -> Result<Database, Error
     let address = store.parse().map_err(|error| wrong(&gorch_orchestrator::chain(&error)))?;
     let version = Postgres::version(address).await.map_err(|source| Error::service("store", source))?;
     if version > 0 {
-        return Err(Error::Misplaced("--store: this database is a gorch store already: chaos takes an empty one".to_owned()));
+        return Err(Error::Misplaced(
+            "--store: this database is a gorch store already: chaos takes an empty one".to_owned(),
+        ));
     }
     let url: Url = store.parse().map_err(|_| wrong("not an address"))?;
     let host = url.host_str().ok_or_else(|| wrong("found no host"))?.to_owned();

@@ -1,0 +1,75 @@
+//! Everything goes wrong: what `gorch doctor chaos` does to a house of its own, on a file and on a database that fails, too.
+
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use gorch_tests::binaries::binary;
+use gorch_tests::postgres::{Cluster, Stop};
+use serde_json::Value;
+
+/// `gorch doctor chaos`, with this besides.
+fn chaos(flags: &[&str]) -> Command {
+    let mut command = Command::new(binary("gorch"));
+    command.args(["doctor", "chaos", "-o", "json"]).args(flags).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Nothing is lost, nothing is done twice, nothing is left over; and it was work for it.
+fn is_right(output: &Output, faults: u64) {
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let ledger: Value = serde_json::from_str(&said).unwrap();
+    let finished: u64 = ledger["finished"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+    assert_eq!(ledger["accepted"].as_u64(), Some(finished), "accepted is finished, once it is calm: {said}");
+    assert!(finished >= 10 && ledger["finished"]["success"].as_u64() > Some(0), "some work was done: {said}");
+    assert_eq!(ledger["faults"].as_u64(), Some(faults));
+}
+
+#[test]
+fn a_house_on_a_file_keeps_its_promises_while_everything_goes_wrong() {
+    let output = chaos(&["--faults", "150", "--seed", "7"]).output().unwrap();
+    is_right(&output, 150);
+}
+
+#[test]
+fn two_orchestrators_on_a_database_keep_them_also_while_that_is_restarted_and_held_up() {
+    let server = Cluster::start("");
+    let database = server.database();
+    let mut running = chaos(&["--faults", "160", "--seed", "8", "--store", &database]).spawn().unwrap();
+    let began = Instant::now();
+    // As long as it runs, the database has its own troubles in turn.
+    let mut troubles = 0;
+    while running.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(300), "it ends");
+        match troubles % 3 {
+            0 => drop(server.sql(&database, "SELECT pg_sleep(3)")),
+            1 => {
+                server.stop(if troubles % 2 == 0 { Stop::Fast } else { Stop::Immediate });
+                server.start_again();
+            }
+            _ => {
+                // Nobody can write while this transaction is open.
+                let hold = "DO $$ BEGIN IF to_regclass('newest') IS NOT NULL THEN \
+                            LOCK TABLE newest IN EXCLUSIVE MODE; PERFORM pg_sleep(2); END IF; END $$";
+                server.sql(&database, hold);
+            }
+        }
+        troubles += 1;
+    }
+    is_right(&running.wait_with_output().unwrap(), 160);
+    assert!(troubles >= 3, "the database had each of its troubles: {troubles}");
+}
+
+#[test]
+fn a_store_that_is_somebodys_is_not_touched() {
+    let server = Cluster::start("");
+    let database = server.database();
+    server.sql(&database, "CREATE TABLE mine (x int)");
+    let output = chaos(&["--store", &database]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("tables that are not gorch's"), "{said}");
+    let output = chaos(&["--store", "sqlite:/tmp"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("expected postgres://USER@HOST[:PORT]/DATABASE"), "{said}");
+}
