@@ -55,6 +55,23 @@ fn ctrl_c_leaves_the_run_alone_and_is_130() {
 }
 
 #[test]
+fn a_job_with_limits_is_held_by_this_very_program() {
+    let dev = Dev::start();
+    let limited =
+        json!([{"name": "held", "engine": "shell", "artifact": "#!/bin/sh\ntrue\n", "limits": {"memory": "64m"}}]);
+    dev.gorch(&["submit", "--wait", &dev.file(&nodes(limited))]).with(0);
+}
+
+#[test]
+fn the_services_are_commands_of_this_program() {
+    for (service, words) in [("orchestrator", "Decides what runs when"), ("executor", "Runs attempts for")] {
+        let said = run(gorch().args([service, "--help"])).with(0);
+        assert!(said.out.contains(words) && said.out.contains("--listen"), "{}", said.out);
+        run(gorch().args([service, "--no-such-flag"])).with(2);
+    }
+}
+
+#[test]
 fn a_run_is_named_by_its_beginning() {
     let dev = Dev::start();
     let one = dev.submit(&failing());
