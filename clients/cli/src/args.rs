@@ -478,38 +478,38 @@ mod tests {
         Usage: gorch [OPTIONS] <COMMAND>
 
         Commands:
-          demo         Start everything in a scratch folder, run a real job, show it live
-          dev          Run an orchestrator and an executor here, over mutual TLS
-          orchestrator Run an orchestrator: all of gorch-orchestrator
-          executor     Run an executor: all of gorch-executor
-          submit       Submit a document, or start one that is kept under a name; prints the run's id
-          apply        Keep documents under their names
-          definitions  List what is kept under a name; print it, delete it
-          get          List runs, or show one with its nodes
-          watch        Follow a run until it ends; the exit code is the run's
-          logs         Show what a node wrote to stdout and stderr
-          cancel       Stop a run, or a node of it
-          pause        Let nothing new of a run start; what runs goes on
-          resume       Let a paused run go on
-          rerun        Run a run that has ended again, or what failed of it; prints the new run's id
-          undo         Take back what a run did, in a new run; prints its id
-          approve      Say yes to a node that waits for an approval
-          refuse       Say no to a node that waits for an approval; it fails
-          signal       Send a signal to a run
-          validate     Check documents and TOSCA templates and show the plan; runs nothing
-          why          Say why a node is not running
-          convert      Make a document of a TOSCA template (no orchestrator needed)
-          graph        Print a document as a picture, as edges or as a matrix (no orchestrator needed)
-          certs        Make and look at certificates
-          proxy        Open the API to programs and pages on this machine; holds the certificate for them
-          ui           Show runs in a browser on this machine; prints the link by which it comes in
-          artifacts    Keep files for graphs, and get them back
-          store        Look a store through, back it up, bring it back, move it (no orchestrator needed)
-          executors    List the executors; let one end what it has
-          retention    Show what is kept of ended runs, and what was deleted
-          whoami       Show who the orchestrator thinks you are
-          doctor       Find out what this machine and a store can bear
-          completion   Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch
+          demo          Start everything in a scratch folder, run a real job, show it live
+          dev           Run an orchestrator and an executor here, over mutual TLS
+          orchestrator  Run an orchestrator: all of gorch-orchestrator
+          executor      Run an executor: all of gorch-executor
+          submit        Submit a document, or start one that is kept under a name; prints the run's id
+          apply         Keep documents under their names
+          definitions   List what is kept under a name; print it, delete it
+          get           List runs, or show one with its nodes
+          watch         Follow a run until it ends; the exit code is the run's
+          logs          Show what a node wrote to stdout and stderr
+          cancel        Stop a run, or a node of it
+          pause         Let nothing new of a run start; what runs goes on
+          resume        Let a paused run go on
+          rerun         Run a run that has ended again, or what failed of it; prints the new run's id
+          undo          Take back what a run did, in a new run; prints its id
+          approve       Say yes to a node that waits for an approval
+          refuse        Say no to a node that waits for an approval; it fails
+          signal        Send a signal to a run
+          validate      Check documents and TOSCA templates and show the plan; runs nothing
+          why           Say why a node is not running
+          convert       Make a document of a TOSCA template (no orchestrator needed)
+          graph         Print a document as a picture, as edges or as a matrix (no orchestrator needed)
+          certs         Make and look at certificates
+          proxy         Open the API to programs and pages on this machine; holds the certificate for them
+          ui            Show runs in a browser on this machine; prints the link by which it comes in
+          artifacts     Keep files for graphs, and get them back
+          store         Look a store through, back it up, bring it back, move it (no orchestrator needed)
+          executors     List the executors; let one end what it has
+          retention     Show what is kept of ended runs, and what was deleted
+          whoami        Show who the orchestrator thinks you are
+          doctor        Find out what this machine and a store can bear
+          completion    Print a completion script: gorch completion bash > /etc/bash_completion.d/gorch
 
         Options:
               --url <URL>        The orchestrator (or a loopback gateway: http://127.0.0.1:8080) [env:

@@ -30,6 +30,7 @@ mod whoami;
 mod why;
 mod wish;
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -60,10 +61,12 @@ pub(crate) fn main() -> ExitCode {
 
 /// A service is a command of its own, with options of its own: `gorch executor` is `gorch-executor`.
 fn service() -> Option<ExitCode> {
-    let mut args = std::env::args_os().skip(1).peekable();
-    match args.peek()?.to_str()? {
-        "orchestrator" => Some(gorch_orchestrator::command::main(args)),
-        "executor" => Some(gorch_executor::command::main(args)),
+    let mut args = std::env::args_os().skip(1);
+    let service = args.next()?;
+    let named = |name: &str| std::iter::once(OsString::from(name)).chain(args);
+    match service.to_str()? {
+        "orchestrator" => Some(gorch_orchestrator::command::main(named("gorch orchestrator"))),
+        "executor" => Some(gorch_executor::command::main(named("gorch executor"))),
         _ => None,
     }
 }
