@@ -14,6 +14,7 @@ mod nil;
 mod peers;
 mod rest;
 mod sample;
+mod saturation;
 mod shapes;
 mod shell;
 mod table;
@@ -28,7 +29,7 @@ use table::Row;
 #[derive(Debug, Parser)]
 struct Line {
     /// Rows to measure [default: all]
-    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=13), value_name = "ROWS")]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=14), value_name = "ROWS")]
     only: Vec<u8>,
     /// Repetitions of every measure
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
 async fn measure(line: &Line) -> Vec<Row> {
     let (reps, slots) = (usize::from(line.reps), line.slots);
     let mut rows = Vec::new();
-    for row in 1..=13 {
+    for row in 1..=14 {
         if !line.only.is_empty() && !line.only.contains(&row) {
             continue;
         }
@@ -88,7 +89,8 @@ async fn measure(line: &Line) -> Vec<Row> {
             10 => look::state_and_view(reps).await,
             11 => lists::lists(reps).await,
             12 => convert::templates(reps),
-            _ => many::small_runs().await,
+            13 => many::small_runs().await,
+            _ => saturation::curve(slots).await,
         });
     }
     rows

@@ -55,6 +55,10 @@ impl Sample {
         Sample(self.0.chunks(length).map(|stretch| Sample(stretch.to_vec()).median()).collect())
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
