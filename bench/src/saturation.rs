@@ -32,7 +32,8 @@ pub(crate) async fn curve(slots: u32) -> Vec<Row> {
     let mut rows = Vec::new();
     for part in [0.25, 0.5, 0.75, 1.0, 1.5, 2.0] {
         let (accepted, times) = at(&stand, &document, most * part).await;
-        let note = format!("99 of 100: {:.0} ms; {accepted} accepted, {} ended", times.percentile(99) * 1e3, times.len());
+        let note =
+            format!("99 of 100: {:.0} ms; {accepted} accepted, {} ended", times.percentile(99) * 1e3, times.len());
         let what = format!("chains of 5 shell nodes at {part} of {most:.0} a second: submit to end, median");
         let row = Row::new("14", what, times.median(), Unit::Millis).note(note);
         assert_eq!(accepted, times.len(), "what was accepted ends");

@@ -15,14 +15,15 @@ fn chaos(flags: &[&str]) -> Command {
     command
 }
 
-/// Nothing is lost, nothing is done twice, nothing is left over; and it was work for it.
+/// Nothing is lost, nothing is done twice, nothing is left over; and there was something to lose.
 fn is_right(output: &Output, faults: u64) {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     let ledger: Value = serde_json::from_str(&said).unwrap();
     let finished: u64 = ledger["finished"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
     assert_eq!(ledger["accepted"].as_u64(), Some(finished), "accepted is finished, once it is calm: {said}");
-    assert!(finished >= 10 && ledger["finished"]["success"].as_u64() > Some(0), "some work was done: {said}");
+    // Eight clients ask until each has at least one.
+    assert!(finished >= 8, "some work was done: {said}");
     assert_eq!(ledger["faults"].as_u64(), Some(faults));
 }
 
