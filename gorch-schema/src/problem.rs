@@ -177,6 +177,7 @@ codes! {
     "orchestrator_away" 502 "the gateway gets no answer from the orchestrator";
     "unavailable" 503 "gorch cannot do this now";
     "shutting_down" 503 "the service is going away";
+    "perhaps_done" 504 "the answer was lost, and it may have been done";
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Requests about runs that live at another orchestrator: passed on to it, answers passed back.
 //!
 //! Owns the way between orchestrators that share a store. Promises: who asked stays who asked; what was passed on is
-//! never passed on again; where the other does not answer, somebody else goes on with its runs soon, and is asked then.
-//! Never passes on what any orchestrator can answer from the journal.
+//! never passed on again; where the other does not answer, somebody else goes on with its runs soon, and is asked then;
+//! what must not be done twice is not said twice. Never passes on what any orchestrator can answer from the journal.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +34,15 @@ const PATIENCE: Duration = Duration::from_secs(12);
 /// How often is looked whether a run has moved.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// What becomes of a request that is said twice, because its first answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// The same as if it had been said once.
+    Harmless,
+    /// Something else, perhaps.
+    Never,
+}
+
 /// Who asks.
 pub(super) enum Asked {
     /// The one at the other end of the connection.
@@ -60,7 +69,12 @@ impl Asked {
 
 /// Asks the orchestrator that goes on with the run; nothing where that is this one, or nobody could be asked: the journal
 /// answers then.
-pub(super) async fn ask(method: &Method, call: &mut Call, query: &str) -> Result<Option<Response>, Trouble> {
+pub(super) async fn ask(
+    method: &Method,
+    call: &mut Call,
+    query: &str,
+    repeat: Repeat,
+) -> Result<Option<Response>, Trouble> {
     let (Some(others), Ok(run)) = (call.house.settings.others.clone(), call.run()) else { return Ok(None) };
     if call.house.handle.standing(run).is_some() {
         return Ok(None);
@@ -75,13 +89,20 @@ pub(super) async fn ask(method: &Method, call: &mut Call, query: &str) -> Result
                     passed = Some(Passed::of(method, call, query).await?);
                 }
                 let Some(passed) = &passed else { return Ok(None) };
-                tokio::select! {
+                let lost = tokio::select! {
                     answer = passed.send(&others, &url) => match answer {
                         Ok(answer) => return Ok(Some(back(answer))),
-                        Err(cause) => debug!(call.house.log, "another orchestrator does not answer";
-                            "url" => &url, "cause" => cause),
+                        Err(lost) => lost,
                     },
-                    () = moved(&handle, run, &url) => continue,
+                    () = moved(&handle, run, &url) => Lost::Answer("its runs went on elsewhere".to_owned()),
+                };
+                let (Lost::Request(cause) | Lost::Answer(cause)) = &lost;
+                debug!(call.house.log, "another orchestrator does not answer"; "url" => &url, "cause" => cause);
+                match lost {
+                    Lost::Answer(cause) if repeat == Repeat::Never => return Err(perhaps_done(&url, cause)),
+                    // Where the run lives now is asked at once.
+                    Lost::Answer(_) => continue,
+                    Lost::Request(_) => {}
                 }
             }
             Ok(Home::Nobody) => {}
@@ -94,6 +115,21 @@ pub(super) async fn ask(method: &Method, call: &mut Call, query: &str) -> Result
         call.body = super::body::Body::of(body);
     }
     Ok(None)
+}
+
+/// What was said may have been heard by an orchestrator that is gone.
+fn perhaps_done(url: &str, cause: String) -> Trouble {
+    let detail = "the orchestrator of the run took this and did not answer; it may have been done: look before you say it \
+                  again";
+    Trouble::caused("perhaps_done", detail, format!("{url}: {cause}"))
+}
+
+/// What was lost on the way.
+enum Lost {
+    /// The request: nobody heard it.
+    Request(String),
+    /// The answer, or both.
+    Answer(String),
 }
 
 /// Resolves when the run lives somewhere else.
@@ -120,24 +156,27 @@ impl Passed {
     async fn of(method: &Method, call: &mut Call, query: &str) -> Result<Self, Trouble> {
         let mark = if query.is_empty() { "" } else { "?" };
         let target = format!("{}{mark}{query}", call.path);
+        let unfit = |error| Trouble::caused("internal", "the request cannot be passed on", crate::chain(&error));
+        if *method == Method::POST && !call.headers.contains_key(&IDEMPOTENCY_KEY) {
+            // It may be sent twice, or be answered here after all, and is one wish.
+            let key = HeaderValue::from_str(&uuid::Uuid::now_v7().to_string());
+            call.headers.insert(IDEMPOTENCY_KEY, key.map_err(unfit)?);
+        }
         let mut headers = call.headers.clone();
         HOP.iter().for_each(|name| drop(headers.remove(name)));
         let name = HeaderValue::from_str(&call.peer.identity.to_string());
-        let unfit = |error| Trouble::caused("internal", "the request cannot be passed on", crate::chain(&error));
         headers.insert(ASKED_FOR, name.map_err(unfit)?);
-        if *method == Method::POST && !headers.contains_key(&IDEMPOTENCY_KEY) {
-            // It may be sent twice, and is one wish.
-            let key = HeaderValue::from_str(&uuid::Uuid::now_v7().to_string());
-            headers.insert(IDEMPOTENCY_KEY, key.map_err(unfit)?);
-        }
         Ok(Passed { method: method.clone(), target, headers, body: call.body.small().await? })
     }
 
-    async fn send(&self, others: &Caller, url: &str) -> Result<reqwest::Response, String> {
-        let client = others.client().map_err(|error| crate::chain(&error))?;
+    async fn send(&self, others: &Caller, url: &str) -> Result<reqwest::Response, Lost> {
+        let client = others.client().map_err(|error| Lost::Request(crate::chain(&error)))?;
         let request = client.request(self.method.clone(), format!("{url}{}", self.target));
         let sent = request.headers(self.headers.clone()).body(self.body.clone()).send().await;
-        sent.map_err(|error| crate::chain(&error))
+        sent.map_err(|error| match error.is_connect() {
+            true => Lost::Request(crate::chain(&error)),
+            false => Lost::Answer(crate::chain(&error)),
+        })
     }
 }
 

@@ -24,7 +24,7 @@ use warp::{Filter, Rejection};
 
 use super::Settings;
 use super::body::Body;
-use super::elsewhere::{self, Asked};
+use super::elsewhere::{self, Asked, Repeat};
 use super::problem::{Answer, Trouble};
 use super::query::Query;
 use super::rate::Rates;
@@ -122,7 +122,7 @@ enum Answered {
     /// By any orchestrator.
     Anywhere,
     /// Where the run lives that the path names.
-    AtTheRun,
+    AtTheRun(Repeat),
 }
 
 impl Route {
@@ -143,7 +143,12 @@ impl Route {
 
     /// Only who goes on with the run can answer it.
     pub(super) fn at_the_run(self) -> Self {
-        Route { answered: Answered::AtTheRun, ..self }
+        Route { answered: Answered::AtTheRun(Repeat::Harmless), ..self }
+    }
+
+    /// The same, and it is said to one only, once.
+    pub(super) fn at_the_run_once(self) -> Self {
+        Route { answered: Answered::AtTheRun(Repeat::Never), ..self }
     }
 }
 
@@ -189,9 +194,9 @@ impl Place {
         match asked.and_then(|asked| self.admit(method, asked, &raw_query)) {
             Ok((route, peer, query)) => {
                 let mut call = Call { house, peer, path, places, query, headers, body };
-                if route.answered == Answered::AtTheRun
+                if let Answered::AtTheRun(repeat) = route.answered
                     && !passed_on
-                    && let Some(response) = elsewhere::ask(method, &mut call, &raw_query).await?
+                    && let Some(response) = elsewhere::ask(method, &mut call, &raw_query, repeat).await?
                 {
                     return Ok(response);
                 }
@@ -209,8 +214,8 @@ impl Place {
     fn admit(&self, method: &Method, asked: Asked, query: &str) -> Result<(&Route, Peer, Query), Trouble> {
         let route = self.of(method)?;
         let (peer, may) = match (asked, route.needs) {
-            // The orchestrator that passes it on has looked.
-            (Asked::For(peer), _) => (peer, true),
+            // The orchestrator that passes it on has looked; and there is nothing else that one passes on.
+            (Asked::For(peer), _) => (peer, matches!(route.answered, Answered::AtTheRun(_))),
             (Asked::By(peer), Needs::Identity) => (peer, true),
             (Asked::By(peer), Needs::Role(role)) => {
                 let may = peer.may(role);

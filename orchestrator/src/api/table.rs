@@ -39,9 +39,10 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(M::POST, "/v1/tasks/{id}/rerun", SUBMIT, &[], again::rerun),
         Route::new(M::POST, "/v1/tasks/{id}/undo", SUBMIT, &[], again::undo),
         Route::new(M::POST, "/v1/tasks/{id}/signals/{name}", SUBMIT, &[], wishes::signal).at_the_run(),
-        Route::new(M::POST, "/v1/tasks/{id}/nodes/{node}/cancel", CANCEL, &["item"], wishes::cancel_node).at_the_run(),
-        Route::new(M::POST, "/v1/tasks/{id}/nodes/{node}/approve", OPERATE, &[], wishes::approve).at_the_run(),
-        Route::new(M::POST, "/v1/tasks/{id}/nodes/{node}/refuse", OPERATE, &[], wishes::refuse).at_the_run(),
+        Route::new(M::POST, "/v1/tasks/{id}/nodes/{node}/cancel", CANCEL, &["item"], wishes::cancel_node)
+            .at_the_run_once(),
+        Route::new(M::POST, "/v1/tasks/{id}/nodes/{node}/approve", OPERATE, &[], wishes::approve).at_the_run_once(),
+        Route::new(M::POST, "/v1/tasks/{id}/nodes/{node}/refuse", OPERATE, &[], wishes::refuse).at_the_run_once(),
         Route::new(M::GET, "/v1/tasks/{id}/gorch", READ, &[], tasks::document),
         Route::new(M::GET, "/v1/tasks/{id}/events", READ, &["after"], events::of_run),
         Route::new(M::GET, "/v1/tasks/{id}/nodes/{node}", READ, &[], nodes::show).at_the_run(),

@@ -48,6 +48,7 @@ const LONGEST: usize = 4_096;
             example = json!({"did": "cancelling"})),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`nothing_open`", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "`perhaps_done`", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn cancel_node(call: Call) -> Answer {
@@ -75,6 +76,7 @@ pub(super) async fn cancel_node(call: Call) -> Answer {
             example = json!({"did": "approved"})),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`not_asked`", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "`perhaps_done`", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn approve(call: Call) -> Answer {
@@ -96,6 +98,7 @@ pub(super) async fn approve(call: Call) -> Answer {
             example = json!({"did": "refused"})),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`not_asked`", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "`perhaps_done`", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn refuse(call: Call) -> Answer {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use gorch_certs::Role;
+use gorch_certs::{Peer, Role};
 use gorch_schema::AttemptResult;
 use gorch_schema::view::{LiveNode, RerunPlan, RunSummary, Why};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::executor::Fake;
-use super::stand::{Answered, PATIENCE, Stand, by, may, user};
+use super::stand::{Answered, PATIENCE, Stand, by, executor, may, orchestrator, user};
 
 async fn post(stand: &Stand, path: &str, body: &Value) -> Answered {
     stand.send(by(&user("alice")).method("POST").path(path).body(body.to_string())).await
@@ -194,6 +194,28 @@ async fn approvals_and_signals_complete_what_waits() {
     let failure = stand.ended(&run).await.failure.unwrap();
     assert_eq!(failure.code, "not_approved");
     assert!(failure.message.ends_with("refused: no"), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn only_an_orchestrator_asks_for_somebody_else_and_only_where_the_run_lives() {
+    let stand = Stand::open().await;
+    let run = submit(&stand, &one(node(0, "ok", "approval", json!({})))).await;
+    let alice = user("alice").identity.to_string();
+    let asks =
+        |peer: &Peer, path: &str| by(peer).method("POST").path(path).header("gorch-asked-for", &alice).body("{}");
+    let approve = format!("/v1/tasks/{run}/nodes/ok/approve");
+    for liar in [may(Role::Submit), executor("e1")] {
+        let refused = stand.send(asks(&liar, &approve)).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text());
+        assert!(refused.text().contains(&liar.identity.to_string()), "the name in the header means nothing");
+    }
+    let other = orchestrator("o2");
+    let refused = stand.send(asks(&other, "/v1/tasks")).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "any orchestrator starts runs, so none asks another to");
+    let strange = by(&other).method("POST").path(&approve).header("gorch-asked-for", "alice").body("{}");
+    assert_eq!(stand.send(strange).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(stand.send(asks(&other, &approve)).await.text(), r#"{"did":"approved"}"#);
+    assert_eq!(live(&stand, &run).await.nodes[0].output["by"], alice);
 }
 
 #[tokio::test]

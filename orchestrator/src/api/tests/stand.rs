@@ -148,6 +148,10 @@ pub(super) fn may(role: Role) -> Peer {
     peer(Kind::User, "bob", role.implied())
 }
 
+pub(super) fn orchestrator(name: &str) -> Peer {
+    peer(Kind::Orchestrator, name, Role::Orchestrator.implied())
+}
+
 pub(super) fn executor(name: &str) -> Peer {
     peer(Kind::Executor, name, Role::Executor.implied())
 }
