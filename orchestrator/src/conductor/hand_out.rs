@@ -33,6 +33,7 @@ impl Conductor {
                 let step = StepId { node: *node, visit: *visit };
                 let key = AttemptKey { step, item: *item, attempt: *attempt };
                 self.registry.hold(executor, key.of(run), namespace);
+                self.line.serve(namespace);
             }
         }
     }

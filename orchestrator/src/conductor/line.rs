@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// Whoever has waited for so long comes before runs that have no more than their share.
 const HUNGER: Duration = Duration::from_secs(10);
 
+/// So many namespaces are remembered by when they were served last.
+const REMEMBERED: usize = 10_000;
+
 /// A place in line: the order of its fields is that of the line.
 type Place = (Timestamp, RunId);
 
@@ -46,6 +49,12 @@ pub(super) struct Line {
     who: HashMap<RunId, Who>,
     /// The able ones, by how long they wait.
     able: BTreeSet<Place>,
+    /// Whoever was offered a slot and had no use for that one.
+    passed: BTreeSet<RunId>,
+    /// When a namespace began something last, by a count of all that began. It outlasts its waiting: else whoever comes
+    /// back quickly would always be the one that was never served.
+    served: HashMap<Arc<str>, u64>,
+    begun: u64,
 }
 
 impl Line {
@@ -65,6 +74,7 @@ impl Line {
     pub(super) fn leave(&mut self, run: RunId) -> Option<Arc<str>> {
         let Who { namespace, place, since } = self.who.remove(&run)?;
         self.able.remove(&(since, run));
+        self.passed.remove(&run);
         if let Some(waiting) = self.namespaces.get_mut(&namespace) {
             waiting.able.remove(&place);
             waiting.passed.remove(&place);
@@ -83,7 +93,47 @@ impl Line {
             && waiting.able.remove(place)
         {
             waiting.passed.insert(*place);
+            self.passed.insert(run);
         }
+    }
+
+    /// There is room that this one has a use for: others wait for it again.
+    fn call(&mut self, run: RunId) {
+        let Some(Who { namespace, place, since }) = self.who.get(&run) else { return };
+        if self.passed.remove(&run)
+            && let Some(waiting) = self.namespaces.get_mut(namespace)
+        {
+            waiting.passed.remove(place);
+            waiting.able.insert(*place);
+            self.able.insert((*since, run));
+        }
+    }
+
+    /// Something of a namespace begins.
+    pub(super) fn serve(&mut self, namespace: &str) {
+        self.begun += 1;
+        if let Some(served) = self.served.get_mut(namespace) {
+            *served = self.begun;
+        } else {
+            if self.served.len() == REMEMBERED {
+                // Whoever is forgotten is first once, no more.
+                self.served.clear();
+            }
+            self.served.insert(namespace.into(), self.begun);
+        }
+    }
+
+    /// The namespaces that wait: whoever has the least out first, and of these who was served the longest ago.
+    fn in_turn(&self, held: impl Fn(&str) -> u32) -> Vec<Arc<str>> {
+        let mut namespaces: Vec<Arc<str>> = self.namespaces.keys().cloned().collect();
+        namespaces.sort_by_cached_key(|namespace| (held(namespace), self.served.get(namespace).copied()));
+        namespaces
+    }
+
+    /// Are there more namespaces that wait than slots? Then each has one in its turn, and nobody keeps one.
+    fn is_crowded(&self, namespace: &str, slots: u32) -> bool {
+        let others = self.namespaces.iter().filter(|(name, waiting)| &***name != namespace && !waiting.able.is_empty());
+        others.count() >= slots as usize
     }
 
     /// Whoever comes after this place in a namespace.
@@ -127,6 +177,14 @@ fn part(slots: u32, others: usize) -> u32 {
     if others == 0 { u32::MAX } else { slots.div_ceil(u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1)) }
 }
 
+/// Was somebody kept short for the sake of others?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fed {
+    /// Nobody, or nothing is left.
+    All,
+    Short,
+}
+
 /// The most that a run may have out, and its namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shares {
@@ -139,43 +197,58 @@ impl Conductor {
     pub(super) fn allowance(&self, run: RunId, namespace: &str, now: Timestamp) -> Option<u32> {
         if self.line.longest(run, now) < PATIENCE {
             None
-        } else if self.line.is_behind(run, namespace, now) {
+        } else if self.line.is_behind(run, namespace, now) || self.line.is_crowded(namespace, self.registry.most()) {
             Some(0)
         } else {
             Some(self.share(run, namespace))
         }
     }
 
-    /// How many more attempts a run may have out before it has more than others who wait.
+    /// How many more attempts a run may have out before it has more than others who wait; the most there is: any number.
     fn share(&self, run: RunId, namespace: &str) -> u32 {
         let Shares { of_run, of_namespace } = self.line.shares(run, namespace, self.registry.most());
-        let room = of_namespace.saturating_sub(self.registry.held_by(namespace));
-        room.min(of_run.saturating_sub(self.registry.held_of(run)))
+        let left = |of: u32, held: u32| if of == u32::MAX { of } else { of.saturating_sub(held) };
+        left(of_namespace, self.registry.held_by(namespace)).min(left(of_run, self.registry.held_of(run)))
+    }
+
+    /// There is more room than before: whoever had no use for what was free may have one for this.
+    pub(super) fn look_again(&mut self) {
+        let offers = self.registry.offers(None);
+        let able = self.line.passed.iter().copied().filter(|run| match self.slots.get(run) {
+            Some(Slot::Live(live)) => live.run.queues().any(|(queue, waiter)| offers.meet(queue, &waiter)),
+            Some(Slot::Loading(_) | Slot::Parked(_)) | None => false,
+        });
+        let able: Vec<RunId> = able.collect();
+        able.into_iter().for_each(|run| self.line.call(run));
     }
 
     /// Offers what room there is to those who wait: each its share first, the namespace with the least before the others,
     /// then what is left to whoever can use it.
     pub(super) fn feed(&mut self) {
-        self.feed_at_most(Conductor::share);
-        self.feed_at_most(|_, _, _| u32::MAX);
+        if self.feed_at_most(Conductor::share) == Fed::Short {
+            self.feed_at_most(|_, _, _| u32::MAX);
+        }
     }
 
-    fn feed_at_most(&mut self, share: impl Fn(&Conductor, RunId, &str) -> u32) {
-        let mut namespaces: Vec<Arc<str>> = self.line.namespaces.keys().cloned().collect();
-        namespaces.sort_by_key(|namespace| self.registry.held_by(namespace));
-        for namespace in namespaces {
+    fn feed_at_most(&mut self, share: impl Fn(&Conductor, RunId, &str) -> u32) -> Fed {
+        let mut fed = Fed::All;
+        for namespace in self.line.in_turn(|namespace| self.registry.held_by(namespace)) {
             let mut last = (Timestamp::from_millis(i64::MIN), RunId::from_bits(0));
             while let Some(place) = self.line.after(&namespace, last) {
                 last = place;
                 if self.registry.is_full() {
-                    return;
+                    return Fed::All;
                 }
-                match share(self, place.1, &namespace) {
-                    0 => {}
-                    most => self.offer(place.1, most),
+                let most = share(self, place.1, &namespace);
+                if most < u32::MAX {
+                    fed = Fed::Short;
+                }
+                if most > 0 {
+                    self.offer(place.1, most);
                 }
             }
         }
+        fed
     }
 
     fn offer(&mut self, run: RunId, most: u32) {
@@ -242,6 +315,38 @@ mod tests {
         line.leave(id(1));
         line.leave(id(2));
         assert!(line.namespaces.is_empty() && line.who.is_empty() && line.able.is_empty(), "nothing is left behind");
+        assert!(line.passed.is_empty());
+    }
+
+    #[test]
+    fn with_fewer_slots_than_namespaces_each_is_served_in_its_turn_however_often_it_comes_back() {
+        let mut line = line(&[(1, "a", 2, 0), (2, "b", 2, 0), (3, "c", 2, 0)]);
+        let mut began = Vec::new();
+        for again in 0..6 {
+            let first = line.in_turn(|_| 0)[0].clone();
+            line.serve(&first);
+            began.push(first.to_string());
+            // One of them never waits while it runs, and is back at once.
+            line.leave(id(1));
+            line.stand(id(1), "a", waiter(2, again, 1));
+        }
+        assert_eq!(began, ["a", "b", "c", "a", "b", "c"]);
+        assert_eq!(line.in_turn(|namespace| u32::from(namespace == "a"))[0].as_ref(), "b");
+        assert!(line.is_crowded("a", 2) && line.is_crowded("d", 3));
+        assert!(!line.is_crowded("a", 3), "there is a slot for each");
+    }
+
+    #[test]
+    fn whoever_was_passed_over_is_waited_for_again_when_there_is_something_for_it() {
+        let mut line = line(&[(1, "a", 2, 0), (2, "b", 0, 0)]);
+        line.pass(id(2));
+        assert_eq!(line.longest(id(1), at(99)), Duration::ZERO);
+        line.call(id(2));
+        assert_eq!(line.longest(id(1), at(99)), Duration::from_millis(99));
+        assert!(line.passed.is_empty() && order(&line, "b") == [2]);
+        line.call(id(2));
+        line.call(id(9));
+        assert_eq!(order(&line, "b"), [2], "nothing happens twice, or to somebody who does not wait");
     }
 
     #[test]
