@@ -1,7 +1,8 @@
 //! Recovery: runs from the journal.
 //!
 //! Owns the taking over of unfinished runs and the reading of ended ones. Promises: a run is claimed before anything
-//! is done for it, and left alone where another orchestrator goes on with it; a run whose journal cannot be folded is put aside alone, with its cause, and the others go on.
+//! is done for it, and left alone where another orchestrator goes on with it; a run whose journal cannot be folded is
+//! put aside alone, with its cause, and the others go on; nobody waits for a journal that is away.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,8 @@ impl Conductor {
             let result = loop {
                 match fold_own(&journal, run).await {
                     Err(Error::Unavailable(cause)) => {
-                        warn!(log, "run not readable now, trying again"; "run" => %run, "cause" => cause);
+                        warn!(log, "run not readable now, trying again"; "run" => %run, "cause" => &cause);
+                        let _ = handle.send(Message::Unread { run, cause });
                         tokio::time::sleep(pause).await;
                         pause = (pause * 2).min(Duration::from_secs(5));
                     }
@@ -40,6 +42,13 @@ impl Conductor {
             };
             let _ = handle.send(Message::Recovered { run, result: result.map(Box::new) });
         });
+    }
+
+    /// A run cannot be read now: whoever asks or wishes something is told, and what it has to hear waits.
+    pub(super) fn unread(&mut self, run: RunId, cause: &str) {
+        let Some(Slot::Loading(loading)) = self.slots.get_mut(&run) else { return };
+        let asked = loading.turns.extract_if(.., |turn| matches!(turn, Turn::Ask(_) | Turn::Wish { .. }));
+        asked.for_each(|turn| turn.refuse(Error::Unavailable(cause.to_owned())));
     }
 
     /// A run has been read: claim it, then do what is pending.

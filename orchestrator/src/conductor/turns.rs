@@ -77,6 +77,7 @@ impl Conductor {
             Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
             Message::Lost { attempt, began } => self.lose(attempt, began),
             Message::Superseded { attempt } => self.superseded(attempt),
+            Message::Unread { run, cause } => self.unread(run, &cause),
             Message::Recovered { run, result } => self.recovered(run, result),
             Message::Owned { runs, look } => self.owned(runs, look),
             Message::Moved { run } => self.moved(run),
@@ -103,6 +104,9 @@ impl Conductor {
 
     /// Lets every run that was told something decide, then offers what room there is to those who wait.
     pub(super) fn round(&mut self) {
+        if self.room {
+            self.look_again();
+        }
         for run in std::mem::take(&mut self.stirred) {
             self.advance(run);
         }
