@@ -46,6 +46,20 @@ pub enum Error {
     /// An artifact of a backup.
     #[error("failed to bring back an artifact")]
     Artifact(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The new store is whole, and the old one can still be opened.
+    #[error(
+        "the store at {new} is whole, but the one at {old} could not be put away: start no orchestrator there, or \
+         its runs go on twice (throw the new one away, or move the old one away by hand)"
+    )]
+    TwoStores {
+        /// Where the runs were.
+        old: String,
+        /// Where they are.
+        new: String,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
     /// A run cannot be looked at now.
     #[error("a run cannot be read now")]
     Run(#[source] conductor::Error),
@@ -154,6 +168,10 @@ pub async fn migrate(from: &Store, to: &Store) -> Result<(Carried, String), Erro
     let target = Target::claim(to).await?;
     let (sender, parts) = mpsc::channel::<Part>(WAITING);
     let ((source, tables), ()) = carry(source.rows(sender), target.take(parts)).await?;
-    let left = source.retire().await?;
+    let left = source.retire().await.map_err(|cause| Error::TwoStores {
+        old: from.to_string(),
+        new: to.to_string(),
+        source: Box::new(cause),
+    })?;
     Ok((Carried { tables, artifacts: 0, artifact_bytes: 0, missing: Vec::new() }, left))
 }

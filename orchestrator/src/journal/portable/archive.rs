@@ -7,13 +7,13 @@
 //! batch of rows.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use gorch_schema::Digest;
 use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
 use super::error::Error;
@@ -32,46 +32,35 @@ const END: u64 = HEAD as u64 + 32;
 /// Bytes that are moved at a time.
 const PIECE: usize = 128 << 10;
 
-/// Where a file grows until it is whole. Dropped before that, nothing of it is left.
-struct Growing(PathBuf);
-
-impl Drop for Growing {
-    fn drop(&mut self) {
-        // It has its name by now, or is of no use.
-        _ = fs::remove_file(&self.0);
-    }
-}
-
-/// A file that is written.
+/// A file that is written. Dropped before it is whole, nothing of it is left.
 pub(crate) struct Writer {
     path: PathBuf,
-    growing: Growing,
-    file: BufWriter<File>,
+    file: BufWriter<NamedTempFile>,
     hash: Sha256,
     table: Option<&'static str>,
     needed: BTreeSet<Digest>,
 }
 
 impl Writer {
-    /// Begins a file that nobody has. It is for its owner only: inputs and outputs stand in it.
+    /// Begins a file that nobody has, under a name that nobody could prepare. It is for its owner only: inputs and outputs
+    /// stand in it.
     pub(crate) fn create(path: &Path) -> Result<Writer, Error> {
         if path.exists() {
             return Err(Error::file("make", path)(io::ErrorKind::AlreadyExists.into()));
         }
-        let mut growing = path.as_os_str().to_owned();
-        growing.push(".incoming");
-        let growing = Growing(PathBuf::from(growing));
-        let opened = File::options().write(true).create(true).truncate(true).mode(0o600).open(&growing.0);
-        let file = BufWriter::with_capacity(PIECE, opened.map_err(Error::file("make", &growing.0))?);
+        let mut prefix = path.file_name().unwrap_or_default().to_owned();
+        prefix.push(".");
+        let growing = tempfile::Builder::new().prefix(&prefix).suffix(".incoming").tempfile_in(folder(path));
+        let file = BufWriter::with_capacity(PIECE, growing.map_err(Error::file("make", path))?);
         let (path, hash, needed) = (path.to_owned(), Sha256::new(), BTreeSet::new());
-        let mut writer = Writer { path, growing, file, hash, table: None, needed };
+        let mut writer = Writer { path, file, hash, table: None, needed };
         writer.put(MAGIC.as_bytes())?;
         Ok(writer)
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.hash.update(bytes);
-        self.file.write_all(bytes).map_err(Error::file("write", &self.growing.0))
+        self.file.write_all(bytes).map_err(Error::file("write", &self.path))
     }
 
     fn head(&mut self, letter: u8, length: u64) -> Result<(), Error> {
@@ -128,26 +117,34 @@ impl Writer {
         Ok(length)
     }
 
-    /// Ends it, and gives it its name. Blocks until it is on the disk.
+    /// Ends it, and gives it its name if nobody has that meanwhile. Blocks until it is on the disk.
     pub(crate) fn finish(mut self) -> Result<u64, Error> {
         let sum = self.hash.clone().finalize();
         self.record(b'Z', &sum)?;
-        let writing = |path: &Path| Error::file("write", path);
-        let Writer { path, growing, file, .. } = self;
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error).map_err(writing(&growing.0))?;
-        file.sync_all().map_err(writing(&growing.0))?;
-        let length = file.metadata().map_err(writing(&growing.0))?.len();
-        fs::rename(&growing.0, &path).map_err(writing(&path))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(writing(folder))?;
-        Ok(length)
+        let Writer { path, file, .. } = self;
+        let finish = || -> io::Result<u64> {
+            let growing = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+            growing.as_file().sync_all()?;
+            let length = growing.as_file().metadata()?.len();
+            growing.persist_noclobber(&path).map_err(|error| error.error)?;
+            File::open(folder(&path)).and_then(|folder| folder.sync_all())?;
+            Ok(length)
+        };
+        finish().map_err(Error::file("write", &path))
     }
+}
+
+/// The folder in which a file is, or will be.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A file that was found whole.
 pub(crate) struct Reader {
     path: PathBuf,
     file: BufReader<File>,
+    /// In bytes.
+    length: u64,
 }
 
 impl Reader {
@@ -183,7 +180,7 @@ impl Reader {
         if found != expected {
             return Err(Error::Damaged { path: path.to_owned(), found, expected });
         }
-        Reader { path: path.to_owned(), file }.rewound()
+        Reader { path: path.to_owned(), file, length }.rewound()
     }
 
     /// The same file, from its beginning.
@@ -209,7 +206,12 @@ impl Reader {
     fn head(&mut self) -> Result<(u8, u64), Error> {
         let head = self.bytes(HEAD as u64)?;
         let (letter, length) = head.split_at(1);
-        Ok((letter[0], u64::from_le_bytes(length.try_into().unwrap_or_default())))
+        let length = u64::from_le_bytes(length.try_into().unwrap_or_default());
+        // Its sum may be right and it may still be forged: nothing is skipped, or made room for, that is not there.
+        if length > self.length {
+            return Err(self.strange("a record that goes on past the end"));
+        }
+        Ok((letter[0], length))
     }
 
     /// Gives all rows, and what they come to, which is what the file says. Blocks.
@@ -291,6 +293,9 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::super::tables::{EVENTS, NEWEST};
     use super::*;
 
@@ -357,6 +362,35 @@ mod tests {
         assert_eq!(artifacts, [(Digest::from_bytes([7; 32]), b"hello".to_vec())]);
         let again = Writer::create(&path).map(|_| ()).unwrap_err().to_string();
         assert!(again.starts_with("failed to make `"), "{again}");
+    }
+
+    #[test]
+    fn of_two_backups_to_one_name_one_is_there_whole_and_the_other_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let late = Writer::create(&folder.path().join("backup")).unwrap();
+        let (path, _) = written(folder.path());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let whole = fs::read(&path).unwrap();
+        let told = late.finish().unwrap_err();
+        assert!(matches!(&told, Error::File { source, .. } if source.kind() == io::ErrorKind::AlreadyExists), "{told}");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "the content of an artifact, and the backup: {left:?}");
+    }
+
+    #[test]
+    fn a_record_that_is_longer_than_its_file_is_refused_though_the_sum_is_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("forged");
+        for length in [1 << 20, 1 << 63, u64::MAX - 8] {
+            let mut forged = [MAGIC.as_bytes(), b"S", &length.to_le_bytes()].concat();
+            let sum = Sha256::digest(&forged);
+            forged.extend([&b"Z"[..], &32_u64.to_le_bytes(), &sum].concat());
+            fs::write(&path, &forged).unwrap();
+            let refused = Reader::open(&path).unwrap().artifacts(|| Ok::<_, Error>(()), |(), _| Ok(()), |(), _| Ok(()));
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains("a record that goes on past the end"), "{refused}");
+        }
     }
 
     #[test]

@@ -58,6 +58,22 @@ pub enum Error {
         /// Where.
         store: String,
     },
+    /// SQLite would write what stands in it into the store that is to come.
+    #[error(
+        "found `{path}`, expected nothing that is left of another store \
+         (move it away, with the `gorch.db` that it belongs to)",
+        path = path.display()
+    )]
+    Leftover {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody else has its file open.
+    #[error("`{store}` is still read, by a backup perhaps, expected nobody: wait until that is done")]
+    StillRead {
+        /// Where.
+        store: String,
+    },
     /// An orchestrator lives on it.
     #[error("`{store}` is in use by {who}, expected no orchestrator on it: stop them first")]
     InUse {

@@ -98,15 +98,27 @@ impl Source {
         drop(store);
         let path = dir.join(open::FILE);
         let last = open::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        // What stands in the log only goes into the file: it is the file alone that gets the name.
-        last.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(failed("fold the log of the store"))?;
+        // What stands in the log only goes into the file: it is the file alone that gets the name. Whoever reads keeps it
+        // from that, or keeps the log there, which would be taken for that of the next store in this folder.
+        let busy = last.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        let busy = busy.map_err(failed("fold the log of the store"))?;
         drop(last);
+        if busy || leftover(&dir).is_some() {
+            return Err(Error::StillRead { store: format!("sqlite:{}", dir.display()) });
+        }
         let moved = dir.join(open::MOVED);
         fs::rename(&path, &moved).map_err(Error::file("put away", &path))?;
         File::open(&dir).and_then(|folder| folder.sync_all()).map_err(Error::file("write", &dir))?;
         Ok(moved)
     }
+}
+
+/// What SQLite keeps beside a store, and would take for that of another of the same name.
+fn leftover(dir: &Path) -> Option<PathBuf> {
+    ["-wal", "-shm", "-journal"]
+        .iter()
+        .map(|beside| dir.join(format!("{}{beside}", open::FILE)))
+        .find(|path| path.exists())
 }
 
 /// All rows, table by table.
@@ -173,6 +185,9 @@ impl Target {
         let lock = open::lock(dir)?;
         if dir.join(open::FILE).exists() {
             return Err(Error::NotEmpty { store: format!("sqlite:{}", dir.display()) });
+        }
+        if let Some(path) = leftover(dir) {
+            return Err(Error::Leftover { path });
         }
         Ok(Target { dir: dir.to_owned(), _lock: lock })
     }
@@ -302,6 +317,40 @@ mod tests {
         let copied = Sqlite::open(&into).unwrap();
         assert_eq!(runtime.block_on(copied.unfinished()).unwrap(), [run(1)]);
         assert!(matches!(Target::claim(&folder.path().join("from")), Err(Error::Sqlite(open::Error::InUse { .. }))));
+    }
+
+    #[test]
+    fn the_log_of_a_store_that_was_here_is_not_taken_for_that_of_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("store");
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let journal = Sqlite::open(&dir).unwrap();
+        runtime.block_on(journal.append(accept(1))).unwrap();
+        let log = dir.join("gorch.db-wal");
+        let left = fs::read(&log).unwrap();
+        drop(journal);
+        // Somebody moved the damaged file away, and not what SQLite had beside it.
+        fs::rename(dir.join(open::FILE), dir.join("damaged")).unwrap();
+        fs::write(&log, left).unwrap();
+        let refused = Target::claim(&dir).map(|_| ()).unwrap_err();
+        assert!(matches!(&refused, Error::Leftover { path } if *path == log), "{refused}");
+        fs::remove_file(&log).unwrap();
+        Target::claim(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_store_that_is_still_read_is_not_put_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let journal = Sqlite::open(folder.path()).unwrap();
+        runtime.block_on(journal.append(accept(1))).unwrap();
+        drop(journal);
+        let reader = Source::open(folder.path()).unwrap();
+        let refused = Source::alone(folder.path()).unwrap().retire().unwrap_err();
+        assert!(matches!(refused, Error::StillRead { .. }), "{refused}");
+        drop(reader);
+        let moved = Source::alone(folder.path()).unwrap().retire().unwrap();
+        assert!(moved.exists() && !folder.path().join(open::FILE).exists() && leftover(folder.path()).is_none());
     }
 
     #[test]
