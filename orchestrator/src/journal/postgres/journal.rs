@@ -19,7 +19,7 @@ use super::address::Address;
 use super::connect::{Connector, Unfit};
 use super::group::number;
 use super::lease::Seat;
-use super::sessions::Sessions;
+use super::sessions::{Broken, READERS, Sessions};
 use super::writer::Writer;
 use super::{lease, lists, migrate, others, query};
 use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
@@ -71,6 +71,8 @@ pub struct Postgres {
     written: Mutex<std::sync::mpsc::Receiver<()>>,
     closing: CancellationToken,
     sessions: Arc<Sessions>,
+    /// The one that says that this journal lives: it stands in no line behind long lists.
+    leases: Arc<Sessions>,
     bell: Arc<Bell>,
     writer: Uuid,
     seat: Arc<Seat>,
@@ -107,12 +109,13 @@ impl Postgres {
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = threads.map_err(Error::Threads)?;
         let connector = Connector::new(address.clone()).map_err(|source| Error::Unfit { address, source })?;
-        let sessions = Sessions::new(connector, runtime.handle().clone());
+        let sessions = Sessions::new(connector.clone(), READERS, Broken::Again, runtime.handle().clone());
+        let leases = Sessions::new(connector, 1, Broken::Told, runtime.handle().clone());
         let (_, written) = std::sync::mpsc::channel();
         let (closing, bell) = (CancellationToken::new(), Arc::new(Bell::new(Cursor(0))));
         let seat = Arc::new(Seat { place: String::new(), url: String::new() });
         let (runtime, written, writer) = (Some(runtime), Mutex::new(written), Uuid::nil());
-        Ok(Postgres { runtime, queue: None, written, closing, sessions, bell, writer, seat })
+        Ok(Postgres { runtime, queue: None, written, closing, sessions, leases, bell, writer, seat })
     }
 
     /// The version of the schema that is there, 0: none; and the SQL that opening it as a store would run.
@@ -160,7 +163,8 @@ async fn open(address: Address, seat: Arc<Seat>, runtime: tokio::runtime::Handle
     let (closing, writer) = (CancellationToken::new(), Uuid::now_v7());
     let (queue, jobs) = mpsc::unbounded_channel();
     let (over, written) = std::sync::mpsc::channel();
-    let sessions = Sessions::new(connector.clone(), runtime.clone());
+    let sessions = Sessions::new(connector.clone(), READERS, Broken::Again, runtime.clone());
+    let leases = Sessions::new(connector.clone(), 1, Broken::Told, runtime.clone());
     let task = Writer::new(connector.clone(), session, (writer, Arc::clone(&seat)), Arc::clone(&bell), closing.clone());
     let task = task.await.map_err(broken)?;
     runtime.spawn(async move {
@@ -170,7 +174,7 @@ async fn open(address: Address, seat: Arc<Seat>, runtime: tokio::runtime::Handle
     });
     runtime.spawn(others::listen(connector, Arc::clone(&sessions), writer, Arc::clone(&bell), closing.clone()));
     let (queue, written) = (Some(queue), Mutex::new(written));
-    Ok(Postgres { runtime: None, queue, written, closing, sessions, bell, writer, seat })
+    Ok(Postgres { runtime: None, queue, written, closing, sessions, leases, bell, writer, seat })
 }
 
 impl Drop for Postgres {
@@ -223,7 +227,8 @@ impl Journal for Postgres {
 
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {
         let (writer, seat) = (self.writer, Arc::clone(&self.seat));
-        self.sessions.ask(move |session| {
+        // An answer that was lost is not made up for here: whoever asked looks at all that is its own.
+        self.leases.ask(move |session| {
             let seat = Arc::clone(&seat);
             async move { lease::adopt(session, (writer, &seat), lease, asked).await }.boxed()
         })

@@ -1,8 +1,8 @@
 //! The few sessions that look.
 //!
 //! Owns a small pool of them. Promises: a slow question keeps no writer waiting; a question whose asker has gone is not
-//! asked; a session that died while nobody used it is nobody's trouble. All of them are with the primary: what was
-//! answered as durable is seen.
+//! asked; a session that died while nobody used it is nobody's trouble, where it is no harm to ask twice. All of them are
+//! with the primary: what was answered as durable is seen.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +16,16 @@ use super::connect::{Connector, Session, Unfit, shared};
 use crate::journal::error::Error;
 
 /// Two may be busy with long lists and somebody still gets a short answer.
-const SESSIONS: usize = 4;
+pub(super) const READERS: usize = 4;
+
+/// What becomes of a question on whose way the session broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// It is asked once more.
+    Again,
+    /// Nobody knows what it did; whoever asked is told.
+    Told,
+}
 
 /// The answer of a question, to come.
 pub(super) type Answer<'s, T> = BoxFuture<'s, Result<T, Trouble>>;
@@ -29,12 +38,14 @@ pub(super) struct Sessions {
     connector: Connector,
     idle: Mutex<Vec<Session>>,
     room: Semaphore,
+    broken: Broken,
     runtime: Handle,
 }
 
 impl Sessions {
-    pub(super) fn new(connector: Connector, runtime: Handle) -> Arc<Sessions> {
-        Arc::new(Sessions { connector, idle: Mutex::default(), room: Semaphore::new(SESSIONS), runtime })
+    /// So many at most.
+    pub(super) fn new(connector: Connector, many: usize, broken: Broken, runtime: Handle) -> Arc<Sessions> {
+        Arc::new(Sessions { connector, idle: Mutex::default(), room: Semaphore::new(many), broken, runtime })
     }
 
     /// Asks, and hands out a future for the answer.
@@ -85,7 +96,7 @@ impl Sessions {
             {
                 // It may have died long ago: the server was restarted, say.
                 self.idle().clear();
-                if !std::mem::replace(&mut is_again, true) {
+                if self.broken == Broken::Again && !std::mem::replace(&mut is_again, true) {
                     continue;
                 }
             } else {
@@ -112,7 +123,8 @@ impl Sessions {
     }
 }
 
-/// Is the session of no use any more?
+/// Is the session of no use any more? The server ended it (class 57P), or nobody said anything. A question that took too
+/// long (57014) leaves it as it was.
 fn is_broken(error: &PgError) -> bool {
-    error.as_db_error().is_none() || error.code().is_some_and(|code| code.code().starts_with("57"))
+    error.as_db_error().is_none() || error.code().is_some_and(|code| code.code().starts_with("57P"))
 }
