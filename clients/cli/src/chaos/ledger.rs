@@ -25,8 +25,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) struct Ledger {
     /// How to repeat it.
     pub(crate) seed: u64,
-    /// How often something went wrong.
-    pub(crate) faults: u32,
+    /// What went wrong, and how often.
+    pub(crate) faults: BTreeMap<&'static str, u32>,
     /// Runs that an orchestrator said yes to.
     pub(crate) accepted: usize,
     /// Of these: runs by the state in which they ended.
@@ -148,7 +148,10 @@ impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new(["WHAT", "HOW MANY"]);
         let mut row = |what: &str, many: usize| table.row([what.to_owned(), many.to_string()]);
-        row("faults", self.faults as usize);
+        row("faults", self.faults.values().sum::<u32>() as usize);
+        for (kind, many) in &self.faults {
+            row(&format!("  {kind}"), *many as usize);
+        }
         row("accepted", self.accepted);
         for (state, many) in &self.finished {
             row(&format!("  ended: {state}"), *many);

@@ -4,12 +4,14 @@
 //! started and made itself, and to leave a folder with all logs where something was not as promised. `gorch doctor chaos`
 //! runs it for users, the system's tests for us.
 
+mod disk;
 mod fault;
 mod ledger;
 mod load;
 mod process;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +25,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::error::Error;
-use fault::{Fault, Reach, Size};
+use disk::Failing;
+use fault::{Disks, Fault, Reach, Size, Trouble, Whose};
 pub(crate) use ledger::Ledger;
 use load::Load;
 use process::{Condition, Process};
@@ -35,6 +38,9 @@ const ABREAST: usize = 8;
 const PACE: std::ops::Range<u64> = 20..220;
 /// Processes that end at once are started again so often in all, before the house is there.
 const STARTS: u32 = 10;
+/// What an orchestrator, and an executor, keeps in its folder: the files of which a disk that fails takes nothing.
+const STORE: &[&str] = &["gorch.db", "gorch.db-wal", "gorch.db-shm"];
+const LEDGER: &[&str] = &["log", "log.new", "epochs", "epochs.new", "forgotten", "forgotten.old"];
 /// With nothing going wrong, everybody has heard of everybody by then, and every run has ended.
 const CALM: Duration = Duration::from_secs(120);
 
@@ -91,12 +97,15 @@ struct House {
     /// From each orchestrator to the database.
     stores: Vec<Wire>,
     clients: Vec<Client>,
+    folder: PathBuf,
 }
 
 /// Something that is over at a time.
 struct Heal {
     at: Instant,
     fault: Fault,
+    /// What holds it up until then.
+    _disk: Option<Failing>,
 }
 
 /// Runs it all; tells what is said of each fault as it happens.
@@ -146,16 +155,17 @@ impl House {
         for name in 0..plan.database.as_ref().map_or(1, |database| database.orchestrators) {
             let address = free_address()?;
             let mut args = vec!["orchestrator".to_owned()];
-            args.extend(flag("data", &dir(format!("orchestrator-{name}"))));
+            args.extend(flag("data", &dir(orchestrator(name))));
             args.extend(flag("certs", &certs.display()));
             args.extend(flag("listen", &address));
+            let log = folder.join(format!("{}.log", orchestrator(name)));
+            let mut orchestrator = Process::new(format!("orchestrator {name}"), program.clone(), args, log);
             if let Some(database) = &plan.database {
                 let wire = wire_to(database.server).await?;
-                args.extend(flag("store", &database.through(&wire)));
+                orchestrator = orchestrator.knowing("GORCH_STORE", database.through(&wire));
                 stores.push(wire);
             }
-            let log = folder.join(format!("orchestrator-{name}.log"));
-            orchestrators.push(Process::new(format!("orchestrator {name}"), program.clone(), args, log));
+            orchestrators.push(orchestrator);
             clients.push(Client::connect(&format!("https://{address}"), &credentials)?);
             addresses.push(address);
         }
@@ -182,7 +192,7 @@ impl House {
             beats.push(to_all);
             work.push(wire);
         }
-        Ok(House { orchestrators, executors, beats, work, stores, clients })
+        Ok(House { orchestrators, executors, beats, work, stores, clients, folder: folder.clone() })
     }
 
     fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
@@ -233,23 +243,35 @@ impl House {
         Ok(())
     }
 
-    /// Lets as much go wrong as is planned; everything is whole afterwards. Tells how much it was.
-    async fn suffer(&mut self, plan: &Plan, tell: &impl Fn(&str)) -> Result<u32, Error> {
+    /// Lets as much go wrong as is planned; everything is whole afterwards. Tells what it was, and how often.
+    async fn suffer(&mut self, plan: &Plan, tell: &impl Fn(&str)) -> Result<BTreeMap<&'static str, u32>, Error> {
         let mut dice = Rng::with_seed(plan.seed);
         let store = if self.stores.is_empty() { Reach::File } else { Reach::Wire };
-        let size = Size { orchestrators: self.orchestrators.len(), executors: self.executors.len(), store };
-        let (mut faults, mut heals) = (0, Vec::<Heal>::new());
+        let disks = self.disks().await?;
+        if disks == Disks::Hold {
+            tell("disks do not fail here: this takes `strace`, and leave to attach it (strace.log may say more)");
+        }
+        let size = Size { orchestrators: self.orchestrators.len(), executors: self.executors.len(), store, disks };
+        let (mut many, mut faults, mut heals) = (0, BTreeMap::new(), Vec::<Heal>::new());
         let begun = Instant::now();
         while match plan.until {
-            Until::Faults(most) => faults < most,
+            Until::Faults(most) => many < most,
             Until::Over(length) => begun.elapsed() < length,
         } {
             let (fault, length) = fault::draw(&mut dice, size);
             let next = Instant::now() + Duration::from_millis(dice.u64(PACE));
-            if self.begin(fault) {
-                faults += 1;
-                tell(&format!("{faults}: {fault} for {} ms", length.as_millis()));
-                heals.push(Heal { at: Instant::now() + length, fault });
+            let (did, disk) = match fault {
+                Fault::Disk { whose, trouble } => {
+                    let disk = self.fail_disk(whose, trouble).await?;
+                    (disk.is_some(), disk)
+                }
+                other => (self.begin(other), None),
+            };
+            if did {
+                many += 1;
+                *faults.entry(fault.kind()).or_default() += 1;
+                tell(&format!("{many}: {fault} for {} ms", length.as_millis()));
+                heals.push(Heal { at: Instant::now() + length, fault, _disk: disk });
             }
             while let Some(first) = heals.iter().position(|heal| heal.at <= next) {
                 let heal = heals.swap_remove(first);
@@ -258,8 +280,26 @@ impl House {
             }
             sleep_until(next).await;
         }
+        drop(heals);
         self.start_all()?;
         Ok(faults)
+    }
+
+    /// Can a disk fail here?
+    async fn disks(&mut self) -> Result<Disks, Error> {
+        let tried = self.fail_disk(Whose::Executor(0), Trouble::Full).await?;
+        Ok(if tried.is_some() { Disks::Fail } else { Disks::Hold })
+    }
+
+    /// Lets the disk of a process fail, if that runs.
+    async fn fail_disk(&mut self, whose: Whose, trouble: Trouble) -> Result<Option<Failing>, Error> {
+        let (process, name, files) = match whose {
+            Whose::Orchestrator(one) => (&mut self.orchestrators[one], orchestrator(one), STORE),
+            Whose::Executor(one) => (&mut self.executors[one], executor(one), LEDGER),
+        };
+        let (Condition::Up, Some(id)) = (process.condition(), process.id()) else { return Ok(None) };
+        let files: Vec<PathBuf> = files.iter().map(|file| self.folder.join(&name).join(file)).collect();
+        Failing::begin(id, &files, trouble, &self.folder.join("strace.log")).await
     }
 
     /// Tells whether it could happen: what is down already cannot be killed.
@@ -290,6 +330,7 @@ impl House {
             Fault::CutBeats { executor, orchestrator } => cut(&self.beats[executor][orchestrator]),
             Fault::CutWork(one) => cut(&self.work[one]),
             Fault::CutStore(one) => cut(&self.stores[one]),
+            Fault::Disk { .. } => false,
             Fault::BreakAll => {
                 self.wires().for_each(Wire::break_all);
                 true
@@ -306,7 +347,8 @@ impl House {
             Fault::CutBeats { executor, orchestrator } => self.beats[executor][orchestrator].mend(),
             Fault::CutWork(one) => self.work[one].mend(),
             Fault::CutStore(one) => self.stores[one].mend(),
-            Fault::BreakAll => {}
+            // What fails a disk ends when it is dropped.
+            Fault::Disk { .. } | Fault::BreakAll => {}
         }
         Ok(())
     }
@@ -315,6 +357,10 @@ impl House {
     fn end(&mut self) {
         self.executors.iter_mut().chain(&mut self.orchestrators).for_each(Process::end);
     }
+}
+
+fn orchestrator(name: usize) -> String {
+    format!("orchestrator-{name}")
 }
 
 fn executor(name: usize) -> String {

@@ -28,14 +28,31 @@ pub(super) struct Process {
     name: String,
     program: PathBuf,
     args: Vec<String>,
+    environment: Vec<(&'static str, String)>,
     log: PathBuf,
     child: Option<Child>,
     condition: Condition,
 }
 
+/// What configures the services in the caller's environment is for the caller's own.
+const OURS: &str = "GORCH_";
+/// But for how much they log, and the bug that is planted in a build for tests of tests.
+const KEPT: [&str; 2] = ["GORCH_LOG", "GORCH_PLANTED"];
+
 impl Process {
     pub(super) fn new(name: String, program: PathBuf, args: Vec<String>, log: PathBuf) -> Self {
-        Process { name, program, args, log, child: None, condition: Condition::Down }
+        Process { name, program, args, environment: Vec::new(), log, child: None, condition: Condition::Down }
+    }
+
+    /// It finds this in its environment: what other users of the machine must not read among its arguments.
+    pub(super) fn knowing(mut self, name: &'static str, value: String) -> Self {
+        self.environment.push((name, value));
+        self
+    }
+
+    /// Its process id, while it is there.
+    pub(super) fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -61,6 +78,13 @@ impl Process {
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.map_err(|source| Error::Write { path: self.log.clone(), source })?;
         let mut command = Command::new(&self.program);
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if name.starts_with(OURS) && !KEPT.contains(&&*name) {
+                command.env_remove(&*name);
+            }
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(&self.args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().map_err(|source| Error::Read { path: self.program.clone(), source })?;
         self.child = Some(child);

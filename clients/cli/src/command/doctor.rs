@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use gorch_orchestrator::journal::postgres::Postgres;
+use gorch_orchestrator::journal::postgres::{Address, Postgres};
 use reqwest::Url;
 use tokio::net::lookup_host;
 
@@ -12,6 +12,7 @@ use crate::command::{print, say, say_json};
 use crate::context::{Context, Output};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 
 pub(super) async fn run(command: DoctorCommand, context: &Context) -> Result<Exit, Error> {
     match command {
@@ -39,13 +40,21 @@ async fn chaos(args: ChaosArgs, context: &Context) -> Result<Exit, Error> {
     }
     // Until all is known to be right, the logs are worth something.
     scratch.disable_cleanup(true);
-    // That nobody reads on is no reason to leave processes behind.
-    let ledger = chaos::run(&plan, |line| {
+    let mut interrupt = Interrupt::listen()?;
+    let house = chaos::run(&plan, |line| {
+        // That nobody reads on is no reason to leave processes behind.
         if is_text {
             drop(say(line))
         }
-    })
-    .await?;
+    });
+    let ledger = tokio::select! {
+        ledger = house => ledger?,
+        // The house goes with all its processes; what it was about to find out nobody wants to know.
+        () = interrupt.next() => {
+            scratch.disable_cleanup(args.keep);
+            return Ok(Exit::Interrupted);
+        }
+    };
     scratch.disable_cleanup(args.keep || !ledger.is_right());
     match context.output {
         Output::Json => say_json(&ledger)?,
@@ -60,7 +69,8 @@ async fn chaos(args: ChaosArgs, context: &Context) -> Result<Exit, Error> {
 /// A database in which nothing is yet: whatever is in another may be somebody's.
 async fn throw_away(store: &str, orchestrators: usize) -> Result<Database, Error> {
     let wrong = |why: &str| Error::Misplaced(format!("--store: {why} (expected postgres://USER@HOST[:PORT]/DATABASE)"));
-    let address = store.parse().map_err(|error| wrong(&gorch_orchestrator::chain(&error)))?;
+    let address: Address = store.parse().map_err(|error| wrong(&gorch_orchestrator::chain(&error)))?;
+    let address = address.or_password(std::env::var("PGPASSWORD").ok());
     let version = Postgres::version(address).await.map_err(|source| Error::service("store", source))?;
     if version > 0 {
         return Err(Error::Misplaced(
