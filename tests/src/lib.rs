@@ -8,6 +8,7 @@ pub mod processes;
 pub mod simulation;
 pub mod stand;
 pub mod wait;
+pub mod wire;
 
 pub use stand::Stand;
 pub use wait::until;

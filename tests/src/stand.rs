@@ -181,6 +181,15 @@ impl Stand {
         self.second = Some(Second { child, address, client });
     }
 
+    /// SIGTERM to the second orchestrator; when it has ended it is started again at its address.
+    pub async fn restart_second(&mut self) {
+        let Second { child, address, client } = self.second.take().expect("the second orchestrator was started");
+        end(Some(child), rustix::process::Signal::TERM);
+        let child = self.spawn("second", "second", address);
+        until("the second orchestrator answers", || async { client.whoami().await.ok() }).await;
+        self.second = Some(Second { child, address, client });
+    }
+
     /// A client of the second orchestrator.
     pub fn second(&self) -> &Client {
         &self.second.as_ref().expect("the second orchestrator was started").client

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use gorch_tests::binaries::binary;
 use gorch_tests::postgres::{Cluster, Stop};
+use gorch_tests::processes::marked;
+use gorch_tests::wait::until;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// `gorch doctor chaos`, with this besides.
@@ -15,8 +18,9 @@ fn chaos(flags: &[&str]) -> Command {
     command
 }
 
-/// Nothing is lost, nothing is done twice, nothing is left over; and there was something to lose.
-fn is_right(output: &Output, faults: u64) {
+/// Nothing is lost, nothing is done twice, nothing is left over, through so many faults, these among them; and there was
+/// something to lose.
+fn is_right(output: &Output, faults: u64, among: &[&str]) {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     let ledger: Value = serde_json::from_str(&said).unwrap();
@@ -24,13 +28,39 @@ fn is_right(output: &Output, faults: u64) {
     assert_eq!(ledger["accepted"].as_u64(), Some(finished), "accepted is finished, once it is calm: {said}");
     // Eight clients ask until each has at least one.
     assert!(finished >= 8, "some work was done: {said}");
-    assert_eq!(ledger["faults"].as_u64(), Some(faults));
+    let kinds = ledger["faults"].as_object().unwrap();
+    assert_eq!(kinds.values().filter_map(Value::as_u64).sum::<u64>(), faults);
+    for kind in among {
+        assert!(kinds.contains_key(*kind), "{kind}: disks fail by `strace`, which must be able to attach: {said}");
+    }
 }
 
 #[test]
 fn a_house_on_a_file_keeps_its_promises_while_everything_goes_wrong() {
-    let output = chaos(&["--faults", "150", "--seed", "7"]).output().unwrap();
-    is_right(&output, 150);
+    let somebodys = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", somebodys.path().display());
+    let output = chaos(&["--faults", "150", "--seed", "7"]).env("GORCH_STORE", store).output().unwrap();
+    let disks =
+        ["orchestrator's disk full", "orchestrator's disk broken", "executor's disk full", "executor's disk broken"];
+    is_right(&output, 150, &disks);
+    assert_eq!(somebodys.path().read_dir().unwrap().count(), 0, "the caller's own store is not touched");
+}
+
+#[tokio::test]
+async fn whoever_interrupts_it_leaves_no_process_and_no_folder_behind() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().to_str().unwrap();
+    // All its processes know this folder by their environment.
+    let mut running = chaos(&["--faults", "1000"]).env("TMPDIR", folder).spawn().unwrap();
+    let notes = || {
+        let house = scratch.path().read_dir().unwrap().flatten().next()?;
+        std::fs::read_to_string(house.path().join("notes")).ok().filter(|notes| notes.contains("begin"))
+    };
+    until("its nodes run", || std::future::ready(notes())).await;
+    kill_process(Pid::from_child(&running), Signal::INT).unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(130));
+    until("its processes are gone", || std::future::ready(marked(folder).is_empty().then_some(()))).await;
+    assert_eq!(scratch.path().read_dir().unwrap().count(), 0, "its folder is gone");
 }
 
 #[test]
@@ -58,7 +88,8 @@ fn two_orchestrators_on_a_database_keep_them_also_while_that_is_restarted_and_he
         }
         troubles += 1;
     }
-    is_right(&running.wait_with_output().unwrap(), 160);
+    let among = ["orchestrator cut off from its store", "executor's disk full", "executor's disk broken"];
+    is_right(&running.wait_with_output().unwrap(), 160, &among);
     assert!(troubles >= 3, "the database had each of its troubles: {troubles}");
 }
 

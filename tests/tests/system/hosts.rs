@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gorch_client::Message;
-use gorch_schema::view::ExecutorView;
+use gorch_schema::view::{ExecutorView, State};
 use gorch_schema::{Event, failure_code};
 use gorch_tests::graphs::{document, script};
 use gorch_tests::hosts::Host;
@@ -75,6 +75,46 @@ async fn what_says_kill_is_gone_at_a_host_that_was_cut_off_before_it_begins_at_a
     let mut again = script(0, "again", "true");
     again["requires"] = json!({"zone": "a"});
     assert_eq!(stand.run(&document("again", vec![again], &[])).await.state, "success", "it is used again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_run_wants_any_more_is_stopped_when_its_host_is_back() {
+    let host = Arc::new(Host::new());
+    let mut stand = Stand::among(std::slice::from_ref(&host)).await;
+    stand.add_executor_at(&host, "e1", &["--slots", "2"]).await;
+    let waits = script(0, "waits", "echo $$ > pid; exec sleep 300");
+    let run = stand.submit(&document("given up", vec![waits], &[])).await;
+    lines(&stand, "pid", 1).await;
+    let process = std::fs::read_to_string(stand.work().join("pid")).unwrap();
+    let lives = || std::path::Path::new("/proc").join(process.trim()).exists();
+    host.cut();
+    let end = stand.ended(run).await;
+    assert_eq!(end.failure.unwrap().code, failure_code::EXECUTOR_LOST, "it may have worked, so it is not tried again");
+    assert!(lives(), "nobody could tell it, and `fence: keep` is what it says");
+    host.mend();
+    until("it is stopped", || async { (!lives()).then_some(()) }).await;
+    until("nothing is held", || async { stand.executor("e1").await.filter(|view| view.held == 0) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_executor_does_not_know_any_more_is_lost_and_tried_again_if_it_may_be() {
+    let mut stand = Stand::with_executor(2).await;
+    let text = |name: &str| format!("echo begun >> begun.{name}; while ! [ -e go ]; do sleep 0.02; done");
+    let mut nodes = vec![script(0, "again", &text("again")), script(1, "once", &text("once"))];
+    nodes[0]["on_lost"] = json!("retry");
+    let run = stand.submit(&document("forgotten", nodes, &[])).await;
+    lines(&stand, "begun.again", 1).await;
+    lines(&stand, "begun.once", 1).await;
+    // Its disk is lost, and with it all that it knew.
+    stand.kill_executor("e1");
+    std::fs::remove_dir_all(stand.path().join("e1")).unwrap();
+    stand.start_executor("e1").await;
+    lines(&stand, "begun.again", 2).await;
+    std::fs::write(stand.work().join("go"), "").unwrap();
+    let end = stand.ended(run).await;
+    assert_eq!(end.failure.unwrap().code, failure_code::EXECUTOR_LOST, "the one that may not be tried again");
+    lines(&stand, "begun.once", 1).await;
+    assert_eq!(stand.client().node(run, "again").await.unwrap().node.state, State::Success.number());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,4 +25,5 @@ mod secrets;
 mod several;
 mod stores;
 mod tosca;
+mod upgrade;
 mod whole_life;

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use gorch_client::again::Rerun;
 use gorch_client::runs::Waited;
 use gorch_client::steps::LogQuery;
-use gorch_client::{Message, Word};
+use gorch_client::{Message, Submission, Word};
 use gorch_schema::Event;
 use gorch_schema::view::State;
 use gorch_tests::Stand;
 use gorch_tests::graphs::{document, script};
 use gorch_tests::postgres::Cluster;
 use gorch_tests::wait::until;
+use gorch_tests::wire::Wire;
 use serde_json::json;
 
 use crate::databases::{NODES, noting, starts};
@@ -86,6 +87,108 @@ async fn an_orchestrator_that_wakes_up_lets_go_of_runs_that_went_on_elsewhere() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_orchestrator_that_is_cut_off_from_the_store_says_no_and_its_runs_go_on_elsewhere() {
+    let server = Cluster::start("");
+    let database = server.database();
+    let wire = Wire::to(server.port());
+    let through = database.replace(&format!(":{}/", server.port()), &format!(":{}/", wire.port()));
+    let mut stand = Stand::with(&["--store", &through]).await;
+    stand.set_orchestrator_flags(&["--store", &database]);
+    stand.start_second().await;
+    stand.add_executor("e1", &["--slots", "2"]).await;
+    let run = stand.submit(&noting()).await;
+    started(&stand, 5).await;
+
+    wire.cut();
+    let cut = Instant::now();
+    until("the other has it", || async { stand.logged("second").contains("run recovered").then_some(()) }).await;
+    started(&stand, starts(&stand).len() + 1).await;
+    assert!(cut.elapsed() < SOON, "it went on after {:?}", cut.elapsed());
+    // What it cannot write down it does not accept; and whoever asks again with the key has one run.
+    let small = document("small", vec![json!({"id": 0, "name": "n", "engine": "nil"})], &[]).to_string();
+    let keyed = || Submission { key: Some("once".to_owned()), ..Submission::default() };
+    let refused = stand.client().submit(small.clone(), &keyed()).await.unwrap_err();
+    assert!(refused.is_passing(), "{refused:?}");
+    assert_eq!(refused.code(), Some("unavailable"), "{refused}");
+
+    wire.mend();
+    until("it lets go", || async { stand.logged("orchestrator").contains("run let go").then_some(()) }).await;
+    let accepted = until("it takes runs again", || async { stand.client().submit(small.clone(), &keyed()).await.ok() });
+    let accepted = accepted.await.id;
+    assert_eq!(stand.second().submit(small.clone(), &keyed()).await.unwrap().id, accepted);
+    assert_eq!(stand.ended(accepted).await.state, State::Success.word());
+    assert_eq!(stand.ended(run).await.state, State::Success.word());
+    each_node_ran_once(&stand);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_has_one_holder_among_runs_of_different_orchestrators_also_when_one_is_killed() {
+    let server = Cluster::start("");
+    let mut stand = two(&server).await;
+    let locked = |name: &str, text: &str| {
+        let mut node = script(0, name, text);
+        node["lock"] = json!("disk");
+        document(name, vec![node], &[])
+    };
+    let held = stand.submit(&locked("holder", "echo held >> turns; while ! [ -e go ]; do sleep 0.05; done")).await;
+    let turns = || std::fs::read_to_string(stand.work().join("turns")).unwrap_or_default();
+    until("it holds the lock", || async { (turns() == "held\n").then_some(()) }).await;
+    let next = locked("next", "[ -e go ] && echo next >> turns").to_string();
+    let next = stand.second().submit(next, &Submission::default()).await.unwrap().id;
+    until("the other run waits for it", || async {
+        let why = stand.second().why(next, "next").await.ok()?;
+        why.why.contains(&held.to_string()).then_some(())
+    })
+    .await;
+    let turns = stand.work().join("turns");
+    stand.kill_orchestrator();
+    until("the other has both", || async { stand.logged("second").contains("run recovered").then_some(()) }).await;
+    assert_eq!(std::fs::read_to_string(&turns).unwrap(), "held\n", "a lock of somebody who is gone is a lock");
+    std::fs::write(stand.work().join("go"), "").unwrap();
+    for run in [held, next] {
+        let end = until("the run ends", || async {
+            stand.second().state(run).await.ok().filter(|summary| summary.stop_date.is_some())
+        });
+        assert_eq!(end.await.state, State::Success.word());
+    }
+    assert_eq!(std::fs::read_to_string(&turns).unwrap(), "held\nnext\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_to_an_orchestrator_that_sleeps_counts_once_or_the_caller_is_told_that_nobody_knows() {
+    let server = Cluster::start("");
+    let stand = two(&server).await;
+    let nodes = vec![
+        json!({"id": 0, "name": "ask", "engine": "approval"}),
+        json!({"id": 1, "name": "word", "engine": "signal", "args": ["word"]}),
+        json!({"id": 2, "name": "again", "engine": "signal", "args": ["word"]}),
+    ];
+    let run = stand.submit(&document("asked", nodes, &[])).await;
+    let other = stand.second();
+    until("it waits", || async { (other.state(run).await.ok()?.counts.running == 3).then_some(()) }).await;
+    stand.freeze_orchestrator();
+    let (data, word) = (json!(1), Word::default());
+    let (sent, approved) = tokio::join!(other.signal(run, "word", &data, None), other.approve(run, "ask", &word));
+    assert_eq!(sent.unwrap().did, "sent", "a signal has a key, and may be said again");
+    let lost = approved.unwrap_err();
+    assert_eq!(lost.code(), Some("perhaps_done"), "{lost}");
+    assert!(!lost.is_passing(), "no client says it again by itself");
+    assert_eq!(other.approve(run, "ask", &word).await.unwrap().did, "approved", "somebody who looked may");
+    stand.thaw_orchestrator();
+    until("it lets go", || async { stand.logged("orchestrator").contains("run let go").then_some(()) }).await;
+    assert_eq!(other.state(run).await.unwrap().counts.running, 1, "one of the two has had the signal");
+    assert_eq!(other.signal(run, "word", &json!(2), None).await.unwrap().did, "sent");
+    assert_eq!(stand.ended(run).await.state, State::Success.word());
+    let mut events = other.events(run, 0).await.unwrap();
+    let mut signals = 0;
+    while let Some(message) = events.next().await.unwrap() {
+        signals +=
+            usize::from(matches!(message, Message::Event(view) if matches!(view.event, Event::SignalReceived { .. })));
+    }
+    assert_eq!(signals, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn any_orchestrator_can_be_asked_anything_about_any_run() {
     let server = Cluster::start("");
     let stand = two(&server).await;
@@ -124,4 +227,32 @@ async fn any_orchestrator_can_be_asked_anything_about_any_run() {
     let again = other.rerun(run, &Rerun::default()).await.unwrap().id;
     assert_eq!(stand.client().cancel(again).await.unwrap().did, "cancelling");
     assert_eq!(stand.ended(again).await.state, State::Canceled.word());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_is_drained_and_called_back_by_any_of_them_and_the_last_word_counts_at_all() {
+    let server = Cluster::start("");
+    let stand = two(&server).await;
+    let is = async |state: &str| {
+        for client in [stand.client(), stand.second()] {
+            until(&format!("it is {state} at {}", client.base()), || async {
+                client.executors().await.ok()?.executors.into_iter().find(|one| one.state == state)
+            })
+            .await;
+        }
+    };
+    stand.client().drain("e1", None).await.unwrap();
+    is("drained").await;
+    stand.second().undrain("e1").await.unwrap();
+    is("alive").await;
+    // As good as at once: one of them is the last.
+    let (one, other) = tokio::join!(stand.client().drain("e1", None), stand.second().drain("e1", None));
+    assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+    is("drained").await;
+    let nil = document("after", vec![script(0, "n", "true")], &[]).to_string();
+    let run = stand.second().submit(nil, &Submission::default()).await.unwrap().id;
+    assert_eq!(stand.second().state(run).await.unwrap().counts.torun, 1, "nothing goes to it");
+    stand.client().undrain("e1").await.unwrap();
+    assert_eq!(stand.ended(run).await.state, State::Success.word());
+    is("alive").await;
 }
