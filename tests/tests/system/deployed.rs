@@ -67,6 +67,13 @@ impl Installed {
         self.0.does(&format!("systemctl show --value --property {property} gorch-{service}"))
     }
 
+    /// The control groups below the executor's unit in which something runs.
+    fn groups(&self) -> Vec<String> {
+        let unit = "/sys/fs/cgroup/system.slice/gorch-executor.service";
+        let found = self.0.does(&format!("grep -l 'populated 1' {unit}/*/cgroup.events"));
+        found.lines().map(str::to_owned).collect()
+    }
+
     /// kill -9 of a service's own process, and its start by systemd.
     async fn killed(&self, service: &str) {
         let before = self.shows(service, "MainPID");
@@ -86,10 +93,10 @@ async fn the_units_serve_come_back_after_a_kill_and_drain() {
     here.0.does("/deploy/systemd/install /gorch");
     let verified = here.0.run("systemd-analyze verify /etc/systemd/system/gorch-*.service 2>&1", "");
     assert!(verified.status.success() && verified.stdout.is_empty(), "{}", String::from_utf8_lossy(&verified.stdout));
-    // Who administers it lets jobs outlive a killed executor.
-    here.0.does("echo 'recover = \"wait\"' >> /etc/gorch/executor.toml");
+    // Who administers it lets jobs outlive a killed executor, and has a control group for each.
+    here.0.does("printf 'recover = \"wait\"\nsandbox = \"try\"\n' >> /etc/gorch/executor.toml");
     // It comes back when both have said that they serve.
-    here.0.does("systemctl enable --now gorch-orchestrator gorch-executor");
+    here.0.does("timeout 60 systemctl enable --now gorch-orchestrator gorch-executor");
     here.gorch("submit --wait /deploy/hello.json", "");
     for (service, user) in [("orchestrator", "gorch"), ("executor", "gorch-executor")] {
         let process = here.shows(service, "MainPID");
@@ -102,6 +109,7 @@ async fn the_units_serve_come_back_after_a_kill_and_drain() {
     let run =
         here.submit(&document("kills", vec![waits_for(0, "long"), script(1, "after", "true")], &[(0, 1, "succeeded")]));
     until("its job has begun", async || (here.noted("starts") == ["long"]).then_some(())).await;
+    assert_eq!(here.groups().len(), 2, "the executor and its job have a group each: {:?}", here.groups());
     here.killed("orchestrator").await;
     here.killed("executor").await;
     here.0.does(&format!("touch {WORK}/long.go"));
@@ -119,7 +127,7 @@ async fn the_units_serve_come_back_after_a_kill_and_drain() {
     assert_eq!(here.shows("executor", "Result"), "success");
     let end = here.ended(&run).await;
     assert_eq!((&end["state"], here.noted("ends").len()), (&json!(State::Success.number()), 3), "{end}");
-    here.0.does("systemctl stop gorch-orchestrator");
+    here.0.does("timeout 60 systemctl stop gorch-orchestrator");
     assert_eq!(here.shows("orchestrator", "Result"), "success");
 }
 
