@@ -24,9 +24,8 @@ programs() { for name; do command -v "$name"; done; }
 fill "$scratch/base" $(programs bash sh cat grep install mkdir mv rm sleep tar touch) "$gorch"
 rm "$scratch/base$gorch"
 tar -C "$scratch/base" -c . | docker import - "$image-base" >/dev/null
-mkdir "$scratch/context"
-cp "$gorch" "$scratch/context/gorch"
-docker build --quiet --tag "$image" --build-arg BASE="$image-base" --file "$dockerfile" "$scratch/context" >/dev/null
+tar -c -C "$(dirname "$gorch")" gorch -C "$(dirname "$dockerfile")" Dockerfile |
+    docker build --quiet --tag "$image" --build-arg BASE="$image-base" - >/dev/null
 
 server=$(ls -d /usr/lib/postgresql/*/ | sort -V | tail -1)
 version=$(basename "$server")
