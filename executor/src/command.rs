@@ -84,6 +84,10 @@ fn run(line: Line, log: Logger) -> Result<ExitCode, Error> {
             _ = terminate.recv() => return Ok(ExitCode::from(143)),
             _ = interrupt.recv() => return Ok(ExitCode::from(130)),
         };
+        // Whoever started this may wait for it: systemd does, and then `systemctl start` means that it takes jobs.
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+            warn!(log, "systemd could not be told that the executor takes jobs"; "error" => %Chain(&error));
+        }
         tokio::select! {
             _ = terminate.recv() => info!(log, "signal received"; "signal" => "SIGTERM"),
             _ = interrupt.recv() => info!(log, "signal received"; "signal" => "SIGINT"),

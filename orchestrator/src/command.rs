@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use slog::info;
+use slog::{info, warn};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Config, Orchestrator, chain, config, logging};
@@ -47,6 +47,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(orchestrator) => orchestrator,
             Err(error) => return complain(1, &error),
         };
+        // Whoever started this may wait for it: systemd does, and then `systemctl start` means that it serves.
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+            warn!(log, "systemd could not be told that the orchestrator serves"; "error" => chain(&error));
+        }
         let signal = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",

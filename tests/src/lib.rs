@@ -3,6 +3,7 @@
 pub mod binaries;
 pub mod graphs;
 pub mod hosts;
+pub mod machine;
 pub mod postgres;
 pub mod processes;
 pub mod simulation;

@@ -11,6 +11,7 @@ mod containers;
 mod crash;
 mod databases;
 mod definitions;
+mod deployed;
 mod drivers;
 mod fair;
 mod fleet;
