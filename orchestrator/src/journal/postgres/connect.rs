@@ -1,8 +1,8 @@
 //! From an address to a session with a server that can be relied on.
 //!
 //! Owns what is asked of a server each time before anything else: that it is a primary, new enough, and that what it
-//! calls committed is on its disk. Promises that a session that is handed out may be written to. Never retries: who asks
-//! knows how long it can wait.
+//! calls committed is on its disk. Promises that a session that is handed out may be written to, and that nobody waits for
+//! a server that is silent: neither for a session, nor in one. Never retries: who asks knows how long it can wait.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -10,9 +10,12 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use gorch_certs::foreign::{self, Foreign, Secured};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Notification, Socket, Statement};
 
@@ -21,12 +24,21 @@ use super::address::{Address, Trust};
 /// PostgreSQL 15.
 const OLDEST_SERVER: i32 = 150_000;
 
+/// Whoever listens says hello sooner, and lets us in.
+const HELLO: Duration = Duration::from_secs(5);
+
+/// After so long without an answer it is asked whether the server is there at all.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// Why a server is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
     /// It cannot be reached, or does not let us in.
     #[error("no session with PostgreSQL")]
     Unreachable(#[from] tokio_postgres::Error),
+    /// It takes the connection and says nothing.
+    #[error("no session with PostgreSQL: it has said nothing for {HELLO:?}")]
+    Silent,
     /// It is too old.
     #[error("found PostgreSQL {found}, expected 15 or later")]
     TooOld {
@@ -83,21 +95,23 @@ impl Connector {
 
     /// The same; what other sessions say is told.
     pub(super) async fn listening(&self, listener: Listener) -> Result<Session, Unfit> {
+        timeout(HELLO, self.begin(listener)).await.unwrap_or(Err(Unfit::Silent))
+    }
+
+    async fn begin(&self, listener: Listener) -> Result<Session, Unfit> {
         let config = &self.address.config;
-        let client = match self.foreign.clone() {
+        let (client, carrier) = match self.foreign.clone() {
             None => {
                 let (client, connection) = config.connect(NoTls).await?;
-                tokio::spawn(carry(connection, listener));
-                client
+                (client, tokio::spawn(carry(connection, listener)).abort_handle())
             }
             Some(foreign) => {
                 let (client, connection) = config.connect(Towards { foreign, name: String::new() }).await?;
-                tokio::spawn(carry(connection, listener));
-                client
+                (client, tokio::spawn(carry(connection, listener)).abort_handle())
             }
         };
         check(&client).await?;
-        Ok(Session { client, statements: Mutex::default() })
+        Ok(Session { client, statements: Mutex::default(), connector: self.clone(), carrier })
     }
 }
 
@@ -141,9 +155,30 @@ async fn check(client: &Client) -> Result<(), Unfit> {
 pub(super) struct Session {
     pub(super) client: Client,
     statements: Mutex<HashMap<&'static str, Statement>>,
+    connector: Connector,
+    carrier: AbortHandle,
 }
 
 impl Session {
+    /// What is asked by this session. If no answer comes, and the server lets nobody in either, the session ends: whatever
+    /// is under way fails as by any other broken connection. A server that only takes its time is waited for.
+    pub(super) async fn unless_silent<T>(&self, asked: impl Future<Output = T>) -> T {
+        let watch = async {
+            loop {
+                sleep(SILENCE).await;
+                if self.connector.session().await.is_err() {
+                    self.carrier.abort();
+                    return std::future::pending().await;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = asked => answer,
+            never = watch => never,
+        }
+    }
+
     /// The statement, prepared once.
     pub(super) async fn statement(&self, sql: &'static str) -> Result<Statement, tokio_postgres::Error> {
         let known = self.statements.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();

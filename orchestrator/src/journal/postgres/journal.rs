@@ -165,10 +165,11 @@ async fn open(address: Address, seat: Arc<Seat>, runtime: tokio::runtime::Handle
     let (over, written) = std::sync::mpsc::channel();
     let sessions = Sessions::new(connector.clone(), READERS, Broken::Again, runtime.clone());
     let leases = Sessions::new(connector.clone(), 1, Broken::Told, runtime.clone());
-    let task = Writer::new(connector.clone(), session, (writer, Arc::clone(&seat)), Arc::clone(&bell), closing.clone());
+    let who = (writer, Arc::clone(&seat));
+    let task = Writer::new(connector.clone(), session, who, Arc::clone(&bell), closing.clone(), jobs);
     let task = task.await.map_err(broken)?;
     runtime.spawn(async move {
-        task.work(jobs).await;
+        task.work().await;
         // Nobody waits for it any more if this fails.
         _ = over.send(());
     });

@@ -90,7 +90,7 @@ impl Sessions {
                 Ok(session) => session,
                 Err(unfit) => return Err(Error::Store { doing: "reach PostgreSQL", source: shared(unfit) }),
             };
-            let answer = question(&session).await;
+            let answer = session.unless_silent(question(&session)).await;
             if let Err(Trouble::Failed(error)) = &answer
                 && is_broken(error)
             {

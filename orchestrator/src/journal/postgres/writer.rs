@@ -3,7 +3,8 @@
 //! Owns the writing session and the queue in front of it. Promises group commit: what is queued goes into one
 //! transaction, and only when the server says that it is durable it rings and answers. Where the server is gone, a group
 //! waits a while for it to come back; where the answer to a commit was lost, it asks what became of it before it answers
-//! anybody, for as long as that takes. A job that the server refuses spoils no other. Never decides what stands.
+//! those who wait for that, for as long as it takes, and turns away who comes meanwhile. A job that the server refuses
+//! spoils no other. Never decides what stands.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +41,7 @@ const INTRODUCTION: &str =
 pub(super) struct Writer {
     connector: Connector,
     session: Option<Session>,
+    queue: UnboundedReceiver<Job>,
     /// Which writer this is, and the number of its last group.
     ticket: Ticket,
     seat: Arc<Seat>,
@@ -71,24 +73,25 @@ impl Writer {
         (writer, seat): (Uuid, Arc<Seat>),
         bell: Arc<Bell>,
         closing: CancellationToken,
+        queue: UnboundedReceiver<Job>,
     ) -> Result<Writer, PgError> {
         let ticket = Ticket { writer, group: 0 };
         introduce(&session, ticket, &seat).await?;
-        Ok(Writer { connector, session: Some(session), ticket, seat, bell, closing })
+        Ok(Writer { connector, session: Some(session), queue, ticket, seat, bell, closing })
     }
 
     /// Works the queue off until nobody can put anything into it, then says goodbye.
-    pub(super) async fn work(mut self, mut queue: UnboundedReceiver<Job>) {
+    pub(super) async fn work(mut self) {
         let mut next = None;
         loop {
             let first = match next.take() {
                 Some(job) => job,
-                None => match queue.recv().await {
+                None => match self.queue.recv().await {
                     Some(job) => job,
                     None => break,
                 },
             };
-            let group = drain(first, &mut queue, &mut next);
+            let group = drain(first, &mut self.queue, &mut next);
             self.write(group).await;
         }
         if let Some(session) = self.session.take() {
@@ -135,8 +138,10 @@ impl Writer {
             .filter_map(|job| if let Work::Append(append) = &job.work { Some(&**append) } else { None })
             .collect();
         let outcome = match group {
-            [Job { work, .. }] if appends.is_empty() => change::perform(session, ticket, work).await,
-            _ => write::appends(session, ticket, &appends).await,
+            [Job { work, .. }] if appends.is_empty() => {
+                session.unless_silent(change::perform(session, ticket, work)).await
+            }
+            _ => session.unless_silent(write::appends(session, ticket, &appends)).await,
         };
         match outcome {
             Outcome::Committed(written) => Ok(written),
@@ -163,7 +168,7 @@ impl Writer {
             Some(session) => Ok(self.session.insert(session)),
             None => {
                 let session = self.connector.session().await?;
-                introduce(&session, self.ticket, &self.seat).await?;
+                session.unless_silent(introduce(&session, self.ticket, &self.seat)).await?;
                 Ok(self.session.insert(session))
             }
         }
@@ -172,19 +177,25 @@ impl Writer {
     /// What became of the last group? None where this process ends before it is known.
     async fn settle(&mut self) -> Option<bool> {
         self.session = None;
-        let mut last = Instant::now() + PATIENCE;
+        let begun = Instant::now();
+        let mut last = begun + PATIENCE;
         loop {
-            let asked = match self.connector.session().await {
-                Ok(session) => write::is_committed(&session, self.ticket).await.ok(),
-                Err(_) => None,
+            let failure = match self.connector.session().await {
+                Ok(session) => match session.unless_silent(write::is_committed(&session, self.ticket)).await {
+                    Ok(is_committed) => return Some(is_committed),
+                    Err(error) => Failure::Refused(error),
+                },
+                Err(error) => Failure::Unfit(error),
             };
-            if asked.is_some() {
-                return asked;
-            }
             if !self.closing.is_cancelled() {
                 last = Instant::now() + PATIENCE;
             } else if Instant::now() > last {
                 return None;
+            }
+            if begun.elapsed() > PATIENCE {
+                // Nothing of these was ever sent.
+                let waiting: Vec<Job> = std::iter::from_fn(|| self.queue.try_recv().ok()).collect();
+                tell(waiting, failure.told());
             }
             tokio::time::sleep(PAUSE).await;
         }
