@@ -23,6 +23,7 @@ mod progress;
 mod retention;
 mod secrets;
 mod several;
+mod shared_artifacts;
 mod stores;
 mod tosca;
 mod whole_life;

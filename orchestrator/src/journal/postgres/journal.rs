@@ -19,7 +19,7 @@ use super::address::Address;
 use super::connect::{Connector, Unfit};
 use super::group::number;
 use super::lease::Seat;
-use super::sessions::Sessions;
+use super::sessions::{SESSIONS, Sessions};
 use super::writer::Writer;
 use super::{lease, lists, migrate, others, query};
 use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
@@ -107,7 +107,7 @@ impl Postgres {
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = threads.map_err(Error::Threads)?;
         let connector = Connector::new(address.clone()).map_err(|source| Error::Unfit { address, source })?;
-        let sessions = Sessions::new(connector, runtime.handle().clone());
+        let sessions = Sessions::new(connector, runtime.handle().clone(), SESSIONS);
         let (_, written) = std::sync::mpsc::channel();
         let (closing, bell) = (CancellationToken::new(), Arc::new(Bell::new(Cursor(0))));
         let seat = Arc::new(Seat { place: String::new(), url: String::new() });
@@ -160,7 +160,7 @@ async fn open(address: Address, seat: Arc<Seat>, runtime: tokio::runtime::Handle
     let (closing, writer) = (CancellationToken::new(), Uuid::now_v7());
     let (queue, jobs) = mpsc::unbounded_channel();
     let (over, written) = std::sync::mpsc::channel();
-    let sessions = Sessions::new(connector.clone(), runtime.clone());
+    let sessions = Sessions::new(connector.clone(), runtime.clone(), SESSIONS);
     let task = Writer::new(connector.clone(), session, (writer, Arc::clone(&seat)), Arc::clone(&bell), closing.clone());
     let task = task.await.map_err(broken)?;
     runtime.spawn(async move {

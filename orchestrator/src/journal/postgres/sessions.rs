@@ -1,6 +1,6 @@
-//! The few sessions that look.
+//! The few sessions that look, and those that bring contents.
 //!
-//! Owns a small pool of them. Promises: a slow question keeps no writer waiting; a question whose asker has gone is not
+//! Owns small pools of them. Promises: a slow question keeps no writer waiting; a question whose asker has gone is not
 //! asked; a session that died while nobody used it is nobody's trouble. All of them are with the primary: what was
 //! answered as durable is seen.
 
@@ -15,8 +15,8 @@ use super::Trouble;
 use super::connect::{Connector, Session, Unfit, shared};
 use crate::journal::error::Error;
 
-/// Two may be busy with long lists and somebody still gets a short answer.
-const SESSIONS: usize = 4;
+/// Of those that look at the journal two may be busy with long lists, and somebody still gets a short answer.
+pub(super) const SESSIONS: usize = 4;
 
 /// The answer of a question, to come.
 pub(super) type Answer<'s, T> = BoxFuture<'s, Result<T, Trouble>>;
@@ -33,8 +33,9 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn new(connector: Connector, runtime: Handle) -> Arc<Sessions> {
-        Arc::new(Sessions { connector, idle: Mutex::default(), room: Semaphore::new(SESSIONS), runtime })
+    /// A pool of at most so many.
+    pub(super) fn new(connector: Connector, runtime: Handle, most: usize) -> Arc<Sessions> {
+        Arc::new(Sessions { connector, idle: Mutex::default(), room: Semaphore::new(most), runtime })
     }
 
     /// Asks, and hands out a future for the answer.
