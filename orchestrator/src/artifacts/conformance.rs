@@ -287,7 +287,7 @@ mod of_a_database {
         let name = digest(&content);
         let held = format!(
             "BEGIN; INSERT INTO contents VALUES ('{name}', gen_random_uuid(), 0, now()); SELECT pg_advisory_xact_lock(7);
-             DO $$ BEGIN WHILE to_regclass('enough') IS NULL LOOP PERFORM pg_sleep(0.02); END LOOP; END $$; ROLLBACK;"
+             DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'enough') LOOP PERFORM pg_sleep(0.02); END LOOP; END $$; ROLLBACK;"
         );
         let holding = std::thread::spawn({
             let address = address.clone();
