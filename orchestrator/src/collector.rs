@@ -13,14 +13,12 @@ pub(crate) async fn collect(
     artifacts: &Artifacts,
     journal: &Arc<dyn Journal>,
 ) -> Result<Collected, Box<dyn std::error::Error + Send + Sync>> {
-    let here = artifacts.clone();
-    let old = tokio::task::spawn_blocking(move || here.old()).await??;
+    let old = artifacts.old().await?;
     if old.is_empty() {
         return Ok(Collected::default());
     }
     let unneeded = journal.unneeded(old).await?;
-    let here = artifacts.clone();
-    Ok(tokio::task::spawn_blocking(move || here.collect(&unneeded)).await??)
+    Ok(artifacts.collect(unneeded).await?)
 }
 
 #[cfg(test)]
@@ -38,14 +36,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let artifacts = Artifacts::open(folder.path(), 100).unwrap();
         let journal: Arc<dyn Journal> = Arc::new(Memory::new());
-        let put = |text: &str| {
+        let put = async |text: &str| {
             let digest = Digest::from_bytes(sha2::Sha256::digest(text).into());
             let mut upload = artifacts.take().unwrap();
             upload.write(text.as_bytes()).unwrap();
-            upload.finish(digest).unwrap();
+            upload.finish(digest).await.unwrap();
             digest
         };
-        let [named, unnamed, young] = ["named", "unnamed", "young"].map(put);
+        let (named, unnamed, young) = (put("named").await, put("unnamed").await, put("young").await);
         for digest in [named, unnamed] {
             let text = digest.to_string();
             let path = folder.path().join("artifacts").join(&text[..2]).join(&text);
@@ -53,17 +51,17 @@ mod tests {
             file.set_modified(std::time::SystemTime::now() - 2 * GRACE).unwrap();
         }
         journal.append(Append { artifacts: vec![named], ..accept(1) }).await.unwrap();
-        let here = |digest| artifacts.read(digest).unwrap().is_some();
+        let here = async |digest| artifacts.read(digest).await.unwrap().is_some();
         let collected = async || {
             let Collected { count, bytes } = collect(&artifacts, &journal).await.unwrap();
             (count, bytes)
         };
         assert_eq!(collected().await, (1, 7));
-        assert_eq!((here(named), here(unnamed), here(young)), (true, false, true));
+        assert_eq!((here(named).await, here(unnamed).await, here(young).await), (true, false, true));
         journal.append(ended(1, 1)).await.unwrap();
         assert_eq!(collected().await, (0, 0), "an ended run needs it still");
         journal.forget(run(1), at(9)).await.unwrap();
         assert_eq!(collected().await, (1, 5));
-        assert_eq!((here(named), here(young)), (false, true));
+        assert_eq!((here(named).await, here(young).await), (false, true));
     }
 }

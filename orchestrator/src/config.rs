@@ -22,7 +22,7 @@ use crate::retention::{self, Bound, Bytes, Rules};
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Given {
-    /// Folder of the store and the artifacts (made if it is missing)
+    /// Folder of the store and the artifacts; with a PostgreSQL of uploads only (made if it is missing)
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Where runs are kept: sqlite:DIR or postgres://USER@HOST/DATABASE [default: sqlite: and the folder of --data]
@@ -165,7 +165,7 @@ pub enum Error {
 /// A complete set of settings.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Folder of the artifacts, and of the store if that is in a file.
+    /// Folder of the store and the artifacts if the store is a file; else of uploads on their way.
     pub data: PathBuf,
     /// Where runs are kept.
     pub store: Store,

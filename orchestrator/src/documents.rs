@@ -4,7 +4,7 @@
 //! definition. Promises the same checks as a submit. Never makes a run.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use gorch_schema::definition::NotAName;
@@ -65,19 +65,19 @@ impl Documents {
     }
 
     async fn content(&self, digest: Digest) -> Result<String, String> {
-        let artifacts = self.artifacts.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let Some((file, size)) = artifacts.read(digest)? else { return Ok(None) };
-            let mut text = String::with_capacity(usize::try_from(size).unwrap_or_default().min(1 << 20));
-            file.take(Limits::default().max_document as u64).read_to_string(&mut text)?;
-            Ok::<_, std::io::Error>(Some(text))
-        });
-        match read.await {
-            Ok(Ok(Some(text))) => Ok(text),
-            Ok(Ok(None)) => Err(format!("the artifact `sha256:{digest}` is not here")),
-            Ok(Err(error)) => Err(format!("the artifact `sha256:{digest}` cannot be read: {error}")),
-            Err(_) => Err(format!("the artifact `sha256:{digest}` cannot be read")),
+        let unread = |cause: &dyn fmt::Display| format!("the artifact `sha256:{digest}` cannot be read: {cause}");
+        let found = self.artifacts.read(digest).await.map_err(|error| unread(&crate::chain(&error)))?;
+        let mut reading = found.ok_or_else(|| format!("the artifact `sha256:{digest}` is not here"))?;
+        let most = Limits::default().max_document;
+        if reading.length > most as u64 {
+            let cause = format!("found a document of {} bytes, expected at most {most}", reading.length);
+            return Err(unread(&cause));
         }
+        let mut text = Vec::new();
+        while let Some(piece) = reading.next().await {
+            text.extend_from_slice(&piece.map_err(|error| unread(&crate::chain(&error)))?);
+        }
+        String::from_utf8(text).map_err(|error| unread(&error))
     }
 }
 

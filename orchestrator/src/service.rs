@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::artifacts::Artifacts;
+use crate::artifacts::{self, Artifacts};
 use crate::conductor::{self, Conductor, Handle, Settings};
 use crate::config::{Config, Store};
 use crate::dispatch::Links;
@@ -58,7 +58,7 @@ pub enum Error {
         dir: PathBuf,
         /// The cause.
         #[source]
-        source: io::Error,
+        source: Box<artifacts::Error>,
     },
     /// No client for other orchestrators.
     #[error("no client for other orchestrators")]
@@ -106,8 +106,9 @@ impl Orchestrator {
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
         let journal = open(&config, address).await?;
-        let artifacts = Artifacts::open(&config.data, config.max_artifact)
-            .map_err(|source| Error::Artifacts { dir: config.data.clone(), source })?;
+        let artifacts = keep(&config, &log)
+            .await
+            .map_err(|source| Error::Artifacts { dir: config.data.clone(), source: Box::new(source) })?;
 
         let (closing, stopping) = (CancellationToken::new(), CancellationToken::new());
         let watch = Watch::start(credentials, stopping.clone(), log.clone()).map_err(Error::Roles)?;
@@ -190,6 +191,14 @@ async fn open(config: &Config, address: SocketAddr) -> Result<Arc<dyn Journal>, 
             let opened = Postgres::open((**store).clone(), seat::of(config, address)).await;
             Ok(Arc::new(opened.map_err(|error| Error::Postgres(Box::new(error)))?))
         }
+    }
+}
+
+/// Opens what keeps the artifacts: they are where the store is.
+async fn keep(config: &Config, log: &Logger) -> Result<Artifacts, artifacts::Error> {
+    match &config.store {
+        Store::Sqlite(_) => Ok(Artifacts::open(&config.data, config.max_artifact)?),
+        Store::Postgres(store) => Artifacts::in_database(&config.data, config.max_artifact, store, log).await,
     }
 }
 

@@ -3,15 +3,11 @@
 //! Owns the way of a file through the door. Promises that it is streamed in both directions, that a file which is
 //! answered with 201 is durable, and that one which is there already is not read again.
 
-use std::io::Read;
-
-use bytes::Bytes;
 use gorch_schema::Problem;
 use gorch_schema::digest::Digest;
 use gorch_schema::view::Stored;
 use http::header::{CONTENT_LENGTH, ETAG};
 use http::{HeaderValue, StatusCode};
-use tokio::task::spawn_blocking;
 
 use super::problem::{Answer, Trouble};
 use super::reply::{self, Cut};
@@ -19,15 +15,16 @@ use super::route::{Call, House};
 use crate::artifacts::{Artifacts, Error};
 
 const BINARY: &str = "application/octet-stream";
-/// How much of a file is read at once.
-const PIECE: usize = 64 * 1024;
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         match error {
             Error::Mismatch { .. } => Trouble::new("digest_mismatch", error.to_string()),
             Error::TooLarge { .. } => Trouble::new("too_large", error.to_string()),
-            Error::Io(_) => Trouble::caused("unavailable", error.to_string(), crate::chain(&error)),
+            Error::Io(_) | Error::Store(_) | Error::Shorter { .. } | Error::Longer { .. } => {
+                Trouble::caused("unavailable", error.to_string(), crate::chain(&error))
+            }
+            Error::Thread(_) => Trouble::caused("internal", error.to_string(), crate::chain(&error)),
         }
     }
 }
@@ -46,7 +43,7 @@ impl From<Error> for Trouble {
         (status = 400, description = "`bad_request`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`too_large`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`digest_mismatch`", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`: there is no room", body = Problem,
+        (status = 503, description = "`unavailable`: there is no room, or the store is away", body = Problem,
             content_type = "application/problem+json"),
     )
 )]
@@ -65,23 +62,18 @@ async fn keep(call: &mut Call) -> Answer {
         call.body.drain().await;
         return Ok(reply::json(&Stored { sha256: digest, size }));
     }
-    let mut upload = artifacts.take().map_err(Error::from)?;
+    let mut upload = artifacts.take()?;
     while let Some(piece) = call.body.next().await? {
         // In the page cache, as a rule: shorter than the way to another thread.
         upload.write(&piece)?;
     }
-    let size = blocking(move || upload.finish(digest)).await??;
+    let size = upload.finish(digest).await?;
     Ok(reply::typed(StatusCode::CREATED, reply::JSON, &Stored { sha256: digest, size }))
 }
 
 /// Its length, if it is here; then it is not collected soon.
 async fn kept(artifacts: &Artifacts, digest: Digest) -> Result<Option<u64>, Trouble> {
-    let artifacts = artifacts.clone();
-    let look = move || -> std::io::Result<_> {
-        let found = if artifacts.keep(digest)? { artifacts.read(digest)? } else { None };
-        Ok(found.map(|(_, length)| length))
-    };
-    Ok(blocking(look).await?.map_err(Error::from)?)
+    Ok(artifacts.keep(vec![digest]).await?.first().map(|(_, length)| *length))
 }
 
 /// Get a file
@@ -95,28 +87,19 @@ async fn kept(artifacts: &Artifacts, digest: Digest) -> Result<Option<u64>, Trou
 )]
 pub(super) async fn get(call: Call) -> Answer {
     let digest = digest(&call)?;
-    let artifacts = call.house.artifacts.clone();
-    if kept(&artifacts, digest).await?.is_none() {
-        return Err(Trouble::new("not_found", format!("there is no artifact {digest}")));
+    let artifacts = &call.house.artifacts;
+    let missing = || Trouble::new("not_found", format!("there is no artifact {digest}"));
+    if kept(artifacts, digest).await?.is_none() {
+        return Err(missing());
     }
-    let Some((mut file, length)) = blocking(move || artifacts.read(digest)).await?.map_err(Error::from)? else {
-        return Err(Trouble::new("not_found", format!("there is no artifact {digest}")));
-    };
+    let mut reading = artifacts.read(digest).await?.ok_or_else(missing)?;
+    let length = reading.length;
     let (chunks, mut response) = reply::streamed(BINARY);
-    tokio::task::spawn_blocking(move || {
-        loop {
-            let mut piece = vec![0; PIECE];
-            let chunk = match file.read(&mut piece) {
-                Ok(0) => return,
-                Ok(read) => {
-                    piece.truncate(read);
-                    Ok(Bytes::from(piece))
-                }
-                Err(error) => Err(Cut(error.to_string())),
-            };
-            let is_last = chunk.is_err();
+    tokio::spawn(async move {
+        while let Some(piece) = reading.next().await {
+            let chunk = piece.map_err(|error| Cut(crate::chain(&error)));
             // Nobody reads on: a HEAD, or a caller who left.
-            if chunks.blocking_send(chunk).is_err() || is_last {
+            if chunks.send(chunk).await.is_err() {
                 return;
             }
         }
@@ -132,27 +115,15 @@ fn digest(call: &Call) -> Result<Digest, Trouble> {
     text.parse().map_err(|error: gorch_schema::digest::NotADigest| Trouble::new("bad_request", error.to_string()))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
-    let done = spawn_blocking(work).await;
-    done.map_err(|error| Trouble::caused("internal", "the work on the artifact broke down", crate::chain(&error)))
-}
-
 /// Are all of these here? They stay for a while if they are; the first that is not is named.
 pub(super) async fn demand(house: &House, digests: Vec<Digest>) -> Result<(), Trouble> {
     if digests.is_empty() {
         return Ok(());
     }
-    let artifacts = house.artifacts.clone();
-    let missing = blocking(move || -> std::io::Result<_> {
-        let mut missing = Vec::new();
-        for digest in digests {
-            if !artifacts.keep(digest)? {
-                missing.push(digest);
-            }
-        }
-        Ok(missing)
-    });
-    match missing.await?.map_err(Error::from)?.as_slice() {
+    let kept = house.artifacts.keep(digests.clone()).await?;
+    let missing: Vec<Digest> =
+        digests.into_iter().filter(|digest| !kept.iter().any(|(here, _)| here == digest)).collect();
+    match missing.as_slice() {
         [] => Ok(()),
         [first, others @ ..] => {
             let more = if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };

@@ -12,6 +12,7 @@ use gorch_schema::{Digest, RunId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
+use super::contents::{give, look};
 use super::ends::Source;
 use super::inspector::{Found, Inspector, Wrong};
 use super::{Error, carry};
@@ -19,6 +20,7 @@ use crate::artifacts;
 use crate::conductor::{self, fold};
 use crate::config::Store;
 use crate::journal::Journal;
+use crate::journal::portable::contents::AHEAD;
 use crate::journal::portable::rows::WAITING;
 use crate::journal::portable::{self, Sum};
 use crate::journal::postgres::{self, Postgres};
@@ -46,7 +48,7 @@ pub struct Checked {
     pub wrong: Vec<Wrong>,
 }
 
-/// Looks a store through, and the artifacts in these folders.
+/// Looks a store through, and the artifacts in it and in these folders.
 pub async fn check(store: &Store, data: &[PathBuf]) -> Result<Checked, Error> {
     let (version, expected, migration) = schema(store).await?;
     let mut checked =
@@ -61,10 +63,13 @@ pub async fn check(store: &Store, data: &[PathBuf]) -> Result<Checked, Error> {
     let (sender, parts) = mpsc::channel(WAITING);
     let looking = tokio::task::spawn_blocking(move || Inspector::default().look(parts));
     let ((source, tables), found) = carry(source.rows(sender), async { Ok(looking.await??) }).await?;
-    drop(source);
     checked.tables = tables;
     let Found { unfinished, executors, needed, wrong } = found;
     checked.wrong = wrong;
+    let (sender, mut parts) = mpsc::channel(AHEAD);
+    let looking = tokio::task::spawn_blocking(move || look(&mut parts));
+    let ((), kept) = carry(give(source.database(), Vec::new(), sender), async { looking.await? }).await?;
+    drop(source);
     checked.unfinished = unfinished.len() as u64;
 
     let journal: Arc<dyn Journal> = match store {
@@ -92,12 +97,10 @@ pub async fn check(store: &Store, data: &[PathBuf]) -> Result<Checked, Error> {
     // A reader of the file ends with its threads, for which nobody here must wait in a task.
     tokio::task::spawn_blocking(move || drop(journal)).await?;
 
-    if !data.is_empty() {
-        let data = data.to_vec();
-        let (read, wrong) = tokio::task::spawn_blocking(move || contents(&data, &needed)).await??;
-        checked.artifacts = read;
-        checked.wrong.extend(wrong);
-    }
+    let data = data.to_vec();
+    let (read, wrong) = tokio::task::spawn_blocking(move || contents(&kept, &data, &needed)).await??;
+    checked.artifacts = read;
+    checked.wrong.extend(wrong);
     Ok(checked)
 }
 
@@ -119,9 +122,25 @@ async fn schema(store: &Store) -> Result<(usize, usize, String), Error> {
     })
 }
 
-/// Reads every artifact; each must be what it is called, and none that is needed may be missing.
-fn contents(data: &[PathBuf], needed: &BTreeMap<Digest, Option<RunId>>) -> Result<(u64, Vec<Wrong>), Error> {
+/// Reads every artifact of the folders, beside what the database has: each must be what it is called, and none that is needed
+/// may be missing.
+fn contents(
+    kept: &[(Digest, Digest)],
+    data: &[PathBuf],
+    needed: &BTreeMap<Digest, Option<RunId>>,
+) -> Result<(u64, Vec<Wrong>), Error> {
     let (mut missing, mut wrong, mut read) = (needed.clone(), Vec::new(), 0);
+    for (digest, found) in kept {
+        read += 1;
+        missing.remove(digest);
+        if found != digest {
+            wrong.push(Wrong {
+                run: needed.get(digest).copied().flatten(),
+                place: format!("the artifact {digest}"),
+                what: format!("its SHA-256 is {found}"),
+            });
+        }
+    }
     for folder in data {
         let reading = |source| Error::Artifacts { doing: "read", path: folder.clone(), source };
         for (digest, path) in artifacts::there(folder).map_err(reading)? {
@@ -148,7 +167,7 @@ fn contents(data: &[PathBuf], needed: &BTreeMap<Digest, Option<RunId>>) -> Resul
     let lost = missing.into_iter().map(|(digest, run)| Wrong {
         run,
         place: format!("the artifact {digest}"),
-        what: "it is needed, and in none of the folders".to_owned(),
+        what: "it is needed, and it is not there".to_owned(),
     });
     wrong.extend(lost);
     Ok((read, wrong))

@@ -1,12 +1,15 @@
-//! The two ends of a way: a store that gives its rows, and one that takes them, whatever they are kept in.
+//! The two ends of a way: a store that gives what it has, and one that takes that, whatever they are kept in.
 //!
 //! Owns which kind of store does what, and on which threads. Never looks at a row.
+
+use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 
 use super::Error;
 use crate::config::Store;
 use crate::journal::portable::Sum;
+use crate::journal::portable::contents::{Content, Count};
 use crate::journal::portable::rows::Part;
 use crate::journal::{postgres, sqlite};
 
@@ -33,6 +36,14 @@ impl Source {
             Store::Sqlite(dir) => Source::Sqlite(sqlite::copy::Source::alone(dir)?),
             Store::Postgres(address) => Source::Postgres(Box::new(postgres::copy::Source::alone(address).await?)),
         })
+    }
+
+    /// The database, if it is in one: then its artifacts are there too.
+    pub(super) fn database(&self) -> Option<&postgres::copy::Source> {
+        match self {
+            Source::Sqlite(_) => None,
+            Source::Postgres(source) => Some(source),
+        }
     }
 
     /// Gives all rows. Gives itself back, and what they came to.
@@ -63,29 +74,39 @@ impl Source {
 
 /// A store that is to come.
 pub(super) enum Target {
-    /// Into a file.
-    Sqlite(sqlite::copy::Target),
+    /// Into a file, and the folder of this data.
+    Sqlite(sqlite::copy::Target, PathBuf),
     /// Into a database.
     Postgres(Box<postgres::copy::Target>),
 }
 
 impl Target {
-    /// A place where there is none.
-    pub(super) async fn claim(store: &Store) -> Result<Target, Error> {
+    /// A place where there is none. Of a file, artifacts go into the folder of this data, or else into that of the file.
+    pub(super) async fn claim(store: &Store, data: Option<&Path>) -> Result<Target, Error> {
         Ok(match store {
-            Store::Sqlite(dir) => Target::Sqlite(sqlite::copy::Target::claim(dir)?),
+            Store::Sqlite(dir) => Target::Sqlite(sqlite::copy::Target::claim(dir)?, data.unwrap_or(dir).to_owned()),
             Store::Postgres(address) => Target::Postgres(Box::new(postgres::copy::Target::claim(address).await?)),
         })
     }
 
-    /// Takes all rows: afterwards it is a store, with what was sent; or it is none.
-    pub(super) async fn take(self, mut parts: mpsc::Receiver<Part>) -> Result<(), Error> {
+    /// Takes all artifacts, then all rows: afterwards it is a store, with what was sent; or it is none. Says what artifacts
+    /// there were.
+    pub(super) async fn take(
+        self,
+        mut contents: mpsc::Receiver<Content>,
+        mut parts: mpsc::Receiver<Part>,
+    ) -> Result<Count, Error> {
         match self {
-            Target::Sqlite(target) => {
-                let taking = tokio::task::spawn_blocking(move || target.take(&mut parts));
-                Ok(taking.await??)
+            Target::Sqlite(target, data) => {
+                let taking = tokio::task::spawn_blocking(move || -> Result<_, Error> {
+                    // They are what they are called: once the store is there, everything is.
+                    let count = super::contents::into_folder(&data, &mut contents)?;
+                    target.take(&mut parts)?;
+                    Ok(count)
+                });
+                taking.await?
             }
-            Target::Postgres(target) => Ok(target.take(&mut parts).await?),
+            Target::Postgres(target) => Ok(target.take(&mut contents, &mut parts).await?),
         }
     }
 }

@@ -6,10 +6,10 @@
 //! there; a store that has moved is opened by nobody. Never runs anything: runs go on when an orchestrator opens the store.
 
 mod check;
+mod contents;
 mod ends;
 mod inspector;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,12 +17,13 @@ use gorch_schema::Digest;
 use tokio::sync::mpsc;
 
 pub use self::check::{Checked, check};
+use self::contents::give;
 use self::ends::{Source, Target};
 pub use self::inspector::Wrong;
-use crate::artifacts::{self, Artifacts, Upload};
 use crate::conductor;
 use crate::config::Store;
 use crate::journal::portable::archive::{Reader, Writer};
+use crate::journal::portable::contents::AHEAD;
 use crate::journal::portable::rows::{Part, WAITING};
 use crate::journal::portable::{self, Sum};
 
@@ -102,76 +103,58 @@ pub async fn backup(store: &Store, data: &[PathBuf], file: &Path) -> Result<Carr
         Ok((writer, sums))
     });
     let ((source, _), (mut writer, tables)) = carry(source.rows(sender), async { writing.await? }).await?;
-    // The store is read: its log need not grow any longer.
-    drop(source);
-    let data = data.to_vec();
-    let finishing = tokio::task::spawn_blocking(move || -> Result<_, Error> {
-        let (mut carried, mut bytes) = (BTreeSet::new(), 0);
-        for folder in &data {
-            let reading = |source| Error::Artifacts { doing: "read", path: folder.clone(), source };
-            for (digest, path) in artifacts::there(folder).map_err(reading)? {
-                // One that is gone meanwhile was needed by nobody any more; or it is missing, and that is said.
-                let Some(content) = artifacts::content(&path).map_err(reading)? else { continue };
-                if carried.insert(digest) {
-                    bytes += writer.artifact(digest, content)?;
-                }
-            }
-        }
-        let missing = writer.needed().difference(&carried).copied().collect();
+    // A file is read by now: its log need not grow any longer. A database has its artifacts still to give.
+    let source = Some(source).filter(|source| source.database().is_some());
+    let (sender, mut contents) = mpsc::channel(AHEAD);
+    let giving = give(source.as_ref().and_then(Source::database), data.to_vec(), sender);
+    let writing = tokio::task::spawn_blocking(move || -> Result<_, Error> {
+        let (written, count) = writer.contents(&mut contents)?;
+        let missing = writer.needed().difference(&written).copied().collect();
         writer.finish()?;
-        Ok(Carried { tables, artifacts: carried.len() as u64, artifact_bytes: bytes, missing })
+        Ok((count, missing))
     });
-    finishing.await?
+    let ((), (count, missing)) = carry(giving, async { writing.await? }).await?;
+    Ok(Carried { tables, artifacts: count.contents, artifact_bytes: count.bytes, missing })
 }
 
-/// Makes a store of a backup, where there is none, and brings its artifacts into this folder. Whoever is stopped in the
-/// middle leaves no store.
-pub async fn restore(file: &Path, store: &Store, data: &Path) -> Result<Carried, Error> {
+/// Makes a store of a backup, where there is none. Of a store in a file, artifacts come into the folder of this data, or else
+/// into that of the file. Whoever is stopped in the middle leaves no store.
+pub async fn restore(file: &Path, store: &Store, data: Option<&Path>) -> Result<Carried, Error> {
     let path = file.to_owned();
     let mut reader = tokio::task::spawn_blocking(move || Reader::open(&path)).await??;
-    let target = Target::claim(store).await?;
-    // First the artifacts, which are what they are called: once the store is there, everything is.
-    let data = data.to_owned();
-    let bringing = tokio::task::spawn_blocking(move || -> Result<_, Error> {
-        let (artifacts, bytes) = bring(&mut reader, &data)?;
-        Ok((reader.rewound()?, artifacts, bytes))
-    });
-    let (mut reader, artifacts, artifact_bytes) = bringing.await??;
+    let target = Target::claim(store, data).await?;
+    let (of_contents, contents) = mpsc::channel(AHEAD);
     let (sender, parts) = mpsc::channel(WAITING);
-    let reading = tokio::task::spawn_blocking(move || -> Result<_, Error> { Ok(reader.rows(&sender)?) });
-    let (tables, ()) = carry(async { reading.await? }, target.take(parts)).await?;
-    Ok(Carried { tables, artifacts, artifact_bytes, missing: Vec::new() })
+    let reading = tokio::task::spawn_blocking(move || -> Result<_, Error> {
+        reader.contents(&of_contents)?;
+        Ok(reader.rewound()?.rows(&sender)?)
+    });
+    let (tables, count) = carry(async { reading.await? }, target.take(contents, parts)).await?;
+    Ok(Carried { tables, artifacts: count.contents, artifact_bytes: count.bytes, missing: Vec::new() })
 }
 
-/// Takes all artifacts of a backup into the folder. Gives how many, and their bytes.
-fn bring(reader: &mut Reader, data: &Path) -> Result<(u64, u64), Error> {
-    let opening = |source| Error::Artifacts { doing: "write", path: data.to_owned(), source };
-    let artifacts = Artifacts::open(data, u64::MAX).map_err(opening)?;
-    let failed = |source: artifacts::Error| Error::Artifact(Box::new(source));
-    let (mut count, mut bytes) = (0, 0);
-    reader.artifacts(
-        || artifacts.take().map_err(opening),
-        |upload: &mut Upload, piece| upload.write(piece).map_err(failed),
-        |upload, digest| {
-            bytes += upload.finish(digest).map_err(failed)?;
-            count += 1;
-            Ok(())
-        },
-    )?;
-    Ok((count, bytes))
-}
-
-/// Carries a store on which no orchestrator lives to another place, where there is none. What it is then at the old
-/// place is kept, and opened by nobody. Gives also what became of that.
+/// Carries a store on which no orchestrator lives to another place, where there is none. Artifacts go along where one of the
+/// two is a database; from a file to a file they stay where they are. What it is then at the old place is kept, and opened
+/// by nobody. Gives also what became of that.
 pub async fn migrate(from: &Store, to: &Store) -> Result<(Carried, String), Error> {
     let source = Source::alone(from).await?;
-    let target = Target::claim(to).await?;
+    let target = Target::claim(to, None).await?;
+    let folders = match (from, to) {
+        (Store::Sqlite(dir), Store::Postgres(_)) => vec![dir.clone()],
+        (Store::Sqlite(_), Store::Sqlite(_)) | (Store::Postgres(_), _) => Vec::new(),
+    };
+    let (of_contents, contents) = mpsc::channel(AHEAD);
     let (sender, parts) = mpsc::channel::<Part>(WAITING);
-    let ((source, tables), ()) = carry(source.rows(sender), target.take(parts)).await?;
+    let giving = async {
+        give(source.database(), folders, of_contents).await?;
+        source.rows(sender).await
+    };
+    let ((source, tables), count) = carry(giving, target.take(contents, parts)).await?;
     let left = source.retire().await.map_err(|cause| Error::TwoStores {
         old: from.to_string(),
         new: to.to_string(),
         source: Box::new(cause),
     })?;
-    Ok((Carried { tables, artifacts: 0, artifact_bytes: 0, missing: Vec::new() }, left))
+    let (artifacts, artifact_bytes) = (count.contents, count.bytes);
+    Ok((Carried { tables, artifacts, artifact_bytes, missing: Vec::new() }, left))
 }

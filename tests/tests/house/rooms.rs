@@ -24,7 +24,7 @@ const ORCHESTRATOR: House = House {
     folder: "orchestrator/src/",
     rooms: &[
         ("journal", &[]),
-        ("artifacts", &[]),
+        ("artifacts", &["journal"]),
         ("dispatch", &[]),
         ("collector", &["journal", "artifacts"]),
         ("documents", &["journal", "artifacts"]),

@@ -24,6 +24,7 @@ mod progress;
 mod retention;
 mod secrets;
 mod several;
+mod shared_artifacts;
 mod stores;
 mod tosca;
 mod upgrade;

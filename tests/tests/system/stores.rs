@@ -1,7 +1,7 @@
 //! Stores as a whole: looked through, backed up, brought back and moved, with runs that wait in the middle.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use gorch_client::steps::LogQuery;
@@ -55,6 +55,29 @@ async fn one_old_and_one_that_waits(stand: &Stand) -> (RunId, RunId) {
     (old, waits)
 }
 
+/// Brings a file to the orchestrator. Gives its SHA-256.
+fn put(stand: &Stand, content: &str) -> String {
+    let file = stand.path().join("content");
+    fs::write(&file, content).unwrap();
+    let (url, certs) = (stand.url(), stand.certs());
+    let put = Command::new(binary("gorch"))
+        .args(["artifacts", "put", &file.to_string_lossy(), "--url", &url, "--certs", &certs.to_string_lossy()])
+        .output()
+        .unwrap();
+    assert!(put.status.success(), "{put:?}");
+    String::from_utf8(put.stdout).unwrap().trim().trim_start_matches("sha256:").to_owned()
+}
+
+/// The file in which a folder keeps a content.
+fn kept(data: &Path, digest: &str) -> PathBuf {
+    data.join("artifacts").join(&digest[..2]).join(digest)
+}
+
+/// The line of `gorch store` that says how many files there are.
+fn files(said: &str) -> Vec<&str> {
+    said.lines().find(|line| line.starts_with("files ")).unwrap_or("none").split_whitespace().skip(1).collect()
+}
+
 /// All that can be read of a run that has ended: its view, its log, its events with their places.
 async fn seen(stand: &Stand, old: RunId) -> Value {
     let client = stand.client();
@@ -90,6 +113,7 @@ async fn a_run_that_waits_goes_on_in_postgresql_where_its_store_was_moved() {
     let server = Cluster::start("");
     let mut stand = Stand::with_executor(1).await;
     let (old, waits) = one_old_and_one_that_waits(&stand).await;
+    let digest = put(&stand, "a file that moves");
     let before = seen(&stand, old).await;
     let (data, address) = (stand.path().join("store"), server.database());
     let (here, back) = (named(&data), named(&stand.path().join("back")));
@@ -102,6 +126,9 @@ async fn a_run_that_waits_goes_on_in_postgresql_where_its_store_was_moved() {
     assert!(done(&["check", "--store", &here]).ends_with("nothing is wrong\n"));
     let said = done(&["migrate", "--from", &here, "--to", &address]);
     assert!(said.contains("moved to postgres://gorch@127.0.0.1"), "{said}");
+    assert_eq!(files(&said), ["1", "17", "B"], "{said}");
+    assert_eq!(files(&done(&["check", "--store", &address])), ["1"], "it is in the database before anybody opens that");
+    assert!(kept(&data, &digest).exists(), "what was there is kept, like the store");
 
     // The old place is left by all.
     assert!(!data.join("gorch.db").exists() && data.join("gorch.db.moved").exists());
@@ -124,7 +151,10 @@ async fn a_run_that_waits_goes_on_in_postgresql_where_its_store_was_moved() {
     let said = refused(&["migrate", "--from", &address, "--to", &back]);
     assert!(said.contains("is in use by https://"), "{said}");
     stand.terminate_orchestrator();
-    done(&["migrate", "--from", &address, "--to", &back]);
+    let said = done(&["migrate", "--from", &address, "--to", &back]);
+    assert_eq!(files(&said), ["1", "17", "B"], "{said}");
+    assert!(!kept(&data, &digest).exists(), "the orchestrator has found it in the database");
+    assert_eq!(fs::read_to_string(kept(&stand.path().join("back"), &digest)).unwrap(), "a file that moves");
     let said = refused(&["check", "--store", &address]);
     assert!(said.contains("its runs were moved to another store"), "{said}");
     stand.set_orchestrator_flags(&["--store", &back]);
@@ -136,14 +166,7 @@ async fn a_run_that_waits_goes_on_in_postgresql_where_its_store_was_moved() {
 async fn a_backup_of_a_living_store_brings_back_runs_logs_events_and_artifacts() {
     let mut stand = Stand::with_executor(1).await;
     let (old, waits) = one_old_and_one_that_waits(&stand).await;
-    let content = stand.path().join("content");
-    fs::write(&content, "a file that travels").unwrap();
-    let (url, certs) = (stand.url(), stand.certs());
-    let put = Command::new(binary("gorch"))
-        .args(["artifacts", "put", &content.to_string_lossy(), "--url", &url, "--certs", &certs.to_string_lossy()])
-        .output()
-        .unwrap();
-    let digest = String::from_utf8(put.stdout).unwrap().trim().trim_start_matches("sha256:").to_owned();
+    let digest = put(&stand, "a file that travels");
     let before = seen(&stand, old).await;
 
     let file = stand.path().join("backup").display().to_string();
@@ -177,12 +200,64 @@ async fn a_backup_of_a_living_store_brings_back_runs_logs_events_and_artifacts()
 
     done(&["restore", &file, "--store", &again]);
     assert!(done(&["check", "--store", &again]).ends_with("nothing is wrong\n"));
-    let kept = data.join("artifacts").join(&digest[..2]).join(&digest);
-    assert_eq!(fs::read_to_string(&kept).unwrap(), "a file that travels");
+    assert_eq!(fs::read_to_string(kept(&data, &digest)).unwrap(), "a file that travels");
     stand.set_orchestrator_flags(&["--store", &again]);
     stand.start_orchestrator().await;
     assert_eq!(seen(&stand, old).await, before);
     goes_on(&stand, waits).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_postgresql_brings_its_artifacts_back_into_another_and_into_a_file() {
+    let server = Cluster::start("");
+    let (address, again) = (server.database(), server.database());
+    let mut stand = Stand::with(&["--store", &address]).await;
+    stand.add_executor("e1", &["--slots", "1"]).await;
+    let digest = put(&stand, "#!/bin/sh\nexit 0\n");
+    // A folder of an orchestrator that has not come to the database yet.
+    let other = stand.path().join("other");
+    let late = put(&stand, "late");
+    server.sql(&address, &format!("DELETE FROM contents WHERE digest = '{late}'"));
+    fs::create_dir_all(kept(&other, &late).parent().unwrap()).unwrap();
+    fs::write(kept(&other, &late), "late").unwrap();
+    let node = |id, name: &str, artifact: &str| json!({"id": id, "name": name, "engine": "shell", "artifact": format!("sha256:{artifact}")});
+    let ask = json!({"id": 0, "name": "ask", "engine": "approval"});
+    let waits = document("waits", vec![ask, node(1, "say", &digest)], &[(0, 1, "succeeded")]);
+    let waits = stand.submit(&waits).await;
+    let file = stand.path().join("backup").display().to_string();
+    let said = done(&["backup", &file, "--store", &address, "--data", &other.to_string_lossy()]);
+    assert_eq!(files(&said), ["2", "21", "B"], "{said}");
+    stand.terminate_orchestrator();
+
+    let output = store(&["restore", &file, "--store", &again, "--data", &other.to_string_lossy()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("found `--data`, expected none"), "{said}");
+    assert_eq!(files(&done(&["restore", &file, "--store", &again])), ["2", "21", "B"]);
+    assert!(done(&["check", "--store", &again]).ends_with("nothing is wrong\n"));
+    let data = stand.path().join("back");
+    done(&["restore", &file, "--store", &named(&data)]);
+    assert!(done(&["check", "--store", &named(&data)]).ends_with("nothing is wrong\n"));
+    assert_eq!(fs::read_to_string(kept(&data, &late)).unwrap(), "late");
+
+    stand.set_orchestrator_flags(&["--store", &again]);
+    stand.start_orchestrator().await;
+    until("it takes the word", || async { stand.client().approve(waits, "ask", &Word::default()).await.ok() }).await;
+    assert_eq!(stand.ended(waits).await.state, State::Success.word(), "the executor had not fetched it before");
+    stand.terminate_orchestrator();
+
+    // What is not as it was is found out, and so is what is missing.
+    server.sql(&again, "UPDATE pieces SET body = 'tale' WHERE body = 'late'");
+    server.sql(&again, &format!("DELETE FROM contents WHERE digest = '{digest}'"));
+    let said = refused(&["check", "--store", &again]);
+    for expected in [
+        format!("wrong: the artifact {late}: its SHA-256 is"),
+        format!("wrong: run {waits}: the artifact {digest}: it is needed, and it is not there"),
+    ] {
+        assert!(said.contains(&expected), "{expected}\n{said}");
+    }
+    let said = refused(&["migrate", "--from", &again, "--to", &named(&stand.path().join("wrong"))]);
+    assert!(said.contains("the body's SHA-256 is"), "{said}");
+    assert!(!stand.path().join("wrong/gorch.db").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

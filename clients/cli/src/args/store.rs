@@ -43,7 +43,7 @@ pub(crate) struct StoreArgs {
     /// The store: sqlite:DIR or postgres://USER@HOST/DATABASE
     #[arg(long, value_name = "STORE", env = "GORCH_STORE", hide_env_values = true)]
     pub(crate) store: Store,
-    /// Folder with the artifacts: the orchestrator's --data [default: DIR of sqlite:DIR] (may be repeated, but for `restore`)
+    /// Folder with artifacts: an orchestrator's --data [default: DIR of sqlite:DIR; PostgreSQL has them itself] (may be repeated, but for `restore`)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Vec<PathBuf>,
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns what is printed. The work is the orchestrator's ([`gorch_orchestrator::store`]): no service needs to run for it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use gorch_orchestrator::config::Store;
 use gorch_orchestrator::store::{self, Carried, Checked};
@@ -20,15 +20,17 @@ pub(super) async fn run(command: StoreCommand, context: &Context) -> Result<Exit
         StoreCommand::Check(of) => check(of, context).await,
         StoreCommand::Backup { file, of } => {
             let (store, data) = named(of);
-            if data.is_empty() {
-                return Err(Error::Misplaced(WITHOUT_DATA.to_owned()));
-            }
             let carried = store::backup(&store, &data, &file).await?;
             tell(&carried, &format!("backed up into {}", file.display()), context)
         }
         StoreCommand::Restore { file, to } => {
             let (store, data) = named(to);
-            let [data] = &data[..] else { return Err(Error::Misplaced(WITHOUT_DATA.to_owned())) };
+            let data = match (&store, &data[..]) {
+                (Store::Sqlite(_), [data]) => Some(data.as_path()),
+                (Store::Sqlite(_), _) => return Err(Error::Misplaced(ONE_FOLDER.to_owned())),
+                (Store::Postgres(_), []) => None,
+                (Store::Postgres(_), _) => return Err(Error::Misplaced(NO_FOLDER.to_owned())),
+            };
             let carried = store::restore(&file, &store, data).await?;
             tell(&carried, &format!("restored into {store}"), context)
         }
@@ -36,15 +38,34 @@ pub(super) async fn run(command: StoreCommand, context: &Context) -> Result<Exit
             let (from, to) = (from.with_password(), to.with_password());
             let (carried, left) = store::migrate(&from, &to).await?;
             let done = format!(
-                "moved to {to}; what was at {from} is kept as {left}, and opened by nobody\n\
-                 artifacts stay where they are: start the orchestrator with the same --data and --store {to}"
+                "moved to {to}; what was at {from} is kept as {left}, and opened by nobody\n{}",
+                what_next(&from, &to)
             );
             tell(&carried, &done, context)
         }
     }
 }
 
-const WITHOUT_DATA: &str = "`--data` is missing (expected one folder with the artifacts: the orchestrator's --data)";
+const ONE_FOLDER: &str = "found more than one `--data`, expected the folder into which the artifacts go";
+
+const NO_FOLDER: &str = "found `--data`, expected none: in PostgreSQL the artifacts are in the store";
+
+/// How the orchestrator is started after a move.
+fn what_next(from: &Store, to: &Store) -> String {
+    match (from, to) {
+        (Store::Sqlite(_), Store::Sqlite(_)) => {
+            format!("artifacts stay where they are: start the orchestrator with the same --data and --store {to}")
+        }
+        (_, Store::Postgres(_)) => {
+            format!(
+                "start the orchestrator with the same --data and --store {to}: artifacts that are still there come along"
+            )
+        }
+        (Store::Postgres(_), Store::Sqlite(dir)) => {
+            format!("artifacts went along: start the orchestrator with --data {}", dir.display())
+        }
+    }
+}
 
 /// The store, and the folders of its artifacts.
 fn named(args: StoreArgs) -> (Store, Vec<PathBuf>) {
@@ -69,7 +90,7 @@ fn tell(carried: &Carried, done: &str, context: &Context) -> Result<Exit, Error>
         }))?,
         Output::Text => {
             for digest in &carried.missing {
-                eprintln!("warning: the artifact {digest} is needed, and in none of the folders");
+                eprintln!("warning: the artifact {digest} is needed, and it is not there");
             }
             say(&format!("{}{done}", listed(carried)))?;
         }
@@ -99,12 +120,12 @@ async fn check(args: StoreArgs, context: &Context) -> Result<Exit, Error> {
             "tables": checked.tables.iter().map(|sum| (sum.table, sum.rows)).collect::<std::collections::BTreeMap<_, _>>(),
             "wrong": checked.wrong.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }))?,
-        Output::Text => print(&shown(&store, &data, &checked))?,
+        Output::Text => print(&shown(&store, &checked))?,
     }
     Ok(if checked.wrong.is_empty() { Exit::Ok } else { Exit::Error })
 }
 
-fn shown(store: &Store, data: &[impl AsRef<Path>], checked: &Checked) -> String {
+fn shown(store: &Store, checked: &Checked) -> String {
     let Checked { version, expected, migration, tables, unfinished, artifacts, wrong } = checked;
     let mut text = format!("{:<21} {store}\n{:<21} {version}", "store", "version");
     if !migration.is_empty() {
@@ -119,8 +140,7 @@ fn shown(store: &Store, data: &[impl AsRef<Path>], checked: &Checked) -> String 
         text.push_str(&format!("{:<21} {}\n", sum.table, sum.rows));
     }
     text.push_str(&format!("{:<21} {unfinished}\n", "unfinished"));
-    let read = if data.is_empty() { "not read: --data names their folder".to_owned() } else { artifacts.to_string() };
-    text.push_str(&format!("{:<21} {read}\n", "files"));
+    text.push_str(&format!("{:<21} {artifacts}\n", "files"));
     for one in wrong {
         text.push_str(&format!("wrong: {}\n", clean(&one.to_string())));
     }
@@ -151,7 +171,7 @@ mod tests {
             wrong: Vec::new(),
         };
         let store: Store = "sqlite:data".parse().unwrap();
-        insta::assert_snapshot!(shown(&store, &["data"], &checked), @"
+        insta::assert_snapshot!(shown(&store, &checked), @"
         store                 sqlite:data
         version               6
         runs                  2
@@ -169,16 +189,16 @@ mod tests {
             },
             Wrong { run: None, place: "the lock `a`".into(), what: "run number 4 is not there".into() },
         ];
-        let said = shown(&store, &[] as &[&str], &checked);
+        let said = shown(&store, &checked);
         insta::assert_snapshot!(said.split_once("files").unwrap().1.trim_start(), @"
-        not read: --data names their folder
+        3
         wrong: run 00000000000000000000000000000007: the events 3 to 4 at place 9: found event 3, expected event 2
         wrong: the lock `a`: run number 4 is not there
         2 faults found
         ");
         checked.migration = "BEGIN;\nCOMMIT;\n".into();
         checked.version = 5;
-        insta::assert_snapshot!(shown(&store, &["data"], &checked), @"
+        insta::assert_snapshot!(shown(&store, &checked), @"
         store                 sqlite:data
         version               5, expected 6: it is looked through when it is migrated
         an orchestrator that opens it runs this:

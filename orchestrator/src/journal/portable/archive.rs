@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
+use super::contents::{Content, Count, PIECE};
 use super::error::Error;
 use super::rows::{Batches, Cell, Part, Row, Sum};
 use super::tables::{TABLES, Table};
@@ -28,9 +29,6 @@ const HEAD: usize = 9;
 
 /// The last record: its head, and a SHA-256.
 const END: u64 = HEAD as u64 + 32;
-
-/// Bytes that are moved at a time.
-const PIECE: usize = 128 << 10;
 
 /// A file that is written. Dropped before it is whole, nothing of it is left.
 pub(crate) struct Writer {
@@ -100,21 +98,39 @@ impl Writer {
         &self.needed
     }
 
-    /// Writes an artifact. Gives its length.
-    pub(crate) fn artifact(&mut self, digest: Digest, (content, length): (File, u64)) -> Result<u64, Error> {
-        self.head(b'F', 32 + length)?;
-        self.put(digest.as_bytes())?;
-        let (mut left, mut piece) = (length, vec![0; PIECE]);
-        let mut content = content.take(length);
-        while left > 0 {
-            let read = content.read(&mut piece).map_err(Error::file("read the artifacts for", &self.path))?;
-            if read == 0 {
-                return Err(Error::file("read the artifacts for", &self.path)(io::ErrorKind::UnexpectedEof.into()));
+    /// Writes all artifacts that come. Says which, and what they came to. Blocks.
+    pub(crate) fn contents(
+        &mut self,
+        contents: &mut mpsc::Receiver<Content>,
+    ) -> Result<(BTreeSet<Digest>, Count), Error> {
+        let (mut written, mut count) = (BTreeSet::new(), Count::default());
+        // The one that is written, how long it is, and how much of that is still to come.
+        let mut current: Option<(Digest, u64, u64)> = None;
+        loop {
+            match (contents.blocking_recv().ok_or(Error::Stopped)?, &mut current) {
+                (Content::Piece(piece), Some((_, _, left))) if piece.len() as u64 <= *left => {
+                    *left -= piece.len() as u64;
+                    self.put(&piece)?;
+                }
+                (Content::Piece(_), None) => return Err(Error::Stopped),
+                // Its length stands before it: what is not as long cannot be written.
+                (_, Some((digest, length, left))) if *left > 0 => {
+                    return Err(Error::Length { digest: *digest, expected: *length });
+                }
+                (Content::Piece(_), Some((digest, length, _))) => {
+                    return Err(Error::Length { digest: *digest, expected: *length });
+                }
+                (Content::Head(digest, length), _) => {
+                    self.head(b'F', 32 + length)?;
+                    self.put(digest.as_bytes())?;
+                    current = Some((digest, length, length));
+                    written.insert(digest);
+                    count.contents += 1;
+                    count.bytes += length;
+                }
+                (Content::Over, _) => return Ok((written, count)),
             }
-            self.put(&piece[..read])?;
-            left -= read as u64;
         }
-        Ok(length)
     }
 
     /// Ends it, and gives it its name if nobody has that meanwhile. Blocks until it is on the disk.
@@ -263,29 +279,25 @@ impl Reader {
         Ok(rows)
     }
 
-    /// Gives each artifact that is still to come to `take`, piece by piece, and says when one is whole. Blocks.
-    pub(crate) fn artifacts<T, E: From<Error>>(
-        &mut self,
-        mut begin: impl FnMut() -> Result<T, E>,
-        mut take: impl FnMut(&mut T, &[u8]) -> Result<(), E>,
-        mut finish: impl FnMut(T, Digest) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Gives all artifacts. Blocks.
+    pub(crate) fn contents(&mut self, contents: &mpsc::Sender<Content>) -> Result<(), Error> {
+        let send = |content| contents.blocking_send(content).map_err(|_| Error::Stopped);
         loop {
             match self.head()? {
-                (b'Z', _) => return Ok(()),
+                (b'Z', _) => return send(Content::Over),
                 (b'T' | b'R' | b'S', length) => self.seek(io::SeekFrom::Current(length.cast_signed()))?,
                 (b'F', length) => {
                     let digest = self.bytes(32)?;
                     let digest = Digest::from_bytes(digest.try_into().unwrap_or_default());
-                    let (mut left, mut into) = (length.saturating_sub(32), begin()?);
+                    let mut left = length.saturating_sub(32);
+                    send(Content::Head(digest, left))?;
                     while left > 0 {
                         let piece = self.bytes(left.min(PIECE as u64))?;
-                        take(&mut into, &piece)?;
                         left -= piece.len() as u64;
+                        send(Content::Piece(piece.into()))?;
                     }
-                    finish(into, digest)?;
                 }
-                (other, _) => return Err(self.strange(format!("the record `{}`", other.escape_ascii())).into()),
+                (other, _) => return Err(self.strange(format!("the record `{}`", other.escape_ascii()))),
             }
         }
     }
@@ -306,8 +318,25 @@ mod tests {
         vec![(&NEWEST, vec![Cell::Int(1), Cell::Int(2)]), event(1, "[\"ä\\n\"]"), event(2, "")]
     }
 
+    const SEVEN: Digest = Digest::from_bytes([7; 32]);
+
     fn text(text: &str) -> Cell {
         Cell::Text(text.to_owned())
+    }
+
+    #[test]
+    fn an_artifact_that_is_not_as_long_as_it_was_makes_no_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        for came in [&["hell"][..], &["hello", "o"], &["hello o"], &[]] {
+            let path = folder.path().join("backup");
+            let (sender, mut contents) = mpsc::channel(100);
+            sender.blocking_send(Content::Head(SEVEN, 5)).unwrap();
+            came.iter().for_each(|piece| sender.blocking_send(Content::Piece((*piece).into())).unwrap());
+            sender.blocking_send(Content::Over).unwrap();
+            let error = Writer::create(&path).unwrap().contents(&mut contents).unwrap_err();
+            assert!(matches!(error, Error::Length { expected: 5, .. }), "{came:?}: {error}");
+            assert!(!path.exists() && fs::read_dir(folder.path()).unwrap().count() == 0);
+        }
     }
 
     /// A backup of a few rows and an artifact.
@@ -326,9 +355,14 @@ mod tests {
         left.into_iter().chain([Part::Over(sums.clone())]).for_each(|part| sender.blocking_send(part).unwrap());
         let mut writer = Writer::create(&path).unwrap();
         assert_eq!(writer.rows(&mut parts).unwrap(), sums);
-        let content = folder.join("content");
-        fs::write(&content, b"hello").unwrap();
-        writer.artifact(Digest::from_bytes([7; 32]), (File::open(&content).unwrap(), 5)).unwrap();
+        let (sender, mut contents) = mpsc::channel(100);
+        for content in
+            [Content::Head(SEVEN, 5), Content::Piece("hel".into()), Content::Piece("lo".into()), Content::Over]
+        {
+            sender.blocking_send(content).unwrap();
+        }
+        let (written, count) = writer.contents(&mut contents).unwrap();
+        assert_eq!((written, count), (BTreeSet::from([SEVEN]), Count { contents: 1, bytes: 5 }));
         assert!(!path.exists(), "it has no name before it is whole");
         assert_eq!(writer.finish().unwrap(), fs::metadata(&path).unwrap().len());
         (path, sums)
@@ -346,20 +380,11 @@ mod tests {
             found.extend(rows.into_iter().map(|row| (table.name, row)));
         }
         assert!(found.into_iter().eq(rows().into_iter().map(|(table, row)| (table.name, row))));
-        let mut artifacts = Vec::new();
-        let kept = reader.artifacts(
-            || Ok::<_, Error>(Vec::new()),
-            |into, piece| {
-                into.extend(piece);
-                Ok(())
-            },
-            |into, digest| {
-                artifacts.push((digest, into));
-                Ok(())
-            },
-        );
-        kept.unwrap();
-        assert_eq!(artifacts, [(Digest::from_bytes([7; 32]), b"hello".to_vec())]);
+        let (sender, mut contents) = mpsc::channel(100);
+        reader.contents(&sender).unwrap();
+        assert!(matches!(contents.try_recv(), Ok(Content::Head(SEVEN, 5))));
+        assert!(matches!(contents.try_recv(), Ok(Content::Piece(piece)) if piece == "hello"));
+        assert!(matches!(contents.try_recv(), Ok(Content::Over)));
         let again = Writer::create(&path).map(|_| ()).unwrap_err().to_string();
         assert!(again.starts_with("failed to make `"), "{again}");
     }
@@ -387,7 +412,8 @@ mod tests {
             let sum = Sha256::digest(&forged);
             forged.extend([&b"Z"[..], &32_u64.to_le_bytes(), &sum].concat());
             fs::write(&path, &forged).unwrap();
-            let refused = Reader::open(&path).unwrap().artifacts(|| Ok::<_, Error>(()), |(), _| Ok(()), |(), _| Ok(()));
+            let (sender, _contents) = mpsc::channel(1);
+            let refused = Reader::open(&path).unwrap().contents(&sender);
             let refused = refused.unwrap_err().to_string();
             assert!(refused.contains("a record that goes on past the end"), "{refused}");
         }

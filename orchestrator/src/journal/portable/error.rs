@@ -114,6 +114,22 @@ pub enum Error {
         /// Those of the source.
         expected: String,
     },
+    /// An artifact is not what its name says.
+    #[error("the artifact {expected} is not what its name says: its SHA-256 is {found}")]
+    Content {
+        /// What it is.
+        found: Digest,
+        /// What it is called.
+        expected: Digest,
+    },
+    /// An artifact changed while it was carried.
+    #[error("the artifact {digest} has not the {expected} bytes that it had when it was begun")]
+    Length {
+        /// What it is called.
+        digest: Digest,
+        /// How long it was.
+        expected: u64,
+    },
     /// It is no backup.
     #[error("`{path}` is no backup of gorch: it does not begin with `{expected}`", path = path.display())]
     NotABackup {

@@ -1,19 +1,23 @@
-//! The whole store as rows: given to another, taken from another.
+//! The whole store: its rows and artifacts, given to another, taken from another.
 //!
 //! Owns the statements for that, and how PostgreSQL writes rows as text for `COPY`. Promises that what is given is of one
 //! moment, also while orchestrators write; that what is taken is there whole, as it was sent, with one commit, or not at
 //! all. Never changes a store that is there, but for the name of a table of one that has moved.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 
 use bytes::Bytes;
 use futures::{SinkExt, TryStreamExt};
+use gorch_schema::Digest;
 use tokio::sync::mpsc;
 use tokio_postgres::{Client, Error as PgError};
 
 use super::address::Address;
 use super::connect::Session;
+use super::contents::{self, Incoming};
 use super::{journal, migrate};
+use crate::journal::portable::contents::{Content, Count, Summed};
 use crate::journal::portable::error::Error;
 use crate::journal::portable::rows::{Batches, Cell, Part, Row, Sum, compare};
 use crate::journal::portable::tables::{Column, Kind, NEWEST, RUNS, TABLES, Table};
@@ -94,6 +98,38 @@ impl Source {
         let sums = rows(&self.session.client, Some(parts)).await?;
         send(Some(parts), Some(Part::Over(sums.clone()))).await?;
         Ok(sums)
+    }
+
+    /// Gives all artifacts, as they were in the same moment as the rows.
+    pub(crate) async fn contents(
+        &self,
+        given: &mut BTreeSet<Digest>,
+        into: &mpsc::Sender<Content>,
+    ) -> Result<(), Error> {
+        let reading = failed("read the artifacts of the store");
+        for (name, found) in contents::all(&self.session).await.map_err(&reading)? {
+            let digest: Digest = name.parse().map_err(|_| Error::Cell {
+                table: "contents",
+                row: given.len() as u64 + 1,
+                column: "digest",
+                found: "what is no SHA-256",
+            })?;
+            given.insert(digest);
+            let send = async |content| into.send(content).await.map_err(|_| Error::Stopped);
+            send(Content::Head(digest, found.length)).await?;
+            let mut after = 0;
+            loop {
+                let pieces = contents::pieces(&self.session, found, after).await.map_err(&reading)?;
+                if pieces.is_empty() {
+                    break;
+                }
+                for piece in pieces {
+                    after += piece.len() as u64;
+                    send(Content::Piece(piece)).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Its runs live elsewhere now: what is here is kept, and no orchestrator opens it. Says where that is.
@@ -259,8 +295,13 @@ impl Target {
         }
     }
 
-    /// Takes all rows, holds them to what they came to at the source, and commits only then.
-    pub(crate) async fn take(&self, parts: &mut mpsc::Receiver<Part>) -> Result<(), Error> {
+    /// Takes all artifacts, then all rows, holds them to what they came to at the source, and commits only then. Says what
+    /// artifacts there were.
+    pub(crate) async fn take(
+        &self,
+        contents: &mut mpsc::Receiver<Content>,
+        parts: &mut mpsc::Receiver<Part>,
+    ) -> Result<Count, Error> {
         let client = &self.session.client;
         let writing = failed("write the rows of the store");
         let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({});", migrate::MIGRATING);
@@ -268,10 +309,36 @@ impl Target {
         // Somebody may have made a store of it meanwhile.
         self.empty().await?;
         client.batch_execute(&migrate::steps(0)).await.map_err(&writing)?;
+        let count = take_contents(&self.session, contents).await?;
         let expected = take(client, parts).await?;
         client.batch_execute(FINISH).await.map_err(&writing)?;
         compare(&rows(client, None).await?, &expected)?;
-        client.batch_execute("COMMIT").await.map_err(writing)
+        client.batch_execute("COMMIT").await.map_err(writing)?;
+        Ok(count)
+    }
+}
+
+/// Inserts all artifacts; each must be what its name says.
+async fn take_contents(session: &Session, contents: &mut mpsc::Receiver<Content>) -> Result<Count, Error> {
+    let writing = failed("write the artifacts of the store");
+    let mut current: Option<(Summed, Incoming)> = None;
+    let mut count = Count::default();
+    loop {
+        let next = contents.recv().await.ok_or(Error::Stopped)?;
+        if let Content::Piece(piece) = &next {
+            let (summed, incoming) = current.as_mut().ok_or(Error::Stopped)?;
+            summed.take(piece);
+            incoming.take(session, piece).await.map_err(&writing)?;
+            continue;
+        }
+        if let Some((summed, incoming)) = current.take() {
+            count.bytes += incoming.name(session, summed.name()?).await.map_err(&writing)?;
+            count.contents += 1;
+        }
+        match next {
+            Content::Head(digest, _) => current = Some((Summed::new(digest), Incoming::new())),
+            Content::Piece(_) | Content::Over => return Ok(count),
+        }
     }
 }
 
@@ -338,14 +405,18 @@ mod tests {
         assert_eq!(lines(&KEYS, &[vec![text("a"), text("\0")]]), Err((0, "key")));
     }
 
-    /// A way from a file into a new database, with the address of that.
-    async fn moved(dir: &std::path::Path) -> (Result<(), Error>, String) {
+    /// A way from a file into a new database, with the address of that, and with these artifacts.
+    async fn moved(dir: &std::path::Path, carried: Vec<Content>) -> (Result<Count, Error>, String) {
         let address = cluster().database();
         let target = Target::claim(&address.parse().unwrap()).await.unwrap();
         let (sender, mut parts) = mpsc::channel(1);
         let source = sqlite::copy::Source::open(dir).unwrap();
         let giving = tokio::task::spawn_blocking(move || source.rows(&sender));
-        let taken = target.take(&mut parts).await;
+        let (of_contents, mut contents) = mpsc::channel(100);
+        for content in carried.into_iter().chain([Content::Over]) {
+            of_contents.send(content).await.unwrap();
+        }
+        let taken = target.take(&mut contents, &mut parts).await;
         drop(parts);
         _ = giving.await.unwrap();
         (taken, address)
@@ -360,7 +431,7 @@ mod tests {
         file.append(accept(2)).await.unwrap();
         file.append(crate::journal::conformance::given::ended(2, 1)).await.unwrap();
         file.forget(run(2), crate::journal::conformance::given::at(9)).await.unwrap();
-        let (taken, address) = moved(&folder.path().join("a")).await;
+        let (taken, address) = moved(&folder.path().join("a"), Vec::new()).await;
         taken.unwrap();
         // It goes on there; the numbers that were used up are not given out again.
         let there = journal(&address, "one").await;
@@ -397,9 +468,48 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = Sqlite::open(folder.path()).unwrap();
         file.append(Append { claims: vec![Claim::Take("a\0b".into())], ..accept(1) }).await.unwrap();
-        let (taken, address) = moved(folder.path()).await;
+        let (taken, address) = moved(folder.path(), Vec::new()).await;
         let said = taken.unwrap_err().to_string();
         assert!(said.starts_with("the row 1 of the table `claims` cannot be carried"), "{said}");
+        assert_eq!(cluster().sql(&address, "SELECT to_regclass('versions') IS NULL"), "t");
+    }
+
+    fn digest(bytes: &[u8]) -> Digest {
+        let mut summed = Summed::new(Digest::from_bytes([0; 32]));
+        summed.take(bytes);
+        summed.over().1
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn artifacts_come_with_the_rows_and_what_is_false_makes_no_store() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Sqlite::open(folder.path()).unwrap());
+        let (one, two) = (digest(b"hello"), digest(b""));
+        let all = || {
+            let pieces = ["he", "llo"].map(|piece| Content::Piece(piece.into()));
+            [Content::Head(one, 5)].into_iter().chain(pieces).chain([Content::Head(two, 0)])
+        };
+        let (taken, address) = moved(folder.path(), all().collect()).await;
+        assert_eq!(taken.unwrap(), Count { contents: 2, bytes: 5 });
+        let source = Source::open(&address.parse().unwrap()).await.unwrap();
+        let (sender, mut given) = mpsc::channel(100);
+        let mut names = BTreeSet::new();
+        source.contents(&mut names, &sender).await.unwrap();
+        drop(sender);
+        assert_eq!(names, BTreeSet::from([one, two]));
+        let (mut came, mut heads) = (Vec::new(), BTreeSet::new());
+        while let Some(content) = given.recv().await {
+            match content {
+                Content::Head(digest, length) => _ = heads.insert((digest, length)),
+                Content::Piece(piece) => came.extend(piece),
+                Content::Over => panic!("others may have more to give"),
+            }
+        }
+        assert_eq!((came.as_slice(), heads), (&b"hello"[..], BTreeSet::from([(one, 5), (two, 0)])));
+
+        let false_one = vec![Content::Head(one, 5), Content::Piece("hallo".into())];
+        let (taken, address) = moved(folder.path(), false_one).await;
+        assert!(matches!(taken, Err(Error::Content { expected, .. }) if expected == one), "{taken:?}");
         assert_eq!(cluster().sql(&address, "SELECT to_regclass('versions') IS NULL"), "t");
     }
 }

@@ -7,7 +7,8 @@
 use tokio_postgres::Client;
 
 /// Step n brings a store from version n to version n + 1; a new store takes all of them.
-const STEPS: &[&str] = &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+const STEPS: &[&str] =
+    &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql"), include_str!("migrations/3.sql")];
 
 /// The version that this gorch writes.
 pub const SCHEMA_VERSION: usize = STEPS.len();

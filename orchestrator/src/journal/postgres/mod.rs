@@ -3,12 +3,13 @@
 //! [`address`] says where a server is and how far the way to it is trusted, [`connect`] makes sessions with it,
 //! [`migrate`] makes a database a store. [`writer`] is the one task that changes it: [`group`] decides what a group of
 //! appends comes to, [`write`] sends it, [`change`] does what is no append. [`sessions`] are those that look,
-//! [`query`] and [`lists`] what they ask; [`lease`] says whose a run is, [`others`] what other writers did. [`copy`] gives
-//! and takes whole stores.
+//! [`query`] and [`lists`] what they ask; [`lease`] says whose a run is, [`others`] what other writers did. [`contents`] has
+//! what artifacts have in them. [`copy`] gives and takes whole stores.
 
 mod address;
 mod change;
 mod connect;
+pub(crate) mod contents;
 pub(crate) mod copy;
 mod group;
 mod journal;

@@ -1,6 +1,6 @@
-//! The few sessions that look.
+//! The few sessions that look, and those that bring contents.
 //!
-//! Owns a small pool of them. Promises: a slow question keeps no writer waiting; a question whose asker has gone is not
+//! Owns small pools of them. Promises: a slow question keeps no writer waiting; a question whose asker has gone is not
 //! asked; a session that died while nobody used it is nobody's trouble, where it is no harm to ask twice. All of them are
 //! with the primary: what was answered as durable is seen.
 

@@ -25,10 +25,10 @@ use crate::journal::error::Error;
 use crate::journal::jobs::{Job, LARGEST_GROUP, LARGEST_GROUP_BYTES, Work};
 
 /// So long a group waits for a server that is gone: a restart takes less, and who asked has not given up.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// From one try to the next.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is said at the end: its runs are free.
 const GOODBYE: &str = "DELETE FROM writers WHERE id = $1";
