@@ -545,6 +545,13 @@ impl Run {
         })
     }
 
+    /// Is this attempt with an executor?
+    pub fn is_handed_out(&self, attempt: AttemptKey) -> bool {
+        self.item(attempt).is_some_and(|(step, facts)| {
+            facts.attempt == attempt.attempt && facts.executor.is_some() && self.out.contains(&(step, attempt.item))
+        })
+    }
+
     /// The latest attempt of an item.
     pub(crate) fn key(&self, step: u32, item: u32) -> AttemptKey {
         let facts = &self.steps[step as usize];

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use gorch_engine::{Effect, Input, Offers, Refusal, Run};
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::Logs;
-use gorch_schema::{AttemptKey, Event, Timestamp};
+use gorch_schema::{AttemptKey, Event, Timestamp, planted};
 use tokio::sync::oneshot;
 
 use super::handle::{Error, Granted, Question, Reply, Wish};
@@ -134,7 +134,24 @@ impl Live {
                 }
             }
         }
+        if !planted("stop_what_has_ended") {
+            self.let_be(&mut decided.effects);
+        }
         (!decided.events.is_empty() || !decided.told.is_empty()).then_some(decided)
+    }
+
+    /// Drops what one input owed to an attempt that a later one has ended: whoever carried it to its executor again would
+    /// wait for news that never come, and hold the slot for ever.
+    fn let_be(&self, effects: &mut Vec<Effect>) {
+        effects.retain(|effect| match effect {
+            Effect::Dispatch { attempt, .. } | Effect::Stop { attempt, .. } => self.run.is_handed_out(*attempt),
+            Effect::StartChild { .. }
+            | Effect::StopChild { .. }
+            | Effect::Undo
+            | Effect::LookUp { .. }
+            | Effect::WakeAt(_)
+            | Effect::Settle => true,
+        });
     }
 
     /// Tells why the input did not count, if so.
@@ -172,5 +189,67 @@ pub(crate) fn summary(run: &Run) -> RunSummary {
         undo_of: run.undo_of(),
         undone_by: run.undone_by(),
         outputs: run.outputs().clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use gorch_engine::{Offer, Plan};
+    use gorch_schema::document::{Engines, Limits, read};
+    use gorch_schema::{Accepted, AttemptResult, Failure, RunId};
+
+    use super::*;
+
+    const TWO: &str = r#"{"edges": [], "on_failure": "stop", "nodes": [
+        {"name": "a", "engine": "shell", "artifact": "/bin/true"},
+        {"name": "b", "engine": "shell", "artifact": "/bin/true"}]}"#;
+
+    fn offers() -> Offers {
+        let executors = vec![Offer {
+            executor: "e1".parse().unwrap(),
+            engines: ["shell".to_owned()].into(),
+            targets: Default::default(),
+            labels: Default::default(),
+            slots: 2,
+            held: 0,
+            most: 2,
+        }];
+        Offers { executors, ..Offers::none() }
+    }
+
+    /// A run of two nodes that are both out, and their attempts.
+    fn both_out() -> (Live, Vec<AttemptKey>) {
+        let submission = read(TWO.as_bytes(), &Limits::default(), &Engines::default()).unwrap();
+        let empty = Run::new(RunId::from_bits(1), Plan::new(Arc::new(submission.workflow)));
+        let (run, _) = Run::accept(empty, Accepted::new(TWO), "o1/1", Timestamp::default(), &mut offers());
+        let out: Vec<AttemptKey> = run.handed_out().map(|(attempt, _)| attempt).collect();
+        assert_eq!(out.len(), 2);
+        (Live::new(run), out)
+    }
+
+    fn report(live: &mut Live, attempt: AttemptKey) {
+        let result = AttemptResult::failed(Failure::new("boom", "it broke"));
+        live.queue.push_back(Turn::Input(Input::Report { attempt, result }));
+    }
+
+    fn stopped(decided: &Decided) -> Vec<AttemptKey> {
+        let stop = |effect: &Effect| if let Effect::Stop { attempt, .. } = effect { Some(*attempt) } else { None };
+        decided.effects.iter().filter_map(stop).collect()
+    }
+
+    #[test]
+    fn an_attempt_whose_end_is_decided_with_its_stop_is_not_stopped_any_more() {
+        let (mut live, out) = both_out();
+        report(&mut live, out[0]);
+        let decided = live.advance(Timestamp::default(), &mut offers()).unwrap();
+        assert_eq!(stopped(&decided), [out[1]], "the first failure stops what is still out");
+
+        let (mut live, out) = both_out();
+        out.iter().for_each(|attempt| report(&mut live, *attempt));
+        let decided = live.advance(Timestamp::default(), &mut offers()).unwrap();
+        assert!(live.run.ended().is_some());
+        assert_eq!(stopped(&decided), [], "both ends came at once");
     }
 }

@@ -1,6 +1,6 @@
 //! The deterministic simulation, a thousand worlds in each test run.
 //!
-//! `GORCH_SEEDS=n` multiplies them; `cargo run -p gorch-tests --bin simulate` plays as many as there is time for.
+//! `GORCH_SEEDS=n` multiplies them; `cargo run --profile worlds -p gorch-tests --bin simulate` plays as many as there is time for.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
