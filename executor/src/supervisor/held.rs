@@ -34,6 +34,8 @@ pub(super) struct Held {
     place: OnceLock<Arc<Place>>,
     /// Does it take one of the slots?
     has_slot: AtomicBool,
+    /// Was somebody told that it does not start here?
+    given_back: AtomicBool,
     /// Under whose lease it runs, where it needs one.
     cover: Option<Mutex<Cover>>,
 }
@@ -130,10 +132,10 @@ impl Held {
     pub(super) fn new(id: AttemptId, work: Option<Arc<Work>>, progress: Progress) -> Arc<Self> {
         let (progress, _) = watch::channel(progress);
         let (stop, why, audience) = (CancellationToken::new(), OnceLock::new(), Mutex::default());
-        let (place, has_slot) = (OnceLock::new(), AtomicBool::new(false));
+        let (place, has_slot, given_back) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
         let lease = work.as_ref().and_then(|work| work.lease.as_deref());
         let cover = lease.map(|orchestrator| Mutex::new(Cover::by(orchestrator)));
-        Arc::new(Held { id, work, progress, stop, why, audience, place, has_slot, cover })
+        Arc::new(Held { id, work, progress, stop, why, audience, place, has_slot, given_back, cover })
     }
 
     pub(super) fn place(&self) -> Option<&Arc<Place>> {
@@ -231,20 +233,26 @@ impl Held {
     pub(super) fn end(&self, ended: Ended) {
         self.progress.send_replace(Progress::Ended(ended));
         // Looked at after the end is shown: who comes later sees it.
-        self.tell(Tiding::Ended(self.id));
+        let _ = self.tell(Tiding::Ended(self.id));
     }
 
-    /// It does not start here.
+    /// It does not start here: whoever follows hears it, and follows no more.
     pub(super) fn give_back(&self) {
-        self.tell(Tiding::GivenBack(self.id));
+        if self.tell(Tiding::GivenBack(self.id)) > 0 {
+            self.given_back.store(true, Ordering::Relaxed);
+        }
     }
 
-    fn tell(&self, tiding: Tiding) {
+    /// Has anybody heard that it does not start here?
+    pub(super) fn was_given_back(&self) -> bool {
+        self.given_back.load(Ordering::Relaxed)
+    }
+
+    /// Tells all who follow. Gives how many could hear it.
+    fn tell(&self, tiding: Tiding) -> usize {
         // What it said is in the report, or nowhere.
         let Audience { followers, .. } = std::mem::take(&mut *self.audience());
-        for listener in followers {
-            let _ = listener.to.send(tiding);
-        }
+        followers.into_iter().filter(|listener| listener.to.send(tiding).is_ok()).count()
     }
 
     fn audience(&self) -> MutexGuard<'_, Audience> {

@@ -305,10 +305,17 @@ impl Supervisor {
         }
     }
 
-    /// Somebody still wants this attempt, which was found when the executor started.
+    /// Somebody still wants this attempt, which may have been set aside. Behind shut doors it does not start: who follows it
+    /// is told so.
     fn name(self: &Arc<Self>, id: AttemptId) {
-        self.desk().name(id);
-        self.pump();
+        let stays = self.desk().name(id);
+        match stays {
+            Some(held) => {
+                held.give_back();
+                self.tell_change();
+            }
+            None => self.pump(),
+        }
     }
 
     /// Waits until no ended attempt is left unacknowledged.
@@ -371,7 +378,7 @@ impl Supervisor {
                 Ok(work) => {
                     debug!(self.log, "attempt admitted"; "attempt" => %held.id, "node" => &work.node);
                     held.progress.send_replace(Progress::Waiting);
-                    desk.queue.push_back(Arc::clone(held));
+                    desk.enqueue(Arc::clone(held));
                     Ok(())
                 }
                 Err(refusal) => {

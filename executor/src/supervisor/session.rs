@@ -151,10 +151,7 @@ impl Session {
                     self.stop(fenced);
                 }
                 Order::Follow(attempt) => match self.supervisor.find(attempt) {
-                    Ok(held) => {
-                        held.follow(&self.ended);
-                        self.supervisor.name(attempt);
-                    }
+                    Ok(held) => self.follow(&held),
                     Err(refusal) => self.refuse(attempt, OrderKind::Follow, &refusal),
                 },
             }
@@ -186,7 +183,17 @@ impl Session {
                 Err(refusal) => self.refuse(held.id, OrderKind::Run, &refusal),
             }
         }
+        if this.is_leaving() {
+            // The doors were shut meanwhile, when nobody followed yet.
+            fresh.iter().for_each(|held| this.name(held.id));
+        }
         this.pump();
+    }
+
+    /// This session hears of its end, and wants it: in this order, so that it also hears if it does not start here.
+    fn follow(&self, held: &Held) {
+        held.follow(&self.ended);
+        self.supervisor.name(held.id);
     }
 
     /// One that is known already: handed out again after a broken session or by a new conductor.
@@ -198,7 +205,7 @@ impl Session {
             match admitted.and_then(|_| session.supervisor.find(id)) {
                 Ok(held) => {
                     session.tell(News::Admitted(id));
-                    held.follow(&session.ended);
+                    session.follow(&held);
                 }
                 Err(refusal) => session.refuse(id, OrderKind::Run, &refusal),
             }

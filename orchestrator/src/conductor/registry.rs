@@ -350,7 +350,10 @@ impl Registry {
                 let (state, last_seen) = match entry.presence {
                     Presence::Expected { .. } => ("expected", None),
                     Presence::Alive { beat, heard } if now.since(heard) > 2 * HEARTBEAT => ("suspect", Some(beat)),
-                    Presence::Alive { beat, .. } if entry.registration.drained => ("drained", Some(beat)),
+                    // It gave back what waited there; who has not heard of that yet still counts on it.
+                    Presence::Alive { beat, .. } if entry.registration.drained && entry.held.is_empty() => {
+                        ("drained", Some(beat))
+                    }
                     Presence::Alive { beat, .. } if entry.drains() => ("draining", Some(beat)),
                     Presence::Alive { beat, .. } => ("alive", Some(beat)),
                     Presence::Lost { beat } => ("lost", beat),
@@ -445,8 +448,12 @@ mod tests {
         assert_eq!(registry.told(&name, at(40)).drain, Some(TimeLeft { left_ms: Some(60_000) }));
         assert_eq!(registry.told(&name, at(140)).drain, Some(TimeLeft { left_ms: Some(0) }));
         assert_eq!(state(&registry), "draining");
+        let attempt: AttemptId = "0000000000000000000000000000000a.0.0.0.1".parse().unwrap();
+        registry.hold(&name, attempt, "a");
         let obeys = Registration { draining: true, drained: true, ..registration("a") };
         assert!(!registry.beat((at(9), at(1)), &name, obeys, at(0)));
+        assert_eq!(state(&registry), "draining", "what it gave back is not placed anew yet");
+        registry.release(attempt);
         assert_eq!(state(&registry), "drained");
         registry.want(&name, Wanted { revision: 3, drain: None });
         assert!(registry.offers(None).executors.is_empty(), "it takes nothing until it has heard of it");
