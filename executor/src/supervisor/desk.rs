@@ -112,7 +112,9 @@ impl Desk {
     pub(super) fn name(&mut self, id: AttemptId) -> Option<Arc<Held>> {
         match self.doors {
             Doors::Open => {
-                self.queue.extend(self.unnamed.remove(&id));
+                let wanted = self.unnamed.remove(&id);
+                wanted.iter().for_each(|held| held.take_back());
+                self.queue.extend(wanted);
                 None
             }
             Doors::Drained | Doors::Closed => self.unnamed.get(&id).cloned(),

@@ -78,7 +78,7 @@ pub(super) enum Tiding {
     Ended(AttemptId),
     /// What it says of itself changed.
     Progress(AttemptId),
-    /// It waited for a slot, and this executor goes away: it does not start here.
+    /// It waited, for a slot or for a lease: it does not start here.
     GivenBack(AttemptId),
 }
 
@@ -241,6 +241,11 @@ impl Held {
         if self.tell(Tiding::GivenBack(self.id)) > 0 {
             self.given_back.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Somebody wants that it starts here after all.
+    pub(super) fn take_back(&self) {
+        self.given_back.store(false, Ordering::Relaxed);
     }
 
     /// Has anybody heard that it does not start here?

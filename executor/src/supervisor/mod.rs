@@ -36,7 +36,7 @@ use crate::lease::Leases;
 use crate::ledger::{Ledger, Place};
 use crate::output::Stream;
 use desk::{Desk, Reserved};
-use held::{Ended, Halt, Held, Progress, is_same};
+use held::{Ended, Follower, Halt, Held, Progress, is_same};
 
 pub(crate) use draining::Standing;
 pub use recover::Recover;
@@ -308,12 +308,23 @@ impl Supervisor {
     /// Somebody still wants this attempt, which may have been set aside. Behind shut doors it does not start: who follows it
     /// is told so.
     fn name(self: &Arc<Self>, id: AttemptId) {
-        let stays = self.desk().name(id);
+        self.name_with(id, || {});
+    }
+
+    /// The same for somebody who wants to hear of its end. In one step: whoever gives it back meanwhile tells him, or finds
+    /// it named.
+    fn follow(self: &Arc<Self>, held: &Held, follower: &Follower) {
+        self.name_with(held.id, || held.follow(follower));
+    }
+
+    fn name_with(self: &Arc<Self>, id: AttemptId, first: impl FnOnce()) {
+        let mut desk = self.desk();
+        first();
+        let stays = desk.name(id);
+        stays.iter().for_each(|held| held.give_back());
+        drop(desk);
         match stays {
-            Some(held) => {
-                held.give_back();
-                self.tell_change();
-            }
+            Some(_) => self.tell_change(),
             None => self.pump(),
         }
     }

@@ -151,7 +151,7 @@ impl Session {
                     self.stop(fenced);
                 }
                 Order::Follow(attempt) => match self.supervisor.find(attempt) {
-                    Ok(held) => self.follow(&held),
+                    Ok(held) => self.supervisor.follow(&held, &self.ended),
                     Err(refusal) => self.refuse(attempt, OrderKind::Follow, &refusal),
                 },
             }
@@ -190,12 +190,6 @@ impl Session {
         this.pump();
     }
 
-    /// This session hears of its end, and wants it: in this order, so that it also hears if it does not start here.
-    fn follow(&self, held: &Held) {
-        held.follow(&self.ended);
-        self.supervisor.name(held.id);
-    }
-
     /// One that is known already: handed out again after a broken session or by a new conductor.
     fn admit_again(&self, work: Arc<Work>) {
         let session = self.clone();
@@ -205,7 +199,7 @@ impl Session {
             match admitted.and_then(|_| session.supervisor.find(id)) {
                 Ok(held) => {
                     session.tell(News::Admitted(id));
-                    session.follow(&held);
+                    session.supervisor.follow(&held, &session.ended);
                 }
                 Err(refusal) => session.refuse(id, OrderKind::Run, &refusal),
             }

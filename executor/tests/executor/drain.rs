@@ -1,6 +1,7 @@
 //! Being known to an orchestrator, and going away.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gorch_certs::Credentials;
 use gorch_schema::Outcome;
@@ -151,7 +152,7 @@ async fn an_executor_lives_in_any_process() {
     let client = crate::house::client(&Credentials::for_orchestrator(&house.path("certs")).unwrap());
     let ping = client.get(format!("https://{}/v1/ping", executor.address())).send().await.unwrap();
     assert_eq!(ping.status(), StatusCode::OK);
-    executor.shutdown_within(std::time::Duration::ZERO).await;
+    executor.shutdown_within(Duration::ZERO).await;
 }
 
 fn drain(revision: u64, left_ms: Option<u64>) -> Told {
@@ -210,9 +211,10 @@ async fn what_runs_when_the_time_to_drain_is_over_is_stopped_and_what_waits_star
 }
 
 /// Waits until it is said that the attempt does not start here.
-async fn given_back(session: &mut Session) -> gorch_schema::AttemptId {
+pub(crate) async fn given_back(session: &mut Session) -> gorch_schema::AttemptId {
     loop {
-        match session.next().await.expect("the session goes on") {
+        let next = tokio::time::timeout(Duration::from_secs(60), session.next()).await;
+        match next.expect("it is told in time").expect("the session goes on") {
             News::Refused { attempt, order: OrderKind::Run, problem } if problem.code == "shutting_down" => {
                 return attempt;
             }

@@ -60,10 +60,20 @@ impl Conductor {
             return;
         }
         let Some(Slot::Live(live)) = self.slots.get(&run) else { return };
-        let Some(work) = live.run.work(key) else {
+        let Some(mut work) = live.run.work(key) else {
             warn!(self.log, "attempt without work"; "attempt" => %id);
             return;
         };
+        if let Some(lease) = &mut work.lease {
+            let is_given_up = |turn: &Turn| matches!(turn, Turn::Input(Input::Lost { attempt, .. }) if *attempt == key);
+            if wish == Wish::Run && (self.registry.is_lost(&executor) || live.queue.iter().any(is_given_up)) {
+                // It was lost while its start was on its way into the journal: handed out now it would be covered by the lease
+                // that its executor gets next, and run beside its successor.
+                self.tell(run, Turn::Input(Input::Lost { attempt: key, began: Began::Perhaps }));
+                return;
+            }
+            *lease = self.lease_of(&executor);
+        }
         self.registry.hold(&executor, id, &live.run.plan().workflow.options.namespace);
         let (sender, receiver) = watch::channel(wish);
         let holder = executor.clone();
@@ -101,6 +111,12 @@ impl Conductor {
         });
         self.out.insert(id, Out { executor: holder, wish: sender, task: task.abort_handle() });
         let _ = registered.send(());
+    }
+
+    /// The name of the lease that an executor has of this orchestrator: of itself since its start, and since when it was
+    /// given up last. What was handed out under another one, or waits in a socket somewhere, begins no more.
+    pub(super) fn lease_of(&self, executor: &ExecutorName) -> String {
+        format!("{}/{}", self.settings.owner, self.registry.lives(executor))
     }
 
     /// An executor reports the end of an attempt.

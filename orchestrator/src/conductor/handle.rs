@@ -204,28 +204,97 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What the conductor's one inbox takes.
 pub(super) enum Message {
-    Submit { empty: Box<Run>, accepted: Accepted, key: Option<IdempotencyKey>, reply: Reply<RunId> },
-    Child { attempt: AttemptId, empty: Box<Run>, accepted: Accepted },
-    ChildEnded { attempt: AttemptId, result: AttemptResult },
-    Undoing { run: RunId, undo: Option<RunId> },
-    Looked { run: RunId, turn: Box<Turn> },
-    Wish { run: RunId, wish: Wish, reply: Reply<Granted> },
-    Ask { run: RunId, question: Question },
-    AwaitEnd { run: RunId, reply: oneshot::Sender<()> },
-    Register { name: ExecutorName, registration: Registration, not_after: Timestamp, reply: Reply<Registered> },
-    Registered { name: ExecutorName, registration: Registration, not_after: Timestamp, wanted: Wanted },
-    Wanted { name: ExecutorName, wanted: Wanted },
-    Known { executors: Vec<KnownExecutor> },
-    Executors { reply: oneshot::Sender<Vec<ExecutorView>> },
-    Offers { reply: oneshot::Sender<Offers> },
-    Census { reply: oneshot::Sender<Census> },
-    Report { attempt: AttemptId, report: Box<Report>, taken: oneshot::Sender<()> },
-    Lost { attempt: AttemptId, began: gorch_engine::Began },
-    Superseded { attempt: AttemptId },
-    Recovered { run: RunId, result: Result<Box<Run>, Error> },
-    Owned { runs: Vec<RunId>, look: Look },
-    Moved { run: RunId },
-    LocksElsewhere { holder: RunId },
+    Submit {
+        empty: Box<Run>,
+        accepted: Accepted,
+        key: Option<IdempotencyKey>,
+        reply: Reply<RunId>,
+    },
+    Child {
+        attempt: AttemptId,
+        empty: Box<Run>,
+        accepted: Accepted,
+    },
+    ChildEnded {
+        attempt: AttemptId,
+        result: AttemptResult,
+    },
+    Undoing {
+        run: RunId,
+        undo: Option<RunId>,
+    },
+    Looked {
+        run: RunId,
+        turn: Box<Turn>,
+    },
+    Wish {
+        run: RunId,
+        wish: Wish,
+        reply: Reply<Granted>,
+    },
+    Ask {
+        run: RunId,
+        question: Question,
+    },
+    AwaitEnd {
+        run: RunId,
+        reply: oneshot::Sender<()>,
+    },
+    Register {
+        name: ExecutorName,
+        registration: Registration,
+        not_after: Timestamp,
+        reply: Reply<Registered>,
+    },
+    Registered {
+        name: ExecutorName,
+        registration: Registration,
+        not_after: Timestamp,
+        wanted: Wanted,
+        reply: Reply<Registered>,
+    },
+    Wanted {
+        name: ExecutorName,
+        wanted: Wanted,
+    },
+    Known {
+        executors: Vec<KnownExecutor>,
+    },
+    Executors {
+        reply: oneshot::Sender<Vec<ExecutorView>>,
+    },
+    Offers {
+        reply: oneshot::Sender<Offers>,
+    },
+    Census {
+        reply: oneshot::Sender<Census>,
+    },
+    Report {
+        attempt: AttemptId,
+        report: Box<Report>,
+        taken: oneshot::Sender<()>,
+    },
+    Lost {
+        attempt: AttemptId,
+        began: gorch_engine::Began,
+    },
+    Superseded {
+        attempt: AttemptId,
+    },
+    Recovered {
+        run: RunId,
+        result: Result<Box<Run>, Error>,
+    },
+    Owned {
+        runs: Vec<RunId>,
+        look: Look,
+    },
+    Moved {
+        run: RunId,
+    },
+    LocksElsewhere {
+        holder: RunId,
+    },
 }
 
 /// The conductor, from outside.

@@ -21,6 +21,8 @@ mod reconcile;
 mod recovery;
 mod registry;
 mod standing;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod turns;
 mod undo;

@@ -42,9 +42,24 @@ struct Entry {
     not_after: Option<Timestamp>,
     /// What operators want of it.
     wanted: Wanted,
+    /// How often it was lost, or another process came in its place: each time what it was given is given up.
+    lives: u32,
 }
 
 impl Entry {
+    fn new(registration: Registration, presence: Presence, not_after: Option<Timestamp>) -> Self {
+        Entry {
+            registration,
+            presence,
+            held: BTreeSet::new(),
+            pace: Pace::default(),
+            offer: None,
+            not_after,
+            wanted: Wanted::default(),
+            lives: 0,
+        }
+    }
+
     /// Does it take nothing new, because it says so or because it is told so?
     fn drains(&self) -> bool {
         self.registration.draining || self.wanted.drain.is_some()
@@ -97,16 +112,7 @@ impl Registry {
 
     /// An executor that the journal knows, as this orchestrator has learned now. One that is here already stays as it is.
     pub(crate) fn expect(&mut self, name: ExecutorName, registration: Registration, since: Timestamp) {
-        let entry = Entry {
-            registration,
-            presence: Presence::Expected { since },
-            held: BTreeSet::new(),
-            pace: Pace::default(),
-            offer: None,
-            not_after: None,
-            wanted: Wanted::default(),
-        };
-        self.executors.entry(name).or_insert(entry);
+        self.executors.entry(name).or_insert(Entry::new(registration, Presence::Expected { since }, None));
     }
 
     /// Would this beat change what the journal keeps?
@@ -132,22 +138,14 @@ impl Registry {
                 let is_back = entry.registration.draining && !registration.draining;
                 let is_other = entry.registration.boot != registration.boot;
                 let fresh = is_back || is_other || !matches!(entry.presence, Presence::Alive { .. });
+                entry.lives += u32::from(is_other);
                 entry.registration = registration;
                 entry.presence = presence;
                 entry.not_after = Some(not_after);
                 fresh
             }
             None => {
-                let entry = Entry {
-                    registration,
-                    presence,
-                    held: BTreeSet::new(),
-                    pace: Pace::default(),
-                    offer: None,
-                    not_after: Some(not_after),
-                    wanted: Wanted::default(),
-                };
-                self.executors.insert(name.clone(), entry);
+                self.executors.insert(name.clone(), Entry::new(registration, presence, Some(not_after)));
                 true
             }
         };
@@ -214,6 +212,7 @@ impl Registry {
             };
             if now.since(since) >= self.lease {
                 entry.presence = Presence::Lost { beat };
+                entry.lives += 1;
                 lost.push((name.clone(), entry.held.iter().copied().collect()));
             }
         }
@@ -231,6 +230,11 @@ impl Registry {
             Presence::Lost { .. } => None,
         });
         since.min().map(|since| since.after(self.lease))
+    }
+
+    /// How often an executor was given up: what it was given before that is covered by no lease any more.
+    pub(crate) fn lives(&self, name: &ExecutorName) -> u32 {
+        self.executors.get(name).map_or(0, |entry| entry.lives)
     }
 
     /// Is the executor lost, or was it never known?

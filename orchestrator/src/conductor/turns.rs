@@ -62,9 +62,10 @@ impl Conductor {
             Message::Register { name, registration, not_after, reply } => {
                 self.register(name, registration, not_after, reply);
             }
-            Message::Registered { name, registration, not_after, wanted } => {
+            Message::Registered { name, registration, not_after, wanted, reply } => {
                 self.registered(&name, registration, not_after);
                 self.registry.want(&name, wanted);
+                let _ = reply.send(Ok(self.answer(&name)));
             }
             Message::Wanted { name, wanted } => {
                 self.registry.want(&name, wanted);
@@ -411,34 +412,39 @@ impl Conductor {
         not_after: Timestamp,
         reply: Reply<gorch_schema::work::Registered>,
     ) {
-        let answer = gorch_schema::work::Registered {
-            name: name.clone(),
-            orchestrator: self.settings.owner.clone(),
-            heartbeat_ms: HEARTBEAT.as_millis() as u64,
-            lease_ms: self.settings.lease.as_millis() as u64,
-            told: self.registry.told(&name, self.settings.clock.now()),
-        };
         // That it lives needs no journal, even if what it says now does.
         self.registry.heard(&name, &registration.boot, (self.settings.clock.now(), self.settings.clock.steady()));
         if self.registry.compare(&name, &registration) == Beat::Same {
             self.registered(&name, registration, not_after);
-            let _ = reply.send(Ok(answer));
+            let _ = reply.send(Ok(self.answer(&name)));
             return;
         }
         let keeping = self.journal.put_executor(name.clone(), registration.clone(), self.settings.clock.now());
-        let (handle, log, now) = (self.handle.clone(), self.log.clone(), self.settings.clock.now());
+        let (handle, log) = (self.handle.clone(), self.log.clone());
         tokio::spawn(async move {
-            let kept = keeping.await;
-            if let Err(error) = &kept {
-                warn!(log, "registration not durable"; "executor" => %name, "cause" => crate::chain(error));
+            match keeping.await {
+                // Answered where it is known who is lost: a lease is never given under the name of one that is over.
+                Ok(wanted) => {
+                    drop(handle.send(Message::Registered { name, registration, not_after, wanted, reply }));
+                }
+                Err(error) => {
+                    let cause = crate::chain(&error);
+                    warn!(log, "registration not durable"; "executor" => %name, "cause" => &cause);
+                    let _ = reply.send(Err(Error::Unavailable(cause)));
+                }
             }
-            let kept = kept.map_err(|error| Error::Unavailable(crate::chain(&error)));
-            let answer = kept.and_then(|wanted| {
-                handle.send(Message::Registered { name, registration, not_after, wanted })?;
-                Ok(gorch_schema::work::Registered { told: wanted.told(now), ..answer })
-            });
-            let _ = reply.send(answer);
         });
+    }
+
+    /// What an executor that was heard is told.
+    fn answer(&self, name: &gorch_schema::ExecutorName) -> gorch_schema::work::Registered {
+        gorch_schema::work::Registered {
+            name: name.clone(),
+            orchestrator: self.lease_of(name),
+            heartbeat_ms: HEARTBEAT.as_millis() as u64,
+            lease_ms: self.settings.lease.as_millis() as u64,
+            told: self.registry.told(name, self.settings.clock.now()),
+        }
     }
 
     /// Executors as the journal knows them: of some of them only other orchestrators may have heard.
