@@ -44,6 +44,8 @@ struct Entry {
     wanted: Wanted,
     /// How often it was lost, or another process came in its place: each time what it was given is given up.
     lives: u32,
+    /// When work of it came from another orchestrator, who may have heard it until then.
+    spared: Option<Timestamp>,
 }
 
 impl Entry {
@@ -57,7 +59,18 @@ impl Entry {
             not_after,
             wanted: Wanted::default(),
             lives: 0,
+            spared: None,
         }
+    }
+
+    /// Since when its lease counts, for an orchestrator that listens since then; `None`: it has none.
+    fn since(&self, started: Timestamp) -> Option<Timestamp> {
+        let since = match self.presence {
+            Presence::Expected { since } => since,
+            Presence::Alive { heard, .. } => heard,
+            Presence::Lost { .. } => return None,
+        };
+        Some(since.max(started).max(self.spared.unwrap_or(since)))
     }
 
     /// Does it take nothing new, because it says so or because it is told so?
@@ -153,13 +166,14 @@ impl Registry {
         fresh
     }
 
-    /// Work of this executor was another orchestrator's until now, who may have heard of it all the time: if it is lost
-    /// here, it is not lost for that work before a lease is over.
+    /// Work of this executor was another orchestrator's until now, who may have heard of it all the time: it is not lost
+    /// before a lease is over that counts from now, whether it is lost here, expected, or heard.
     pub(crate) fn expect_again(&mut self, name: &ExecutorName, now: Timestamp) {
-        if let Some(entry) = self.executors.get_mut(name)
-            && matches!(entry.presence, Presence::Lost { .. })
-        {
-            entry.presence = Presence::Expected { since: now };
+        if let Some(entry) = self.executors.get_mut(name) {
+            entry.spared = Some(now);
+            if matches!(entry.presence, Presence::Lost { .. }) {
+                entry.presence = Presence::Expected { since: now };
+            }
         }
     }
 
@@ -205,12 +219,9 @@ impl Registry {
     pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<(ExecutorName, Vec<AttemptId>)> {
         let mut lost = Vec::new();
         for (name, entry) in &mut self.executors {
-            let (since, beat) = match entry.presence {
-                Presence::Expected { since } => (since.max(self.started), None),
-                Presence::Alive { beat, heard } => (heard.max(self.started), Some(beat)),
-                Presence::Lost { .. } => continue,
-            };
+            let Some(since) = entry.since(self.started) else { continue };
             if now.since(since) >= self.lease {
+                let beat = if let Presence::Alive { beat, .. } = entry.presence { Some(beat) } else { None };
                 entry.presence = Presence::Lost { beat };
                 entry.lives += 1;
                 lost.push((name.clone(), entry.held.iter().copied().collect()));
@@ -224,11 +235,7 @@ impl Registry {
 
     /// When the next lease runs out, by the steady clock.
     pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
-        let since = self.executors.values().filter_map(|entry| match entry.presence {
-            Presence::Expected { since } => Some(since.max(self.started)),
-            Presence::Alive { heard, .. } => Some(heard.max(self.started)),
-            Presence::Lost { .. } => None,
-        });
+        let since = self.executors.values().filter_map(|entry| entry.since(self.started));
         since.min().map(|since| since.after(self.lease))
     }
 
@@ -414,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_lost_here_is_not_lost_for_work_that_was_anothers_before_a_lease_is_over() {
+    fn nobody_is_lost_for_work_that_was_anothers_before_a_lease_is_over_that_counts_from_then() {
         let mut registry = Registry::new(at(0), LEASE);
         let name: ExecutorName = "e1".parse().unwrap();
         registry.expect(name.clone(), registration("a"), at(0));
@@ -422,8 +429,13 @@ mod tests {
         registry.expect_again(&name, at(100));
         assert!(!registry.is_lost(&name) && registry.expire(at(129)).is_empty());
         registry.expect_again(&name, at(129));
-        assert_eq!(registry.next_expiry(), Some(at(130)), "more work changes nothing");
-        assert_eq!(registry.expire(at(130)).len(), 1);
+        assert_eq!(registry.next_expiry(), Some(at(159)), "the other may have heard it a moment ago");
+        assert!(registry.expire(at(158)).is_empty());
+        assert_eq!(registry.expire(at(159)).len(), 1);
+        registry.beat((at(9), at(200)), &name, registration("a"), at(0));
+        registry.expect_again(&name, at(225));
+        assert!(registry.expire(at(254)).is_empty(), "also who was heard here long ago");
+        assert_eq!(registry.expire(at(255)).len(), 1);
     }
 
     #[test]
