@@ -93,7 +93,7 @@ impl Conductor {
                 return;
             }
             match carry.go().await {
-                Carried::Superseded => drop(handle.send(Message::Superseded { attempt: id })),
+                Carried::Superseded => drop(handle.send(Message::Superseded { run })),
                 Carried::Lost(began) => drop(handle.send(Message::Lost { attempt: id, began })),
                 Carried::Ended(report) => loop {
                     let (taken, answer) = oneshot::channel();
@@ -113,10 +113,11 @@ impl Conductor {
         let _ = registered.send(());
     }
 
-    /// The name of the lease that an executor has of this orchestrator: of itself since its start, and since when it was
-    /// given up last. What was handed out under another one, or waits in a socket somewhere, begins no more.
+    /// The name of the lease that an executor has of this orchestrator: of its start, of the times that its own lease was
+    /// over, and of the times that the executor was given up. What was handed out under another one, or waits in a socket
+    /// somewhere, begins no more.
     pub(super) fn lease_of(&self, executor: &ExecutorName) -> String {
-        format!("{}/{}", self.settings.owner, self.registry.lives(executor))
+        format!("{}/{}.{}", self.settings.owner, self.tenure.term, self.registry.lives(executor))
     }
 
     /// An executor reports the end of an attempt.
@@ -166,13 +167,13 @@ impl Conductor {
     /// An executor says that a newer conductor owns the run. If that is so, the claim that follows is refused by the
     /// journal, and the run is no longer ours; if not, the claim gives it an epoch that counts, and what is out is
     /// handed out again under it.
-    pub(super) fn superseded(&mut self, attempt: AttemptId) {
-        self.call_back(attempt.run);
-        let Some(Slot::Live(live)) = self.slots.get_mut(&attempt.run) else { return };
+    pub(super) fn superseded(&mut self, run: RunId) {
+        self.call_back(run);
+        let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
         if !live.recovering {
             live.recovering = true;
             let owner = self.settings.owner.clone();
-            self.tell(attempt.run, Turn::Input(Input::Claim { owner }));
+            self.tell(run, Turn::Input(Input::Claim { owner }));
         }
     }
 

@@ -279,7 +279,7 @@ pub(super) enum Message {
         began: gorch_engine::Began,
     },
     Superseded {
-        attempt: AttemptId,
+        run: RunId,
     },
     Recovered {
         run: RunId,
@@ -288,6 +288,9 @@ pub(super) enum Message {
     Owned {
         runs: Vec<RunId>,
         look: Look,
+    },
+    Renewed {
+        asked: Timestamp,
     },
     Moved {
         run: RunId,

@@ -17,6 +17,8 @@ use gorch_schema::{AttemptId, ExecutorName, RunId, Timestamp, planted};
 
 /// An executor beats this often.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The same for one that got no lease.
+pub(crate) const SOON: Duration = Duration::from_secs(1);
 /// Without a beat for this long it is lost.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 

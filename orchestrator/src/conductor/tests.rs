@@ -40,6 +40,8 @@ const KILL: &str = r#"{"nodes": [{"name": "a", "engine": "shell", "artifact": "/
 #[derive(Default)]
 struct Store {
     memory: Arc<Memory>,
+    /// Nobody else writes to it.
+    is_own: bool,
     /// No lease is renewed.
     is_deaf: AtomicBool,
     /// Executors cannot be read.
@@ -53,6 +55,10 @@ fn broken<T: Send + 'static>() -> BoxFuture<'static, Result<T, journal::Error>> 
 }
 
 impl Journal for Store {
+    fn is_shared(&self) -> bool {
+        !self.is_own
+    }
+
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, journal::Error>> {
         if self.is_deaf.load(Ordering::Relaxed) {
             return broken();
@@ -244,7 +250,7 @@ struct House {
     store: Arc<Store>,
     handle: Handle,
     wire: Wire,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     _stop: DropGuard,
 }
 
@@ -253,7 +259,12 @@ impl House {
         House::of("o1", Arc::default()).await
     }
 
-    /// Another orchestrator of the same store; its executors are others' business.
+    /// With a store of its own.
+    async fn alone() -> Self {
+        House::of("o1", Arc::new(Store { is_own: true, ..Store::default() })).await
+    }
+
+    /// Another orchestrator of the same store.
     async fn beside(&self, owner: &str) -> Self {
         House::of(owner, Arc::new(Store { memory: self.store.memory.clone(), ..Store::default() })).await
     }
@@ -265,7 +276,7 @@ impl House {
         let artifacts = Artifacts::open(folder.path(), 1 << 20).unwrap();
         let links = Links::by(Arc::new(wire.clone()), log.clone());
         let started = Conductor::start(settings, store.clone(), artifacts, links, stop.clone(), log).await;
-        House { store, handle: started.unwrap().0, wire, folder, _stop: stop.drop_guard() }
+        House { store, handle: started.unwrap().0, wire, _folder: folder, _stop: stop.drop_guard() }
     }
 
     async fn beat(&self, boot: &str) -> Registered {
@@ -331,4 +342,64 @@ async fn what_is_handed_out_names_the_lease_that_its_executor_has_now() {
     let lease = house.beat("a").await.orchestrator;
     house.submit(KILL).await;
     assert_eq!(house.handed_out(1).await.lease, Some(lease));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_reach_the_store_gives_leases_while_his_own_lasts_and_then_none_but_hears() {
+    let house = House::open().await;
+    house.beat("a").await;
+    house.store.is_deaf.store(true, Ordering::Relaxed);
+    sleep(Duration::from_millis(3_500)).await;
+    assert_eq!(house.beat("a").await.lease_ms, 30_000, "nobody else can have its runs yet");
+    sleep(Duration::from_secs(4)).await;
+    let none = house.beat("a").await;
+    assert_eq!((none.lease_ms, none.heartbeat_ms), (0, 1_000), "it shall ask again soon");
+    for _ in 0..10 {
+        sleep(Duration::from_secs(4)).await;
+        assert_eq!(house.beat("a").await.lease_ms, 0);
+    }
+    assert_eq!(house.handle.executors().await.unwrap()[0].state, "alive");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_own_lease_was_over_hands_out_again_what_is_still_his_under_another_name() {
+    let house = House::open().await;
+    let first = house.beat("a").await.orchestrator;
+    let run = house.submit(KILL).await;
+    assert_eq!(house.handed_out(1).await.lease.as_ref(), Some(&first));
+    house.store.is_deaf.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(8)).await;
+    assert_eq!(house.beat("a").await.lease_ms, 0);
+    house.store.is_deaf.store(false, Ordering::Relaxed);
+    let again = house.handed_out(2).await;
+    let lease = house.beat("a").await;
+    assert_eq!((lease.lease_ms, Some(&lease.orchestrator)), (30_000, again.lease.as_ref()));
+    assert_ne!(lease.orchestrator, first, "what another one may have adopted meanwhile is not covered again");
+    assert_eq!((again.attempt, house.ended(run).await), (house.handed_out(1).await.attempt, 0));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(house.wire.orders.lock().unwrap().len(), 2, "once is enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_nobody_else_can_have_gives_no_reason_to_withhold_a_lease() {
+    let house = House::alone().await;
+    house.store.is_deaf.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(house.beat("a").await.lease_ms, 30_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_executor_that_cannot_be_read_with_the_runs_that_name_it_is_not_taken_for_lost() {
+    let house = House::open().await;
+    let other = house.beside("o2").await;
+    house.beat("a").await;
+    let run = house.submit(KILL).await;
+    house.handed_out(1).await;
+    other.store.hides_executors.store(true, Ordering::Relaxed);
+    other.store.left.lock().unwrap().push(run);
+    sleep(Duration::from_secs(3)).await;
+    assert!(other.store.left.lock().unwrap().is_empty(), "it was told of the run");
+    other.store.hides_executors.store(false, Ordering::Relaxed);
+    assert_eq!(other.handed_out(1).await.attempt.run, run);
+    assert_eq!(house.ended(run).await, 0, "nothing of it was given up");
 }

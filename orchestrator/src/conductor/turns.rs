@@ -17,7 +17,7 @@ use super::cache::kept;
 use super::handle::{Error, Granted, Message, Reply};
 use super::live::{Decided, Live, Told, Turn, summary};
 use super::locking::{Learned, claims};
-use super::registry::{Beat, HEARTBEAT};
+use super::registry::{Beat, HEARTBEAT, SOON};
 use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot, Submitted};
 use crate::journal::{self, Append, KeyBody, KnownExecutor};
 
@@ -77,9 +77,10 @@ impl Conductor {
             Message::Census { reply } => drop(reply.send(self.census())),
             Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
             Message::Lost { attempt, began } => self.lose(attempt, began),
-            Message::Superseded { attempt } => self.superseded(attempt),
+            Message::Superseded { run } => self.superseded(run),
             Message::Recovered { run, result } => self.recovered(run, result),
             Message::Owned { runs, look } => self.owned(runs, look),
+            Message::Renewed { asked } => self.renewed(asked),
             Message::Moved { run } => self.moved(run),
             Message::LocksElsewhere { holder } => self.forget_elsewhere(holder),
         }
@@ -438,11 +439,13 @@ impl Conductor {
 
     /// What an executor that was heard is told.
     fn answer(&self, name: &gorch_schema::ExecutorName) -> gorch_schema::work::Registered {
+        let lease = self.lease_to_give();
+        let heartbeat = if lease.is_zero() { SOON } else { HEARTBEAT };
         gorch_schema::work::Registered {
             name: name.clone(),
             orchestrator: self.lease_of(name),
-            heartbeat_ms: HEARTBEAT.as_millis() as u64,
-            lease_ms: self.settings.lease.as_millis() as u64,
+            heartbeat_ms: heartbeat.as_millis() as u64,
+            lease_ms: lease.as_millis() as u64,
             told: self.registry.told(name, self.settings.clock.now()),
         }
     }

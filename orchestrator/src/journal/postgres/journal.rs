@@ -221,6 +221,10 @@ impl Journal for Postgres {
         self.sessions.ask(move |session| query::head(session, run).boxed())
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {
         let (writer, seat) = (self.writer, Arc::clone(&self.seat));
         self.sessions.ask(move |session| {
