@@ -305,6 +305,17 @@ impl Supervisor {
         }
     }
 
+    /// From TERM to KILL, for an attempt that is stopped now. Without a lease there is less time.
+    fn grace_of(&self, held: &Held) -> Duration {
+        let is_uncovered = || held.cover().is_some_and(|cover| self.leases.left(&cover).is_zero());
+        match held.why_halted() {
+            Some(Halt::Fenced) => self.leases.grace(),
+            // Nobody tells why it is stopped, or it was stopped for another reason and lost its lease meanwhile.
+            Some(_) | None if is_uncovered() => self.leases.grace(),
+            Some(_) | None => self.settings.grace,
+        }
+    }
+
     /// Somebody still wants this attempt, which may have been set aside. Behind shut doors it does not start: who follows it
     /// is told so.
     fn name(self: &Arc<Self>, id: AttemptId) {

@@ -248,6 +248,10 @@ impl Start for Beginning {
         self.held.say(Changes { items: changed, progress: None });
     }
 
+    fn grace(&self) -> Duration {
+        self.supervisor.grace_of(&self.held)
+    }
+
     fn over(&self) {
         self.supervisor.leave_slot(&self.held);
     }

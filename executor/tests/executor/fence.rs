@@ -19,7 +19,8 @@ const LEASE: Duration = Duration::from_secs(4);
 
 async fn house(flags: &[&str]) -> (House, Registry) {
     let (address, listener) = reserved().await;
-    let mut house = House::empty(&[&["--grace", "500ms"], flags].concat());
+    let grace: &[&str] = if flags.contains(&"--grace") { &[] } else { &["--grace", "500ms"] };
+    let mut house = House::empty(&[grace, flags].concat());
     house.orchestrator = format!("https://{address}");
     let registry = Registry::start(&house, listener).await;
     registry.answers_as("o1", LEASE);
@@ -171,4 +172,26 @@ async fn what_lost_its_lease_before_it_began_does_not_begin() {
     let report = house.report(house.id(0)).await;
     assert_eq!((failure(&report).0, report.started), ("fenced", None));
     assert!(!house.path("ran").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_grace_is_cut_short_where_a_lease_ends_and_nowhere_else() {
+    let (house, registry) = house(&["--grace", "8s"]).await;
+    let stubborn = |node| house.script(node, "trap '' TERM; echo up > up; while :; do sleep 0.02; done");
+    house.hand_in(&under("o1", stubborn(0))).await;
+    house.file("up");
+    let last = registry.refuses();
+    let report = house.report(house.id(0)).await;
+    assert_eq!((failure(&report).0, report.unconfirmed.len()), ("fenced", 0));
+    let ended = SystemTime::UNIX_EPOCH + Duration::from_millis(report.ended.as_millis().unsigned_abs());
+    let after = ended.duration_since(last.at).unwrap();
+    assert!(after < LEASE, "it ended {after:?} after the last beat that was answered");
+    registry.answers_as("o1", Duration::from_secs(60));
+    fs::remove_file(house.path("up")).unwrap();
+    house.hand_in(&under("o1", stubborn(1))).await;
+    house.file("up");
+    let asked = SystemTime::now();
+    house.stop(house.id(1), 1).await;
+    house.report(house.id(1)).await;
+    assert!(asked.elapsed().unwrap() >= Duration::from_secs(8), "who is only cancelled has the whole grace");
 }
