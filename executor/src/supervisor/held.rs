@@ -37,7 +37,14 @@ pub(super) struct Held {
     /// Was somebody told that it does not start here?
     given_back: AtomicBool,
     /// Under whose lease it runs, where it needs one.
-    cover: Option<Mutex<Cover>>,
+    cover: Option<Mutex<Covered>>,
+}
+
+/// A lease, and who said that it is this one: what came before changes nothing any more.
+#[derive(Clone)]
+struct Covered {
+    epoch: u64,
+    cover: Cover,
 }
 
 /// Who follows an attempt, and what it says.
@@ -133,8 +140,10 @@ impl Held {
         let (progress, _) = watch::channel(progress);
         let (stop, why, audience) = (CancellationToken::new(), OnceLock::new(), Mutex::default());
         let (place, has_slot, given_back) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
-        let lease = work.as_ref().and_then(|work| work.lease.as_deref());
-        let cover = lease.map(|orchestrator| Mutex::new(Cover::by(orchestrator)));
+        let cover = work.as_ref().and_then(|work| {
+            let cover = Cover::by(work.lease.as_deref()?);
+            Some(Mutex::new(Covered { epoch: work.epoch, cover }))
+        });
         Arc::new(Held { id, work, progress, stop, why, audience, place, has_slot, given_back, cover })
     }
 
@@ -165,13 +174,17 @@ impl Held {
     /// Under whose lease it runs; `None` if it needs none.
     pub(super) fn cover(&self) -> Option<Cover> {
         // Nothing in it is left half done by a panic.
-        self.cover.as_ref().map(|cover| cover.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.cover.as_ref().map(|cover| cover.lock().unwrap_or_else(PoisonError::into_inner).cover.clone())
     }
 
     /// It is handed out again, perhaps by another orchestrator than before.
     pub(super) fn hand_over(&self, again: &Work, leases: &Leases) {
         if let (Some(cover), Some(orchestrator)) = (&self.cover, &again.lease) {
-            leases.move_cover(&mut cover.lock().unwrap_or_else(PoisonError::into_inner), orchestrator);
+            let covered = &mut *cover.lock().unwrap_or_else(PoisonError::into_inner);
+            if again.epoch >= covered.epoch {
+                covered.epoch = again.epoch;
+                leases.move_cover(&mut covered.cover, orchestrator);
+            }
         }
     }
 
