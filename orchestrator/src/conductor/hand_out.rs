@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::handle::Message;
 use super::live::Turn;
 use super::{Conductor, Slot};
-use crate::dispatch::carry::{Carried, Carry, Wish};
+use crate::dispatch::carry::{Before, Carried, Carry, Wish};
 
 /// An attempt that is out: the way to tell its task something, and the task.
 pub(super) struct Out {
@@ -37,13 +37,13 @@ impl Conductor {
         }
     }
 
-    /// Does what a durable decision owes to the world.
-    pub(super) fn perform(&mut self, run: RunId, effect: Effect) {
+    /// Does what a durable decision owes to the world. The attempts that it hands out were handed out before, or not.
+    pub(super) fn perform(&mut self, run: RunId, effect: Effect, before: Before) {
         match effect {
-            Effect::Dispatch { attempt, executor } => self.carry(run, attempt, executor, Wish::Run),
+            Effect::Dispatch { attempt, executor } => self.carry(run, attempt, executor, Wish::Run, before),
             Effect::Stop { attempt, executor } => match self.out.get(&attempt.of(run)) {
                 Some(out) => drop(out.wish.send(Wish::Stop)),
-                None => self.carry(run, attempt, executor, Wish::Stop),
+                None => self.carry(run, attempt, executor, Wish::Stop, before),
             },
             Effect::StartChild { attempt } => self.start_child(run, attempt),
             Effect::StopChild { attempt } => self.stop_child(run, attempt),
@@ -54,7 +54,7 @@ impl Conductor {
         }
     }
 
-    fn carry(&mut self, run: RunId, key: AttemptKey, executor: ExecutorName, wish: Wish) {
+    fn carry(&mut self, run: RunId, key: AttemptKey, executor: ExecutorName, wish: Wish, before: Before) {
         let id = key.of(run);
         if self.out.contains_key(&id) {
             return;
@@ -83,6 +83,8 @@ impl Conductor {
             executor,
             links: self.links.clone(),
             wish: receiver,
+            before,
+            lease: self.settings.lease,
             show: Box::new(move |changes| progress.tell(run, key, changes)),
             log: self.log.clone(),
         };

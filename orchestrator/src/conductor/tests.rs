@@ -11,11 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, ready};
 use futures::stream::StreamExt;
-use gorch_schema::session::{LONGEST_ORDER, Lines, Order};
+use gorch_schema::session::{LONGEST_ORDER, Lines, News, Order};
 use gorch_schema::view::RunSummary;
-use gorch_schema::work::{Drain, Logs, Registered, Registration, Wanted, Work};
+use gorch_schema::work::{AttemptState, Drain, Logs, Registered, Registration, Wanted, Work};
 use gorch_schema::{
-    Accepted, AttemptKey, AttemptResult, DefinitionKey, Digest, Event, ExecutorName, RunId, Timestamp, document,
+    Accepted, AttemptKey, AttemptResult, DefinitionKey, Digest, Event, ExecutorName, Problem, RunId, Timestamp,
+    document,
 };
 use http::StatusCode;
 use slog::{Discard, Logger, o};
@@ -215,6 +216,33 @@ impl Journal for Store {
 struct Wire {
     orders: Arc<Mutex<Vec<Order>>>,
     news: Arc<Mutex<Vec<mpsc::UnboundedSender<Bytes>>>>,
+    /// Another process is there now, which has nothing of what was ordered.
+    knows_nothing: Arc<AtomicBool>,
+}
+
+impl Wire {
+    /// Answers an order, where an executor does so at once.
+    fn answer(&self, order: &Order) {
+        let attempt = order.attempt();
+        let news = match order {
+            Order::Run(_) => News::Admitted(attempt),
+            Order::Follow(_) if self.knows_nothing.load(Ordering::Relaxed) => {
+                let problem = Box::new(Problem::new("not_found", "no such attempt"));
+                News::Refused { attempt, order: order.kind(), problem }
+            }
+            Order::Follow(_) | Order::Stop(_) | Order::Acknowledge(_) => return,
+        };
+        let line = serde_json::to_string(&news).unwrap() + "\n";
+        for news in &*self.news.lock().unwrap() {
+            let _ = news.send(Bytes::from(line.clone()));
+        }
+    }
+
+    /// The executor was killed, and another process has its name and its address, but not its folder.
+    fn is_replaced(&self) {
+        self.knows_nothing.store(true, Ordering::Relaxed);
+        self.news.lock().unwrap().clear();
+    }
 }
 
 impl Roads for Wire {
@@ -224,17 +252,29 @@ impl Roads for Wire {
 }
 
 impl Road for Wire {
-    fn ask(&self, _ask: Ask) -> BoxFuture<'static, Result<Answer, Cut>> {
-        ready(Ok(Answer { status: StatusCode::OK, body: Bytes::from_static(b"[]") })).boxed()
+    fn ask(&self, ask: Ask) -> BoxFuture<'static, Result<Answer, Cut>> {
+        let (status, body) = match ask.path.as_str() {
+            "/v1/attempts" => (StatusCode::OK, "[]".to_owned()),
+            _ if self.knows_nothing.load(Ordering::Relaxed) => {
+                let problem = Problem::new("not_found", "no such attempt");
+                (StatusCode::NOT_FOUND, serde_json::to_string(&problem).unwrap())
+            }
+            _ => (StatusCode::OK, serde_json::to_string(&AttemptState::Waiting).unwrap()),
+        };
+        ready(Ok(Answer { status, body: Bytes::from(body) })).boxed()
     }
 
     fn open(&self, opening: Opening) -> BoxFuture<'static, Result<Opened, Cut>> {
-        let orders = self.orders.clone();
+        let wire = self.clone();
         let mut body = opening.body.expect("only sessions are opened");
         tokio::spawn(async move {
             let mut lines = Lines::new(LONGEST_ORDER);
             while let Some(piece) = body.recv().await {
-                let take = |line: &[u8]| orders.lock().unwrap().push(serde_json::from_slice(line).unwrap());
+                let take = |line: &[u8]| {
+                    let order = serde_json::from_slice(line).unwrap();
+                    wire.answer(&order);
+                    wire.orders.lock().unwrap().push(order);
+                };
                 lines.push(&piece, take).unwrap();
             }
         });
@@ -291,6 +331,19 @@ impl House {
             drained: false,
         };
         self.handle.register("e1".parse().unwrap(), registration, Timestamp::default()).await.unwrap()
+    }
+
+    /// It beats for so many seconds.
+    async fn beats(&self, boot: &str, seconds: u64) {
+        for _ in 0..seconds {
+            sleep(Duration::from_secs(1)).await;
+            self.beat(boot).await;
+        }
+    }
+
+    /// How often something was ordered to run.
+    fn runs(&self) -> usize {
+        self.wire.orders.lock().unwrap().iter().filter(|order| matches!(order, Order::Run(_))).count()
     }
 
     async fn submit(&self, document: &str) -> RunId {
@@ -376,8 +429,8 @@ async fn whose_own_lease_was_over_hands_out_again_what_is_still_his_under_anothe
     assert_eq!((lease.lease_ms, Some(&lease.orchestrator)), (30_000, again.lease.as_ref()));
     assert_ne!(lease.orchestrator, first, "what another one may have adopted meanwhile is not covered again");
     assert_eq!((again.attempt, house.ended(run).await), (house.handed_out(1).await.attempt, 0));
-    sleep(Duration::from_secs(60)).await;
-    assert_eq!(house.wire.orders.lock().unwrap().len(), 2, "once is enough");
+    house.beats("a", 60).await;
+    assert_eq!(house.runs(), 2, "once is enough");
 }
 
 #[tokio::test(start_paused = true)]
@@ -402,4 +455,36 @@ async fn an_executor_that_cannot_be_read_with_the_runs_that_name_it_is_not_taken
     other.store.hides_executors.store(false, Ordering::Relaxed);
     assert_eq!(other.handed_out(1).await.attempt.run, run);
     assert_eq!(house.ended(run).await, 0, "nothing of it was given up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_executor_does_not_know_any_more_is_lost_at_once_but_not_while_one_before_it_may_have_a_lease() {
+    let house = House::open().await;
+    house.beat("a").await;
+    let keep = house.submit(&KILL.replace("kill", "keep")).await;
+    house.handed_out(1).await;
+    let kill = house.submit(KILL).await;
+    house.handed_out(2).await;
+    house.wire.is_replaced();
+    house.beats("b", 3).await;
+    assert_eq!((house.ended(keep).await, house.ended(kill).await), (1, 0));
+    house.beats("b", 24).await;
+    assert_eq!(house.ended(kill).await, 0, "who had it may have been heard a moment before");
+    house.beats("b", 5).await;
+    assert_eq!(house.ended(kill).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_orchestrator_handed_out_is_handed_to_another_process_only_after_a_lease() {
+    let house = House::open().await;
+    let other = house.beside("o2").await;
+    house.beat("a").await;
+    let run = house.submit(KILL).await;
+    house.handed_out(1).await;
+    other.wire.is_replaced();
+    other.store.left.lock().unwrap().push(run);
+    other.beats("b", 29).await;
+    assert_eq!(other.runs(), 0, "it may run where it was");
+    other.beats("b", 6).await;
+    assert_eq!((other.runs(), other.ended(run).await), (1, 0));
 }

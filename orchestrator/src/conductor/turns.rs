@@ -3,13 +3,14 @@
 //! Owns the order "decide, append, act". Promises: nothing is said or done on the strength of a decision before its
 //! append has come back; a failed append drops the copy and folds the run anew from the journal.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use gorch_engine::Run;
+use gorch_engine::{Effect, Run};
 use gorch_schema::document::Engines;
-use gorch_schema::{Digest, Event, RunId, Timestamp, planted};
+use gorch_schema::{AttemptKey, Digest, Event, RunId, StepId, Timestamp, planted};
 use slog::{debug, error, info, warn};
 use tokio::sync::oneshot;
 
@@ -19,6 +20,7 @@ use super::live::{Decided, Live, Told, Turn, summary};
 use super::locking::{Learned, claims};
 use super::registry::{Beat, HEARTBEAT, SOON};
 use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot, Submitted};
+use crate::dispatch::carry::Before;
 use crate::journal::{self, Append, KeyBody, KnownExecutor};
 
 /// How long a run whose append was refused is left alone.
@@ -32,6 +34,12 @@ fn left(event: &Event) -> impl Iterator<Item = Digest> {
     let items = items.into_iter().flat_map(|items| items.values().map(|result| &result.artifacts));
     let all = result.into_iter().chain(copied).chain(items);
     all.flat_map(|artifacts| artifacts.values().flatten()).map(|left| left.sha256)
+}
+
+/// The attempt whose start it is.
+fn started(event: &Event) -> Option<AttemptKey> {
+    let Event::AttemptStarted { node, visit, item, attempt, .. } = event else { return None };
+    Some(AttemptKey { step: StepId { node: *node, visit: *visit }, item: *item, attempt: *attempt })
 }
 
 impl Conductor {
@@ -220,8 +228,13 @@ impl Conductor {
         // A lock may be free for somebody who stood in no line, because there was no slot either.
         self.room |= locks && decided.events.iter().any(|event| matches!(event, Event::AttemptEnded { .. }));
         Conductor::tell_all(decided.told);
+        // A claim owes what is pending: what it finds, and what is started in the same append.
+        let fresh: BTreeSet<AttemptKey> =
+            if claimed { decided.events.iter().filter_map(started).collect() } else { BTreeSet::new() };
         for effect in effects {
-            self.perform(run, effect);
+            let is_found = matches!(&effect, Effect::Dispatch { attempt, .. } if claimed && !fresh.contains(attempt));
+            let before = if is_found { Before::Perhaps } else { Before::Never };
+            self.perform(run, effect, before);
         }
     }
 
