@@ -13,8 +13,11 @@ use tokio::time::sleep;
 
 use crate::clock::steady;
 
-/// What a stop takes besides its grace: killing, looking, and a machine that is slow.
+/// What a stop takes besides its grace: killing, looking, and a machine that is slow; of a very short lease an eighth.
 const TO_STOP: Duration = Duration::from_secs(2);
+
+/// As orchestrators usually lease: what counts until one has.
+const USUAL: Duration = Duration::from_secs(30);
 
 /// Timers stand still while the machine sleeps: the clock is looked at this often.
 const LOOK: Duration = Duration::from_secs(1);
@@ -23,7 +26,10 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Leases {
     ends: Mutex<HashMap<String, Duration>>,
     renewed: watch::Sender<()>,
-    to_stop: Duration,
+    /// What jobs get when they are stopped for another reason.
+    grace: Duration,
+    /// How long the last one was.
+    last: Mutex<Duration>,
 }
 
 /// Under whose lease an attempt runs.
@@ -44,18 +50,35 @@ impl Cover {
 impl Leases {
     /// With jobs that get this grace when they are stopped: TERM, grace, KILL, and once more for what hid from that.
     pub(crate) fn new(grace: Duration) -> Self {
-        Leases { ends: Mutex::default(), renewed: watch::Sender::new(()), to_stop: grace * 2 + TO_STOP }
+        Leases { ends: Mutex::default(), renewed: watch::Sender::new(()), grace, last: Mutex::new(USUAL) }
+    }
+
+    /// The grace of what has no lease any more: at most as long as leaves half of a lease to work in.
+    pub(crate) fn grace(&self) -> Duration {
+        self.grace_in(*self.last())
     }
 
     /// How long it may take to stop what runs.
     pub(crate) fn to_stop(&self) -> Duration {
-        self.to_stop
+        self.to_stop_in(*self.last())
+    }
+
+    fn grace_in(&self, lease: Duration) -> Duration {
+        self.grace.min((lease / 2).saturating_sub(TO_STOP.min(lease / 8)) / 2)
+    }
+
+    fn to_stop_in(&self, lease: Duration) -> Duration {
+        self.grace_in(lease) * 2 + TO_STOP.min(lease / 8)
     }
 
     /// An orchestrator has answered a beat that was sent then.
     pub(crate) fn renew(&self, orchestrator: &str, sent: Duration, lease: Duration) {
-        // A lease that is hardly longer than a stop is of some use all the same.
-        let end = sent + lease.saturating_sub(self.to_stop.min(lease / 2));
+        if lease.is_zero() {
+            // It heard this executor, and gives nothing now.
+            return;
+        }
+        *self.last() = lease;
+        let end = sent + lease.saturating_sub(self.to_stop_in(lease));
         let mut ends = self.ends();
         let known = ends.entry(orchestrator.to_owned()).or_default();
         *known = end.max(*known);
@@ -106,6 +129,10 @@ impl Leases {
         self.ends().get(&cover.by).copied().or(cover.before)
     }
 
+    fn last(&self) -> MutexGuard<'_, Duration> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn ends(&self) -> MutexGuard<'_, HashMap<String, Duration>> {
         // Nothing in it is left half done by a panic.
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
@@ -139,11 +166,26 @@ mod tests {
     }
 
     #[test]
-    fn a_long_grace_leaves_half_of_the_lease() {
-        let leases = Leases::new(Duration::from_mins(5));
+    fn a_long_grace_leaves_half_of_the_lease_and_is_as_short_as_that_needs_where_it_ends() {
+        for (grace, lease) in [(300_000, 30_000), (30_000, 30_000), (5_000, 30_000), (300_000, 1_000), (500, 4_000)] {
+            let (grace, lease) = (Duration::from_millis(grace), Duration::from_millis(lease));
+            let leases = Leases::new(grace);
+            leases.renew("o1", Duration::from_hours(1), lease);
+            let end = leases.end(&Cover::by("o1")).unwrap() - Duration::from_hours(1);
+            assert!(end >= lease / 2, "{lease:?} with {grace:?} ends after {end:?}");
+            assert!(end + leases.grace() * 2 < lease, "TERM, grace and KILL, twice, are over before the lease");
+            assert!(leases.grace() <= grace && leases.to_stop() == lease - end);
+        }
+        let leases = Leases::new(Duration::from_secs(30));
+        assert_eq!(leases.grace(), Duration::from_millis(6_500), "as documented");
+    }
+
+    #[test]
+    fn who_hears_and_gives_no_lease_takes_none_back() {
+        let leases = Leases::new(Duration::from_secs(5));
         leases.renew("o1", steady(), LEASE);
-        let left = leases.left(&Cover::by("o1"));
-        assert!(left <= LEASE / 2 && left > LEASE / 3, "{left:?}");
+        leases.renew("o1", steady(), Duration::ZERO);
+        assert!(!leases.has_lapsed("o1") && leases.to_stop() == Duration::from_secs(12));
     }
 
     #[test]

@@ -51,8 +51,8 @@ pub struct Work {
     /// May its side effects happen twice? Decides what a restarted executor may do with a job it finds again.
     #[serde(default)]
     pub idempotent: bool,
-    /// The orchestrator under whose lease it runs, as that names itself in its answers to registrations: without that
-    /// lease it is stopped. Absent: it needs none.
+    /// The lease under which it runs, by the name that answers to registrations have: without that lease it does not begin,
+    /// and is stopped. Absent: it needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<String>,
     /// What the node says to the driver besides, references resolved.
@@ -229,12 +229,13 @@ pub struct Registered {
     /// The orchestrator's view of the executor's name.
     #[schema(value_type = String)]
     pub name: ExecutorName,
-    /// This orchestrator, and no other process: what [`Work::lease`] names.
+    /// The lease: another one for each orchestrator, and each time that what the executor was given before may run elsewhere.
+    /// It is what [`Work::lease`] names.
     #[serde(default)]
     pub orchestrator: String,
     /// Beat again within this many milliseconds.
     pub heartbeat_ms: u64,
-    /// After this many milliseconds without a beat the executor is lost.
+    /// After this many milliseconds without a beat the executor is lost. 0: it was heard, and gets no lease now.
     pub lease_ms: u64,
     /// What operators want of it.
     #[serde(default)]

@@ -25,7 +25,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ending, Finish, Job, Settings, verdict};
+use super::{Ending, Finish, Job, Settings, Start, verdict};
 use crate::confine::Account;
 use crate::ledger::Place;
 use crate::output;
@@ -128,6 +128,7 @@ impl Running {
         self,
         settings: &Settings,
         stop: &CancellationToken,
+        start: &dyn Start,
         elsewhere: impl AsyncFnOnce() -> Vec<String>,
     ) -> Over {
         let Running { attempt, main, mut child, began, pumps } = self;
@@ -138,7 +139,7 @@ impl Running {
             status = child.wait() => (Ending::ByItself, status),
             () = stop.cancelled() => {
                 unconfirmed.extend(elsewhere().await);
-                let stuck = tree.clone().stop(settings.grace).await;
+                let stuck = tree.clone().stop(start.grace()).await;
                 // Killed and yet not gone: it will be reported, and must not hold the slot for ever.
                 let status = if stuck.is_empty() {
                     child.wait().await
@@ -150,7 +151,7 @@ impl Running {
             }
         };
         main.over();
-        unconfirmed.extend(stop_leftovers(settings, tree, began.elapsed()).await);
+        unconfirmed.extend(stop_leftovers(settings, tree, began.elapsed(), start).await);
         drop(main);
         // They end with the last process that could write; one that cannot be stopped is not waited for.
         if timeout(LAST_WORDS, join_all(pumps)).await.is_err() {
@@ -189,7 +190,7 @@ pub(super) async fn collect(over: Over, place: Arc<Place>, work: Arc<Work>, spoi
 }
 
 /// Stops what the main process left behind.
-async fn stop_leftovers(settings: &Settings, tree: Tree, age: Duration) -> Vec<String> {
+async fn stop_leftovers(settings: &Settings, tree: Tree, age: Duration, start: &dyn Start) -> Vec<String> {
     let mut unconfirmed = Vec::new();
     if is_alone(&tree, age) {
         return unconfirmed;
@@ -201,7 +202,7 @@ async fn stop_leftovers(settings: &Settings, tree: Tree, age: Duration) -> Vec<S
             return unconfirmed;
         }
         let known = left.into_iter().collect();
-        unconfirmed = Tree { known, ..tree.clone() }.stop(settings.grace).await;
+        unconfirmed = Tree { known, ..tree.clone() }.stop(start.grace()).await;
     }
 }
 

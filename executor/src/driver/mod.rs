@@ -151,6 +151,8 @@ pub(crate) trait Start: Send + Sync {
     fn started(&self, since: Timestamp, process: Option<Process>);
     /// It works on these, and that changed.
     fn progress(&self, changed: Vec<Item>);
+    /// From TERM to KILL, if it is stopped now.
+    fn grace(&self) -> Duration;
     /// Nothing of it runs any more, as far as is known: the slot is free, while the rest is tidied up.
     fn over(&self);
 }

@@ -72,6 +72,12 @@ pub enum Error {
         /// Ours.
         expected: &'static str,
     },
+    /// What is about to start may not any more.
+    #[error("attempt {id} needs a lease, and this executor has none any more")]
+    NoLease {
+        /// The attempt.
+        id: AttemptId,
+    },
 }
 
 impl Error {

@@ -95,31 +95,43 @@ impl Desk {
         held.take_slot();
     }
 
+    /// It waits for a slot; behind shut doors, to be named once they are open.
+    pub(super) fn enqueue(&mut self, held: Arc<Held>) {
+        match self.doors {
+            Doors::Open => self.queue.push_back(held),
+            Doors::Drained | Doors::Closed => self.set_aside(held),
+        }
+    }
+
     /// Waits to be named.
     pub(super) fn set_aside(&mut self, held: Arc<Held>) {
         self.unnamed.insert(held.id, held);
     }
 
-    /// Somebody wants it: if it was set aside, it waits for a slot now.
-    pub(super) fn name(&mut self, id: AttemptId) {
-        if self.doors == Doors::Open
-            && let Some(held) = self.unnamed.remove(&id)
-        {
-            self.queue.push_back(held);
+    /// Somebody wants it: if it was set aside, it waits for a slot now. Gives it if it cannot, because the doors are shut.
+    pub(super) fn name(&mut self, id: AttemptId) -> Option<Arc<Held>> {
+        match self.doors {
+            Doors::Open => {
+                let wanted = self.unnamed.remove(&id);
+                wanted.iter().for_each(|held| held.take_back());
+                self.queue.extend(wanted);
+                None
+            }
+            Doors::Drained | Doors::Closed => self.unnamed.get(&id).cloned(),
         }
     }
 
-    /// Is nothing here but what was given back?
+    /// Is nothing here but what was given back, to somebody who heard it?
     pub(super) fn is_empty(&self) -> bool {
-        self.held.len() == self.unnamed.len()
+        self.held.len() == self.unnamed.len() && self.unnamed.values().all(|held| held.was_given_back())
     }
 
-    /// Shuts the doors so. Gives what waited for a slot.
+    /// Shuts the doors so. Gives all that waits.
     pub(super) fn shut(&mut self, doors: Doors) -> Vec<Arc<Held>> {
         self.doors = doors;
-        let waiting: Vec<Arc<Held>> = self.queue.drain(..).collect();
-        waiting.iter().for_each(|held| self.set_aside(Arc::clone(held)));
-        waiting
+        let waiting = self.queue.drain(..).map(|held| (held.id, held));
+        self.unnamed.extend(waiting);
+        self.unnamed.values().cloned().collect()
     }
 
     /// Takes a waiting one away. Was it there?

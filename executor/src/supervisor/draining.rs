@@ -100,8 +100,9 @@ impl Supervisor {
     }
 
     fn shut(&self, doors: Doors) {
-        let waiting = self.desk().shut(doors);
-        waiting.iter().for_each(|held| held.give_back());
+        let mut desk = self.desk();
+        desk.shut(doors).iter().for_each(|held| held.give_back());
+        drop(desk);
         self.tell_change();
     }
 
@@ -113,9 +114,10 @@ impl Supervisor {
             return;
         }
         let begun = desk.held(|held| held.progress.borrow().is_running() || held.has_slot());
-        drop(desk);
         info!(self.log, "the time to drain is over"; "running" => begun.len());
+        // Nothing of it may leave its slot meanwhile.
         begun.iter().for_each(|held| held.halt(Halt::Drained));
+        drop(desk);
     }
 }
 

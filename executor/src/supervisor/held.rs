@@ -34,8 +34,17 @@ pub(super) struct Held {
     place: OnceLock<Arc<Place>>,
     /// Does it take one of the slots?
     has_slot: AtomicBool,
+    /// Was somebody told that it does not start here?
+    given_back: AtomicBool,
     /// Under whose lease it runs, where it needs one.
-    cover: Option<Mutex<Cover>>,
+    cover: Option<Mutex<Covered>>,
+}
+
+/// A lease, and who said that it is this one: what came before changes nothing any more.
+#[derive(Clone)]
+struct Covered {
+    epoch: u64,
+    cover: Cover,
 }
 
 /// Who follows an attempt, and what it says.
@@ -76,7 +85,7 @@ pub(super) enum Tiding {
     Ended(AttemptId),
     /// What it says of itself changed.
     Progress(AttemptId),
-    /// It waited for a slot, and this executor goes away: it does not start here.
+    /// It waited, for a slot or for a lease: it does not start here.
     GivenBack(AttemptId),
 }
 
@@ -130,10 +139,12 @@ impl Held {
     pub(super) fn new(id: AttemptId, work: Option<Arc<Work>>, progress: Progress) -> Arc<Self> {
         let (progress, _) = watch::channel(progress);
         let (stop, why, audience) = (CancellationToken::new(), OnceLock::new(), Mutex::default());
-        let (place, has_slot) = (OnceLock::new(), AtomicBool::new(false));
-        let lease = work.as_ref().and_then(|work| work.lease.as_deref());
-        let cover = lease.map(|orchestrator| Mutex::new(Cover::by(orchestrator)));
-        Arc::new(Held { id, work, progress, stop, why, audience, place, has_slot, cover })
+        let (place, has_slot, given_back) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
+        let cover = work.as_ref().and_then(|work| {
+            let cover = Cover::by(work.lease.as_deref()?);
+            Some(Mutex::new(Covered { epoch: work.epoch, cover }))
+        });
+        Arc::new(Held { id, work, progress, stop, why, audience, place, has_slot, given_back, cover })
     }
 
     pub(super) fn place(&self) -> Option<&Arc<Place>> {
@@ -163,13 +174,17 @@ impl Held {
     /// Under whose lease it runs; `None` if it needs none.
     pub(super) fn cover(&self) -> Option<Cover> {
         // Nothing in it is left half done by a panic.
-        self.cover.as_ref().map(|cover| cover.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.cover.as_ref().map(|cover| cover.lock().unwrap_or_else(PoisonError::into_inner).cover.clone())
     }
 
     /// It is handed out again, perhaps by another orchestrator than before.
     pub(super) fn hand_over(&self, again: &Work, leases: &Leases) {
         if let (Some(cover), Some(orchestrator)) = (&self.cover, &again.lease) {
-            leases.move_cover(&mut cover.lock().unwrap_or_else(PoisonError::into_inner), orchestrator);
+            let covered = &mut *cover.lock().unwrap_or_else(PoisonError::into_inner);
+            if again.epoch >= covered.epoch {
+                covered.epoch = again.epoch;
+                leases.move_cover(&mut covered.cover, orchestrator);
+            }
         }
     }
 
@@ -231,20 +246,31 @@ impl Held {
     pub(super) fn end(&self, ended: Ended) {
         self.progress.send_replace(Progress::Ended(ended));
         // Looked at after the end is shown: who comes later sees it.
-        self.tell(Tiding::Ended(self.id));
+        let _ = self.tell(Tiding::Ended(self.id));
     }
 
-    /// It does not start here.
+    /// It does not start here: whoever follows hears it, and follows no more.
     pub(super) fn give_back(&self) {
-        self.tell(Tiding::GivenBack(self.id));
+        if self.tell(Tiding::GivenBack(self.id)) > 0 {
+            self.given_back.store(true, Ordering::Relaxed);
+        }
     }
 
-    fn tell(&self, tiding: Tiding) {
+    /// Somebody wants that it starts here after all.
+    pub(super) fn take_back(&self) {
+        self.given_back.store(false, Ordering::Relaxed);
+    }
+
+    /// Has anybody heard that it does not start here?
+    pub(super) fn was_given_back(&self) -> bool {
+        self.given_back.load(Ordering::Relaxed)
+    }
+
+    /// Tells all who follow. Gives how many could hear it.
+    fn tell(&self, tiding: Tiding) -> usize {
         // What it said is in the report, or nowhere.
         let Audience { followers, .. } = std::mem::take(&mut *self.audience());
-        for listener in followers {
-            let _ = listener.to.send(tiding);
-        }
+        followers.into_iter().filter(|listener| listener.to.send(tiding).is_ok()).count()
     }
 
     fn audience(&self) -> MutexGuard<'_, Audience> {

@@ -36,7 +36,7 @@ use crate::lease::Leases;
 use crate::ledger::{Ledger, Place};
 use crate::output::Stream;
 use desk::{Desk, Reserved};
-use held::{Ended, Halt, Held, Progress, is_same};
+use held::{Ended, Follower, Halt, Held, Progress, is_same};
 
 pub(crate) use draining::Standing;
 pub use recover::Recover;
@@ -305,10 +305,39 @@ impl Supervisor {
         }
     }
 
-    /// Somebody still wants this attempt, which was found when the executor started.
+    /// From TERM to KILL, for an attempt that is stopped now. Without a lease there is less time.
+    fn grace_of(&self, held: &Held) -> Duration {
+        let is_uncovered = || held.cover().is_some_and(|cover| self.leases.left(&cover).is_zero());
+        match held.why_halted() {
+            Some(Halt::Fenced) => self.leases.grace(),
+            // Nobody tells why it is stopped, or it was stopped for another reason and lost its lease meanwhile.
+            Some(_) | None if is_uncovered() => self.leases.grace(),
+            Some(_) | None => self.settings.grace,
+        }
+    }
+
+    /// Somebody still wants this attempt, which may have been set aside. Behind shut doors it does not start: who follows it
+    /// is told so.
     fn name(self: &Arc<Self>, id: AttemptId) {
-        self.desk().name(id);
-        self.pump();
+        self.name_with(id, || {});
+    }
+
+    /// The same for somebody who wants to hear of its end. In one step: whoever gives it back meanwhile tells him, or finds
+    /// it named.
+    fn follow(self: &Arc<Self>, held: &Held, follower: &Follower) {
+        self.name_with(held.id, || held.follow(follower));
+    }
+
+    fn name_with(self: &Arc<Self>, id: AttemptId, first: impl FnOnce()) {
+        let mut desk = self.desk();
+        first();
+        let stays = desk.name(id);
+        stays.iter().for_each(|held| held.give_back());
+        drop(desk);
+        match stays {
+            Some(_) => self.tell_change(),
+            None => self.pump(),
+        }
     }
 
     /// Waits until no ended attempt is left unacknowledged.
@@ -371,7 +400,7 @@ impl Supervisor {
                 Ok(work) => {
                     debug!(self.log, "attempt admitted"; "attempt" => %held.id, "node" => &work.node);
                     held.progress.send_replace(Progress::Waiting);
-                    desk.queue.push_back(Arc::clone(held));
+                    desk.enqueue(Arc::clone(held));
                     Ok(())
                 }
                 Err(refusal) => {

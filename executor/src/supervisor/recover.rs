@@ -191,7 +191,7 @@ impl Supervisor {
         let Orphaned { held, tree } = orphaned;
         let looked = tree.clone();
         let alive = spawn_blocking(move || looked.survey().len()).await.unwrap_or_default();
-        let mut unconfirmed = tree.stop(self.settings.grace).await;
+        let mut unconfirmed = tree.stop(self.grace_of(&held)).await;
         unconfirmed.extend(self.end_group(held.id).await);
         let message = match alive {
             0 => {
@@ -229,7 +229,7 @@ impl Supervisor {
             () = clocks => Some(()),
         };
         let mut unconfirmed = match stopped {
-            Some(()) => tree.stop(self.settings.grace).await,
+            Some(()) => tree.stop(self.grace_of(&held)).await,
             None => Vec::new(),
         };
         unconfirmed.extend(self.end_group(held.id).await);

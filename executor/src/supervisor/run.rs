@@ -1,9 +1,11 @@
 //! One attempt, from its slot to its report.
 //!
-//! Owns what a stop makes of the result, and the end: written, then shown, then the slot is free.
+//! Owns what a stop makes of the result, and the end: written, then shown, then the slot is free. Promises that what gets no
+//! lease keeps no slot: it is given back.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use gorch_schema::outcome::AttemptResult;
@@ -13,6 +15,7 @@ use gorch_schema::{Failure, Item, Outcome, Timestamp, failure_code};
 use serde_json::Value;
 use slog::{debug, error, info, warn};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::Supervisor;
 use super::clocks;
@@ -26,6 +29,18 @@ use crate::ledger::{self, Place};
 use crate::output;
 use crate::process::{Process, Tree};
 use crate::secrets::{Redactor, Secrets};
+
+/// How long an attempt waits for its lease in its slot: a beat or two, and what they may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What becomes of an attempt that is to be put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PutBack {
+    /// It waits to be named.
+    Waits,
+    /// It is to be stopped: it ends.
+    Ends,
+}
 
 impl Supervisor {
     /// Gives free slots to whoever waits longest.
@@ -41,7 +56,9 @@ impl Supervisor {
         let Some(work) = held.work.clone() else { unreachable!("only readable work is queued") };
         let caught = AssertUnwindSafe(self.attempt(&held, &work)).catch_unwind().await;
         let finish = match caught {
-            Ok(finish) => finish,
+            Ok(Some(finish)) => finish,
+            Ok(None) if self.put_back(&held) == PutBack::Waits => return,
+            Ok(None) => Finish::without_output(Ending::Stopped, Ok(())),
             Err(_) => {
                 error!(self.log, "driver panicked"; "attempt" => %held.id, "engine" => &work.engine);
                 let unconfirmed = Tree::new(held.id, None).stop(self.settings.grace).await;
@@ -87,6 +104,26 @@ impl Supervisor {
         self.tell_change();
     }
 
+    /// An attempt got no lease: its slot is another's, and whoever follows it hears that it does not start here. If somebody
+    /// wants it all the same, he names it.
+    fn put_back(self: &Arc<Self>, held: &Arc<Held>) -> PutBack {
+        let mut desk = self.desk();
+        if held.stop.is_cancelled() {
+            return PutBack::Ends;
+        }
+        if held.leave_slot() {
+            desk.running -= 1;
+        }
+        desk.open -= 1;
+        desk.set_aside(Arc::clone(held));
+        held.give_back();
+        drop(desk);
+        info!(self.log, "attempt given back, it got no lease"; "attempt" => %held.id);
+        self.tell_change();
+        self.pump();
+        PutBack::Waits
+    }
+
     /// The attempt's slot is the next one's.
     fn leave_slot(self: &Arc<Self>, held: &Held) {
         if held.leave_slot() {
@@ -95,18 +132,26 @@ impl Supervisor {
         }
     }
 
-    async fn attempt(self: &Arc<Self>, held: &Arc<Held>, work: &Arc<Work>) -> Finish {
+    /// Runs it. `None`: it has no lease, and nothing of it has begun.
+    async fn attempt(self: &Arc<Self>, held: &Arc<Held>, work: &Arc<Work>) -> Option<Finish> {
+        // An order may have waited while this executor slept: what it wants may run elsewhere by now.
+        let covered = tokio::select! {
+            covered = timeout(PATIENCE, held.covered(&self.leases)) => covered,
+            () = held.stop.cancelled() => return Some(Finish::without_output(Ending::Stopped, Ok(()))),
+        };
+        match covered {
+            Ok(()) => Some(self.covered(held, work).await),
+            Err(_) => None,
+        }
+    }
+
+    async fn covered(self: &Arc<Self>, held: &Arc<Held>, work: &Arc<Work>) -> Finish {
         let is_here = self.engines.contains(&work.engine.as_str());
         let Some(driver) = self.drivers.get(work.engine.as_str()).filter(|_| is_here) else {
             let known = self.engines.join(", ");
             let message = format!("engine `{}` is unknown to this executor (known: {known})", work.engine);
             return Finish::without_output(Ending::ByItself, Err(Failure::new(failure_code::REFUSED, message)));
         };
-        // An order may have waited while this executor slept: what it wants may run elsewhere by now.
-        tokio::select! {
-            () = held.covered(&self.leases) => {}
-            () = held.stop.cancelled() => return Finish::without_output(Ending::Stopped, Ok(())),
-        }
         let secrets = tokio::select! {
             secrets = Secrets::of(work, &self.settings.secrets) => secrets,
             () = held.stop.cancelled() => return Finish::without_output(Ending::Stopped, Ok(())),
@@ -186,6 +231,11 @@ impl Start for Beginning {
     }
 
     fn starting(&self, place: &Place) -> Result<Timestamp, ledger::Error> {
+        // What came before may have taken its time.
+        if self.held.cover().is_some_and(|cover| self.supervisor.leases.left(&cover).is_zero()) {
+            self.held.halt(Halt::Fenced);
+            return Err(ledger::Error::NoLease { id: self.held.id });
+        }
         let since = now();
         self.supervisor.ledger.starting(self.held.id, since, place)?;
         Ok(since)
@@ -196,6 +246,10 @@ impl Start for Beginning {
             changed.iter_mut().for_each(|item| hide_item(item, redactor));
         }
         self.held.say(Changes { items: changed, progress: None });
+    }
+
+    fn grace(&self) -> Duration {
+        self.supervisor.grace_of(&self.held)
     }
 
     fn over(&self) {
@@ -216,6 +270,8 @@ impl Start for Beginning {
 /// What the attempt came to, given who ended it.
 pub(super) fn result(held: &Held, finish: &Finish) -> AttemptResult {
     let outcome = match (finish.ending, held.why_halted()) {
+        // It was not let begin.
+        (_, Some(Halt::Fenced)) if held.started().is_none() => Outcome::Failed(fenced()),
         (Ending::Stopped, Some(Halt::Asked)) => Outcome::Cancelled,
         (Ending::Stopped, Some(Halt::Timeout(timeout))) => Outcome::Failed(timed_out(timeout)),
         (Ending::Stopped, Some(Halt::Silent(heartbeat))) => Outcome::Failed(silent(heartbeat)),

@@ -151,10 +151,7 @@ impl Session {
                     self.stop(fenced);
                 }
                 Order::Follow(attempt) => match self.supervisor.find(attempt) {
-                    Ok(held) => {
-                        held.follow(&self.ended);
-                        self.supervisor.name(attempt);
-                    }
+                    Ok(held) => self.supervisor.follow(&held, &self.ended),
                     Err(refusal) => self.refuse(attempt, OrderKind::Follow, &refusal),
                 },
             }
@@ -186,6 +183,10 @@ impl Session {
                 Err(refusal) => self.refuse(held.id, OrderKind::Run, &refusal),
             }
         }
+        if this.is_leaving() {
+            // The doors were shut meanwhile, when nobody followed yet.
+            fresh.iter().for_each(|held| this.name(held.id));
+        }
         this.pump();
     }
 
@@ -198,7 +199,7 @@ impl Session {
             match admitted.and_then(|_| session.supervisor.find(id)) {
                 Ok(held) => {
                     session.tell(News::Admitted(id));
-                    held.follow(&session.ended);
+                    session.supervisor.follow(&held, &session.ended);
                 }
                 Err(refusal) => session.refuse(id, OrderKind::Run, &refusal),
             }

@@ -1,13 +1,18 @@
 //! Being known to an orchestrator, and going away.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use gorch_certs::Credentials;
 use gorch_schema::Outcome;
+use gorch_schema::session::{News, Order, OrderKind};
 use gorch_schema::work::{AttemptState, Registration, TimeLeft, Told};
 use reqwest::StatusCode;
 use tokio::net::TcpListener;
 
 use crate::house::{House, failure, holds, problem};
 use crate::registry::{Registry, reserved};
+use crate::session::Session;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_registers_and_beats() {
@@ -147,7 +152,7 @@ async fn an_executor_lives_in_any_process() {
     let client = crate::house::client(&Credentials::for_orchestrator(&house.path("certs")).unwrap());
     let ping = client.get(format!("https://{}/v1/ping", executor.address())).send().await.unwrap();
     assert_eq!(ping.status(), StatusCode::OK);
-    executor.shutdown_within(std::time::Duration::ZERO).await;
+    executor.shutdown_within(Duration::ZERO).await;
 }
 
 fn drain(revision: u64, left_ms: Option<u64>) -> Told {
@@ -203,6 +208,65 @@ async fn what_runs_when_the_time_to_drain_is_over_is_stopped_and_what_waits_star
     assert!(holds(|| registry.last().is_some_and(|registration| !registration.draining)));
     house.name(&waits).await;
     assert_eq!(house.report(house.id(1)).await.result.outcome, Outcome::Succeeded);
+}
+
+/// Waits until it is said that the attempt does not start here.
+pub(crate) async fn given_back(session: &mut Session) -> gorch_schema::AttemptId {
+    loop {
+        let next = tokio::time::timeout(Duration::from_secs(60), session.next()).await;
+        match next.expect("it is told in time").expect("the session goes on") {
+            News::Refused { attempt, order: OrderKind::Run, problem } if problem.code == "shutting_down" => {
+                return attempt;
+            }
+            News::Admitted(_) | News::Progress { .. } => {}
+            other @ (News::Ended { .. } | News::Forgotten(_) | News::Refused { .. }) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_when_a_drained_executor_was_killed_is_given_back_to_who_asks_and_only_then_it_is_drained() {
+    let (mut house, registry) = told_what_it_wants(&["--slots", "1", "--grace", "0s"]).await;
+    house.hand_in(&house.script(0, "echo up > up; exec sleep 1000")).await;
+    house.file("up");
+    let waits = house.script(1, "echo ran > ran");
+    house.hand_in(&waits).await;
+    house.kill();
+    registry.tells(drain(1, None));
+    house.start();
+    assert_eq!(failure(&house.report(house.id(0)).await).0, "executor_lost");
+    house.acknowledge(house.id(0), 1).await;
+    let count = registry.count();
+    assert!(holds(|| registry.last().unwrap().draining && registry.count() > count + 2), "it obeys, and beats on");
+    assert!(!registry.last().unwrap().drained, "somebody counts on what waits");
+    let mut session = Session::open(&house).await;
+    session.give(&[Order::Follow(waits.attempt)]);
+    assert_eq!(given_back(&mut session).await, waits.attempt);
+    assert!(holds(|| registry.last().unwrap().drained), "whose it was knows that it does not start here");
+    session.give(&[Order::Run(Arc::new(waits.clone()))]);
+    assert_eq!(given_back(&mut session).await, waits.attempt, "also who hands it out again");
+    registry.tells(Told { revision: 2, drain: None });
+    assert!(holds(|| !registry.last().unwrap().draining));
+    assert!(!house.path("ran").exists());
+    house.name(&waits).await;
+    assert_eq!(house.report(waits.attempt).await.result.outcome, Outcome::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_could_not_hear_that_an_attempt_is_given_back_hears_it_when_he_asks() {
+    let (house, registry) = told_what_it_wants(&["--slots", "1"]).await;
+    house.hand_in(&house.script(0, "echo up > up; exec sleep 1000")).await;
+    house.file("up");
+    let waits = house.script(1, "true");
+    let mut first = Session::open(&house).await;
+    first.give(&[Order::Run(Arc::new(waits.clone()))]);
+    assert_eq!(first.next().await, Some(News::Admitted(waits.attempt)));
+    drop(first);
+    registry.tells(drain(1, None));
+    assert!(holds(|| registry.last().unwrap().draining));
+    let mut second = Session::open(&house).await;
+    second.give(&[Order::Follow(waits.attempt)]);
+    assert_eq!(given_back(&mut second).await, waits.attempt);
 }
 
 #[tokio::test(flavor = "multi_thread")]

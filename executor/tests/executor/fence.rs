@@ -1,18 +1,26 @@
 //! Leases: what needs one is stopped in time where none is renewed.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use gorch_schema::Outcome;
+use gorch_schema::session::{News, Order};
 use gorch_schema::work::{AttemptState, Work};
+use gorch_schema::{Outcome, Settings};
 
+use crate::drain::given_back;
 use crate::house::{House, failure, holds};
 use crate::registry::{Registry, reserved};
+use crate::session::Session;
 
 const LEASE: Duration = Duration::from_secs(4);
 
 async fn house(flags: &[&str]) -> (House, Registry) {
     let (address, listener) = reserved().await;
-    let mut house = House::empty(&[&["--grace", "500ms"], flags].concat());
+    let grace: &[&str] = if flags.contains(&"--grace") { &[] } else { &["--grace", "500ms"] };
+    let mut house = House::empty(&[grace, flags].concat());
     house.orchestrator = format!("https://{address}");
     let registry = Registry::start(&house, listener).await;
     registry.answers_as("o1", LEASE);
@@ -112,4 +120,78 @@ async fn a_restarted_executor_has_no_lease_and_stops_what_needs_one_even_if_it_i
     assert!(matches!(house.state(house.id(1)).await, AttemptState::Running { .. }));
     std::fs::write(house.path("go"), "").unwrap();
     house.report(house.id(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_under_a_lease_that_is_not_renewed_never_begins_and_is_given_back() {
+    let (house, registry) = house(&["--slots", "1"]).await;
+    house.hand_in(&house.script(0, "echo up > up; while ! [ -e go ]; do sleep 0.01; done")).await;
+    house.file("up");
+    let waits = under("o1/0", house.script(1, "echo ran > ran"));
+    registry.answers_as("o1/0", LEASE);
+    let mut session = Session::open(&house).await;
+    session.give(&[Order::Run(Arc::new(waits.clone()))]);
+    assert_eq!(session.next().await, Some(News::Admitted(waits.attempt)));
+    // That orchestrator lost this executor meanwhile, and what it gave it runs elsewhere.
+    registry.answers_as("o1/1", LEASE);
+    let last = SystemTime::now();
+    assert!(holds(|| registry.beats().last().unwrap().at > last + LEASE), "it beats on");
+    fs::write(house.path("go"), "").unwrap();
+    assert_eq!(given_back(&mut session).await, waits.attempt);
+    assert!(!house.path("ran").exists());
+    assert_eq!(house.run(&house.script(2, "true")).await.result.outcome, Outcome::Succeeded, "the slot is free");
+    house.name(&Work { epoch: 2, ..under("o1/1", waits.clone()) }).await;
+    assert_eq!(house.report(waits.attempt).await.result.outcome, Outcome::Succeeded, "handed out again it runs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lost_its_lease_before_it_began_does_not_begin() {
+    let (address, listener) = reserved().await;
+    let mut house = House::empty(&["--grace", "500ms"]);
+    let secrets = house.path("secrets.sh");
+    fs::write(
+        &secrets,
+        "#!/bin/sh\ncd \"${0%/*}\"; echo asked > asked; while ! [ -e go ]; do sleep 0.01; done; echo hidden\n",
+    )
+    .unwrap();
+    fs::set_permissions(&secrets, fs::Permissions::from_mode(0o700)).unwrap();
+    house.add_flags(&["--secret-command", secrets.to_str().unwrap()]);
+    house.orchestrator = format!("https://{address}");
+    let registry = Registry::start(&house, listener).await;
+    registry.answers_as("o1", LEASE);
+    house.start();
+    house.logged("registered");
+    let secret = serde_json::from_str("\"secret://prod/db\"").unwrap();
+    let secrets = BTreeMap::from([("DB".to_owned(), secret)]);
+    let work = under("o1", house.script(0, "echo ran > ran"));
+    house.hand_in(&Work { settings: Settings { secrets, ..Settings::default() }, ..work }).await;
+    house.file("asked");
+    let last = registry.refuses();
+    assert!(holds(|| SystemTime::now() > last.at + LEASE), "its lease ends");
+    fs::write(house.path("go"), "").unwrap();
+    let report = house.report(house.id(0)).await;
+    assert_eq!((failure(&report).0, report.started), ("fenced", None));
+    assert!(!house.path("ran").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_grace_is_cut_short_where_a_lease_ends_and_nowhere_else() {
+    let (house, registry) = house(&["--grace", "8s"]).await;
+    let stubborn = |node| house.script(node, "trap '' TERM; echo up > up; while :; do sleep 0.02; done");
+    house.hand_in(&under("o1", stubborn(0))).await;
+    house.file("up");
+    let last = registry.refuses();
+    let report = house.report(house.id(0)).await;
+    assert_eq!((failure(&report).0, report.unconfirmed.len()), ("fenced", 0));
+    let ended = SystemTime::UNIX_EPOCH + Duration::from_millis(report.ended.as_millis().unsigned_abs());
+    let after = ended.duration_since(last.at).unwrap();
+    assert!(after < LEASE, "it ended {after:?} after the last beat that was answered");
+    registry.answers_as("o1", Duration::from_secs(60));
+    fs::remove_file(house.path("up")).unwrap();
+    house.hand_in(&under("o1", stubborn(1))).await;
+    house.file("up");
+    let asked = SystemTime::now();
+    house.stop(house.id(1), 1).await;
+    house.report(house.id(1)).await;
+    assert!(asked.elapsed().unwrap() >= Duration::from_secs(8), "who is only cancelled has the whole grace");
 }

@@ -3,7 +3,8 @@
 //! Owns the lease with the journal: it is renewed while there is time, and what other orchestrators left behind comes
 //! with it. Promises that a run that was adopted is claimed before anything is done for it, like every run that is
 //! recovered; and that a run which another orchestrator goes on with is let go: whoever was stopped for a while and wakes
-//! up does not claim it back. Never takes a run from somebody who lives: the journal knows who does.
+//! up does not claim it back. Owns with it what this orchestrator may promise to executors: leases only while it has its
+//! own, and under another name once that was over. Never takes a run from somebody who lives: the journal knows who does.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::handle::{Error, Message};
 use super::live::Turn;
 use super::{Conductor, Loading, Owner, Slot};
-use crate::journal::{Adopted, Home};
+use crate::journal::{self, Adopted, Home, Journal, KnownExecutor};
 
 /// Who is not heard of for so long is taken for gone.
 pub(super) const LEASE: Duration = Duration::from_secs(6);
@@ -26,6 +27,26 @@ const BEAT: Duration = Duration::from_secs(2);
 
 /// Each so many beats everything is compared: whatever was missed is found by then.
 const THOROUGH: u32 = 15;
+
+/// This orchestrator's own lease, by which it may give leases to executors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tenure {
+    /// When the journal was asked for the lease that it has: it ends later there than it does here.
+    asked: Timestamp,
+    /// How often it may have been over: what was handed out before may be another one's since.
+    pub(super) term: u32,
+}
+
+impl Tenure {
+    /// The first one.
+    pub(super) fn begin(asked: Timestamp) -> Self {
+        Tenure { asked, term: 0 }
+    }
+
+    fn is_over(self, now: Timestamp) -> bool {
+        now.since(self.asked) >= LEASE
+    }
+}
 
 /// Why the journal is asked for runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,38 +64,60 @@ impl Conductor {
     pub(super) fn keep_adopting(&self, end: CancellationToken) {
         let (journal, handle, log) = (self.journal.clone(), self.handle.clone(), self.log.clone());
         let clock = self.settings.clock.clone();
-        let mut heard = Ok(clock.steady());
+        let mut heard = Ok(self.tenure.asked);
         tokio::spawn(end.run_until_cancelled_owned(async move {
             for beat in (1..THOROUGH).chain([0]).cycle() {
                 tokio::time::sleep(BEAT).await;
                 let now = clock.steady();
                 let look = look(beat, heard, now);
                 let asked = if look == Look::ForNew { Adopted::New } else { Adopted::All };
-                match journal.adopt(LEASE, asked).await {
-                    Ok(runs) => {
-                        heard = Ok(now);
-                        if asked == Adopted::All || !runs.is_empty() {
-                            // Those that the runs name, and what is wanted of them: another one was told of it.
-                            if let Ok(executors) = journal.executors().await {
-                                let _ = handle.send(Message::Known { executors });
-                            }
+                let adopted = adopt(&*journal, asked).await;
+                // Between the call and its answer the lease before may have been over.
+                let is_late = look != Look::ForMissed && heard.is_ok_and(|heard| clock.steady().since(heard) >= LEASE);
+                heard = match adopted {
+                    Ok(_) if is_late => Err(Unheard),
+                    Ok((runs, executors)) => {
+                        // In this order: leases are given only under the name of this one.
+                        if let Some(executors) = executors {
+                            let _ = handle.send(Message::Known { executors });
                             let _ = handle.send(Message::Owned { runs, look });
                         }
+                        let _ = handle.send(Message::Renewed { asked: now });
+                        Ok(now)
                     }
                     Err(error) => {
                         warn!(log, "lease not renewed"; "cause" => crate::chain(&error));
-                        heard = Err(Unheard);
+                        Err(Unheard)
                     }
-                }
+                };
             }
         }));
+    }
+
+    /// The journal was asked for a lease then, and gave it.
+    pub(super) fn renewed(&mut self, asked: Timestamp) {
+        self.tenure.asked = self.tenure.asked.max(asked);
+    }
+
+    /// The lease that executors get now: none where another orchestrator may have adopted, and given up on them, since this
+    /// one heard of the journal. They have a while until the one ends that they have.
+    pub(super) fn lease_to_give(&self) -> Duration {
+        if self.journal.is_shared() && self.tenure.is_over(self.settings.clock.steady()) {
+            Duration::ZERO
+        } else {
+            self.settings.lease
+        }
     }
 
     /// These are this orchestrator's now. A copy of one that is here already may have missed what another did, unless this
     /// was a mere comparison: it is claimed, and if it is stale the journal says so.
     pub(super) fn owned(&mut self, runs: Vec<RunId>, look: Look) {
+        if look == Look::ForMissed {
+            // All that is still ours is claimed below, and handed out again under the new name.
+            self.tenure.term += 1;
+        }
         if look != Look::ForNew {
-            self.suspect_all_but(&runs.iter().copied().collect());
+            self.suspect_all_but(&runs.iter().copied().collect(), look);
         }
         let mut new = 0;
         for run in runs {
@@ -105,15 +148,18 @@ impl Conductor {
     }
 
     /// Looks whose the others are. Not all have left: some began, or ended, since the journal was asked.
-    fn suspect_all_but(&self, own: &HashSet<RunId>) {
+    fn suspect_all_but(&self, own: &HashSet<RunId>, look: Look) {
         let settled = self.slots.iter().filter(|(_, slot)| !matches!(slot, Slot::Loading(_)));
         for run in settled.map(|(run, _)| *run).filter(|run| !own.contains(run)) {
             let (journal, handle, loads) = (self.journal.clone(), self.handle.clone(), self.loads.clone());
             tokio::spawn(async move {
                 let Ok(_place) = loads.acquire_owned().await else { return };
-                // Whoever cannot ask now asks again soon.
-                if let Ok(Home::At { .. }) = journal.home(run).await {
-                    let _ = handle.send(Message::Moved { run });
+                match (journal.home(run).await, look) {
+                    (Ok(Home::At { .. }), _) => drop(handle.send(Message::Moved { run })),
+                    // What is out of it has the name of before.
+                    (Ok(Home::Here), Look::ForMissed) => drop(handle.send(Message::Superseded { run })),
+                    // Whoever cannot ask now asks again soon.
+                    (Ok(Home::Here | Home::Nobody) | Err(_), _) => {}
                 }
             });
         }
@@ -163,6 +209,18 @@ impl Conductor {
         self.room = true;
         self.let_locks_go(run);
     }
+}
+
+/// Renews the lease. With runs come the executors that they name, and what is wanted of those: another orchestrator was told
+/// of it. Who is not known is taken for lost, so runs without executors are none: they are asked for again.
+async fn adopt(
+    journal: &dyn Journal,
+    asked: Adopted,
+) -> Result<(Vec<RunId>, Option<Vec<KnownExecutor>>), journal::Error> {
+    let runs = journal.adopt(LEASE, asked).await?;
+    let is_news = asked == Adopted::All || !runs.is_empty();
+    let executors = if is_news { Some(journal.executors().await?) } else { None };
+    Ok((runs, executors))
 }
 
 /// The last beat had no answer.

@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::handle::Message;
 use super::live::Turn;
 use super::{Conductor, Slot};
-use crate::dispatch::carry::{Carried, Carry, Wish};
+use crate::dispatch::carry::{Before, Carried, Carry, Wish};
 
 /// An attempt that is out: the way to tell its task something, and the task.
 pub(super) struct Out {
@@ -38,13 +38,13 @@ impl Conductor {
         }
     }
 
-    /// Does what a durable decision owes to the world.
-    pub(super) fn perform(&mut self, run: RunId, effect: Effect) {
+    /// Does what a durable decision owes to the world. The attempts that it hands out were handed out before, or not.
+    pub(super) fn perform(&mut self, run: RunId, effect: Effect, before: Before) {
         match effect {
-            Effect::Dispatch { attempt, executor } => self.carry(run, attempt, executor, Wish::Run),
+            Effect::Dispatch { attempt, executor } => self.carry(run, attempt, executor, Wish::Run, before),
             Effect::Stop { attempt, executor } => match self.out.get(&attempt.of(run)) {
                 Some(out) => drop(out.wish.send(Wish::Stop)),
-                None => self.carry(run, attempt, executor, Wish::Stop),
+                None => self.carry(run, attempt, executor, Wish::Stop, before),
             },
             Effect::StartChild { attempt } => self.start_child(run, attempt),
             Effect::StopChild { attempt } => self.stop_child(run, attempt),
@@ -55,16 +55,26 @@ impl Conductor {
         }
     }
 
-    fn carry(&mut self, run: RunId, key: AttemptKey, executor: ExecutorName, wish: Wish) {
+    fn carry(&mut self, run: RunId, key: AttemptKey, executor: ExecutorName, wish: Wish, before: Before) {
         let id = key.of(run);
         if self.out.contains_key(&id) {
             return;
         }
         let Some(Slot::Live(live)) = self.slots.get(&run) else { return };
-        let Some(work) = live.run.work(key) else {
+        let Some(mut work) = live.run.work(key) else {
             warn!(self.log, "attempt without work"; "attempt" => %id);
             return;
         };
+        if let Some(lease) = &mut work.lease {
+            let is_given_up = |turn: &Turn| matches!(turn, Turn::Input(Input::Lost { attempt, .. }) if *attempt == key);
+            if wish == Wish::Run && (self.registry.is_lost(&executor) || live.queue.iter().any(is_given_up)) {
+                // It was lost while its start was on its way into the journal: handed out now it would be covered by the lease
+                // that its executor gets next, and run beside its successor.
+                self.tell(run, Turn::Input(Input::Lost { attempt: key, began: Began::Perhaps }));
+                return;
+            }
+            *lease = self.lease_of(&executor);
+        }
         self.registry.hold(&executor, id, &live.run.plan().workflow.options.namespace);
         let (sender, receiver) = watch::channel(wish);
         let holder = executor.clone();
@@ -74,6 +84,8 @@ impl Conductor {
             executor,
             links: self.links.clone(),
             wish: receiver,
+            before,
+            lease: self.settings.lease,
             show: Box::new(move |changes| progress.tell(run, key, changes)),
             log: self.log.clone(),
         };
@@ -84,7 +96,7 @@ impl Conductor {
                 return;
             }
             match carry.go().await {
-                Carried::Superseded => drop(handle.send(Message::Superseded { attempt: id })),
+                Carried::Superseded => drop(handle.send(Message::Superseded { run })),
                 Carried::Lost(began) => drop(handle.send(Message::Lost { attempt: id, began })),
                 Carried::Ended(report) => loop {
                     let (taken, answer) = oneshot::channel();
@@ -102,6 +114,13 @@ impl Conductor {
         });
         self.out.insert(id, Out { executor: holder, wish: sender, task: task.abort_handle() });
         let _ = registered.send(());
+    }
+
+    /// The name of the lease that an executor has of this orchestrator: of its start, of the times that its own lease was
+    /// over, and of the times that the executor was given up. What was handed out under another one, or waits in a socket
+    /// somewhere, begins no more.
+    pub(super) fn lease_of(&self, executor: &ExecutorName) -> String {
+        format!("{}/{}.{}", self.settings.owner, self.tenure.term, self.registry.lives(executor))
     }
 
     /// An executor reports the end of an attempt.
@@ -151,13 +170,13 @@ impl Conductor {
     /// An executor says that a newer conductor owns the run. If that is so, the claim that follows is refused by the
     /// journal, and the run is no longer ours; if not, the claim gives it an epoch that counts, and what is out is
     /// handed out again under it.
-    pub(super) fn superseded(&mut self, attempt: AttemptId) {
-        self.call_back(attempt.run);
-        let Some(Slot::Live(live)) = self.slots.get_mut(&attempt.run) else { return };
+    pub(super) fn superseded(&mut self, run: RunId) {
+        self.call_back(run);
+        let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
         if !live.recovering {
             live.recovering = true;
             let owner = self.settings.owner.clone();
-            self.tell(attempt.run, Turn::Input(Input::Claim { owner }));
+            self.tell(run, Turn::Input(Input::Claim { owner }));
         }
     }
 

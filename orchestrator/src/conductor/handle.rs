@@ -251,6 +251,7 @@ pub(super) enum Message {
         registration: Registration,
         not_after: Timestamp,
         wanted: Wanted,
+        reply: Reply<Registered>,
     },
     Wanted {
         name: ExecutorName,
@@ -278,7 +279,7 @@ pub(super) enum Message {
         began: gorch_engine::Began,
     },
     Superseded {
-        attempt: AttemptId,
+        run: RunId,
     },
     /// Its journal cannot be read now; it is tried again.
     Unread {
@@ -292,6 +293,9 @@ pub(super) enum Message {
     Owned {
         runs: Vec<RunId>,
         look: Look,
+    },
+    Renewed {
+        asked: Timestamp,
     },
     Moved {
         run: RunId,

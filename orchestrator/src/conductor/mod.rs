@@ -21,6 +21,8 @@ mod reconcile;
 mod recovery;
 mod registry;
 mod standing;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod turns;
 mod undo;
@@ -42,6 +44,7 @@ use crate::clock::Clock;
 use crate::dispatch::Links;
 use crate::documents::{Documents, SharedEngines};
 use crate::journal::{self, Adopted, IdempotencyKey, Journal};
+use adopting::Tenure;
 use ended::EndedRuns;
 use hand_out::Out;
 use line::Line;
@@ -148,6 +151,7 @@ pub struct Conductor {
     quarantine: HashMap<RunId, String>,
     waiting_for_end: HashMap<RunId, Vec<tokio::sync::oneshot::Sender<()>>>,
     out: BTreeMap<AttemptId, Out>,
+    tenure: Tenure,
     /// Who is being compared with what it holds.
     comparing: HashMap<gorch_schema::ExecutorName, tokio::task::AbortHandle>,
     ended: EndedRuns,
@@ -199,6 +203,7 @@ impl Conductor {
             quarantine: HashMap::new(),
             waiting_for_end: HashMap::new(),
             out: BTreeMap::new(),
+            tenure: Tenure::begin(Timestamp::default()),
             comparing: HashMap::new(),
             ended,
             engines,
@@ -217,6 +222,7 @@ impl Conductor {
         };
         let known = conductor.journal.executors().await?;
         conductor.know(known);
+        conductor.tenure = Tenure::begin(conductor.settings.clock.steady());
         let unfinished = conductor.journal.adopt(adopting::LEASE, Adopted::All).await?;
         info!(conductor.log, "conductor started"; "owner" => &conductor.settings.owner, "unfinished" => unfinished.len());
         for run in unfinished {

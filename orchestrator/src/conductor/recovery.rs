@@ -14,6 +14,7 @@ use slog::{debug, error, info, warn};
 use super::handle::{Error, Message, Question, SMALL};
 use super::live::{Live, Turn};
 use super::{Conductor, Loading, Owner, Slot};
+use crate::dispatch::carry::Before;
 use crate::journal::{self, Home, Journal};
 
 /// Rows read from the journal at a time.
@@ -78,7 +79,7 @@ impl Conductor {
             // It ended in an append whose answer was an error: the answer was wrong, the journal is right.
             live.queue.extend(queue);
             self.slots.insert(run, Slot::Live(live));
-            self.perform(run, gorch_engine::Effect::Settle);
+            self.perform(run, gorch_engine::Effect::Settle, Before::Perhaps);
             return;
         }
         // Whoever claimed it while it was at rest here may have handed something out, and be gone.
@@ -104,7 +105,7 @@ impl Conductor {
         if planted("take_over_without_a_claim") {
             let pending = live.run.pending();
             self.slots.insert(run, Slot::Live(live));
-            pending.into_iter().for_each(|effect| self.perform(run, effect));
+            pending.into_iter().for_each(|effect| self.perform(run, effect, Before::Perhaps));
             return;
         }
         live.queue.push_front(Turn::Input(Input::Claim { owner: self.settings.owner.clone() }));

@@ -17,6 +17,8 @@ use gorch_schema::{AttemptId, ExecutorName, RunId, Timestamp, planted};
 
 /// An executor beats this often.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The same for one that got no lease.
+pub(crate) const SOON: Duration = Duration::from_secs(1);
 /// Without a beat for this long it is lost.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
@@ -42,9 +44,37 @@ struct Entry {
     not_after: Option<Timestamp>,
     /// What operators want of it.
     wanted: Wanted,
+    /// How often it was lost, or another process came in its place: each time what it was given is given up.
+    lives: u32,
+    /// When work of it came from another orchestrator, who may have heard it until then.
+    spared: Option<Timestamp>,
 }
 
 impl Entry {
+    fn new(registration: Registration, presence: Presence, not_after: Option<Timestamp>) -> Self {
+        Entry {
+            registration,
+            presence,
+            held: BTreeSet::new(),
+            pace: Pace::default(),
+            offer: None,
+            not_after,
+            wanted: Wanted::default(),
+            lives: 0,
+            spared: None,
+        }
+    }
+
+    /// Since when its lease counts, for an orchestrator that listens since then; `None`: it has none.
+    fn since(&self, started: Timestamp) -> Option<Timestamp> {
+        let since = match self.presence {
+            Presence::Expected { since } => since,
+            Presence::Alive { heard, .. } => heard,
+            Presence::Lost { .. } => return None,
+        };
+        Some(since.max(started).max(self.spared.unwrap_or(since)))
+    }
+
     /// Does it take nothing new, because it says so or because it is told so?
     fn drains(&self) -> bool {
         self.registration.draining || self.wanted.drain.is_some()
@@ -97,16 +127,7 @@ impl Registry {
 
     /// An executor that the journal knows, as this orchestrator has learned now. One that is here already stays as it is.
     pub(crate) fn expect(&mut self, name: ExecutorName, registration: Registration, since: Timestamp) {
-        let entry = Entry {
-            registration,
-            presence: Presence::Expected { since },
-            held: BTreeSet::new(),
-            pace: Pace::default(),
-            offer: None,
-            not_after: None,
-            wanted: Wanted::default(),
-        };
-        self.executors.entry(name).or_insert(entry);
+        self.executors.entry(name).or_insert(Entry::new(registration, Presence::Expected { since }, None));
     }
 
     /// Would this beat change what the journal keeps?
@@ -132,22 +153,14 @@ impl Registry {
                 let is_back = entry.registration.draining && !registration.draining;
                 let is_other = entry.registration.boot != registration.boot;
                 let fresh = is_back || is_other || !matches!(entry.presence, Presence::Alive { .. });
+                entry.lives += u32::from(is_other);
                 entry.registration = registration;
                 entry.presence = presence;
                 entry.not_after = Some(not_after);
                 fresh
             }
             None => {
-                let entry = Entry {
-                    registration,
-                    presence,
-                    held: BTreeSet::new(),
-                    pace: Pace::default(),
-                    offer: None,
-                    not_after: Some(not_after),
-                    wanted: Wanted::default(),
-                };
-                self.executors.insert(name.clone(), entry);
+                self.executors.insert(name.clone(), Entry::new(registration, presence, Some(not_after)));
                 true
             }
         };
@@ -155,13 +168,14 @@ impl Registry {
         fresh
     }
 
-    /// Work of this executor was another orchestrator's until now, who may have heard of it all the time: if it is lost
-    /// here, it is not lost for that work before a lease is over.
+    /// Work of this executor was another orchestrator's until now, who may have heard of it all the time: it is not lost
+    /// before a lease is over that counts from now, whether it is lost here, expected, or heard.
     pub(crate) fn expect_again(&mut self, name: &ExecutorName, now: Timestamp) {
-        if let Some(entry) = self.executors.get_mut(name)
-            && matches!(entry.presence, Presence::Lost { .. })
-        {
-            entry.presence = Presence::Expected { since: now };
+        if let Some(entry) = self.executors.get_mut(name) {
+            entry.spared = Some(now);
+            if matches!(entry.presence, Presence::Lost { .. }) {
+                entry.presence = Presence::Expected { since: now };
+            }
         }
     }
 
@@ -207,13 +221,11 @@ impl Registry {
     pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<(ExecutorName, Vec<AttemptId>)> {
         let mut lost = Vec::new();
         for (name, entry) in &mut self.executors {
-            let (since, beat) = match entry.presence {
-                Presence::Expected { since } => (since.max(self.started), None),
-                Presence::Alive { beat, heard } => (heard.max(self.started), Some(beat)),
-                Presence::Lost { .. } => continue,
-            };
+            let Some(since) = entry.since(self.started) else { continue };
             if now.since(since) >= self.lease {
+                let beat = if let Presence::Alive { beat, .. } = entry.presence { Some(beat) } else { None };
                 entry.presence = Presence::Lost { beat };
+                entry.lives += 1;
                 lost.push((name.clone(), entry.held.iter().copied().collect()));
             }
         }
@@ -225,12 +237,13 @@ impl Registry {
 
     /// When the next lease runs out, by the steady clock.
     pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
-        let since = self.executors.values().filter_map(|entry| match entry.presence {
-            Presence::Expected { since } => Some(since.max(self.started)),
-            Presence::Alive { heard, .. } => Some(heard.max(self.started)),
-            Presence::Lost { .. } => None,
-        });
+        let since = self.executors.values().filter_map(|entry| entry.since(self.started));
         since.min().map(|since| since.after(self.lease))
+    }
+
+    /// How often an executor was given up: what it was given before that is covered by no lease any more.
+    pub(crate) fn lives(&self, name: &ExecutorName) -> u32 {
+        self.executors.get(name).map_or(0, |entry| entry.lives)
     }
 
     /// Is the executor lost, or was it never known?
@@ -350,7 +363,10 @@ impl Registry {
                 let (state, last_seen) = match entry.presence {
                     Presence::Expected { .. } => ("expected", None),
                     Presence::Alive { beat, heard } if now.since(heard) > 2 * HEARTBEAT => ("suspect", Some(beat)),
-                    Presence::Alive { beat, .. } if entry.registration.drained => ("drained", Some(beat)),
+                    // It gave back what waited there; who has not heard of that yet still counts on it.
+                    Presence::Alive { beat, .. } if entry.registration.drained && entry.held.is_empty() => {
+                        ("drained", Some(beat))
+                    }
                     Presence::Alive { beat, .. } if entry.drains() => ("draining", Some(beat)),
                     Presence::Alive { beat, .. } => ("alive", Some(beat)),
                     Presence::Lost { beat } => ("lost", beat),
@@ -407,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_lost_here_is_not_lost_for_work_that_was_anothers_before_a_lease_is_over() {
+    fn nobody_is_lost_for_work_that_was_anothers_before_a_lease_is_over_that_counts_from_then() {
         let mut registry = Registry::new(at(0), LEASE);
         let name: ExecutorName = "e1".parse().unwrap();
         registry.expect(name.clone(), registration("a"), at(0));
@@ -415,8 +431,13 @@ mod tests {
         registry.expect_again(&name, at(100));
         assert!(!registry.is_lost(&name) && registry.expire(at(129)).is_empty());
         registry.expect_again(&name, at(129));
-        assert_eq!(registry.next_expiry(), Some(at(130)), "more work changes nothing");
-        assert_eq!(registry.expire(at(130)).len(), 1);
+        assert_eq!(registry.next_expiry(), Some(at(159)), "the other may have heard it a moment ago");
+        assert!(registry.expire(at(158)).is_empty());
+        assert_eq!(registry.expire(at(159)).len(), 1);
+        registry.beat((at(9), at(200)), &name, registration("a"), at(0));
+        registry.expect_again(&name, at(225));
+        assert!(registry.expire(at(254)).is_empty(), "also who was heard here long ago");
+        assert_eq!(registry.expire(at(255)).len(), 1);
     }
 
     #[test]
@@ -445,8 +466,12 @@ mod tests {
         assert_eq!(registry.told(&name, at(40)).drain, Some(TimeLeft { left_ms: Some(60_000) }));
         assert_eq!(registry.told(&name, at(140)).drain, Some(TimeLeft { left_ms: Some(0) }));
         assert_eq!(state(&registry), "draining");
+        let attempt: AttemptId = "0000000000000000000000000000000a.0.0.0.1".parse().unwrap();
+        registry.hold(&name, attempt, "a");
         let obeys = Registration { draining: true, drained: true, ..registration("a") };
         assert!(!registry.beat((at(9), at(1)), &name, obeys, at(0)));
+        assert_eq!(state(&registry), "draining", "what it gave back is not placed anew yet");
+        registry.release(attempt);
         assert_eq!(state(&registry), "drained");
         registry.want(&name, Wanted { revision: 3, drain: None });
         assert!(registry.offers(None).executors.is_empty(), "it takes nothing until it has heard of it");

@@ -3,13 +3,14 @@
 //! Owns the order "decide, append, act". Promises: nothing is said or done on the strength of a decision before its
 //! append has come back; a failed append drops the copy and folds the run anew from the journal.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use gorch_engine::Run;
+use gorch_engine::{Effect, Run};
 use gorch_schema::document::Engines;
-use gorch_schema::{Digest, Event, RunId, Timestamp, planted};
+use gorch_schema::{AttemptKey, Digest, Event, RunId, StepId, Timestamp, planted};
 use slog::{debug, error, info, warn};
 use tokio::sync::oneshot;
 
@@ -17,8 +18,9 @@ use super::cache::kept;
 use super::handle::{Error, Granted, Message, Reply};
 use super::live::{Decided, Live, Told, Turn, summary};
 use super::locking::{Learned, claims};
-use super::registry::{Beat, HEARTBEAT};
+use super::registry::{Beat, HEARTBEAT, SOON};
 use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot, Submitted};
+use crate::dispatch::carry::Before;
 use crate::journal::{self, Append, KeyBody, KnownExecutor};
 
 /// How long a run whose append was refused is left alone.
@@ -32,6 +34,12 @@ fn left(event: &Event) -> impl Iterator<Item = Digest> {
     let items = items.into_iter().flat_map(|items| items.values().map(|result| &result.artifacts));
     let all = result.into_iter().chain(copied).chain(items);
     all.flat_map(|artifacts| artifacts.values().flatten()).map(|left| left.sha256)
+}
+
+/// The attempt whose start it is.
+fn started(event: &Event) -> Option<AttemptKey> {
+    let Event::AttemptStarted { node, visit, item, attempt, .. } = event else { return None };
+    Some(AttemptKey { step: StepId { node: *node, visit: *visit }, item: *item, attempt: *attempt })
 }
 
 impl Conductor {
@@ -62,9 +70,10 @@ impl Conductor {
             Message::Register { name, registration, not_after, reply } => {
                 self.register(name, registration, not_after, reply);
             }
-            Message::Registered { name, registration, not_after, wanted } => {
+            Message::Registered { name, registration, not_after, wanted, reply } => {
                 self.registered(&name, registration, not_after);
                 self.registry.want(&name, wanted);
+                let _ = reply.send(Ok(self.answer(&name)));
             }
             Message::Wanted { name, wanted } => {
                 self.registry.want(&name, wanted);
@@ -76,10 +85,11 @@ impl Conductor {
             Message::Census { reply } => drop(reply.send(self.census())),
             Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
             Message::Lost { attempt, began } => self.lose(attempt, began),
-            Message::Superseded { attempt } => self.superseded(attempt),
+            Message::Superseded { run } => self.superseded(run),
             Message::Unread { run, cause } => self.unread(run, &cause),
             Message::Recovered { run, result } => self.recovered(run, result),
             Message::Owned { runs, look } => self.owned(runs, look),
+            Message::Renewed { asked } => self.renewed(asked),
             Message::Moved { run } => self.moved(run),
             Message::LocksElsewhere { holder } => self.forget_elsewhere(holder),
         }
@@ -222,8 +232,13 @@ impl Conductor {
         // A lock may be free for somebody who stood in no line, because there was no slot either.
         self.room |= locks && decided.events.iter().any(|event| matches!(event, Event::AttemptEnded { .. }));
         Conductor::tell_all(decided.told);
+        // A claim owes what is pending: what it finds, and what is started in the same append.
+        let fresh: BTreeSet<AttemptKey> =
+            if claimed { decided.events.iter().filter_map(started).collect() } else { BTreeSet::new() };
         for effect in effects {
-            self.perform(run, effect);
+            let is_found = matches!(&effect, Effect::Dispatch { attempt, .. } if claimed && !fresh.contains(attempt));
+            let before = if is_found { Before::Perhaps } else { Before::Never };
+            self.perform(run, effect, before);
         }
     }
 
@@ -415,34 +430,41 @@ impl Conductor {
         not_after: Timestamp,
         reply: Reply<gorch_schema::work::Registered>,
     ) {
-        let answer = gorch_schema::work::Registered {
-            name: name.clone(),
-            orchestrator: self.settings.owner.clone(),
-            heartbeat_ms: HEARTBEAT.as_millis() as u64,
-            lease_ms: self.settings.lease.as_millis() as u64,
-            told: self.registry.told(&name, self.settings.clock.now()),
-        };
         // That it lives needs no journal, even if what it says now does.
         self.registry.heard(&name, &registration.boot, (self.settings.clock.now(), self.settings.clock.steady()));
         if self.registry.compare(&name, &registration) == Beat::Same {
             self.registered(&name, registration, not_after);
-            let _ = reply.send(Ok(answer));
+            let _ = reply.send(Ok(self.answer(&name)));
             return;
         }
         let keeping = self.journal.put_executor(name.clone(), registration.clone(), self.settings.clock.now());
-        let (handle, log, now) = (self.handle.clone(), self.log.clone(), self.settings.clock.now());
+        let (handle, log) = (self.handle.clone(), self.log.clone());
         tokio::spawn(async move {
-            let kept = keeping.await;
-            if let Err(error) = &kept {
-                warn!(log, "registration not durable"; "executor" => %name, "cause" => crate::chain(error));
+            match keeping.await {
+                // Answered where it is known who is lost: a lease is never given under the name of one that is over.
+                Ok(wanted) => {
+                    drop(handle.send(Message::Registered { name, registration, not_after, wanted, reply }));
+                }
+                Err(error) => {
+                    let cause = crate::chain(&error);
+                    warn!(log, "registration not durable"; "executor" => %name, "cause" => &cause);
+                    let _ = reply.send(Err(Error::Unavailable(cause)));
+                }
             }
-            let kept = kept.map_err(|error| Error::Unavailable(crate::chain(&error)));
-            let answer = kept.and_then(|wanted| {
-                handle.send(Message::Registered { name, registration, not_after, wanted })?;
-                Ok(gorch_schema::work::Registered { told: wanted.told(now), ..answer })
-            });
-            let _ = reply.send(answer);
         });
+    }
+
+    /// What an executor that was heard is told.
+    fn answer(&self, name: &gorch_schema::ExecutorName) -> gorch_schema::work::Registered {
+        let lease = self.lease_to_give();
+        let heartbeat = if lease.is_zero() { SOON } else { HEARTBEAT };
+        gorch_schema::work::Registered {
+            name: name.clone(),
+            orchestrator: self.lease_of(name),
+            heartbeat_ms: heartbeat.as_millis() as u64,
+            lease_ms: lease.as_millis() as u64,
+            told: self.registry.told(name, self.settings.clock.now()),
+        }
     }
 
     /// Executors as the journal knows them: of some of them only other orchestrators may have heard.

@@ -3,7 +3,8 @@
 //! Owns the attempt's side of the hand-off. Promises: the attempt is handed over until the executor has it and never
 //! again after that, its end is awaited on the session, the report goes to the conductor, and the executor may forget
 //! it only after the conductor has made it durable. Patient: while the executor cannot be reached it tries again; giving up is the conductor's decision (it
-//! drops the task). Never sleeps to look again, only to try a broken link again.
+//! drops the task). What needs a lease is handed over to nobody, and lost by nobody, while another process may have it and the
+//! lease. Never sleeps to look again, only to try a broken link again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use gorch_schema::work::{Report, Work};
 use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, Problem, failure_code};
 use slog::{Logger, debug, warn};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::link::{Error, Link, Links};
 use super::session::Heard;
@@ -23,6 +25,9 @@ use super::session::Heard;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// What an executor says that has no such attempt.
+const NOT_FOUND: &str = "not_found";
+
 /// What the conductor wants of an attempt that is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
@@ -30,6 +35,15 @@ pub(crate) enum Wish {
     Run,
     /// Have it stopped.
     Stop,
+}
+
+/// Was the attempt handed out before?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Its start is new.
+    Never,
+    /// Perhaps: by who had the run before, or by this one under an epoch before.
+    Perhaps,
 }
 
 /// How a carried attempt came out.
@@ -48,9 +62,21 @@ pub(crate) struct Carry {
     pub(crate) executor: ExecutorName,
     pub(crate) links: Links,
     pub(crate) wish: watch::Receiver<Wish>,
+    pub(crate) before: Before,
+    /// How long who cannot be heard may still have a lease.
+    pub(crate) lease: Duration,
     /// Takes what it says of itself, as that changes.
     pub(crate) show: Box<dyn Fn(Changes) + Send + Sync>,
     pub(crate) log: Logger,
+}
+
+/// What is known of its way by now.
+#[derive(Default)]
+struct Known {
+    /// The executor has taken it on.
+    admitted: bool,
+    /// Since when its executor says that it has no such attempt.
+    missing: Option<Instant>,
 }
 
 enum Next {
@@ -66,10 +92,10 @@ impl Carry {
     /// Carries the attempt there and waits for its end.
     pub(crate) async fn go(&mut self) -> Carried {
         let mut pause = FIRST_PAUSE;
-        let mut admitted = false;
+        let mut known = Known::default();
         loop {
             let next = match self.links.get(&self.executor) {
-                Some(link) => self.one_way(&link, &mut admitted).await,
+                Some(link) => self.one_way(&link, &mut known).await,
                 // Known from the journal, but not registered since this orchestrator started.
                 None => Ok(Next::Again),
             };
@@ -77,6 +103,8 @@ impl Carry {
                 Ok(Next::Done(carried)) => return carried,
                 Ok(Next::Again) => {}
                 Err(error) => {
+                    // Who answers next may be the one that has it.
+                    known.missing = None;
                     debug!(self.log, "hand-off failed, trying again"; "attempt" => %self.id(),
                         "executor" => %self.executor, "cause" => crate::chain(&error));
                 }
@@ -87,11 +115,23 @@ impl Carry {
     }
 
     /// Hands the attempt over and follows it to its end. An error or `Again` is a broken link: the whole way once more.
-    async fn one_way(&mut self, link: &Link, admitted: &mut bool) -> Result<Next, Error> {
+    async fn one_way(&mut self, link: &Link, known: &mut Known) -> Result<Next, Error> {
+        if self.before == Before::Perhaps && self.needs_lease() && !known.admitted {
+            // Handed over to a process that knows nothing of it, it would begin there, beside the one that has it.
+            match link.state(self.id()).await {
+                Ok(_) => {}
+                Err(Error::Refused(problem)) if problem.code == NOT_FOUND && self.may_run(known) => {
+                    return Ok(Next::Again);
+                }
+                // Nobody has it any more: it may begin.
+                Err(Error::Refused(problem)) if problem.code == NOT_FOUND => {}
+                Err(error) => return Err(error),
+            }
+        }
         let (sender, mut news) = mpsc::unbounded_channel();
         // What is to be stopped is not handed over first: the executor may never have seen it.
         let mut told = *self.wish.borrow_and_update() == Wish::Stop;
-        let first = match (told, *admitted) {
+        let first = match (told, known.admitted) {
             (true, _) => self.stop(),
             (false, false) => Order::Run(self.work.clone()),
             // Once taken on, it is never handed over again: an executor that knows nothing of it has lost it.
@@ -116,14 +156,28 @@ impl Carry {
             match heard {
                 Heard::Broken => return Err(Error::Broken),
                 Heard::News(News::Ended { report, .. }) => return Ok(Next::Done(Carried::Ended(report))),
-                Heard::News(News::Admitted(_)) => *admitted = true,
+                Heard::News(News::Admitted(_)) => known.admitted = true,
                 Heard::News(News::Progress { changes, .. }) => (self.show)(changes),
                 Heard::News(News::Forgotten(_)) => {}
                 Heard::News(News::Refused { order, problem, .. }) => {
-                    return Ok(self.refused(order, &problem));
+                    return Ok(self.refused(order, &problem, known));
                 }
             }
         }
+    }
+
+    fn needs_lease(&self) -> bool {
+        self.work.lease.is_some()
+    }
+
+    /// Its executor does not have it. But another process of that name had it, which may be cut off, and have a lease: until
+    /// that is over it runs there.
+    fn may_run(&self, known: &mut Known) -> bool {
+        if known.missing.is_none() {
+            warn!(self.log, "executor has no such attempt"; "attempt" => %self.id(), "executor" => %self.executor,
+                "waits" => self.needs_lease());
+        }
+        self.needs_lease() && known.missing.get_or_insert_with(Instant::now).elapsed() < self.lease
     }
 
     fn stop(&self) -> Order {
@@ -135,7 +189,7 @@ impl Carry {
     }
 
     /// What it means that the executor said no.
-    fn refused(&self, order: OrderKind, problem: &Problem) -> Next {
+    fn refused(&self, order: OrderKind, problem: &Problem, known: &mut Known) -> Next {
         let (code, detail) = (problem.code.as_str(), &problem.detail);
         let said = |what: &str| {
             warn!(self.log, "executor refused an attempt"; "attempt" => %self.id(), "executor" => %self.executor,
@@ -146,7 +200,8 @@ impl Carry {
                 said("a newer conductor owns the run");
                 Next::Done(Carried::Superseded)
             }
-            "not_found" => {
+            NOT_FOUND if self.may_run(known) => Next::Again,
+            NOT_FOUND => {
                 said("it is lost");
                 Next::Done(Carried::Lost(Began::Perhaps))
             }

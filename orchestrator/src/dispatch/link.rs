@@ -113,6 +113,11 @@ impl Link {
         read(&self.ask(Method::GET, path, None, POLL + GRACE).await?)
     }
 
+    /// Where an attempt stands.
+    pub(crate) async fn state(&self, attempt: AttemptId) -> Result<AttemptState, Error> {
+        read(&self.ask(Method::GET, format!("/v1/attempts/{attempt}?wait=0s"), None, GRACE).await?)
+    }
+
     /// Has an attempt stopped; the end comes through `wait`.
     pub(crate) async fn stop(&self, attempt: AttemptId, epoch: u64) -> Result<(), Error> {
         self.ask(Method::DELETE, format!("/v1/attempts/{attempt}"), Some(Fence { epoch }), GRACE).await.map(drop)

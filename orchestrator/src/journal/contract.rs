@@ -355,6 +355,11 @@ pub trait Journal: Send + Sync + 'static {
     /// it last. That only says who goes on with it: what keeps two from deciding the same is [`Append::after`].
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;
 
+    /// May there be other writers? Then whoever has no lease may have lost all that was his.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Who goes on with the run now. A run that is not there is refused like a read of it.
     fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, Error>> {
         // A store of one writer: whoever asks is that one.

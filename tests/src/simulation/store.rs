@@ -139,6 +139,10 @@ impl Journal for Store {
         async move { appending.await.unwrap_or(Err(Error::Closed)) }.boxed()
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {
         let (ether, me, unfinished) = (self.ether.clone(), self.me, self.unfinished());
         async move {

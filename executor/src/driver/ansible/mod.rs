@@ -118,7 +118,7 @@ impl Playbooks {
         let Job { work, stop, start, secrets } = job;
         let mut heard = Heard::new(told, secrets.redactor().cloned());
         let over = {
-            let mut over = std::pin::pin!(running.until_over(&self.0, &stop, async || Vec::new()));
+            let mut over = std::pin::pin!(running.until_over(&self.0, &stop, &*start, async || Vec::new()));
             loop {
                 tokio::select! {
                     biased;

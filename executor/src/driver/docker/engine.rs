@@ -247,8 +247,8 @@ impl Engine {
     }
 
     /// TERM (or what the image says), the grace, KILL. An error if it may still run.
-    pub(super) async fn stop(&self, name: &str) -> Result<(), Error> {
-        let seconds = self.grace.as_secs() + u64::from(self.grace.subsec_nanos() > 0);
+    pub(super) async fn stop(&self, name: &str, grace: Duration) -> Result<(), Error> {
+        let seconds = grace.as_secs() + u64::from(grace.subsec_nanos() > 0);
         let options = StopContainerOptions { t: i32::try_from(seconds).ok(), ..StopContainerOptions::default() };
         match self.docker().await?.stop_container(name, Some(options)).await.map_err(Error::of) {
             // It had ended, or is not there.

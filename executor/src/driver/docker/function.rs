@@ -48,7 +48,7 @@ impl Containers {
                 return self.ended_first(job, place, seen).await;
             }
         };
-        let unconfirmed = self.stop(&name).await;
+        let unconfirmed = self.stop(&name, job.start.grace()).await;
         // What it says while it goes belongs to its log.
         let _ = timeout(BETWEEN * TRIES, following).await;
         job.start.over();

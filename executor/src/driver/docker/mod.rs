@@ -280,7 +280,7 @@ impl Containers {
                 let ending = Ending::ByItself;
                 let message = "the executor was killed before its container had its whole input, or had answered";
                 let failure = Failure::new(failure_code::EXECUTOR_LOST, message);
-                let unconfirmed = self.stop(&name).await;
+                let unconfirmed = self.stop(&name, job.start.grace()).await;
                 Some(Finish { unconfirmed, ..Finish::without_output(ending, Err(failure)) })
             }
             Standing::Gone | Standing::Created => {
@@ -301,7 +301,7 @@ impl Containers {
                 biased;
                 seen = &mut following => (Ending::ByItself, seen),
                 () = job.stop.cancelled() => {
-                    unconfirmed = self.stop(&name).await;
+                    unconfirmed = self.stop(&name, job.start.grace()).await;
                     let last = timeout(BETWEEN * TRIES, following).await;
                     (Ending::Stopped, last.unwrap_or(Seen::Gone))
                 }
@@ -422,8 +422,8 @@ impl Containers {
     }
 
     /// Stops it; says what could not be seen to end.
-    async fn stop(&self, name: &str) -> Vec<String> {
-        let stopped = self.engine.stop(name).await;
+    async fn stop(&self, name: &str, grace: Duration) -> Vec<String> {
+        let stopped = self.engine.stop(name, grace).await;
         match self.engine.standing(name).await {
             Ok(Standing::Ended(_) | Standing::Gone | Standing::Created) => Vec::new(),
             Ok(Standing::Running) | Err(_) => {

@@ -106,7 +106,7 @@ impl Shell {
             Err(error) => return Finish::without_output(Ending::ByItself, Err(error.failure())),
         };
         let Job { work, stop, start, secrets: _ } = job;
-        let mut over = running.until_over(&self.0, &stop, async || Vec::new()).await;
+        let mut over = running.until_over(&self.0, &stop, &*start, async || Vec::new()).await;
         start.over();
 
         // Left by a job that failed, too: reports of tests are wanted most then.

@@ -161,8 +161,8 @@ impl Remote {
             Ok((host, lease, place, running)) => {
                 let mut nothing_there = false;
                 let over = running
-                    .until_over(&self.settings, &job.stop, async || {
-                        let unconfirmed = self.stop(&job.work, &host).await;
+                    .until_over(&self.settings, &job.stop, &*job.start, async || {
+                        let unconfirmed = self.stop(&job, &host).await;
                         nothing_there = unconfirmed.is_empty();
                         unconfirmed
                     })
@@ -206,7 +206,7 @@ impl Remote {
                 biased;
                 brought = self.bring(work.attempt, &lease, &place, source, files) => brought.map_err(ended)?,
                 () = job.stop.cancelled() => {
-                    let _ = self.look(work.attempt, &lease, Look::Stop).await;
+                    let _ = self.look(work.attempt, &lease, Look::Stop, job.start.grace()).await;
                     return Err(Finish::without_output(Ending::Stopped, Ok(())));
                 }
             }
@@ -308,7 +308,7 @@ impl Remote {
             Ok(()) => Ok(()),
             Err(said) => {
                 // What is there of them goes: most often there is no room.
-                let _ = self.look(attempt, lease, Look::Stop).await;
+                let _ = self.look(attempt, lease, Look::Stop, self.settings.grace).await;
                 let said = format!("the host does not take the job's files: {said}");
                 Err(Failure::new(failure_code::SPAWN_FAILED, said))
             }
@@ -316,10 +316,11 @@ impl Remote {
     }
 
     /// Ends the attempt over there; says what could not be seen to end.
-    async fn stop(&self, work: &Work, host: &str) -> Vec<String> {
+    async fn stop(&self, job: &Job, host: &str) -> Vec<String> {
+        let work = &job.work;
         let looked = async {
             let lease = self.settings.masters.lease(host, Session::Own).await?;
-            self.look(work.attempt, &lease, Look::Stop).await
+            self.look(work.attempt, &lease, Look::Stop, job.start.grace()).await
         };
         match looked.await {
             Ok(seen) => match seen.standing {
@@ -335,8 +336,7 @@ impl Remote {
         }
     }
 
-    async fn look(&self, attempt: AttemptId, lease: &Lease, look: Look) -> Result<Seen, Unreachable> {
-        let grace = self.settings.grace;
+    async fn look(&self, attempt: AttemptId, lease: &Lease, look: Look, grace: Duration) -> Result<Seen, Unreachable> {
         let script = remote::look(attempt, look, grace);
         let answer = self.settings.masters.ask(lease, &script, &[], grace + ANSWER).await?;
         let not_understood = || self.settings.masters.misunderstood(lease);
@@ -365,10 +365,10 @@ impl Remote {
         if over.ending == Ending::Stopped && !nothing_there {
             return Finish { unconfirmed: over.unconfirmed, ..Finish::without_output(Ending::Stopped, Ok(())) };
         }
-        let looked = match self.look(work.attempt, &lease, Look::Fetch).await {
+        let looked = match self.look(work.attempt, &lease, Look::Fetch, job.start.grace()).await {
             // Its connection is gone: over another one.
             Err(_) => match self.settings.masters.lease(host, Session::Own).await {
-                Ok(lease) => self.look(work.attempt, &lease, Look::Fetch).await,
+                Ok(lease) => self.look(work.attempt, &lease, Look::Fetch, job.start.grace()).await,
                 Err(error) => Err(error),
             },
             looked => looked,
@@ -448,10 +448,10 @@ impl Remote {
         let target = work.target.clone().unwrap_or_default();
         let looked = async {
             let lease = self.settings.masters.lease(&target, Session::Own).await?;
-            self.look(work.attempt, &lease, Look::Fetch).await
+            self.look(work.attempt, &lease, Look::Fetch, job.start.grace()).await
         };
         let looked = looked.await;
-        let mut unconfirmed = Tree::new(work.attempt, None).stop(self.settings.grace).await;
+        let mut unconfirmed = Tree::new(work.attempt, None).stop(job.start.grace()).await;
         let what = match looked {
             Ok(seen) => match seen.standing {
                 Standing::Nothing => format!("it had not begun on `{target}`, and will not"),

@@ -226,6 +226,10 @@ impl Journal for Postgres {
         self.sessions.ask(move |session| query::head(session, run).boxed())
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {
         let (writer, seat) = (self.writer, Arc::clone(&self.seat));
         // An answer that was lost is not made up for here: whoever asked looks at all that is its own.

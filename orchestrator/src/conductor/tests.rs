@@ -1,0 +1,490 @@
+//! The conductor and its executors, with a store that can be cut off and an executor that only listens.
+//!
+//! Owns a journal in memory behind switches, and roads on which orders are written down. Time is paused: what waits for a
+//! lease to end waits no longer than it takes to say so.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt, ready};
+use futures::stream::StreamExt;
+use gorch_schema::session::{LONGEST_ORDER, Lines, News, Order};
+use gorch_schema::view::RunSummary;
+use gorch_schema::work::{AttemptState, Drain, Logs, Registered, Registration, Wanted, Work};
+use gorch_schema::{
+    Accepted, AttemptKey, AttemptResult, DefinitionKey, Digest, Event, ExecutorName, Problem, RunId, Timestamp,
+    document,
+};
+use http::StatusCode;
+use slog::{Discard, Logger, o};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{Conductor, Handle, Settings};
+use crate::artifacts::Artifacts;
+use crate::clock::{self, Clock};
+use crate::dispatch::Links;
+use crate::dispatch::road::{Answer, Ask, Cut, Opened, Opening, Road, Roads};
+use crate::journal::memory::Memory;
+use crate::journal::{
+    self, Adopted, Append, Clear, Cleared, Cursor, DefinitionPage, EndCursor, Ends, Feed, FeedFilter, Filter, Head,
+    Journal, KeyUse, KnownExecutor, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
+};
+
+const KILL: &str = r#"{"nodes": [{"name": "a", "engine": "shell", "artifact": "/bin/true", "fence": "kill"}]}"#;
+
+/// A journal in memory that others write to, too, and that can be cut off.
+#[derive(Default)]
+struct Store {
+    memory: Arc<Memory>,
+    /// Nobody else writes to it.
+    is_own: bool,
+    /// No lease is renewed.
+    is_deaf: AtomicBool,
+    /// Executors cannot be read.
+    hides_executors: AtomicBool,
+    /// What a look for new runs brings.
+    left: Mutex<Vec<RunId>>,
+}
+
+fn broken<T: Send + 'static>() -> BoxFuture<'static, Result<T, journal::Error>> {
+    ready(Err(journal::Error::Closed)).boxed()
+}
+
+impl Journal for Store {
+    fn is_shared(&self) -> bool {
+        !self.is_own
+    }
+
+    fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, journal::Error>> {
+        if self.is_deaf.load(Ordering::Relaxed) {
+            return broken();
+        }
+        match asked {
+            Adopted::All => self.memory.adopt(lease, asked),
+            Adopted::New => ready(Ok(std::mem::take(&mut *self.left.lock().unwrap()))).boxed(),
+        }
+    }
+
+    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, journal::Error>> {
+        if self.hides_executors.load(Ordering::Relaxed) { broken() } else { self.memory.executors() }
+    }
+
+    // All else is the memory's.
+
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<u64, journal::Error>> {
+        self.memory.append(append)
+    }
+
+    fn read(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<Row>, journal::Error>> {
+        self.memory.read(run, after, limit)
+    }
+
+    fn head(&self, run: RunId) -> BoxFuture<'static, Result<Head, journal::Error>> {
+        self.memory.head(run)
+    }
+
+    fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, journal::Error>> {
+        self.memory.unfinished()
+    }
+
+    fn cached(
+        &self,
+        key: &str,
+        now: Timestamp,
+    ) -> BoxFuture<'static, Result<Option<(RunId, AttemptResult)>, journal::Error>> {
+        self.memory.cached(key, now)
+    }
+
+    fn put_executor(
+        &self,
+        name: ExecutorName,
+        registration: Registration,
+        at: Timestamp,
+    ) -> BoxFuture<'static, Result<Wanted, journal::Error>> {
+        self.memory.put_executor(name, registration, at)
+    }
+
+    fn want(
+        &self,
+        name: ExecutorName,
+        drain: Option<Drain>,
+    ) -> BoxFuture<'static, Result<Option<Wanted>, journal::Error>> {
+        self.memory.want(name, drain)
+    }
+
+    fn tail(&self) -> watch::Receiver<Cursor> {
+        self.memory.tail()
+    }
+
+    fn follow(&self, run: RunId) -> watch::Receiver<u64> {
+        self.memory.follow(run)
+    }
+
+    fn summaries(
+        &self,
+        filter: Filter,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Page, journal::Error>> {
+        self.memory.summaries(filter, from, limit)
+    }
+
+    fn summary(&self, run: RunId) -> BoxFuture<'static, Result<RunSummary, journal::Error>> {
+        self.memory.summary(run)
+    }
+
+    fn logs(&self, run: RunId, attempt: AttemptKey) -> BoxFuture<'static, Result<Option<Logs>, journal::Error>> {
+        self.memory.logs(run, attempt)
+    }
+
+    fn feed(
+        &self,
+        filter: FeedFilter,
+        after: Cursor,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Feed, journal::Error>> {
+        self.memory.feed(filter, after, limit)
+    }
+
+    fn forget(&self, run: RunId, at: Timestamp) -> BoxFuture<'static, Result<Vec<RunId>, journal::Error>> {
+        self.memory.forget(run, at)
+    }
+
+    fn ends(
+        &self,
+        old: Old,
+        before: Timestamp,
+        from: Option<EndCursor>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Ends, journal::Error>> {
+        self.memory.ends(old, before, from, limit)
+    }
+
+    fn clear(&self, clear: Clear) -> BoxFuture<'static, Result<Cleared, journal::Error>> {
+        self.memory.clear(clear)
+    }
+
+    fn size(&self) -> BoxFuture<'static, Result<Size, journal::Error>> {
+        self.memory.size()
+    }
+
+    fn key(&self, owner: &str, key: &str) -> BoxFuture<'static, Result<Option<KeyUse>, journal::Error>> {
+        self.memory.key(owner, key)
+    }
+
+    fn put_definition(&self, new: NewRevision) -> BoxFuture<'static, Result<u64, journal::Error>> {
+        self.memory.put_definition(new)
+    }
+
+    fn revisions(&self, key: DefinitionKey) -> BoxFuture<'static, Result<Vec<Revision>, journal::Error>> {
+        self.memory.revisions(key)
+    }
+
+    fn revision(
+        &self,
+        key: DefinitionKey,
+        digest: Digest,
+    ) -> BoxFuture<'static, Result<Option<Arc<str>>, journal::Error>> {
+        self.memory.revision(key, digest)
+    }
+
+    fn definitions(
+        &self,
+        namespace: Option<String>,
+        after: Option<DefinitionKey>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<DefinitionPage, journal::Error>> {
+        self.memory.definitions(namespace, after, limit)
+    }
+
+    fn delete_definition(&self, key: DefinitionKey) -> BoxFuture<'static, Result<u64, journal::Error>> {
+        self.memory.delete_definition(key)
+    }
+
+    fn unneeded(&self, artifacts: Vec<Digest>) -> BoxFuture<'static, Result<Vec<Digest>, journal::Error>> {
+        self.memory.unneeded(artifacts)
+    }
+}
+
+/// What an executor was ordered, in its order, and where it is heard.
+#[derive(Clone, Default)]
+struct Wire {
+    orders: Arc<Mutex<Vec<Order>>>,
+    news: Arc<Mutex<Vec<mpsc::UnboundedSender<Bytes>>>>,
+    /// Another process is there now, which has nothing of what was ordered.
+    knows_nothing: Arc<AtomicBool>,
+}
+
+impl Wire {
+    /// Answers an order, where an executor does so at once.
+    fn answer(&self, order: &Order) {
+        let attempt = order.attempt();
+        let news = match order {
+            Order::Run(_) => News::Admitted(attempt),
+            Order::Follow(_) if self.knows_nothing.load(Ordering::Relaxed) => {
+                let problem = Box::new(Problem::new("not_found", "no such attempt"));
+                News::Refused { attempt, order: order.kind(), problem }
+            }
+            Order::Follow(_) | Order::Stop(_) | Order::Acknowledge(_) => return,
+        };
+        let line = serde_json::to_string(&news).unwrap() + "\n";
+        for news in &*self.news.lock().unwrap() {
+            let _ = news.send(Bytes::from(line.clone()));
+        }
+    }
+
+    /// The executor was killed, and another process has its name and its address, but not its folder.
+    fn is_replaced(&self) {
+        self.knows_nothing.store(true, Ordering::Relaxed);
+        self.news.lock().unwrap().clear();
+    }
+}
+
+impl Roads for Wire {
+    fn to(&self, _executor: &ExecutorName, _url: &str) -> Result<Arc<dyn Road>, Cut> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+impl Road for Wire {
+    fn ask(&self, ask: Ask) -> BoxFuture<'static, Result<Answer, Cut>> {
+        let (status, body) = match ask.path.as_str() {
+            "/v1/attempts" => (StatusCode::OK, "[]".to_owned()),
+            _ if self.knows_nothing.load(Ordering::Relaxed) => {
+                let problem = Problem::new("not_found", "no such attempt");
+                (StatusCode::NOT_FOUND, serde_json::to_string(&problem).unwrap())
+            }
+            _ => (StatusCode::OK, serde_json::to_string(&AttemptState::Waiting).unwrap()),
+        };
+        ready(Ok(Answer { status, body: Bytes::from(body) })).boxed()
+    }
+
+    fn open(&self, opening: Opening) -> BoxFuture<'static, Result<Opened, Cut>> {
+        let wire = self.clone();
+        let mut body = opening.body.expect("only sessions are opened");
+        tokio::spawn(async move {
+            let mut lines = Lines::new(LONGEST_ORDER);
+            while let Some(piece) = body.recv().await {
+                let take = |line: &[u8]| {
+                    let order = serde_json::from_slice(line).unwrap();
+                    wire.answer(&order);
+                    wire.orders.lock().unwrap().push(order);
+                };
+                lines.push(&piece, take).unwrap();
+            }
+        });
+        let (news, pieces) = mpsc::unbounded_channel();
+        self.news.lock().unwrap().push(news);
+        let pieces =
+            futures::stream::unfold(pieces, |mut pieces| async move { Some((Ok(pieces.recv().await?), pieces)) });
+        ready(Ok(Opened::Pieces(pieces.boxed()))).boxed()
+    }
+}
+
+struct House {
+    store: Arc<Store>,
+    handle: Handle,
+    wire: Wire,
+    _folder: tempfile::TempDir,
+    _stop: DropGuard,
+}
+
+impl House {
+    async fn open() -> Self {
+        House::of("o1", Arc::default()).await
+    }
+
+    /// With a store of its own.
+    async fn alone() -> Self {
+        House::of("o1", Arc::new(Store { is_own: true, ..Store::default() })).await
+    }
+
+    /// Another orchestrator of the same store.
+    async fn beside(&self, owner: &str) -> Self {
+        House::of(owner, Arc::new(Store { memory: self.store.memory.clone(), ..Store::default() })).await
+    }
+
+    async fn of(owner: &str, store: Arc<Store>) -> Self {
+        let (folder, wire, stop) = (tempfile::tempdir().unwrap(), Wire::default(), CancellationToken::new());
+        let log = Logger::root(Discard, o!());
+        let settings = Settings { clock: Clock::on_the_wall(clock::now), ..Settings::new(owner.to_owned()) };
+        let artifacts = Artifacts::open(folder.path(), 1 << 20).unwrap();
+        let links = Links::by(Arc::new(wire.clone()), log.clone());
+        let started = Conductor::start(settings, store.clone(), artifacts, links, stop.clone(), log).await;
+        House { store, handle: started.unwrap().0, wire, _folder: folder, _stop: stop.drop_guard() }
+    }
+
+    async fn beat(&self, boot: &str) -> Registered {
+        let registration = Registration {
+            url: "https://127.0.0.1:1".to_owned(),
+            engines: vec!["shell".to_owned()],
+            labels: BTreeMap::new(),
+            targets: Vec::new(),
+            slots: 1,
+            boot: boot.to_owned(),
+            draining: false,
+            drained: false,
+        };
+        self.handle.register("e1".parse().unwrap(), registration, Timestamp::default()).await.unwrap()
+    }
+
+    /// It beats for so many seconds.
+    async fn beats(&self, boot: &str, seconds: u64) {
+        for _ in 0..seconds {
+            sleep(Duration::from_secs(1)).await;
+            self.beat(boot).await;
+        }
+    }
+
+    /// How often something was ordered to run.
+    fn runs(&self) -> usize {
+        self.wire.orders.lock().unwrap().iter().filter(|order| matches!(order, Order::Run(_))).count()
+    }
+
+    async fn submit(&self, document: &str) -> RunId {
+        let workflow = document::recover(document).unwrap();
+        self.handle.submit(workflow, Accepted::new(document), None).await.unwrap()
+    }
+
+    /// Waits until so many orders to run something were given; gives the last one.
+    async fn handed_out(&self, times: usize) -> Arc<Work> {
+        for _ in 0..10_000 {
+            let orders = self.wire.orders.lock().unwrap().clone();
+            let runs = orders.iter().filter_map(|order| if let Order::Run(work) = order { Some(work) } else { None });
+            let runs: Vec<Arc<Work>> = runs.cloned().collect();
+            if runs.len() >= times {
+                return runs[times - 1].clone();
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("expected {times} orders to run something, found {:?}", self.wire.orders.lock().unwrap());
+    }
+
+    /// How many attempts of the run have ended.
+    async fn ended(&self, run: RunId) -> usize {
+        let rows = self.store.read(run, 0, 1_000).await.unwrap();
+        let events = rows.iter().flat_map(|row| &row.events);
+        events.filter(|event| matches!(event, Event::AttemptEnded { .. })).count()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_executor_has_a_lease_of_another_name_once_it_was_lost_or_another_process_came() {
+    let house = House::open().await;
+    let first = house.beat("a").await.orchestrator;
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(house.beat("a").await.orchestrator, first, "it was there all the time");
+    sleep(Duration::from_secs(31)).await;
+    let after = house.beat("a").await.orchestrator;
+    assert_ne!(after, first, "what it was given before may run elsewhere");
+    let other = house.beat("b").await.orchestrator;
+    assert!(other != first && other != after);
+    assert_eq!(house.beat("b").await.orchestrator, other);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_handed_out_names_the_lease_that_its_executor_has_now() {
+    let house = House::open().await;
+    house.beat("a").await;
+    sleep(Duration::from_secs(31)).await;
+    let lease = house.beat("a").await.orchestrator;
+    house.submit(KILL).await;
+    assert_eq!(house.handed_out(1).await.lease, Some(lease));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_reach_the_store_gives_leases_while_his_own_lasts_and_then_none_but_hears() {
+    let house = House::open().await;
+    house.beat("a").await;
+    house.store.is_deaf.store(true, Ordering::Relaxed);
+    sleep(Duration::from_millis(3_500)).await;
+    assert_eq!(house.beat("a").await.lease_ms, 30_000, "nobody else can have its runs yet");
+    sleep(Duration::from_secs(4)).await;
+    let none = house.beat("a").await;
+    assert_eq!((none.lease_ms, none.heartbeat_ms), (0, 1_000), "it shall ask again soon");
+    for _ in 0..10 {
+        sleep(Duration::from_secs(4)).await;
+        assert_eq!(house.beat("a").await.lease_ms, 0);
+    }
+    assert_eq!(house.handle.executors().await.unwrap()[0].state, "alive");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_own_lease_was_over_hands_out_again_what_is_still_his_under_another_name() {
+    let house = House::open().await;
+    let first = house.beat("a").await.orchestrator;
+    let run = house.submit(KILL).await;
+    assert_eq!(house.handed_out(1).await.lease.as_ref(), Some(&first));
+    house.store.is_deaf.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(8)).await;
+    assert_eq!(house.beat("a").await.lease_ms, 0);
+    house.store.is_deaf.store(false, Ordering::Relaxed);
+    let again = house.handed_out(2).await;
+    let lease = house.beat("a").await;
+    assert_eq!((lease.lease_ms, Some(&lease.orchestrator)), (30_000, again.lease.as_ref()));
+    assert_ne!(lease.orchestrator, first, "what another one may have adopted meanwhile is not covered again");
+    assert_eq!((again.attempt, house.ended(run).await), (house.handed_out(1).await.attempt, 0));
+    house.beats("a", 60).await;
+    assert_eq!(house.runs(), 2, "once is enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_nobody_else_can_have_gives_no_reason_to_withhold_a_lease() {
+    let house = House::alone().await;
+    house.store.is_deaf.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(house.beat("a").await.lease_ms, 30_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_executor_that_cannot_be_read_with_the_runs_that_name_it_is_not_taken_for_lost() {
+    let house = House::open().await;
+    let other = house.beside("o2").await;
+    house.beat("a").await;
+    let run = house.submit(KILL).await;
+    house.handed_out(1).await;
+    other.store.hides_executors.store(true, Ordering::Relaxed);
+    other.store.left.lock().unwrap().push(run);
+    sleep(Duration::from_secs(3)).await;
+    assert!(other.store.left.lock().unwrap().is_empty(), "it was told of the run");
+    other.store.hides_executors.store(false, Ordering::Relaxed);
+    assert_eq!(other.handed_out(1).await.attempt.run, run);
+    assert_eq!(house.ended(run).await, 0, "nothing of it was given up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_executor_does_not_know_any_more_is_lost_at_once_but_not_while_one_before_it_may_have_a_lease() {
+    let house = House::open().await;
+    house.beat("a").await;
+    let keep = house.submit(&KILL.replace("kill", "keep")).await;
+    house.handed_out(1).await;
+    let kill = house.submit(KILL).await;
+    house.handed_out(2).await;
+    house.wire.is_replaced();
+    house.beats("b", 3).await;
+    assert_eq!((house.ended(keep).await, house.ended(kill).await), (1, 0));
+    house.beats("b", 24).await;
+    assert_eq!(house.ended(kill).await, 0, "who had it may have been heard a moment before");
+    house.beats("b", 5).await;
+    assert_eq!(house.ended(kill).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_orchestrator_handed_out_is_handed_to_another_process_only_after_a_lease() {
+    let house = House::open().await;
+    let other = house.beside("o2").await;
+    house.beat("a").await;
+    let run = house.submit(KILL).await;
+    house.handed_out(1).await;
+    other.wire.is_replaced();
+    other.store.left.lock().unwrap().push(run);
+    other.beats("b", 29).await;
+    assert_eq!(other.runs(), 0, "it may run where it was");
+    other.beats("b", 6).await;
+    assert_eq!((other.runs(), other.ended(run).await), (1, 0));
+}
