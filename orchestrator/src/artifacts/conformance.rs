@@ -19,7 +19,7 @@ use crate::journal::postgres::tests::{Cluster, cluster, journal};
 const PIECE: usize = 256 << 10;
 
 /// The largest content of these tests: it is several times what is held at once.
-const LIMIT: usize = 20 * PIECE;
+const LIMIT: usize = 12 * PIECE;
 
 /// Contents of one kind, and what must outlive them.
 struct Kept {

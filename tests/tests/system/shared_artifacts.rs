@@ -46,7 +46,7 @@ async fn submit(client: &Client, document: &serde_json::Value) -> RunId {
 
 async fn ended(client: &Client, run: RunId) -> String {
     let ended = async || client.state(run).await.ok().filter(|summary| summary.stop_date.is_some());
-    until(&format!("run {run} ends"), ended).await.state.to_owned()
+    until(&format!("run {run} ends"), ended).await.state
 }
 
 /// The content, as an orchestrator gives it.
