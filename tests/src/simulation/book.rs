@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use gorch_engine::{Effect, Plan, Run};
 use gorch_schema::{
-    Accepted, AttemptId, AttemptKey, AttemptResult, Cause, EdgeId, Event, ExecutorName, Join, NodeId, OnLost, Outcome,
-    RunId, StepId, Timestamp, Workflow, document, failure_code,
+    Accepted, AttemptId, AttemptKey, AttemptResult, Cause, EdgeId, Event, ExecutorName, Fencing, Join, NodeId, OnLost,
+    Outcome, RunId, StepId, Timestamp, Workflow, document, failure_code,
 };
 
 /// What is not true and should be.
@@ -30,6 +30,8 @@ pub(super) struct Book {
     begun: BTreeSet<AttemptId>,
     /// Jobs that run, and where.
     running: BTreeMap<AttemptId, ExecutorName>,
+    /// Those of them that say `fence: kill`, at executors that were there all the time.
+    guarded: BTreeSet<AttemptId>,
 }
 
 /// One run.
@@ -115,13 +117,29 @@ impl Book {
         {
             return Err(format!("attempts {other} and {id} run at once, and nobody has given up either"));
         }
+        if page.workflow.nodes[id.key.step.node.index()].fence == Fencing::Kill {
+            let beside = |other: &&AttemptId| {
+                other.run == id.run && other.key.step == id.key.step && other.key.item == id.key.item
+            };
+            if let Some(other) = self.guarded.iter().find(beside) {
+                return Err(format!("attempts {other} and {id} run at once, and their node says `fence: kill`"));
+            }
+            self.guarded.insert(id);
+        }
         self.running.insert(id, on.clone());
         Ok(())
+    }
+
+    /// An executor stands still, or is gone, and its jobs go on: nobody promises anything of them.
+    pub(super) fn unguard(&mut self, executor: &ExecutorName) {
+        let running = &self.running;
+        self.guarded.retain(|id| running.get(id) != Some(executor));
     }
 
     /// A job is over.
     pub(super) fn over(&mut self, id: AttemptId) {
         self.running.remove(&id);
+        self.guarded.remove(&id);
     }
 
     /// An executor forgets what came of an attempt.
@@ -131,6 +149,7 @@ impl Book {
 
     /// Nothing runs there any more.
     pub(super) fn switch_off(&mut self, executor: &ExecutorName) {
+        self.unguard(executor);
         self.running.retain(|_, on| on != executor);
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gorch_orchestrator::dispatch::road::{Answer, Ask, Cut};
-use gorch_schema::work::Registration;
+use gorch_schema::work::{Registered, Registration};
 use gorch_schema::{AttemptId, AttemptResult, Event, ExecutorName, RunId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -68,7 +68,11 @@ pub(super) enum Happening {
     /// It says so to the orchestrators.
     Beat { executor: usize, boot: u32 },
     /// They hear it.
-    Beaten { from: usize, to: usize, name: ExecutorName, registration: Registration },
+    Beaten { from: usize, boot: u32, sent: Timestamp, to: usize, name: ExecutorName, registration: Registration },
+    /// It hears what they say to that.
+    Granted { from: Process, to: usize, boot: u32, sent: Timestamp, answer: Registered },
+    /// An executor looks whether its leases last.
+    Look { executor: usize, boot: u32 },
     /// A job is over by itself.
     Over { executor: usize, boot: u32, attempt: AttemptId, result: AttemptResult },
     /// Something breaks, or is mended.

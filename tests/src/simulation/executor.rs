@@ -1,12 +1,13 @@
 //! An executor, as far as an orchestrator can tell.
 //!
 //! Owns the rules by which the real one takes attempts on, as a table without files and processes: what is admitted,
-//! refused, fenced, queued, stopped, reported and forgotten, and what of that outlives a kill. Promises to answer every
+//! refused, fenced, queued, stopped, reported and forgotten, what runs under which lease, and what of that outlives a kill. Promises to answer every
 //! order as `executor/src/supervisor` does; that the real one keeps to the same rules is held by its own tests. Never
 //! knows the way by which orders come.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gorch_schema::session::{Fenced, News, Order, OrderKind};
 use gorch_schema::work::{AttemptState, HeldAttempt, Logs, Report, Work};
@@ -15,6 +16,11 @@ use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, Problem, Run
 /// One of the streams between an orchestrator and an executor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SessionId(pub(super) u64);
+
+/// A lease ends here so much earlier than it was given.
+const MARGIN: Duration = Duration::from_secs(12);
+/// So long an attempt waits for its lease in its slot.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What an executor does to the world.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ pub(super) enum Act {
     Begin(AttemptId),
     /// A job is to be stopped.
     Stop(AttemptId),
+    /// A job is to be stopped, because its lease is over.
+    Fence(AttemptId),
     /// What came of an attempt is here no more.
     Forget(AttemptId),
 }
@@ -34,6 +42,15 @@ pub(super) enum Act {
 struct Record {
     work: Arc<Work>,
     state: AttemptState,
+}
+
+/// Under which lease an attempt runs.
+#[derive(Debug, Clone)]
+struct Cover {
+    epoch: u64,
+    by: String,
+    /// When the one before ends: that counts until this one is known.
+    before: Option<Timestamp>,
 }
 
 /// Is the process there?
@@ -73,6 +90,13 @@ pub(super) struct Executor {
     unnamed: BTreeSet<AttemptId>,
     running: BTreeSet<AttemptId>,
     followers: BTreeMap<AttemptId, BTreeSet<SessionId>>,
+    /// When leases end, by their names.
+    leases: BTreeMap<String, Timestamp>,
+    covers: BTreeMap<AttemptId, Cover>,
+    /// Those with a slot and without a lease, since when.
+    uncovered: BTreeMap<AttemptId, Timestamp>,
+    /// Those that are being stopped because their lease was over.
+    fenced: BTreeSet<AttemptId>,
 }
 
 impl Executor {
@@ -89,6 +113,10 @@ impl Executor {
             unnamed: BTreeSet::new(),
             running: BTreeSet::new(),
             followers: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            covers: BTreeMap::new(),
+            uncovered: BTreeMap::new(),
+            fenced: BTreeSet::new(),
         }
     }
 
@@ -99,6 +127,10 @@ impl Executor {
         self.unnamed.clear();
         self.running.clear();
         self.followers.clear();
+        self.leases.clear();
+        self.covers.clear();
+        self.uncovered.clear();
+        self.fenced.clear();
     }
 
     /// Starts, and deals with what the last one left. Gives the jobs that it found, and stopped.
@@ -111,6 +143,8 @@ impl Executor {
                 (AttemptState::Ended(_), _) => false,
                 (AttemptState::Waiting, Power::On) => {
                     self.unnamed.insert(*id);
+                    let cover = |by: &String| Cover { epoch: record.work.epoch, by: by.clone(), before: None };
+                    self.covers.extend(record.work.lease.as_ref().map(|by| (*id, cover(by))));
                     false
                 }
                 (AttemptState::Waiting, Power::Off) => true,
@@ -132,9 +166,59 @@ impl Executor {
         self.doors = Doors::Closed;
         let given_back: Vec<AttemptId> = self.queue.drain(..).collect();
         self.unnamed.extend(given_back.iter().copied());
+        given_back.into_iter().flat_map(|id| self.give_back(id)).collect()
+    }
+
+    /// It does not start here.
+    fn give_back(&mut self, attempt: AttemptId) -> Vec<Act> {
         let problem = || Box::new(Problem::new("shutting_down", "this executor is going away and takes nothing new"));
-        let refused = |attempt| News::Refused { attempt, order: OrderKind::Run, problem: problem() };
-        given_back.into_iter().flat_map(|id| self.tell_followers(id, || refused(id))).collect()
+        self.tell_followers(attempt, || News::Refused { attempt, order: OrderKind::Run, problem: problem() })
+    }
+
+    /// An orchestrator has answered a beat that was sent then.
+    pub(super) fn renew(&mut self, lease: String, sent: Timestamp, length: Duration) {
+        if !length.is_zero() {
+            let end = sent.after(length.saturating_sub(MARGIN));
+            let known = self.leases.entry(lease).or_insert(end);
+            *known = end.max(*known);
+        }
+    }
+
+    fn end_of(&self, cover: &Cover) -> Option<Timestamp> {
+        self.leases.get(&cover.by).copied().or(cover.before)
+    }
+
+    fn is_covered(&self, id: AttemptId, now: Timestamp) -> bool {
+        self.covers.get(&id).is_none_or(|cover| self.end_of(cover).is_some_and(|end| end > now))
+    }
+
+    /// Looks at the leases: what has one begins, what waits too long for one is given back, what has none any more is
+    /// stopped.
+    pub(super) fn look(&mut self, now: Timestamp) -> Vec<Act> {
+        let mut acts = Vec::new();
+        for (id, since) in self.uncovered.clone() {
+            if self.is_covered(id, now) {
+                self.uncovered.remove(&id);
+                acts.extend(self.begin(id, now));
+            } else if now.since(since) >= PATIENCE {
+                self.uncovered.remove(&id);
+                self.running.remove(&id);
+                self.unnamed.insert(id);
+                acts.extend(self.give_back(id));
+            }
+        }
+        for id in self.running.clone() {
+            if !self.uncovered.contains_key(&id) && !self.is_covered(id, now) && self.fenced.insert(id) {
+                acts.push(Act::Fence(id));
+            }
+        }
+        acts.extend(self.pump(now));
+        acts
+    }
+
+    /// Is something being stopped because its lease was over? Then nothing is said to orchestrators before it is gone.
+    pub(super) fn is_fencing(&self) -> bool {
+        !self.fenced.is_disjoint(&self.running)
     }
 
     /// Does nothing run any more?
@@ -162,6 +246,7 @@ impl Executor {
             Order::Run(work) => self.admit(work, now).map(|mut acts| {
                 acts.insert(0, Act::Tell(session, News::Admitted(attempt)));
                 acts.extend(self.follow(session, attempt));
+                acts.extend(self.name(attempt, now));
                 acts
             }),
             Order::Follow(_) => match self.ledger.contains_key(&attempt) {
@@ -194,6 +279,12 @@ impl Executor {
             if again != *known {
                 return Err(refusal("attempt_conflict", "the attempt was handed out before with other work"));
             }
+            if let (Some(cover), Some(by)) = (self.covers.get(&id).cloned(), &work.lease)
+                && work.epoch >= cover.epoch
+            {
+                let before = if cover.by == *by { cover.before } else { self.end_of(&cover) };
+                self.covers.insert(id, Cover { epoch: work.epoch, by: by.clone(), before });
+            }
             return Ok(self.name(id, now));
         }
         if self.doors == Doors::Closed {
@@ -203,12 +294,17 @@ impl Executor {
         if self.forgotten.contains(&id) {
             return Err(refusal("forgotten", "the attempt was acknowledged: it does not run again"));
         }
+        let cover = |by: &String| Cover { epoch: work.epoch, by: by.clone(), before: None };
+        self.covers.extend(work.lease.as_ref().map(|by| (id, cover(by))));
         self.ledger.insert(id, Record { work, state: AttemptState::Waiting });
         self.queue.push_back(id);
         Ok(self.pump(now))
     }
 
     fn name(&mut self, id: AttemptId, now: Timestamp) -> Vec<Act> {
+        if self.doors == Doors::Closed && self.unnamed.contains(&id) {
+            return self.give_back(id);
+        }
         if self.doors == Doors::Open && self.unnamed.remove(&id) {
             self.queue.push_back(id);
         }
@@ -221,13 +317,20 @@ impl Executor {
             && self.running.len() < self.slots
             && let Some(id) = self.queue.pop_front()
         {
-            if let Some(record) = self.ledger.get_mut(&id) {
-                record.state = AttemptState::Running { since: now };
-                self.running.insert(id);
-                begun.push(Act::Begin(id));
+            self.running.insert(id);
+            if self.is_covered(id, now) {
+                begun.extend(self.begin(id, now));
+            } else {
+                self.uncovered.insert(id, now);
             }
         }
         begun
+    }
+
+    fn begin(&mut self, id: AttemptId, now: Timestamp) -> Option<Act> {
+        let record = self.ledger.get_mut(&id)?;
+        record.state = AttemptState::Running { since: now };
+        Some(Act::Begin(id))
     }
 
     fn follow(&mut self, session: SessionId, attempt: AttemptId) -> Vec<Act> {
@@ -257,7 +360,12 @@ impl Executor {
         }
         self.queue.retain(|id| *id != attempt);
         self.unnamed.remove(&attempt);
-        Ok(self.end(attempt, AttemptResult::cancelled(), now))
+        if self.uncovered.remove(&attempt).is_some() {
+            self.running.remove(&attempt);
+        }
+        let mut acts = self.end(attempt, AttemptResult::cancelled(), now);
+        acts.extend(self.pump(now));
+        Ok(acts)
     }
 
     /// Its report is durable elsewhere.
@@ -281,9 +389,10 @@ impl Executor {
 
     /// The job of an attempt is over.
     pub(super) fn over(&mut self, id: AttemptId, result: AttemptResult, now: Timestamp) -> Vec<Act> {
-        if !self.running.remove(&id) {
+        if self.uncovered.contains_key(&id) || !self.running.remove(&id) {
             return Vec::new();
         }
+        self.fenced.remove(&id);
         let mut acts = self.end(id, result, now);
         acts.extend(self.pump(now));
         acts

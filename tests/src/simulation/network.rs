@@ -4,11 +4,13 @@
 //! the processes there. Promises that nothing reaches anybody who is not there. Never decides about an attempt: that is
 //! the executor's.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use gorch_orchestrator::dispatch::road::{Answer, Ask, Cut};
 use gorch_schema::session::{Fenced, News, Order};
 use gorch_schema::work::{AttemptState, Registration};
-use gorch_schema::{AttemptId, AttemptResult, Problem};
+use gorch_schema::{AttemptId, AttemptResult, Failure, Problem, failure_code};
 use http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::to_vec;
@@ -22,6 +24,8 @@ use super::work::job;
 /// An executor says so often that it lives, to the orchestrators and on its sessions.
 const BEAT: u64 = 5_000;
 const PULSE: u64 = 10_000;
+/// It looks so often whether its leases last.
+const LOOK: u64 = 1_000;
 /// The longest that a job takes to obey a stop.
 const GRACE: u64 = 500;
 
@@ -47,6 +51,8 @@ impl State {
             | Happening::Break { .. }
             | Happening::Pulse { .. }
             | Happening::Beat { .. }
+            | Happening::Look { .. }
+            | Happening::Granted { .. }
             | Happening::Beaten { .. }
             | Happening::Over { .. }
             | Happening::Fault(_)
@@ -66,12 +72,14 @@ impl State {
         match happening {
             Happening::Ask { from, to, .. } => (Some(from.name), Some(*to)),
             Happening::Answer { from, to, .. } => (Some(to.name), Some(*from)),
+            Happening::Granted { from, to, .. } => (Some(from.name), Some(*to)),
             Happening::Open { line, .. } => (Some(line.from.name), Some(line.to)),
             Happening::Orders { from, to, .. } => (Some(from.name), Some(*to)),
             Happening::News { session, .. } => of(session),
-            Happening::Beat { executor, .. } | Happening::Pulse { executor } | Happening::Over { executor, .. } => {
-                (None, Some(*executor))
-            }
+            Happening::Beat { executor, .. }
+            | Happening::Look { executor, .. }
+            | Happening::Pulse { executor }
+            | Happening::Over { executor, .. } => (None, Some(*executor)),
             Happening::Opened(_)
             | Happening::Close { .. }
             | Happening::Break { .. }
@@ -113,8 +121,27 @@ impl State {
             Happening::Beat { executor, boot } => {
                 let there = &self.executors[executor];
                 if there.boot == boot && there.doors != Doors::Gone {
-                    self.beat(executor, orchestrators);
-                    self.schedule(self.now + BEAT, Happening::Beat { executor, boot });
+                    self.look(executor);
+                    if self.executors[executor].is_fencing() {
+                        self.schedule(self.now + GRACE, Happening::Beat { executor, boot });
+                    } else {
+                        self.beat(executor, orchestrators);
+                        self.schedule(self.now + BEAT, Happening::Beat { executor, boot });
+                    }
+                }
+            }
+            Happening::Look { executor, boot } => {
+                let there = &self.executors[executor];
+                if there.boot == boot && there.doors != Doors::Gone {
+                    self.look(executor);
+                    self.schedule(self.now + LOOK, Happening::Look { executor, boot });
+                }
+            }
+            Happening::Granted { to, boot, sent, answer, .. } => {
+                let there = &mut self.executors[to];
+                if there.boot == boot && there.doors != Doors::Gone {
+                    there.renew(answer.orchestrator, sent, Duration::from_millis(answer.lease_ms));
+                    self.look(to);
                 }
             }
             Happening::Over { executor, boot, attempt, result } => self.over(executor, boot, attempt, result),
@@ -154,6 +181,7 @@ impl State {
             })
         } else {
             match self.executors[to].state(attempt) {
+                Ok(state) if ask.path.ends_with("wait=0s") => Ok(ok(&state)),
                 Ok(AttemptState::Waiting | AttemptState::Running { .. }) => {
                     self.waits.extend(reply.map(|reply| (to, from, attempt, reply)));
                     return;
@@ -219,12 +247,31 @@ impl State {
                     let forgotten = self.book.forget(attempt);
                     self.must(forgotten);
                 }
+                Act::Fence(attempt) => {
+                    let name = self.executors[executor].name.clone();
+                    self.tell(|| format!("{name}: {attempt} has no lease any more"));
+                    let at = self.now + self.dice.below(GRACE);
+                    let failure = Failure::new(failure_code::FENCED, "its executor had no lease any more");
+                    let result = AttemptResult::failed(failure);
+                    self.schedule(at, Happening::Over { executor, boot, attempt, result });
+                }
                 Act::Stop(attempt) => {
                     let at = self.now + self.dice.below(GRACE);
                     let result = AttemptResult::cancelled();
                     self.schedule(at, Happening::Over { executor, boot, attempt, result });
                 }
             }
+        }
+    }
+
+    /// An executor looks at its leases.
+    fn look(&mut self, executor: usize) {
+        let time = self.time();
+        let was_idle = self.executors[executor].is_idle();
+        let acts = self.executors[executor].look(time);
+        self.act(executor, acts);
+        if !was_idle {
+            self.leave_if_idle(executor);
         }
     }
 
@@ -278,11 +325,11 @@ impl State {
             draining: there.doors == Doors::Closed,
             drained: false,
         };
-        let name = there.name.clone();
+        let (name, boot) = (there.name.clone(), there.boot);
         for to in 0..orchestrators {
             let at = self.now + self.latency();
-            let (name, registration) = (name.clone(), registration.clone());
-            self.schedule(at, Happening::Beaten { from: executor, to, name, registration });
+            let (name, registration, sent) = (name.clone(), registration.clone(), self.time());
+            self.schedule(at, Happening::Beaten { from: executor, boot, sent, to, name, registration });
         }
     }
 
@@ -325,6 +372,8 @@ impl State {
         if self.executors[executor].doors == Doors::Gone {
             return;
         }
+        // Nobody is there to stop what goes on.
+        self.book.unguard(&self.executors[executor].name);
         self.executors[executor].kill();
         self.still.remove(&executor);
         let sessions: Vec<SessionId> =
@@ -346,6 +395,7 @@ impl State {
         }
         let boot = self.executors[executor].boot;
         self.schedule(self.now + 1, Happening::Beat { executor, boot });
+        self.schedule(self.now + LOOK, Happening::Look { executor, boot });
         if boot == 1 {
             self.schedule(self.now + PULSE, Happening::Pulse { executor });
         }

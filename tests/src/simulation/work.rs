@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use gorch_schema::workflow::{CodeGlob, Each, IfBusy, Lock, Losers, Retry};
-use gorch_schema::{AttemptId, AttemptResult, Engine, Failure, Join, OnFailure, OnLost, RunOptions, Workflow};
+use gorch_schema::{AttemptId, AttemptResult, Engine, Failure, Fencing, Join, OnFailure, OnLost, RunOptions, Workflow};
 use serde_json::json;
 
 use super::dice::{Dice, mix, random_graph};
@@ -25,6 +25,7 @@ pub(super) fn random_workflow(dice: &mut Dice) -> Workflow {
         node.artifact = "/bin/true".into();
         node.priority = 1 + dice.below(5) as u8;
         node.on_lost = if dice.chance(60) { OnLost::Retry } else { OnLost::Fail };
+        node.fence = if dice.chance(30) { Fencing::Kill } else { Fencing::Keep };
         if dice.chance(40) {
             node.retry = Some(Retry {
                 max_attempts: 1 + dice.below(3) as u32,

@@ -167,12 +167,15 @@ impl World {
             }
             Happening::Cancel { which } => self.cancel(which),
             Happening::Compare => self.compare(),
-            Happening::Beaten { from, to, name, registration } => {
+            Happening::Beaten { from, boot, sent, to, name, registration } => {
                 if self.ether.state().cut(to, from).is_none() {
-                    self.machines[to].ask(|_, handle| async move {
+                    let ether = self.ether.clone();
+                    self.machines[to].ask(|process, handle| async move {
                         // Nothing of what is played looks at the end of a certificate.
                         let never = Timestamp::from_millis(i64::MAX);
-                        drop(handle.register(name, registration, never).await);
+                        if let Ok(answer) = handle.register(name, registration, never).await {
+                            ether.send(Happening::Granted { from: process, to: from, boot, sent, answer });
+                        }
                     });
                 }
             }
@@ -186,6 +189,8 @@ impl World {
             | Happening::Break { .. }
             | Happening::Pulse { .. }
             | Happening::Beat { .. }
+            | Happening::Look { .. }
+            | Happening::Granted { .. }
             | Happening::Over { .. } => self.ether.state().arrive(happening, self.machines.len()),
         }
     }
@@ -292,7 +297,12 @@ impl World {
             Fault::SwitchOff(executor) => state.kill_executor(executor, Power::Off),
             Fault::StartExecutor(executor) => state.start_executor(executor),
             Fault::DrainExecutor(executor) => state.drain(executor, self.machines.len()),
-            Fault::PauseExecutor(executor, length) => drop(state.still.insert(executor, now + length)),
+            Fault::PauseExecutor(executor, length) => {
+                // Its jobs do not sleep, and nobody is there to stop them.
+                let name = state.executors[executor].name.clone();
+                state.book.unguard(&name);
+                state.still.insert(executor, now + length);
+            }
             Fault::Calm => {
                 state.weather = Weather::CALM;
                 state.cuts.clear();
