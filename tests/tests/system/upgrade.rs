@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use gorch_client::{Client, Submission};
 use gorch_schema::RunId;
@@ -40,7 +41,7 @@ async fn work(user: usize, clients: [Client; 2], over: Arc<AtomicBool>, ended: A
         })
         .await;
         let end = until("a run ends", || async {
-            match client().wait(run, None).await {
+            match client().wait(run, Some(Duration::from_secs(1))).await {
                 Ok(_) => client().state(run).await.ok().filter(|summary| summary.stop_date.is_some()),
                 Err(error) => {
                     assert!(error.is_passing(), "who is about to go says so: {error:?}");

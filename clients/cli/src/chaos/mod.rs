@@ -260,14 +260,9 @@ impl House {
         } {
             let (fault, length) = fault::draw(&mut dice, size);
             let next = Instant::now() + Duration::from_millis(dice.u64(PACE));
-            let (did, disk) = match fault {
-                Fault::Disk { whose, trouble } => {
-                    let disk = self.fail_disk(whose, trouble).await?;
-                    (disk.is_some(), disk)
-                }
-                other => (self.begin(other), None),
-            };
-            if did {
+            let disk =
+                if let Fault::Disk { whose, trouble } = fault { self.fail_disk(whose, trouble).await? } else { None };
+            if disk.is_some() || self.begin(fault) {
                 many += 1;
                 *faults.entry(fault.kind()).or_default() += 1;
                 tell(&format!("{many}: {fault} for {} ms", length.as_millis()));
@@ -330,6 +325,7 @@ impl House {
             Fault::CutBeats { executor, orchestrator } => cut(&self.beats[executor][orchestrator]),
             Fault::CutWork(one) => cut(&self.work[one]),
             Fault::CutStore(one) => cut(&self.stores[one]),
+            // It has begun, or it cannot.
             Fault::Disk { .. } => false,
             Fault::BreakAll => {
                 self.wires().for_each(Wire::break_all);
