@@ -8,7 +8,8 @@ use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use gorch_schema::planted;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
@@ -35,6 +36,10 @@ pub(super) const MOVED: &str = "gorch.db.moved";
 
 /// SQLite before this loses committed writes when a WAL is reset while it is read.
 const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// How long it may take until a lock is free whose holder is gone, and how often it is tried meanwhile.
+const LEAVING: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(5);
 
 /// Why a folder could not be opened as a store.
 #[derive(Debug, thiserror::Error)]
@@ -179,6 +184,8 @@ pub(super) fn private_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Nobody else has this folder, for as long as the file is open. Whoever had it a moment ago may share its locks with a
+/// program that it is just starting.
 pub(super) fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join("lock");
     let locked = || -> io::Result<Result<File, String>> {
@@ -198,10 +205,14 @@ pub(super) fn lock(dir: &Path) -> Result<File, Error> {
             Err(TryLockError::Error(error)) => Err(error),
         }
     };
-    match locked() {
-        Ok(Ok(file)) => Ok(file),
-        Ok(Err(holder)) => Err(Error::InUse { path: dir.to_owned(), holder }),
-        Err(source) => Err(Error::Prepare { path, source }),
+    let last = Instant::now() + LEAVING;
+    loop {
+        match locked() {
+            Ok(Ok(file)) => return Ok(file),
+            Ok(Err(_)) if Instant::now() < last => sleep(TICK),
+            Ok(Err(holder)) => return Err(Error::InUse { path: dir.to_owned(), holder }),
+            Err(source) => return Err(Error::Prepare { path, source }),
+        }
     }
 }
 
