@@ -108,17 +108,15 @@ impl Desk {
         self.unnamed.insert(held.id, held);
     }
 
-    /// Somebody wants it: if it was set aside, it waits for a slot now. Gives it if it cannot, because the doors are shut.
+    /// Somebody wants it: if it was set aside, it waits for a slot now. Gives it if it cannot: because the doors are shut, or
+    /// because somebody was told that it does not start here, and may start it elsewhere.
     pub(super) fn name(&mut self, id: AttemptId) -> Option<Arc<Held>> {
-        match self.doors {
-            Doors::Open => {
-                let wanted = self.unnamed.remove(&id);
-                wanted.iter().for_each(|held| held.take_back());
-                self.queue.extend(wanted);
-                None
-            }
-            Doors::Drained | Doors::Closed => self.unnamed.get(&id).cloned(),
+        let held = self.unnamed.get(&id)?;
+        if self.doors != Doors::Open || held.was_given_back() {
+            return Some(Arc::clone(held));
         }
+        self.queue.extend(self.unnamed.remove(&id));
+        None
     }
 
     /// Is nothing here but what was given back, to somebody who heard it?

@@ -249,16 +249,12 @@ impl Held {
         let _ = self.tell(Tiding::Ended(self.id));
     }
 
-    /// It does not start here: whoever follows hears it, and follows no more.
+    /// It does not start here: whoever follows hears it, and follows no more. That is so for good once somebody could hear it:
+    /// an order that crossed it would start what is started elsewhere.
     pub(super) fn give_back(&self) {
         if self.tell(Tiding::GivenBack(self.id)) > 0 {
             self.given_back.store(true, Ordering::Relaxed);
         }
-    }
-
-    /// Somebody wants that it starts here after all.
-    pub(super) fn take_back(&self) {
-        self.given_back.store(false, Ordering::Relaxed);
     }
 
     /// Has anybody heard that it does not start here?

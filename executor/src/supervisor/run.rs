@@ -104,8 +104,8 @@ impl Supervisor {
         self.tell_change();
     }
 
-    /// An attempt got no lease: its slot is another's, and whoever follows it hears that it does not start here. If somebody
-    /// wants it all the same, he names it.
+    /// An attempt got no lease: its slot is another's, and whoever follows it hears that it does not start here. If nobody
+    /// could hear that, it waits to be named.
     fn put_back(self: &Arc<Self>, held: &Arc<Held>) -> PutBack {
         let mut desk = self.desk();
         if held.stop.is_cancelled() {

@@ -140,8 +140,9 @@ async fn what_waited_under_a_lease_that_is_not_renewed_never_begins_and_is_given
     assert_eq!(given_back(&mut session).await, waits.attempt);
     assert!(!house.path("ran").exists());
     assert_eq!(house.run(&house.script(2, "true")).await.result.outcome, Outcome::Succeeded, "the slot is free");
-    house.name(&Work { epoch: 2, ..under("o1/1", waits.clone()) }).await;
-    assert_eq!(house.report(waits.attempt).await.result.outcome, Outcome::Succeeded, "handed out again it runs");
+    session.give(&[Order::Run(Arc::new(Work { epoch: 2, ..under("o1/1", waits.clone()) }))]);
+    assert_eq!(given_back(&mut session).await, waits.attempt, "who was told starts another one: this one never begins");
+    assert!(!house.path("ran").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

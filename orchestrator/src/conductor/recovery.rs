@@ -84,7 +84,9 @@ impl Conductor {
         }
         // Whoever claimed it while it was at rest here may have handed something out, and be gone.
         let is_claimed = live.run.owner() == self.settings.owner;
-        if owner == Owner::This && is_claimed {
+        // What was lost in the append that was refused has no task any more, and is still handed out: it is claimed anew.
+        let is_carried = live.run.handed_out().all(|(attempt, _)| self.out.contains_key(&attempt.of(run)));
+        if owner == Owner::This && is_claimed && is_carried {
             debug!(self.log, "run is back"; "run" => %run, "events" => live.run.seq());
             live.queue.extend(queue);
             self.slots.insert(run, Slot::Live(live));

@@ -97,6 +97,8 @@ pub(super) struct Executor {
     uncovered: BTreeMap<AttemptId, Timestamp>,
     /// Those that are being stopped because their lease was over.
     fenced: BTreeSet<AttemptId>,
+    /// Those of which somebody was told that they do not start here.
+    given_back: BTreeSet<AttemptId>,
 }
 
 impl Executor {
@@ -117,6 +119,7 @@ impl Executor {
             covers: BTreeMap::new(),
             uncovered: BTreeMap::new(),
             fenced: BTreeSet::new(),
+            given_back: BTreeSet::new(),
         }
     }
 
@@ -131,6 +134,7 @@ impl Executor {
         self.covers.clear();
         self.uncovered.clear();
         self.fenced.clear();
+        self.given_back.clear();
     }
 
     /// Starts, and deals with what the last one left. Gives the jobs that it found, and stopped.
@@ -172,7 +176,10 @@ impl Executor {
     /// It does not start here.
     fn give_back(&mut self, attempt: AttemptId) -> Vec<Act> {
         let problem = || Box::new(Problem::new("shutting_down", "this executor is going away and takes nothing new"));
-        self.tell_followers(attempt, || News::Refused { attempt, order: OrderKind::Run, problem: problem() })
+        let told =
+            self.tell_followers(attempt, || News::Refused { attempt, order: OrderKind::Run, problem: problem() });
+        self.given_back.extend((!told.is_empty()).then_some(attempt));
+        told
     }
 
     /// An orchestrator has answered a beat that was sent then.
@@ -302,7 +309,7 @@ impl Executor {
     }
 
     fn name(&mut self, id: AttemptId, now: Timestamp) -> Vec<Act> {
-        if self.doors == Doors::Closed && self.unnamed.contains(&id) {
+        if self.unnamed.contains(&id) && (self.doors == Doors::Closed || self.given_back.contains(&id)) {
             return self.give_back(id);
         }
         if self.doors == Doors::Open && self.unnamed.remove(&id) {

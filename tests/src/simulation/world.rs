@@ -301,7 +301,9 @@ impl World {
                 // Its jobs do not sleep, and nobody is there to stop them.
                 let name = state.executors[executor].name.clone();
                 state.book.unguard(&name);
-                state.still.insert(executor, now + length);
+                // What waits for it waits for the longer of two sleeps: then it must not wake up before.
+                let until = state.still.entry(executor).or_default();
+                *until = (now + length).max(*until);
             }
             Fault::Calm => {
                 state.weather = Weather::CALM;
