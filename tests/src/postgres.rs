@@ -3,7 +3,7 @@
 //! Owns the server. Promises that it ends with this process, however that ends: a shell waits for our end of a pipe to
 //! close, then stops the server and removes the folder. Never touches a server that it did not start.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -132,6 +132,21 @@ impl Cluster {
         let done = done.expect("psql can be started");
         assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).trim().to_owned()
+    }
+
+    /// Runs SQL of any length in a database; what it says is not kept.
+    pub fn load(&self, database: &str, sql: &str) {
+        let name = database.rsplit('/').next().unwrap_or(database);
+        let mut loading = command("psql")
+            .args(["-Xq", "-v", "ON_ERROR_STOP=1", "-d", &self.address(name)])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("psql can be started");
+        let mut input = loading.stdin.take().expect("its input is a pipe");
+        input.write_all(sql.as_bytes()).expect("psql reads");
+        drop(input);
+        assert!(loading.wait().expect("psql ends").success(), "the SQL is loaded");
     }
 
     /// Stops the server.

@@ -1,16 +1,74 @@
-//! An upgrade: orchestrators that share a store are restarted one after the other, while everybody works.
+//! An upgrade: a store of the version before is opened and its runs go on; orchestrators that share a store are restarted
+//! one after the other, while everybody works.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use gorch_client::{Client, Submission};
+use gorch_client::runs::ListQuery;
+use gorch_client::steps::LogQuery;
+use gorch_client::{Client, Submission, Word};
 use gorch_schema::RunId;
 use gorch_schema::view::State;
 use gorch_tests::graphs::{document, script};
 use gorch_tests::postgres::Cluster;
 use gorch_tests::{Stand, until};
+
+/// What the version before left when it was killed.
+const SQLITE: &str = include_str!("../../fixtures/store-sqlite-6.sql");
+const POSTGRES: &str = include_str!("../../fixtures/store-postgres-1.sql");
+/// These runs are old, and stay all the same.
+const KEPT: [&str; 4] = ["--keep-age", "off", "--keep-logs-age", "off"];
+
+/// All of it is there, and what had not ended goes on.
+async fn goes_on(mut stand: Stand) {
+    stand.add_executor("e1", &["--slots", "4", "--label", "zone=a"]).await;
+    let client = stand.client();
+    let runs = client.list(&ListQuery::default()).await.unwrap().tasks;
+    let [waiting, out, asked, ended] = &runs[..] else { panic!("{runs:?}") };
+
+    assert_eq!((ended.name.as_str(), ended.state.as_str()), ("ended", "success"));
+    let logs = client.logs(ended.id, "say", &LogQuery::default()).await.unwrap();
+    assert_eq!(logs.stdout.text(), "hello from before\n");
+    assert_eq!(client.node(ended.id, "say").await.unwrap().node.output["who"], "old");
+    let document = client.document(ended.id).await.unwrap();
+    let again = Submission { key: Some("before".to_owned()), ..Submission::default() };
+    assert_eq!(client.submit(document, &again).await.unwrap().id, ended.id, "the same key is the same run");
+    assert!(client.definition(&"def".parse().unwrap(), None).await.unwrap().contains("kept"));
+
+    let why = client.why(waiting.id, "first").await.unwrap().why;
+    assert!(why.contains(&asked.id.to_string()), "the lock is held: {why}");
+    for run in [asked, waiting] {
+        until("it asks", || async { client.approve(run.id, "ask", &Word::default()).await.ok() }).await;
+        assert_eq!(stand.ended(run.id).await.state, State::Success.word());
+    }
+    std::fs::write(stand.work().join("go"), "").unwrap();
+    assert_eq!(stand.ended(out.id).await.state, State::Success.word());
+    let done = std::fs::read_to_string(stand.work().join("done")).unwrap();
+    let mut done: Vec<&str> = done.lines().collect();
+    done.sort_unstable();
+    // The first of one run was done before.
+    assert_eq!(done, ["after", "after", "first", "last", "out", "out", "out"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_the_version_before_is_opened_and_its_runs_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = rusqlite::Connection::open(folder.path().join("gorch.db")).unwrap();
+    file.execute_batch(SQLITE).unwrap();
+    drop(file);
+    let store = format!("sqlite:{}", folder.path().display());
+    goes_on(Stand::with(&[&["--store", &store], &KEPT[..]].concat()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_the_version_before_is_opened_and_its_runs_go_on() {
+    let server = Cluster::start("");
+    let database = server.database();
+    server.load(&database, POSTGRES);
+    goes_on(Stand::with(&[&["--store", &database], &KEPT[..]].concat()).await).await;
+}
 
 /// Users who want something done all the time.
 const USERS: usize = 4;
