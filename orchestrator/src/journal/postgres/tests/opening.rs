@@ -37,7 +37,7 @@ async fn the_sql_that_would_be_run_is_shown_and_makes_the_same_store() {
     let address = cluster().database();
     let sql = Postgres::migration(address.parse().unwrap()).await.unwrap();
     assert_eq!(cluster().sql(&address, "SELECT to_regclass('versions') IS NULL"), "t", "nothing was done");
-    cluster().sql(&address, &sql);
+    cluster().load(&address, &sql);
     assert_eq!(Postgres::migration(address.parse().unwrap()).await.unwrap(), "");
     let journal = journal(&address, "one").await;
     journal.append(accept(1)).await.unwrap();
