@@ -26,6 +26,9 @@ struct Args {
     /// Tells all that happens in the first.
     #[arg(long)]
     tell: bool,
+    /// No more than it takes to find something.
+    #[arg(long)]
+    until_found: bool,
 }
 
 /// Between two lines about how far it is.
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
                         let proved = stage.prove(seed);
                         if let Err(failing) = &proved {
                             println!("{failing}");
+                            enough.fetch_or(args.until_found, Ordering::Relaxed);
                         }
                         tally.lock().expect("nobody panics while it holds this").add(proved.ok());
                     }
@@ -74,7 +78,7 @@ fn main() -> ExitCode {
     println!("{tally}");
     let is_cut = tally.seeds < args.seeds;
     if is_cut {
-        println!("interrupted: of {} seeds the first {} were played, from {} on", args.seeds, tally.seeds, args.seed);
+        println!("ended early: of {} seeds the first {} were played, from {} on", args.seeds, tally.seeds, args.seed);
     }
     match (tally.found, is_cut) {
         (0, false) => ExitCode::SUCCESS,
