@@ -181,11 +181,16 @@ impl Conductor {
     }
 
     /// Ends the tasks of a run: what is out under an old epoch could not even be acknowledged. What is still wanted is
-    /// handed out again, and what had ended and lost its task before its acknowledgement is found by comparing.
+    /// handed out again, and what had ended and lost its task before its acknowledgement is found by comparing. What
+    /// another orchestrator has ended holds no slot any more, and nobody else would say so.
     pub(super) fn call_back(&mut self, run: RunId) {
-        let called: Vec<Out> = self.out.extract_if(.., |id, _| id.run == run).map(|(_, out)| out).collect();
-        called.iter().for_each(|out| out.task.abort());
-        let executors: BTreeSet<ExecutorName> = called.into_iter().map(|out| out.executor).collect();
+        let called: Vec<(AttemptId, Out)> = self.out.extract_if(.., |id, _| id.run == run).collect();
+        let mut executors = BTreeSet::new();
+        for (attempt, out) in called {
+            out.task.abort();
+            self.room |= self.registry.release(attempt);
+            executors.insert(out.executor);
+        }
         for executor in executors {
             self.reconcile(executor);
         }

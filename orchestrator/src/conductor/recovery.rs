@@ -76,7 +76,9 @@ impl Conductor {
         live.waiters = waiters;
         live.place.publish(&self.standings);
         if live.run.ended().is_some() {
-            // It ended in an append whose answer was an error: the answer was wrong, the journal is right.
+            // It ended in an append whose answer was an error: the answer was wrong, the journal is right. Or another
+            // orchestrator has ended it.
+            self.call_back(run);
             live.queue.extend(queue);
             self.slots.insert(run, Slot::Live(live));
             self.perform(run, gorch_engine::Effect::Settle, Before::Perhaps);
