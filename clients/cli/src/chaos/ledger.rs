@@ -112,17 +112,21 @@ impl Ledger {
     /// Looks for processes of these runs.
     pub(super) fn look_for_orphans(&mut self, runs: &[RunId]) {
         let marks: Vec<String> = runs.iter().map(|run| format!("GORCH_ATTEMPT={run}.")).collect();
-        let Ok(processes) = std::fs::read_dir("/proc") else { return };
-        for process in processes.flatten() {
-            let Some(id) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            // A process that ends while it is looked at is none.
-            let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
-            let mut variables = environment.split(|byte| *byte == 0);
-            if variables.any(|variable| marks.iter().any(|mark| variable.starts_with(mark.as_bytes()))) {
-                self.orphans.push(id);
-            }
-        }
+        self.orphans = processes(&marks);
     }
+}
+
+/// The processes that have a variable which begins like one of these.
+pub(super) fn processes(marks: &[String]) -> Vec<u32> {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let is_marked = |process: &std::fs::DirEntry| {
+        // A process that ends while it is looked at is none.
+        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        let mut variables = environment.split(|byte| *byte == 0);
+        variables.any(|variable| marks.iter().any(|mark| variable.starts_with(mark.as_bytes())))
+    };
+    let marked = processes.flatten().filter(is_marked);
+    marked.filter_map(|process| process.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// How an orchestrator says that a run is, once it can; nothing: it knows none.

@@ -13,7 +13,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -43,6 +43,9 @@ const STORE: &[&str] = &["gorch.db", "gorch.db-wal", "gorch.db-shm"];
 const LEDGER: &[&str] = &["log", "log.new", "epochs", "epochs.new", "forgotten", "forgotten.old"];
 /// With nothing going wrong, everybody has heard of everybody by then, and every run has ended.
 const CALM: Duration = Duration::from_secs(120);
+
+/// No node takes as long.
+const LAST: Duration = Duration::from_secs(10);
 
 /// What is asked for.
 #[derive(Debug)]
@@ -133,6 +136,15 @@ pub(crate) async fn run(plan: &Plan, tell: impl Fn(&str)) -> Result<Ledger, Erro
     ledger.read(&notes, &accepted);
     ledger.look_for_orphans(&accepted);
     Ok(ledger)
+}
+
+/// Waits for the nodes of a house that is no more: they are short, and note their end in its folder.
+pub(crate) async fn last_nodes(folder: &Path) {
+    let deadline = Instant::now() + LAST;
+    let mark = [format!("LEDGER={}", folder.display())];
+    while !ledger::processes(&mark).is_empty() && Instant::now() < deadline {
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 impl House {

@@ -51,6 +51,7 @@ async fn chaos(args: ChaosArgs, context: &Context) -> Result<Exit, Error> {
         ledger = house => ledger?,
         // The house goes with all its processes; what it was about to find out nobody wants to know.
         () = interrupt.next() => {
+            chaos::last_nodes(&plan.folder).await;
             scratch.disable_cleanup(args.keep);
             return Ok(Exit::Interrupted);
         }
