@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gorch_client::runs::ListQuery;
 use gorch_client::steps::LogQuery;
-use gorch_client::{Client, Submission, Word};
+use gorch_client::{Client, Submission, Waited, Word};
 use gorch_schema::RunId;
 use gorch_schema::view::State;
 use gorch_tests::graphs::{document, script};
@@ -100,7 +100,8 @@ async fn work(user: usize, clients: [Client; 2], over: Arc<AtomicBool>, ended: A
         .await;
         let end = until("a run ends", || async {
             match client().wait(run, Some(Duration::from_secs(1))).await {
-                Ok(_) => client().state(run).await.ok().filter(|summary| summary.stop_date.is_some()),
+                Ok(Waited::Ended(end)) => Some(end),
+                Ok(Waited::StillGoing(_)) => None,
                 Err(error) => {
                     assert!(error.is_passing(), "who is about to go says so: {error:?}");
                     None
