@@ -488,3 +488,34 @@ async fn what_another_orchestrator_handed_out_is_handed_to_another_process_only_
     other.beats("b", 6).await;
     assert_eq!((other.runs(), other.ended(run).await), (1, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_another_orchestrator_has_ended_holds_no_slot_where_the_run_is_back() {
+    let house = House::open().await;
+    house.beat("a").await;
+    let two = r#"{"nodes": [{"name": "a", "engine": "shell", "artifact": "/bin/true", "each": {"items": [1, 2]}}]}"#;
+    let run = house.submit(two).await;
+    let first = house.handed_out(1).await.attempt.key;
+    house.handed_out(2).await;
+    let held = async || house.handle.executors().await.unwrap()[0].held;
+    assert_eq!(held().await, 2);
+    // Another one has it for a while, and hears an end.
+    let ended = Event::AttemptEnded {
+        node: first.step.node,
+        visit: first.step.visit,
+        item: first.item,
+        attempt: first.attempt,
+        result: AttemptResult::succeeded(serde_json::json!({})),
+        retry_at: None,
+        late: false,
+    };
+    house.store.is_deaf.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(8)).await;
+    let last = house.store.head(run).await.unwrap().last;
+    let claimed = Event::RunClaimed { owner: "o2".to_owned() };
+    house.store.append(Append::new(run, last, clock::now(), vec![claimed, ended])).await.unwrap();
+    house.store.is_deaf.store(false, Ordering::Relaxed);
+    // The other item, under the new claim.
+    assert_ne!(house.handed_out(3).await.attempt.key, first);
+    assert_eq!((held().await, house.ended(run).await), (1, 1));
+}
