@@ -166,11 +166,14 @@ impl State {
             return self.answer(from, to, ok(&list), reply);
         };
         let fenced = Fenced { attempt, epoch: ask.fence.map_or(0, |fence| fence.epoch) };
-        let time = self.time();
+        let (time, was_idle) = (self.time(), self.executors[to].is_idle());
         let answer = if ask.method == Method::DELETE {
             let stopped = self.executors[to].stop(fenced, time);
             stopped.map(|acts| {
                 self.act(to, acts);
+                if !was_idle {
+                    self.leave_if_idle(to);
+                }
                 ok(&())
             })
         } else if ask.method == Method::POST {
@@ -224,9 +227,13 @@ impl State {
                 Err(error) => return self.must(Err(format!("an order cannot be read: {error}"))),
             };
             self.tell_of(from, to, || format!("{:?} {}", order.kind(), order.attempt()));
-            let time = self.time();
+            let (time, was_idle) = (self.time(), self.executors[to].is_idle());
             let acts = self.executors[to].obey(session, order, time);
             self.act(to, acts);
+            // What had a slot and waited for a lease has gone without having run.
+            if !was_idle {
+                self.leave_if_idle(to);
+            }
         }
     }
 
