@@ -99,12 +99,18 @@ async fn what_no_run_wants_any_more_is_stopped_when_its_host_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_executor_does_not_know_any_more_is_lost_and_tried_again_if_it_may_be() {
     let mut stand = Stand::with_executor(2).await;
-    let text = |name: &str| format!("echo begun >> begun.{name}; while ! [ -e go ]; do sleep 0.02; done");
+    let text = |name: &str| {
+        let says = "echo 1 begun >> $GORCH_PROGRESS";
+        format!("echo begun >> begun.{name}; {says}; while ! [ -e go ]; do sleep 0.02; done")
+    };
     let mut nodes = vec![script(0, "again", &text("again")), script(1, "once", &text("once"))];
     nodes[0]["on_lost"] = json!("retry");
     let run = stand.submit(&document("forgotten", nodes, &[])).await;
-    lines(&stand, "begun.again", 1).await;
-    lines(&stand, "begun.once", 1).await;
+    // What an executor took on and nobody heard of would be handed to it again.
+    let heard = || async {
+        stand.client().live(run).await.ok()?.nodes.iter().all(|node| node.progress.is_some()).then_some(())
+    };
+    until("both are known to run", heard).await;
     // Its disk is lost, and with it all that it knew.
     stand.kill_executor("e1");
     std::fs::rename(stand.path().join("e1"), stand.path().join("lost")).unwrap();
