@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
 use super::fault::Trouble;
@@ -47,7 +46,6 @@ impl Failing {
         command.args(["-f", "-o", "/dev/null", "-p", &process.to_string()]);
         command.args(files.iter().flat_map(|file| ["-P".as_ref(), file.as_os_str()]));
         command.args(["-e", &format!("trace={CALLS}"), "-e", &format!("inject={CALLS}:error={error}")]);
-        // Ctrl-C is for the whole group; it ends when its process does, or when it is told.
         let tool = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn();
         let Ok(tool) = tool else { return Ok(None) };
         let mut failing = Failing { tool };
@@ -67,12 +65,12 @@ impl Failing {
 }
 
 impl Drop for Failing {
-    /// Lets go of the process in its own time: one that is torn away may leave a call half answered.
+    /// The kernel lets go of whom it traced. Asked to do that itself, it waits for a process that waits for a child that it
+    /// has stopped. Whoever is in the middle of a call gets an error all the same.
     fn drop(&mut self) {
-        if !self.is_over() {
-            let _ = kill_process(Pid::from_child(&self.tool), Signal::INT);
-            let _ = self.tool.wait();
-        }
+        // It may be over by itself.
+        let _ = self.tool.kill();
+        let _ = self.tool.wait();
     }
 }
 
