@@ -275,6 +275,12 @@ impl State {
         self.queue.insert((at, self.numbers), happening);
     }
 
+    /// It happens later, and before what was to happen after it: whatever goes through one connection keeps its order,
+    /// however often some of it is put off.
+    pub(super) fn put_off(&mut self, until: u64, number: u64, happening: Happening) {
+        self.queue.insert((until, number), happening);
+    }
+
     pub(super) fn next_number(&mut self) -> u64 {
         self.numbers += 1;
         self.numbers

@@ -31,12 +31,12 @@ const GRACE: u64 = 500;
 
 impl State {
     /// Something arrives, unless the way is cut or who is there sleeps: then later, or never.
-    pub(super) fn arrive(&mut self, happening: Happening, orchestrators: usize) {
+    pub(super) fn arrive(&mut self, number: u64, happening: Happening, orchestrators: usize) {
         let (orchestrator, executor) = self.ends(&happening);
         if let Some(until) = executor.and_then(|executor| self.still.get(&executor).copied())
             && until > self.now
         {
-            return self.schedule(until, happening);
+            return self.put_off(until, number, happening);
         }
         let cut = orchestrator.zip(executor).and_then(|(one, other)| self.cut(one, other));
         let Some(until) = cut else { return self.take(happening, orchestrators) };
@@ -59,7 +59,7 @@ impl State {
             | Happening::Submit { .. }
             | Happening::Accepted { .. }
             | Happening::Cancel { .. }
-            | Happening::Compare) => self.schedule(until, later),
+            | Happening::Compare) => self.put_off(until, number, later),
         }
     }
 

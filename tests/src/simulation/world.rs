@@ -115,8 +115,8 @@ impl World {
                 state.queue.len() == was
             };
             window = if quiet { (window * 2).min(LONGEST) } else { SHORTEST };
-            while let Some(happening) = self.next(until) {
-                self.happen(happening, artifacts);
+            while let Some((number, happening)) = self.next(until) {
+                self.happen(number, happening, artifacts);
             }
             if let Some(ended) = self.ended(until) {
                 return ended;
@@ -129,10 +129,11 @@ impl World {
         self.ether.state().story()
     }
 
-    fn next(&self, now: u64) -> Option<Happening> {
+    fn next(&self, now: u64) -> Option<(u64, Happening)> {
         let mut state = self.ether.state();
         let entry = state.queue.first_entry().filter(|entry| entry.key().0 <= now)?;
-        Some(entry.remove())
+        let ((_, number), happening) = entry.remove_entry();
+        Some((number, happening))
     }
 
     fn ended(&mut self, now: u64) -> Option<Result<Played, Failing>> {
@@ -151,7 +152,7 @@ impl World {
         })
     }
 
-    fn happen(&mut self, happening: Happening, artifacts: &Artifacts) {
+    fn happen(&mut self, number: u64, happening: Happening, artifacts: &Artifacts) {
         match happening {
             Happening::Fault(fault) => self.fault(fault, artifacts),
             Happening::Submit { which, attempt } => self.submit(which, attempt),
@@ -191,7 +192,7 @@ impl World {
             | Happening::Beat { .. }
             | Happening::Look { .. }
             | Happening::Granted { .. }
-            | Happening::Over { .. } => self.ether.state().arrive(happening, self.machines.len()),
+            | Happening::Over { .. } => self.ether.state().arrive(number, happening, self.machines.len()),
         }
     }
 
