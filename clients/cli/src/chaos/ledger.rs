@@ -14,6 +14,7 @@ use gorch_schema::{AttemptId, RunId, failure_code};
 use serde::Serialize;
 use tokio::time::sleep;
 
+use super::fault::{Fault, Trouble, Whose};
 use crate::table::Table;
 
 /// An orchestrator that cannot say how a run is, because its store is away, is asked again so often.
@@ -83,8 +84,17 @@ impl Ledger {
         *self.finished.entry(first.state.clone()).or_default() += 1;
         match first.failure.as_ref().map(|failure| failure.code.as_str()) {
             None | Some(failure_code::EXECUTOR_LOST) => {}
+            // What cannot be written down before it begins does not begin.
+            Some(failure_code::SPAWN_FAILED) if self.had_failing_disks() => {}
             Some(other) => self.wrong.push(format!("run {run} failed with `{other}`, which nobody caused")),
         }
+    }
+
+    fn had_failing_disks(&self) -> bool {
+        [Trouble::Full, Trouble::Broken].into_iter().any(|trouble| {
+            let fault = Fault::Disk { whose: Whose::Executor(0), trouble };
+            self.faults.contains_key(fault.kind())
+        })
     }
 
     /// Reads what the nodes wrote: each of them may begin once, since none says that it may begin again.
