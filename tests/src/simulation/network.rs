@@ -383,6 +383,12 @@ impl State {
         self.book.unguard(&self.executors[executor].name);
         self.executors[executor].kill();
         self.still.remove(&executor);
+        // A stream to a process that is gone is never one to the next: whoever opens it is refused, and what was on its way
+        // in it is lost with it.
+        let opens = |happening: &Happening| matches!(happening, Happening::Open { line, .. } if line.to == executor);
+        let orders = |happening: &Happening| matches!(happening, Happening::Orders { to, .. } if *to == executor);
+        let dead = |happening: &Happening| opens(happening) || orders(happening);
+        drop(self.queue.extract_if(.., |_, happening| dead(happening)).collect::<Vec<_>>());
         let sessions: Vec<SessionId> =
             self.lines.iter().filter(|(_, line)| line.to == executor).map(|(session, _)| *session).collect();
         for session in sessions {
