@@ -4,9 +4,8 @@
 
 use std::time::Instant;
 
-use gorch_tests::Stand;
-
-use crate::floors::{Echo, Store};
+use crate::floors::Echo;
+use crate::kept::Kept;
 use crate::sample::Sample;
 use crate::shapes::{NIL, Shape};
 use crate::table::{Row, Unit};
@@ -20,9 +19,9 @@ const GRAPHS: usize = 1_000;
 const CONNECTIONS: usize = 32;
 
 /// Row 4: a small document.
-pub(crate) async fn small(reps: usize) -> Vec<Row> {
-    let stand = Stand::new().await;
-    let mut store = Store::open(stand.path());
+pub(crate) async fn small(kept: &Kept, reps: usize) -> Vec<Row> {
+    let stand = kept.stand(&[]).await;
+    let floor = kept.commits(&stand).await;
     let document = Shape::named("layered:10x3x2").document(NIL);
     let (mut posts, mut trips, mut commits) = (Sample::default(), Sample::default(), Sample::default());
     drive::warm(stand.client(), 1).await;
@@ -39,7 +38,7 @@ pub(crate) async fn small(reps: usize) -> Vec<Row> {
         // What the run does after its acceptance falls on nobody's measure.
         drive::ended(stand.client(), run).await;
         trips.time(echo.trip().await);
-        commits.time(store.commit());
+        commits.time(floor.one().await);
     }
     let [post, trip, commit] = [&posts, &trips, &commits].map(|sample| sample.medians(reps).least());
     let note = format!("p50: {:.0} us / (R {:.0} + S {:.0} us)", post * 1e6, trip * 1e6, commit * 1e6);
@@ -54,13 +53,13 @@ pub(crate) async fn small(reps: usize) -> Vec<Row> {
 }
 
 /// Row 5: a dense matrix of ten thousand nodes.
-pub(crate) async fn dense(reps: usize) -> Vec<Row> {
+pub(crate) async fn dense(kept: &Kept, reps: usize) -> Vec<Row> {
     let shape = Shape::named("layered:10000x100x5");
     let document = shape.dense(NIL);
     let (mut wall, mut memory) = (Sample::default(), Sample::default());
     for _ in 0..reps {
         // A fresh one, so that what it has idle is known.
-        let stand = Stand::new().await;
+        let stand = kept.stand(&[]).await;
         drive::warm(stand.client(), 1).await;
         let pid = stand.orchestrator_pid();
         let idle = usage::resident(pid);
@@ -82,8 +81,8 @@ pub(crate) async fn dense(reps: usize) -> Vec<Row> {
 }
 
 /// Row 7: a thousand small graphs.
-pub(crate) async fn many(reps: usize) -> Vec<Row> {
-    let stand = Stand::new().await;
+pub(crate) async fn many(kept: &Kept, reps: usize) -> Vec<Row> {
+    let stand = kept.stand(&[]).await;
     let mut wall = Sample::default();
     drive::warm(stand.client(), CONNECTIONS).await;
     for rep in 0..reps {

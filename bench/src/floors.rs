@@ -104,27 +104,44 @@ impl Drop for Echo {
     }
 }
 
-/// S: a store with the journal's settings, in the folder where the journal is.
-pub(crate) struct Store {
-    sqlite: rusqlite::Connection,
-    rows: i64,
+/// S: a table in a store with the journal's settings, where the journal is.
+pub(crate) enum Commits {
+    Sqlite(rusqlite::Connection),
+    /// The session, and how a row is written.
+    Postgres(tokio_postgres::Client, tokio_postgres::Statement),
 }
 
-impl Store {
-    pub(crate) fn open(folder: &Path) -> Store {
+impl Commits {
+    pub(crate) fn to_sqlite(folder: &Path) -> Commits {
         let sqlite = rusqlite::Connection::open(folder.join("floor.db")).expect("a store can be made");
-        let setup = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS t (a, b, c)";
+        let setup = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS t (a, b)";
         sqlite.execute_batch(setup).expect("the store can be set up");
-        Store { sqlite, rows: 0 }
+        Commits::Sqlite(sqlite)
+    }
+
+    pub(crate) async fn to_postgres(address: &str) -> Commits {
+        let session = tokio_postgres::connect(address, tokio_postgres::NoTls).await;
+        let (client, connection) = session.expect("the bench's own server takes a session");
+        // Ends when the client is dropped.
+        tokio::spawn(connection);
+        client.batch_execute("CREATE TABLE t (a bigserial PRIMARY KEY, b bytea)").await.expect("a table can be made");
+        let insert = client.prepare("INSERT INTO t (b) VALUES ($1)").await.expect("the table is there");
+        Commits::Postgres(client, insert)
     }
 
     /// The time of one durable commit of one row of 300 bytes.
-    pub(crate) fn commit(&mut self) -> Duration {
+    pub(crate) async fn one(&self) -> Duration {
         let body = [b'x'; 300];
-        self.rows += 1;
         let start = Instant::now();
-        let mut insert = self.sqlite.prepare_cached("INSERT INTO t VALUES (?1, ?1, ?2)").expect("the table is there");
-        insert.execute((self.rows, &body[..])).expect("a row can be written");
+        match self {
+            Commits::Sqlite(sqlite) => {
+                let insert = sqlite.prepare_cached("INSERT INTO t (b) VALUES (?1)");
+                insert.expect("the table is there").execute([&body[..]]).expect("a row can be written");
+            }
+            Commits::Postgres(client, insert) => {
+                client.execute(insert, &[&&body[..]]).await.expect("a row can be written");
+            }
+        }
         start.elapsed()
     }
 }

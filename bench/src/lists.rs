@@ -3,16 +3,15 @@
 //! Owns the measure of lists. Promises: the store is filled through the journal, as the orchestrator would have filled it,
 //! and read over the API; what a filter finds is rare and common, new and old.
 
-use std::path::Path;
 use std::time::Instant;
 
 use futures::future::join_all;
-use gorch_orchestrator::journal::sqlite::Sqlite;
 use gorch_orchestrator::journal::{Append, Journal};
 use gorch_schema::view::{Counts, RunList, RunSummary, State};
 use gorch_schema::{Accepted, Event, Outcome, RunId, Timestamp};
 use gorch_tests::Stand;
 
+use crate::kept::Kept;
 use crate::sample::Sample;
 use crate::table::{Row, Unit};
 
@@ -61,8 +60,7 @@ fn summary(n: u32) -> RunSummary {
     }
 }
 
-async fn fill(folder: &Path) {
-    let store = Sqlite::open(folder).expect("the store of an orchestrator that has ended can be opened");
+async fn fill(store: Box<dyn Journal>) {
     let ended = || Event::RunEnded { outcome: Outcome::Succeeded, outputs: Default::default(), undo: None };
     let row = |n| Append {
         summary: Some(summary(n)),
@@ -82,11 +80,11 @@ async fn list(stand: &Stand, query: &str) -> RunList {
 }
 
 /// Lists, each so many times.
-pub(crate) async fn lists(reps: usize) -> Vec<Row> {
+pub(crate) async fn lists(kept: &Kept, reps: usize) -> Vec<Row> {
     // Only what is measured goes on: nothing is old, however old it is.
-    let mut stand = Stand::with(&["--keep-age", "off", "--keep-runs", "off", "--keep-logs-age", "off"]).await;
+    let mut stand = kept.stand(&["--keep-age", "off", "--keep-runs", "off", "--keep-logs-age", "off"]).await;
     stand.terminate_orchestrator();
-    fill(&stand.path().join("store")).await;
+    fill(kept.journal(&stand).await).await;
     stand.start_orchestrator().await;
     let deep = deep(&stand).await;
     let (new, old) = (at(RUNS - 50), at(10));

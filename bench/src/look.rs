@@ -9,6 +9,7 @@ use gorch_schema::RunId;
 use gorch_tests::Stand;
 
 use crate::floors::Echo;
+use crate::kept::Kept;
 use crate::sample::Sample;
 use crate::shapes::{NIL, SLEEP, Shape};
 use crate::table::{Row, Unit};
@@ -23,8 +24,8 @@ const BOUNDED: f64 = 16.0 * MB;
 const MB: f64 = 1024.0 * 1024.0;
 
 /// Row 10, of a run that is going and of one that has ended.
-pub(crate) async fn state_and_view(reps: usize) -> Vec<Row> {
-    let stand = Stand::new().await;
+pub(crate) async fn state_and_view(kept: &Kept, reps: usize) -> Vec<Row> {
+    let stand = kept.stand(&[]).await;
     let shape = Shape::named("layered:10000x100x5");
     let live = drive::submit(stand.client(), shape.document(SLEEP)).await;
     let over = drive::submit(stand.client(), shape.document(NIL)).await;

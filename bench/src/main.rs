@@ -3,9 +3,11 @@
 //! Owns the command line and the order of the rows.
 
 mod accept;
+mod content;
 mod convert;
 mod drive;
 mod floors;
+mod kept;
 mod lists;
 mod look;
 mod machine;
@@ -23,13 +25,14 @@ mod usage;
 use std::process::ExitCode;
 
 use clap::Parser;
+use kept::{Kept, Store};
 use table::Row;
 
 /// Measures gorch against the floors of this machine and against its peers, interleaved, and prints one table.
 #[derive(Debug, Parser)]
 struct Line {
     /// Rows to measure [default: all]
-    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=14), value_name = "ROWS")]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=15), value_name = "ROWS")]
     only: Vec<u8>,
     /// Repetitions of every measure
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
@@ -37,9 +40,9 @@ struct Line {
     /// Slots of the executor
     #[arg(long, default_value_t = 2)]
     slots: u32,
-    /// Where row 3 keeps its runs; postgres starts a server of its own
+    /// Where runs are kept, a table for each; postgres starts a server of its own
     #[arg(long, value_delimiter = ',', value_enum, value_name = "STORES", default_values = ["sqlite", "postgres"])]
-    store: Vec<nil::Kept>,
+    store: Vec<Store>,
     /// Sleeping runs of row 8
     #[arg(long, default_value_t = 100_000)]
     sleeping: usize,
@@ -56,42 +59,46 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let about = machine::described();
-    let rows = runtime.block_on(measure(&line));
-    println!("{about}\n{}", table::markdown(&rows));
+    println!("{}", machine::described());
+    for (at, store) in line.store.iter().enumerate() {
+        eprintln!("{}:", store.title());
+        let rows = runtime.block_on(measure(&line, *store, at == 0));
+        println!("### {}\n\n{}", store.title(), table::markdown(&rows));
+    }
     ExitCode::SUCCESS
 }
 
-async fn measure(line: &Line) -> Vec<Row> {
+/// The rows of one store; those that have none are in the first table.
+async fn measure(line: &Line, store: Store, first: bool) -> Vec<Row> {
+    let kept = &Kept::open(store);
     let (reps, slots) = (usize::from(line.reps), line.slots);
     let mut rows = Vec::new();
-    for row in 1..=14 {
+    for row in 1..=15 {
         if !line.only.is_empty() && !line.only.contains(&row) {
             continue;
         }
         eprintln!("row {row} ...");
-        rows.extend(match row {
-            1 => shell::wide(reps, slots).await,
-            2 => shell::chain(reps, slots).await,
-            3 => {
-                let mut rows = Vec::new();
-                for kept in &line.store {
-                    rows.extend(nil::rate(reps, *kept).await);
-                }
-                rows
-            }
-            4 => accept::small(reps).await,
-            5 => accept::dense(reps).await,
-            6 => nil::growth(reps, slots).await,
-            7 => accept::many(reps).await,
-            8 => [rest::sleeping(line.sleeping).await, rest::recovery(reps).await].concat(),
-            9 => rest::idle(reps, slots).await,
-            10 => look::state_and_view(reps).await,
-            11 => lists::lists(reps).await,
-            12 => convert::templates(reps),
-            13 => many::small_runs().await,
-            _ => saturation::curve(slots).await,
-        });
+        let measured = match row {
+            1 => shell::wide(kept, reps, slots).await,
+            2 => shell::chain(kept, reps, slots).await,
+            3 => nil::rate(kept, reps).await,
+            4 => accept::small(kept, reps).await,
+            5 => accept::dense(kept, reps).await,
+            6 => nil::growth(kept, reps, slots).await,
+            7 => accept::many(kept, reps).await,
+            8 => [rest::sleeping(kept, line.sleeping).await, rest::recovery(kept, reps).await].concat(),
+            9 => rest::idle(kept, reps, slots).await,
+            10 => look::state_and_view(kept, reps).await,
+            11 => lists::lists(kept, reps).await,
+            12 if first => convert::templates(reps),
+            12 => Vec::new(),
+            13 => many::small_runs(kept).await,
+            14 => saturation::curve(kept, slots).await,
+            _ => content::up_and_down(kept, reps).await,
+        };
+        // Of what is kept in PostgreSQL the rate alone is promised: its server takes its part of the same cores.
+        let promised = !kept.in_postgres() || row == 3;
+        rows.extend(measured.into_iter().map(|row| if promised { row } else { row.unjudged() }));
     }
     rows
 }

@@ -10,6 +10,7 @@ use futures::future::join_all;
 use gorch_tests::Stand;
 
 use crate::drive;
+use crate::kept::Kept;
 use crate::table::{Row, Unit};
 use crate::usage::{cpu, forget_peak, peak, resident};
 
@@ -23,8 +24,8 @@ const ABREAST: usize = 16;
 const DOCUMENT: &str = r#"{"name": "small", "nodes": [{"name": "a"}]}"#;
 
 /// Row 13.
-pub(crate) async fn small_runs() -> Vec<Row> {
-    let stand = Arc::new(Stand::new().await);
+pub(crate) async fn small_runs(kept: &Kept) -> Vec<Row> {
+    let stand = Arc::new(kept.stand(&[]).await);
     drive::warm(stand.client(), 1).await;
     let first = submit(&stand, MEASURED).await;
     let small = resident(stand.orchestrator_pid());

@@ -4,66 +4,45 @@
 
 use std::time::Instant;
 
-use clap::ValueEnum;
 use gorch_tests::Stand;
-use gorch_tests::postgres::Cluster;
 
 use crate::floors;
+use crate::kept::Kept;
 use crate::sample::Sample;
 use crate::shapes::{NIL, Shape};
 use crate::table::{Row, Unit};
 use crate::{drive, shell, usage};
 
-/// Where the runs of row 3 are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kept {
-    /// In a file.
-    Sqlite,
-    /// In a PostgreSQL of the bench's own, on this machine, with nothing switched off.
-    Postgres,
-}
-
-impl Kept {
-    /// What it is called, and how many nodes per second it must and should bear.
-    fn bounds(self) -> (&'static str, f64, f64) {
-        match self {
-            Kept::Sqlite => ("nil", 30_000.0, 100_000.0),
-            Kept::Postgres => ("nil, PostgreSQL,", 10_000.0, 30_000.0),
-        }
-    }
-}
-
 /// Rows 3 and 3b.
-pub(crate) async fn rate(reps: usize, kept: Kept) -> Vec<Row> {
-    // Ended when the rows are there.
-    let server = (kept == Kept::Postgres).then(|| Cluster::start(""));
-    let stand = match &server {
-        Some(server) => Stand::with(&["--store", &server.database()]).await,
-        None => Stand::new().await,
-    };
-    let (what, must, aim) = kept.bounds();
+pub(crate) async fn rate(kept: &Kept, reps: usize) -> Vec<Row> {
+    let stand = kept.stand(&[]).await;
+    // How many nodes per second it must and should bear.
+    let (must, aim) = if kept.in_postgres() { (10_000.0, 30_000.0) } else { (30_000.0, 100_000.0) };
     let mut rows = Vec::new();
     for name in ["fan:1000", "layered:1000x20x3", "layered:10000x100x5"] {
         let shape = Shape::named(name);
-        let before = usage::cpu(stand.orchestrator_pid()).own;
+        let used = || [usage::cpu(stand.orchestrator_pid()).own, kept.server_cpu()];
+        let before = used();
         let per_node = measure(&stand, &shape, reps).await;
-        let cpu = (usage::cpu(stand.orchestrator_pid()).own - before).as_secs_f64() / (reps * shape.nodes) as f64;
+        let after = used();
+        let [own, server] = [0, 1].map(|of| (after[of] - before[of]).as_secs_f64() * 1e6 / (reps * shape.nodes) as f64);
         let [least, median] = [per_node.least(), per_node.median()].map(|seconds| seconds * 1e6);
-        let note = format!("{least:.1} us a node (median {median:.1}); CPU of the orchestrator {:.1} us", cpu * 1e6);
-        let rate = Row::new("3", format!("{what} {name}: nodes per second"), 1.0 / per_node.least(), Unit::PerSecond);
+        let server = kept.server_note(server);
+        let note = format!("{least:.1} us a node (median {median:.1}); CPU: orchestrator {own:.1}{server} us a node");
+        let rate = Row::new("3", format!("nil {name}: nodes per second"), 1.0 / per_node.least(), Unit::PerSecond);
         rows.push(rate.at_least(must, aim).note(note));
     }
     let per_node = measure(&stand, &Shape::named("chain:500"), reps).await;
-    let chain = Row::new("3b", format!("{what} chain:500: wall per node"), per_node.least(), Unit::Micros);
-    let chain = if kept == Kept::Sqlite { chain.at_most(75e-6, 20e-6) } else { chain };
+    let chain = Row::new("3b", "nil chain:500: wall per node", per_node.least(), Unit::Micros);
+    let chain = if kept.in_postgres() { chain } else { chain.at_most(75e-6, 20e-6) };
     rows.push(chain.note(format!("median {:.1} us", per_node.median() * 1e6)));
     rows
 }
 
 /// Row 6: growth, and a graph of a hundred thousand.
-pub(crate) async fn growth(reps: usize, slots: u32) -> Vec<Row> {
+pub(crate) async fn growth(kept: &Kept, reps: usize, slots: u32) -> Vec<Row> {
     let (small, large) = (Shape::named("layered:1000x20x3"), Shape::named("layered:10000x100x5"));
-    let stand = Stand::with_executor(slots).await;
+    let stand = kept.stand_with_executor(slots).await;
     drive::warm(stand.client(), 1).await;
     let mut nil = [Sample::default(), Sample::default()];
     for _ in 0..reps {
@@ -72,8 +51,8 @@ pub(crate) async fn growth(reps: usize, slots: u32) -> Vec<Row> {
         nil[1].push(measure(&stand, &large, 1).await.mean());
     }
     let shell = [
-        shell::measure(&stand, &small, reps, floors::spawn_two_abreast).await.wall,
-        shell::measure(&stand, &large, reps, floors::spawn_two_abreast).await.wall,
+        shell::measure(kept, &stand, &small, reps, floors::spawn_two_abreast).await.wall,
+        shell::measure(kept, &stand, &large, reps, floors::spawn_two_abreast).await.wall,
     ];
     let growth = |what: &str, [small, large]: [Sample; 2]| {
         let (small, large) = (small.least(), large.least());
@@ -82,12 +61,12 @@ pub(crate) async fn growth(reps: usize, slots: u32) -> Vec<Row> {
         Row::new("6", what, large / small, Unit::Ratio).at_most(1.5, 1.15).note(note)
     };
     let mut rows = vec![growth("nil", nil), growth("shell", shell)];
-    rows.extend(vast().await);
+    rows.extend(vast(kept).await);
     rows
 }
 
-async fn vast() -> Vec<Row> {
-    let stand = Stand::new().await;
+async fn vast(kept: &Kept) -> Vec<Row> {
+    let stand = kept.stand(&[]).await;
     let shape = Shape::named("layered:100000x1000x5");
     let document = shape.document(NIL);
     drive::warm(stand.client(), 1).await;

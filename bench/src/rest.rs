@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use gorch_client::Client;
 use gorch_schema::RunId;
-use gorch_tests::Stand;
 use gorch_tests::stand::free_address;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::kept::Kept;
 use crate::sample::Sample;
 use crate::shapes::{LASTING, SLEEP, Shape};
 use crate::table::{Row, Unit};
@@ -24,9 +24,9 @@ const WATCHED: Duration = Duration::from_secs(10);
 const MB: f64 = 1024.0 * 1024.0;
 
 /// Row 8, first half: so many runs that sleep.
-pub(crate) async fn sleeping(runs: usize) -> Vec<Row> {
+pub(crate) async fn sleeping(kept: &Kept, runs: usize) -> Vec<Row> {
     let health = free_address();
-    let mut stand = Stand::with(&["--health", &health.to_string()]).await;
+    let mut stand = kept.stand(&["--health", &health.to_string()]).await;
     let document = Shape::named("wide:1").document(SLEEP);
     drive::warm(stand.client(), CONNECTIONS).await;
     let pid = stand.orchestrator_pid();
@@ -73,10 +73,10 @@ async fn settled(pid: u32) -> u64 {
 }
 
 /// Row 8, second half: ten thousand unfinished nodes, and kill -9.
-pub(crate) async fn recovery(reps: usize) -> Vec<Row> {
+pub(crate) async fn recovery(kept: &Kept, reps: usize) -> Vec<Row> {
     let mut sample = Sample::default();
     let shape = Shape::named("wide:10000");
-    let mut stand = Stand::with_executor(1).await;
+    let mut stand = kept.stand_with_executor(1).await;
     let run = drive::submit(stand.client(), shape.document(LASTING)).await;
     for _ in 0..reps {
         stand.kill_orchestrator();
@@ -104,10 +104,10 @@ async fn recovered(client: &Client, run: RunId, start: Instant) -> f64 {
 }
 
 /// Row 9: nothing to do.
-pub(crate) async fn idle(reps: usize, slots: u32) -> Vec<Row> {
+pub(crate) async fn idle(kept: &Kept, reps: usize, slots: u32) -> Vec<Row> {
     let (front, back) = (free_address(), free_address());
     let (front_flag, back_flag, slots) = (front.to_string(), back.to_string(), slots.to_string());
-    let mut stand = Stand::with(&["--health", &front_flag]).await;
+    let mut stand = kept.stand(&["--health", &front_flag]).await;
     stand.add_executor("e1", &["--slots", &slots, "--health", &back_flag]).await;
     let (mut first, mut second) = (Sample::default(), Sample::default());
     for _ in 0..reps.max(5) {

@@ -12,6 +12,7 @@ use gorch_tests::Stand;
 use tokio::time::{interval, timeout};
 
 use crate::drive;
+use crate::kept::Kept;
 use crate::sample::Sample;
 use crate::shapes::{Shape, TRUE};
 use crate::table::{Row, Unit};
@@ -24,8 +25,8 @@ const ABREAST: usize = 32;
 const STUCK: Duration = Duration::from_secs(120);
 
 /// Row 14.
-pub(crate) async fn curve(slots: u32) -> Vec<Row> {
-    let stand = Arc::new(Stand::with_executor(slots).await);
+pub(crate) async fn curve(kept: &Kept, slots: u32) -> Vec<Row> {
+    let stand = Arc::new(kept.stand_with_executor(slots).await);
     let document = Shape::named("chain:5").document(TRUE);
     drive::warm(stand.client(), ABREAST).await;
     let most = capacity(&stand, &document).await;

@@ -100,6 +100,11 @@ impl Row {
         Row { bound: Bound::AtLeast { must, aim }, ..self }
     }
 
+    /// Shown only.
+    pub(crate) fn unjudged(self) -> Row {
+        Row { bound: Bound::None, ..self }
+    }
+
     pub(crate) fn note(self, note: impl Into<String>) -> Row {
         Row { note: note.into(), ..self }
     }

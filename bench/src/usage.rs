@@ -29,6 +29,16 @@ pub(crate) fn here() -> Duration {
     cpu.own + cpu.children
 }
 
+/// Processor time of a process, of its children that live, and of those that it has waited for.
+pub(crate) fn family(pid: u32) -> Duration {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let of_parent = |child: &u32| of_status(&format!("/proc/{child}/status"), "PPid:") == u64::from(pid);
+    let living: Duration = pids.filter(of_parent).map(|child| cpu(child).own).sum();
+    let Cpu { own, children } = cpu(pid);
+    own + children + living
+}
+
 /// Bytes of a process that are in memory right now.
 pub(crate) fn resident(pid: u32) -> u64 {
     of_status(&format!("/proc/{pid}/status"), "VmRSS:") * 1024

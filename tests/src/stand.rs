@@ -116,6 +116,12 @@ impl Stand {
         self.orchestrator_flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
     }
 
+    /// The value that the orchestrator is given for this flag.
+    pub fn orchestrator_flag(&self, name: &str) -> Option<&str> {
+        let at = self.orchestrator_flags.iter().position(|flag| flag == name)?;
+        self.orchestrator_flags.get(at + 1).map(String::as_str)
+    }
+
     /// The scratch folder; jobs run in its `work`.
     pub fn path(&self) -> &Path {
         self.folder.path()
