@@ -9,6 +9,8 @@ use gorch_schema::{DefinitionKey, ExecutorName, RunId, Timestamp};
 use tokio::sync::oneshot;
 
 use super::aging::{Clear, Cleared};
+use super::bell::Bell;
+use super::contract::Cursor;
 use super::definitions::NewRevision;
 use super::encoded::Encoded;
 use super::error::Error;
@@ -41,6 +43,30 @@ pub(crate) struct Done {
     pub(crate) cleared: Cleared,
     /// What operators want of the executor, if there is such a one.
     pub(crate) wanted: Option<Wanted>,
+}
+
+/// They are durable up to this event: now they may be seen. Whoever dropped the receiver of an answer does not want it.
+pub(crate) fn publish(bell: &Bell, newest: Cursor, group: Vec<Job>, answers: Vec<Result<Done, Error>>) {
+    let news = group.iter().zip(&answers).filter_map(|(job, answer)| match (&job.work, answer) {
+        (Work::Append(append), Ok(done)) => Some((append.run, done.last)),
+        (
+            Work::Append(_)
+            | Work::Forget { .. }
+            | Work::Clear(_)
+            | Work::PutExecutor { .. }
+            | Work::Want { .. }
+            | Work::PutDefinition(_)
+            | Work::DeleteDefinition(_),
+            _,
+        ) => None,
+    });
+    bell.ring(news, newest);
+    for (job, answer) in group.into_iter().zip(answers) {
+        for run in answer.iter().flat_map(|done| &done.forgotten) {
+            bell.close(*run);
+        }
+        _ = job.answer.send(answer);
+    }
 }
 
 /// Something to write, and who waits for it.

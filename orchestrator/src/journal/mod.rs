@@ -6,6 +6,7 @@
 pub mod aging;
 pub(crate) mod bell;
 pub(crate) mod codec;
+pub(crate) mod conditions;
 pub mod contract;
 pub mod definitions;
 pub(crate) mod encoded;

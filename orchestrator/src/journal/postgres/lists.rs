@@ -16,7 +16,8 @@ use super::group::{int, number, uuid};
 use super::query::{document, parsed};
 use super::write::run_of;
 use crate::journal::aging::{EndCursor, Ends, Old};
-use crate::journal::contract::{Above, Filter, KnownExecutor, Page, PageCursor};
+use crate::journal::conditions::{self, Value};
+use crate::journal::contract::{Filter, KnownExecutor, Page, PageCursor};
 use crate::journal::definitions::{DefinitionPage, Listed, Revision};
 use crate::journal::error::{Broken, Corrupt, Error};
 
@@ -39,8 +40,9 @@ pub(super) async fn summaries(
     from: Option<PageCursor>,
     limit: usize,
 ) -> Result<Page, Trouble> {
-    let (wanted, values) = conditions(filter, from);
-    let sql = format!("SELECT number, id, summary FROM {wanted} LIMIT {}", and_one(limit));
+    let (wanted, values) = conditions::runs(filter, from, "JOIN");
+    let sql = numbered(&format!("SELECT number, id, summary FROM {wanted} LIMIT {}", and_one(limit)));
+    let values: Vec<_> = values.into_iter().map(bound).collect();
     let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
     let rows = session.client.query(&sql, &values).await?;
     let mut page = Page { runs: Vec::new(), corrupt: Vec::new(), next: None };
@@ -56,48 +58,21 @@ pub(super) async fn summaries(
     Ok(page)
 }
 
-/// What a list is read from, in the order of its runs, and what its rows must meet.
-fn conditions(filter: &Filter, from: Option<PageCursor>) -> (String, Vec<Box<dyn ToSql + Sync + Send>>) {
-    let mut values: Vec<Box<dyn ToSql + Sync + Send>> = Vec::new();
-    let mut wanted: Vec<String> = Vec::new();
-    let mut and = |condition: &str, value: Box<dyn ToSql + Sync + Send>| {
-        values.push(value);
-        wanted.push(condition.replace('?', &format!("${}", values.len())));
-    };
-    if let Some(from) = from {
-        and("number < ?", Box::new(int(from.0)));
+/// Each `?` by its number, as this server wants it.
+fn numbered(sql: &str) -> String {
+    let mut pieces = sql.split('?');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.zip(1..).fold(first, |sql, (piece, number)| format!("{sql}${number}{piece}"))
+}
+
+fn bound(value: Value) -> Box<dyn ToSql + Sync + Send> {
+    match value {
+        Value::Number(number) => Box::new(int(number)),
+        Value::Millis(millis) => Box::new(millis),
+        Value::Text(text) => Box::new(text),
+        Value::Truth(truth) => Box::new(truth),
+        Value::Run(run) => Box::new(uuid(run)),
     }
-    if let Some(label) = &filter.label {
-        and("labels.key = ?", Box::new(label.key.clone()));
-        if let Some(value) = &label.value {
-            and("labels.value = ?", Box::new(value.clone()));
-        }
-    }
-    if let Some(state) = filter.state {
-        and("state = ?", Box::new(state.word()));
-    }
-    if let Some(name) = &filter.name {
-        and("name = ?", Box::new(name.clone()));
-    }
-    if let Some(namespace) = &filter.namespace {
-        and("namespace = ?", Box::new(namespace.clone()));
-    }
-    match filter.parent {
-        None => {}
-        Some(Above::Nothing) => and("(parent IS NULL) = ?", Box::new(true)),
-        Some(Above::Run(run)) => and("parent = ?", Box::new(uuid(run))),
-    }
-    if let Some(since) = filter.since {
-        // Runs are nearly in the order of their starts: so it is known where they begin.
-        and("number >= (SELECT min(number) FROM runs WHERE started >= ?)", Box::new(since.as_millis()));
-        and("started >= ?", Box::new(since.as_millis()));
-    }
-    let tables = match &filter.label {
-        Some(_) => "labels JOIN runs ON runs.number = labels.run",
-        None => "runs",
-    };
-    let wanted = if wanted.is_empty() { String::new() } else { format!(" WHERE {}", wanted.join(" AND ")) };
-    (format!("{tables}{wanted} ORDER BY number DESC"), values)
 }
 
 /// Runs that ended before $1, after the place ($2, $3), and that no live run needs.

@@ -22,7 +22,7 @@ use super::write::{self, Outcome, Ticket, Written};
 use crate::journal::bell::Bell;
 use crate::journal::contract::Cursor;
 use crate::journal::error::Error;
-use crate::journal::jobs::{Job, LARGEST_GROUP, LARGEST_GROUP_BYTES, Work};
+use crate::journal::jobs::{Job, LARGEST_GROUP, LARGEST_GROUP_BYTES, Work, publish};
 
 /// So long a group waits for a server that is gone: a restart takes less, and who asked has not given up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -106,7 +106,7 @@ impl Writer {
         let begun = Instant::now();
         loop {
             let failure = match self.attempt(&group).await {
-                Ok(written) => return self.publish(group, written),
+                Ok(written) => return publish(&self.bell, Cursor(written.newest.event), group, written.answers),
                 Err(failure) => failure,
             };
             match failure {
@@ -198,30 +198,6 @@ impl Writer {
                 tell(waiting, failure.told());
             }
             tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// It is durable: now it may be seen. Whoever dropped the receiver of an answer does not want it.
-    fn publish(&self, group: Vec<Job>, written: Written) {
-        let news = group.iter().zip(&written.answers).filter_map(|(job, answer)| match (&job.work, answer) {
-            (Work::Append(append), Ok(done)) => Some((append.run, done.last)),
-            (
-                Work::Append(_)
-                | Work::Forget { .. }
-                | Work::Clear(_)
-                | Work::PutExecutor { .. }
-                | Work::Want { .. }
-                | Work::PutDefinition(_)
-                | Work::DeleteDefinition(_),
-                _,
-            ) => None,
-        });
-        self.bell.ring(news, Cursor(written.newest.event));
-        for (job, answer) in group.into_iter().zip(written.answers) {
-            for run in answer.iter().flat_map(|done| &done.forgotten) {
-                self.bell.close(*run);
-            }
-            _ = job.answer.send(answer);
         }
     }
 }

@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use super::append::{self, Id, Int, Known, Newest, Trouble};
 use super::forget;
 use crate::journal::aging::{EndCursor, Ends, Old, Size};
-use crate::journal::contract::{Above, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, KeyUse, Page, PageCursor, Row};
+use crate::journal::conditions::{self, Value};
+use crate::journal::contract::{Cursor, Feed, FeedFilter, FeedRow, Filter, Head, KeyUse, Page, PageCursor, Row};
 use crate::journal::error::{Broken, Corrupt, Error};
 use crate::journal::stored::{LARGEST_ANSWER, Stored};
 
@@ -112,10 +113,10 @@ pub(super) fn summaries(
     limit: usize,
 ) -> Result<Page, Trouble> {
     let limit = limit.max(1);
-    let (wanted, values) = conditions(filter, from);
+    let (wanted, values) = conditions::runs(filter, from, "CROSS JOIN");
     let sql = format!("SELECT number, id, summary FROM {wanted} LIMIT {}", limit + 1);
     let mut statement = store.prepare(&sql)?;
-    let mut rows = statement.query(params_from_iter(values))?;
+    let mut rows = statement.query(params_from_iter(values.into_iter().map(bound)))?;
     let mut page = Page { runs: Vec::new(), corrupt: Vec::new(), next: None };
     let mut oldest = None;
     while let Some(row) = rows.next()? {
@@ -133,50 +134,14 @@ pub(super) fn summaries(
     Ok(page)
 }
 
-/// What a list is read from, in the order of its runs, so that it ends with its last row; and what its rows must meet.
-fn conditions(filter: &Filter, from: Option<PageCursor>) -> (String, Vec<Box<dyn ToSql>>) {
-    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-    let mut wanted: Vec<&str> = Vec::new();
-    let mut and = |condition: &'static str, value: Box<dyn ToSql>| {
-        wanted.push(condition);
-        values.push(value);
-    };
-    if let Some(from) = from {
-        // Said of the column by which the rows are found.
-        and(if filter.label.is_some() { "labels.run < ?" } else { "number < ?" }, Box::new(Int(from.0)));
+fn bound(value: Value) -> Box<dyn ToSql> {
+    match value {
+        Value::Number(number) => Box::new(Int(number)),
+        Value::Millis(millis) => Box::new(millis),
+        Value::Text(text) => Box::new(text),
+        Value::Truth(truth) => Box::new(truth),
+        Value::Run(run) => Box::new(Id(run)),
     }
-    if let Some(label) = &filter.label {
-        and("labels.key = ?", Box::new(label.key.clone()));
-        if let Some(value) = &label.value {
-            and("labels.value = ?", Box::new(value.clone()));
-        }
-    }
-    if let Some(state) = filter.state {
-        and("state = ?", Box::new(state.word()));
-    }
-    if let Some(name) = &filter.name {
-        and("name = ?", Box::new(name.clone()));
-    }
-    if let Some(namespace) = &filter.namespace {
-        and("namespace = ?", Box::new(namespace.clone()));
-    }
-    match filter.parent {
-        None => {}
-        Some(Above::Nothing) => and("(parent IS NULL) = ?", Box::new(true)),
-        Some(Above::Run(run)) => and("parent = ?", Box::new(Id(run))),
-    }
-    if let Some(since) = filter.since {
-        // In the order of starts they would have to be sorted; in the order of numbers it is known where they begin.
-        and("number >= (SELECT min(+number) FROM runs WHERE started >= ?)", Box::new(since.as_millis()));
-        and("+started >= ?", Box::new(since.as_millis()));
-    }
-    let tables = match &filter.label {
-        Some(_) => "labels CROSS JOIN runs ON runs.number = labels.run",
-        None => "runs",
-    };
-    let wanted = if wanted.is_empty() { String::new() } else { format!(" WHERE {}", wanted.join(" AND ")) };
-    let order = if filter.label.is_some() { "labels.run" } else { "number" };
-    (format!("{tables}{wanted} ORDER BY {order} DESC"), values)
 }
 
 /// The run as lists show it.

@@ -19,7 +19,7 @@ use super::{definitions, executors, forget};
 use crate::journal::bell::Bell;
 use crate::journal::contract::Cursor;
 use crate::journal::error::Error;
-use crate::journal::jobs::{Done, Job, LARGEST_GROUP, LARGEST_GROUP_BYTES, Work};
+use crate::journal::jobs::{Done, Job, LARGEST_GROUP, LARGEST_GROUP_BYTES, Work, publish};
 
 /// So many jobs and bytes are written in less time than it takes to wake a thread for them, twice.
 const FEW: usize = 32;
@@ -142,7 +142,7 @@ impl Writer {
             match written {
                 Ok(answers) => {
                     self.newest = newest;
-                    return self.publish(group, answers);
+                    return publish(&self.bell, Cursor(self.newest.event), group, answers);
                 }
                 Err(Fault::Job(index, source)) => {
                     let job = group.remove(index);
@@ -156,30 +156,6 @@ impl Writer {
                     return;
                 }
             }
-        }
-    }
-
-    /// It is durable: now it may be seen. Whoever dropped the receiver of an answer does not want it.
-    fn publish(&self, group: Vec<Job>, answers: Vec<Result<Done, Error>>) {
-        let news = group.iter().zip(&answers).filter_map(|(job, answer)| match (&job.work, answer) {
-            (Work::Append(append), Ok(done)) => Some((append.run, done.last)),
-            (
-                Work::Append(_)
-                | Work::Forget { .. }
-                | Work::Clear(_)
-                | Work::PutExecutor { .. }
-                | Work::Want { .. }
-                | Work::PutDefinition(_)
-                | Work::DeleteDefinition(_),
-                _,
-            ) => None,
-        });
-        self.bell.ring(news, Cursor(self.newest.event));
-        for (job, answer) in group.into_iter().zip(answers) {
-            for run in answer.iter().flat_map(|done| &done.forgotten) {
-                self.bell.close(*run);
-            }
-            _ = job.answer.send(answer);
         }
     }
 }
