@@ -26,12 +26,22 @@ pub(super) struct Book {
     runs: BTreeMap<RunId, Page>,
     /// Which item holds which lock.
     locks: BTreeMap<String, Place>,
-    /// Attempts whose jobs have begun, ever.
-    begun: BTreeSet<AttemptId>,
+    fates: Fates,
     /// Jobs that run, and where.
     running: BTreeMap<AttemptId, ExecutorName>,
     /// Those of them that say `fence: kill`, at executors that were there all the time.
     guarded: BTreeSet<AttemptId>,
+}
+
+/// What became of attempts, ever.
+#[derive(Default)]
+struct Fates {
+    /// Their jobs have begun.
+    begun: BTreeSet<AttemptId>,
+    /// They were given up: what still runs of them is beside whatever comes next.
+    given_up: BTreeSet<AttemptId>,
+    /// They are tried again only because they never began. So they never may.
+    never: BTreeSet<AttemptId>,
 }
 
 /// One run.
@@ -82,7 +92,7 @@ impl Book {
         for event in events {
             page.fold.fits(event).map_err(|unfit| format!("run {run}: {unfit}"))?;
             page.fold.apply(at, event);
-            page.read(event, at, &mut self.locks, &self.begun).map_err(|wrong| format!("run {run}: {wrong}"))?;
+            page.read(event, at, &mut self.locks, &mut self.fates).map_err(|wrong| format!("run {run}: {wrong}"))?;
         }
         if page.fold.owner() != by {
             return Err(format!("{by} writes to run {run}, which {} has claimed", page.fold.owner()));
@@ -92,7 +102,7 @@ impl Book {
 
     /// A job begins on an executor.
     pub(super) fn begin(&mut self, id: AttemptId, on: &ExecutorName) -> Result<(), Wrong> {
-        if !self.begun.insert(id) {
+        if !self.fates.begun.insert(id) {
             return Err(format!("the job of attempt {id} begins a second time, on {on}"));
         }
         let Some(page) = self.runs.get(&id.run) else {
@@ -108,19 +118,19 @@ impl Book {
         {
             return Err(format!("attempt {id} begins on {on} and was given to {executor:?}"));
         }
-        let is_open = |other: &AttemptId| self.is_open(*other);
-        let same = |other: &&AttemptId| {
-            other.run == id.run && other.key.step == id.key.step && other.key.item == id.key.item && is_open(other)
-        };
-        if self.is_open(id)
-            && let Some(other) = self.running.keys().find(same)
+        if self.fates.never.contains(&id) {
+            return Err(format!("attempt {id} begins on {on}, and is tried again because it never did"));
+        }
+        let beside =
+            |other: &&AttemptId| other.run == id.run && other.key.step == id.key.step && other.key.item == id.key.item;
+        // One that was given up may begin late, beside the next: its node says `fence: keep`, or what follows sees it.
+        let is_given_up = |id: &AttemptId| self.fates.given_up.contains(id);
+        if !is_given_up(&id)
+            && let Some(other) = self.running.keys().filter(beside).find(|other| !is_given_up(other))
         {
-            return Err(format!("attempts {other} and {id} run at once, and nobody has given up either"));
+            return Err(format!("attempts {other} and {id} run at once, and nobody has given up the first"));
         }
         if page.workflow.nodes[id.key.step.node.index()].fence == Fencing::Kill {
-            let beside = |other: &&AttemptId| {
-                other.run == id.run && other.key.step == id.key.step && other.key.item == id.key.item
-            };
             if let Some(other) = self.guarded.iter().find(beside) {
                 return Err(format!("attempts {other} and {id} run at once, and their node says `fence: kill`"));
             }
@@ -231,7 +241,7 @@ impl Page {
         event: &Event,
         at: Timestamp,
         locks: &mut BTreeMap<String, Place>,
-        begun: &BTreeSet<AttemptId>,
+        fates: &mut Fates,
     ) -> Result<(), Wrong> {
         if self.verdict.is_some() {
             return Err(format!("`{}` comes after the verdict", event.name()));
@@ -262,9 +272,12 @@ impl Page {
                     self.ends(key, result, *retry_at, at, locks)?;
                     let spared = retry_at.is_some() && self.workflow.node(*node).on_lost == OnLost::Fail;
                     let lost = result.outcome.failure().is_some_and(|f| failure_code::is_loss(&f.code));
-                    if spared && lost && begun.contains(&key.of(self.fold.id())) {
+                    let id = key.of(self.fold.id());
+                    if spared && lost && fates.begun.contains(&id) {
                         return Err(format!("{key:?} began, is lost, and is tried again all the same"));
                     }
+                    fates.given_up.extend(lost.then_some(id));
+                    fates.never.extend((spared && lost).then_some(id));
                 }
             }
             Event::StepStopping { node, visit, .. } => {
