@@ -50,6 +50,8 @@ struct Page {
     workflow: Arc<Workflow>,
     incoming: Vec<Vec<EdgeId>>,
     claim: u64,
+    /// How often it was claimed.
+    claims: u32,
     /// By step: the edges that fired at its end, if it has ended.
     steps: BTreeMap<StepId, Option<BTreeSet<EdgeId>>>,
     skipped: BTreeSet<NodeId>,
@@ -163,9 +165,15 @@ impl Book {
         self.running.retain(|_, on| on != executor);
     }
 
-    fn is_open(&self, id: AttemptId) -> bool {
+    /// Is its start durable, and its end not?
+    pub(super) fn is_open(&self, id: AttemptId) -> bool {
         let last = self.runs.get(&id.run).and_then(|page| page.attempts.get(&(id.key.step, id.key.item)));
         last.is_some_and(|last| last.number == id.key.attempt && last.open.is_some())
+    }
+
+    /// Was its run claimed once only? Then whoever hands an attempt of it out hears of its end, too.
+    pub(super) fn is_of_one_claim(&self, id: AttemptId) -> bool {
+        self.runs.get(&id.run).is_some_and(|page| page.claims == 1)
     }
 
     /// The runs that have not ended.
@@ -176,6 +184,15 @@ impl Book {
     /// Was it accepted?
     pub(super) fn has(&self, run: RunId) -> bool {
         self.runs.contains_key(&run)
+    }
+
+    /// All runs have ended, and what came of that has settled: nobody holds a lock, and no job runs.
+    pub(super) fn settled(&self) -> Result<(), Wrong> {
+        let Book { locks, running, guarded, .. } = self;
+        if locks.is_empty() && running.is_empty() && guarded.is_empty() {
+            return Ok(());
+        }
+        Err(format!("after the end there are locks {locks:?} and jobs {running:?}, {guarded:?} of them guarded"))
     }
 
     /// How the runs ended, in words.
@@ -228,6 +245,7 @@ impl Page {
             workflow,
             incoming,
             claim: 0,
+            claims: 0,
             steps: BTreeMap::new(),
             skipped: BTreeSet::new(),
             attempts: BTreeMap::new(),
@@ -247,7 +265,10 @@ impl Page {
             return Err(format!("`{}` comes after the verdict", event.name()));
         }
         match event {
-            Event::RunClaimed { .. } => self.claim = self.fold.seq(),
+            Event::RunClaimed { .. } => {
+                self.claim = self.fold.seq();
+                self.claims += 1;
+            }
             Event::StepActivated { node, visit, because, .. } => {
                 let step = StepId { node: *node, visit: *visit };
                 self.activates(step, because)?;

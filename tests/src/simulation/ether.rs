@@ -85,6 +85,8 @@ pub(super) enum Happening {
     Cancel { which: usize },
     /// The runs in memory are compared with the journal.
     Compare,
+    /// Everything has ended some time ago: nobody holds anything any more.
+    Settled,
 }
 
 /// A session between two processes.
@@ -139,6 +141,10 @@ pub(super) struct State {
     pub(super) waits: Vec<(usize, Process, AttemptId, oneshot::Sender<Answer>)>,
     /// Whoever waits for these waits in vain.
     pub(super) lost: Vec<oneshot::Sender<Answer>>,
+    /// Orchestrators that were asked after the end what they hold, and have not answered.
+    pub(super) asked: BTreeSet<usize>,
+    /// Attempts that were ordered when nobody wanted them any more: the order was under way for too long.
+    pub(super) unwanted: BTreeSet<AttemptId>,
     pub(super) wrong: Option<Wrong>,
     story: Option<Vec<String>>,
     pub(super) appends: u64,
@@ -178,6 +184,8 @@ impl Ether {
             book: Book::default(),
             waits: Vec::new(),
             lost: Vec::new(),
+            asked: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
             wrong: None,
             story: (telling == Telling::Aloud).then(Vec::new),
             appends: 0,

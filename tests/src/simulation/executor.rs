@@ -242,6 +242,13 @@ impl Executor {
         }
     }
 
+    /// The attempts of which something is here.
+    pub(super) fn left(&self) -> BTreeSet<AttemptId> {
+        let Executor { ledger, queue, unnamed, running, uncovered, .. } = self;
+        let noted = ledger.keys().chain(queue).chain(unnamed).chain(running).chain(uncovered.keys());
+        noted.copied().collect()
+    }
+
     /// Nothing is said on a session that is over.
     pub(super) fn leave(&mut self, session: SessionId) {
         self.followers.values_mut().for_each(|following| _ = following.remove(&session));

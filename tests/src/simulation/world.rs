@@ -3,19 +3,20 @@
 //! Owns the one loop of a simulation: let every process run until the next thing happens, and let it happen. Promises
 //! that two plays of a seed are the same. Never lets a wrong pass: the play ends with the first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use gorch_engine::Locks;
 use gorch_orchestrator::artifacts::Artifacts;
-use gorch_orchestrator::conductor::Wish;
+use gorch_orchestrator::conductor::{Census, Wish};
 use gorch_orchestrator::journal::IdempotencyKey;
 use gorch_orchestrator::journal::memory::Memory;
-use gorch_schema::{Accepted, RunId, Timestamp, Workflow, render};
+use gorch_schema::{Accepted, AttemptId, RunId, Timestamp, Workflow, render};
 
 use super::book::compare;
 use super::dice::{Dice, mix};
 use super::ether::{Ether, Happening, Telling, Weather, short};
-use super::executor::{Executor, Power};
+use super::executor::{Doors, Executor, Power};
 use super::faults::{CALM, Fault, random_faults};
 use super::machine::Machine;
 use super::work::random_workflow;
@@ -28,6 +29,11 @@ const LONGEST: u64 = 256;
 const PATIENCE: u64 = 900_000;
 /// Between two comparisons.
 const COMPARE: u64 = 5_000;
+/// So long after the last end all that it caused is over, too: the longest job, a lease of an executor, a comparison by an
+/// orchestrator, and what is said again because nobody answered.
+const REST: u64 = 75_000;
+/// Then whoever is asked answers within this.
+const ANSWER: u64 = 1_000;
 /// What could start and does not for so many comparisons in fair weather is forgotten.
 const HUNGRY: u32 = 8;
 
@@ -48,6 +54,12 @@ pub(super) struct World {
     /// For how many comparisons each run could have started something.
     hungry: BTreeMap<RunId, u32>,
     faults: usize,
+    /// When everything had ended.
+    over: Option<u64>,
+    /// When it is looked at what is left after that.
+    looked: u64,
+    /// Executors that still held something were compared with what is wanted.
+    is_compared: bool,
 }
 
 impl World {
@@ -94,6 +106,9 @@ impl World {
             wanted,
             hungry: BTreeMap::new(),
             faults: count,
+            over: None,
+            looked: 0,
+            is_compared: false,
         }
     }
 
@@ -118,7 +133,7 @@ impl World {
             while let Some((number, happening)) = self.next(until) {
                 self.happen(number, happening, artifacts);
             }
-            if let Some(ended) = self.ended(until) {
+            if let Some(ended) = self.ended(until, artifacts) {
                 return ended;
             }
         }
@@ -136,20 +151,108 @@ impl World {
         Some((number, happening))
     }
 
-    fn ended(&mut self, now: u64) -> Option<Result<Played, Failing>> {
+    fn ended(&mut self, now: u64, artifacts: &Artifacts) -> Option<Result<Played, Failing>> {
         let mut state = self.ether.state();
         let is_done = self.wanted.iter().all(|wanted| wanted.run.is_some()) && state.book.unfinished().next().is_none();
-        if now > CALM + PATIENCE && !is_done {
+        if now > CALM + PATIENCE && !is_done && self.over.is_none() {
             let open: Vec<String> = state.book.unfinished().map(short).collect();
             state.must(Err(format!("these runs are stuck: {}", open.join(", "))));
         }
         if let Some(found) = state.wrong.clone() {
             return Some(Err(Failing { seed: state.seed, found, story: Vec::new() }));
         }
-        is_done.then(|| {
-            let (runs, verdicts) = (self.wanted.len(), state.book.verdicts());
-            Ok(Played { runs, faults: self.faults, appends: state.appends, millis: now, verdicts })
-        })
+        let Some(over) = self.over else {
+            drop(state);
+            if is_done {
+                self.over = Some(now);
+                self.leave_alone(now, artifacts);
+            }
+            return None;
+        };
+        if now <= self.looked + ANSWER {
+            return None;
+        }
+        if let Some(silent) = state.asked.first() {
+            let found = format!("o{} is asked what it holds, and does not answer", silent + 1);
+            return Some(Err(Failing { seed: state.seed, found, story: Vec::new() }));
+        }
+        let (runs, verdicts) = (self.wanted.len(), state.book.verdicts());
+        Some(Ok(Played { runs, faults: self.faults, appends: state.appends, millis: over, verdicts }))
+    }
+
+    /// All runs have ended: nothing breaks any more, and nobody wants anything.
+    fn leave_alone(&mut self, now: u64, artifacts: &Artifacts) {
+        let is_trouble = |happening: &Happening| {
+            matches!(happening, Happening::Fault(_) | Happening::Submit { .. } | Happening::Cancel { .. })
+        };
+        let mut state = self.ether.state();
+        drop(state.queue.extract_if(.., |_, happening| is_trouble(happening)).collect::<Vec<_>>());
+        drop(state);
+        self.fault(Fault::Calm, artifacts);
+        let mut state = self.ether.state();
+        // Whoever drains comes back by itself.
+        (0..state.executors.len()).for_each(|executor| state.leave_if_idle(executor));
+        drop(state);
+        self.look(now + REST);
+    }
+
+    /// It is looked at what is left, then.
+    fn look(&mut self, at: u64) {
+        self.looked = at;
+        self.ether.state().schedule(at, Happening::Settled);
+    }
+
+    /// After the end nobody holds anything: no lock, no slot, no job, no report that nobody has asked for. What trouble
+    /// has left at an executor is cleared at the latest when that comes back: so it does, and everybody is looked at again.
+    fn settled(&mut self) {
+        let mut state = self.ether.state();
+        let now = state.now;
+        let settled = state.book.settled();
+        state.must(settled);
+        let mut is_compared = true;
+        for executor in 0..state.executors.len() {
+            let there = &state.executors[executor];
+            let (name, is_first) = (there.name.clone(), there.boot == 1);
+            let left = if there.doors == Doors::Gone { BTreeSet::new() } else { there.left() };
+            let should_go = |id: &&AttemptId| {
+                self.is_compared || (is_first && state.book.is_of_one_claim(**id) && !state.unwanted.contains(id))
+            };
+            let wrong = left.iter().find(should_go).map(|id| format!("{name} holds {id} after the end"));
+            state.must(wrong.map_or(Ok(()), Err));
+            if !left.is_empty() {
+                is_compared = false;
+                state.tell(|| format!("{name} still holds {left:?}"));
+                state.schedule(now + 1, Happening::Fault(Fault::KillExecutor(executor)));
+                state.schedule(now + 1_000, Happening::Fault(Fault::StartExecutor(executor)));
+            }
+        }
+        drop(state);
+        if !is_compared {
+            self.is_compared = true;
+            self.look(now + REST);
+            return;
+        }
+        for machine in self.machines.iter().filter(|machine| machine.process().is_some()) {
+            self.ether.state().asked.insert(machine.name);
+            let (ether, name) = (self.ether.clone(), machine.name);
+            machine.ask(|process, handle| async move {
+                let (Ok(executors), Ok(offers), Ok(census)) =
+                    (handle.executors().await, handle.offers().await, handle.census().await)
+                else {
+                    return;
+                };
+                let held: u32 = executors.iter().map(|executor| executor.held).sum();
+                let (locks, is_free) = (&offers.locks, offers.locks == Locks::default());
+                ether.with(|state, _| {
+                    state.asked.remove(&name);
+                    if census != Census::default() || held > 0 || !is_free {
+                        state.must(Err(format!(
+                            "{process} holds something after the end: {census:?}, {held} slots, {locks:?}"
+                        )));
+                    }
+                });
+            });
+        }
     }
 
     fn happen(&mut self, number: u64, happening: Happening, artifacts: &Artifacts) {
@@ -168,6 +271,7 @@ impl World {
             }
             Happening::Cancel { which } => self.cancel(which),
             Happening::Compare => self.compare(),
+            Happening::Settled => self.settled(),
             Happening::Beaten { from, boot, sent, to, name, registration } => {
                 if self.ether.state().cut(to, from).is_none() {
                     let ether = self.ether.clone();
