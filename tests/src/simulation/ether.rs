@@ -128,6 +128,8 @@ pub(super) struct State {
     pub(super) lines: BTreeMap<SessionId, Line>,
     /// Executors whose machines are off, or were since their last start.
     pub(super) switched_off: BTreeSet<usize>,
+    /// Executors that never come back.
+    pub(super) gone: BTreeSet<usize>,
     /// Orchestrator and executor that cannot reach each other, until when.
     pub(super) cuts: BTreeMap<(usize, usize), u64>,
     /// Orchestrators that cannot reach the store.
@@ -176,6 +178,7 @@ impl Ether {
             still: BTreeMap::new(),
             lines: BTreeMap::new(),
             switched_off: BTreeSet::new(),
+            gone: BTreeSet::new(),
             cuts: BTreeMap::new(),
             storeless: BTreeSet::new(),
             wrong_clocks: BTreeMap::new(),

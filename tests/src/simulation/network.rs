@@ -404,7 +404,7 @@ impl State {
     }
 
     pub(super) fn start_executor(&mut self, executor: usize) {
-        if self.executors[executor].doors != Doors::Gone {
+        if self.executors[executor].doors != Doors::Gone || self.gone.contains(&executor) {
             return;
         }
         let power = if self.switched_off.remove(&executor) { Power::Off } else { Power::On };
