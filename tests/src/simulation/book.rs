@@ -59,6 +59,8 @@ struct Page {
     attempts: BTreeMap<(StepId, u32), Last>,
     /// Steps of which something was stopped.
     stopping: BTreeSet<StepId>,
+    is_paused: bool,
+    is_cancelled: bool,
     verdict: Option<Outcome>,
 }
 
@@ -202,7 +204,8 @@ impl Book {
 
     /// Is there an attempt that any executor could take, with nothing in its way but a slot?
     pub(super) fn could_start(&self, run: RunId) -> bool {
-        self.runs.get(&run).is_some_and(|page| page.fold.queues().any(|(queue, _)| queue.lock.is_none()))
+        let goes_on = self.runs.get(&run).filter(|page| !page.is_paused);
+        goes_on.is_some_and(|page| page.fold.queues().any(|(queue, _)| queue.lock.is_none()))
     }
 
     /// The run as a recovery would have it.
@@ -250,6 +253,8 @@ impl Page {
             skipped: BTreeSet::new(),
             attempts: BTreeMap::new(),
             stopping: BTreeSet::new(),
+            is_paused: false,
+            is_cancelled: false,
             verdict: None,
         })
     }
@@ -271,12 +276,18 @@ impl Page {
             }
             Event::StepActivated { node, visit, because, .. } => {
                 let step = StepId { node: *node, visit: *visit };
+                if self.is_cancelled {
+                    return Err(format!("{step:?} starts after somebody has cancelled the run"));
+                }
                 self.activates(step, because)?;
                 self.steps.insert(step, None);
             }
             Event::AttemptStarted { node, visit, item, attempt, executor, epoch, .. } => {
                 let step = StepId { node: *node, visit: *visit };
                 let key = AttemptKey { step, item: *item, attempt: *attempt };
+                if self.is_cancelled || (self.is_paused && executor.is_some()) {
+                    return Err(format!("{key:?} starts, and the run is cancelled, or rests"));
+                }
                 if *epoch != self.claim {
                     return Err(format!("{key:?} starts under epoch {epoch}, expected {}", self.claim));
                 }
@@ -323,17 +334,23 @@ impl Page {
                 if let Some((step, _)) = self.steps.iter().find(|(_, ended)| ended.is_none()) {
                     return Err(format!("the run ends while {step:?} is open"));
                 }
+                if self.is_cancelled && *outcome != Outcome::Cancelled {
+                    return Err(format!("the run was cancelled and ends {}", outcome.word()));
+                }
                 self.verdict = Some(outcome.clone());
             }
-            Event::RunAccepted(_)
-            | Event::SignalReceived { .. }
-            | Event::Paused
-            | Event::Resumed
-            | Event::CancelRequested { .. }
-            | Event::DeadlinePassed { .. }
-            | Event::CapReached => {}
+            Event::RunAccepted(_) | Event::SignalReceived { .. } | Event::DeadlinePassed { .. } | Event::CapReached => {
+            }
+            Event::Paused => self.is_paused = true,
+            Event::Resumed => self.is_paused = false,
+            Event::CancelRequested { .. } => self.is_cancelled = true,
         }
         Ok(())
+    }
+
+    /// A lock's name, which is another one in each namespace.
+    fn lock(&self, name: &str) -> String {
+        format!("{}/{name}", self.workflow.options.namespace)
     }
 
     fn visits(&self, node: NodeId) -> u32 {
@@ -379,14 +396,16 @@ impl Page {
         if self.steps.get(&key.step) != Some(&None) {
             return Err(format!("{key:?} starts, and its step is not open"));
         }
+        let taken = self.workflow.node(key.step.node).lock.as_ref().filter(|_| executor.is_some());
+        let taken = taken.map(|lock| self.lock(&lock.name));
         let last = self.attempts.entry((key.step, key.item)).or_insert(Last { number: 0, lost: 0, open: None });
         if last.open.is_some() || last.number + 1 != key.attempt {
             return Err(format!("{key:?} starts beside or after attempt {}", last.number));
         }
-        if let (Some(lock), Some(_)) = (&self.workflow.node(key.step.node).lock, &executor) {
+        if let Some(lock) = taken {
             let place = (self.fold.id(), key.step, key.item);
-            if let Some(holder) = locks.insert(lock.name.clone(), place) {
-                return Err(format!("{key:?} takes lock `{}`, which {holder:?} holds", lock.name));
+            if let Some(holder) = locks.insert(lock.clone(), place) {
+                return Err(format!("{key:?} takes lock `{lock}`, which {holder:?} holds"));
             }
         }
         last.number = key.attempt;
@@ -402,14 +421,15 @@ impl Page {
         at: Timestamp,
         locks: &mut BTreeMap<String, Place>,
     ) -> Result<(), Wrong> {
+        let lock = self.workflow.node(key.step.node).lock.as_ref().map(|lock| self.lock(&lock.name));
         let last = self.attempts.get_mut(&(key.step, key.item)).filter(|last| last.number == key.attempt);
         let Some(open) = last.and_then(|last| last.open.take().map(|open| (last, open))) else {
             return Err(format!("{key:?} ends, and is not out"));
         };
         let (last, Open { executor }) = open;
         let node = self.workflow.node(key.step.node);
-        if let (Some(lock), Some(_)) = (&node.lock, &executor) {
-            locks.remove(&lock.name);
+        if let (Some(lock), Some(_)) = (lock, executor) {
+            locks.remove(&lock);
         }
         let Outcome::Failed(failure) = &result.outcome else { return Ok(()) };
         if self.stopping.contains(&key.step) {

@@ -81,12 +81,20 @@ pub(super) enum Happening {
     Submit { which: usize, attempt: u32 },
     /// Somebody is told that it was accepted.
     Accepted { which: usize, run: RunId },
-    /// Somebody cancels a run.
-    Cancel { which: usize },
+    /// Somebody wishes something of a run, until that is so.
+    Wish { which: usize, wish: Wished },
     /// The runs in memory are compared with the journal.
     Compare,
     /// Everything has ended some time ago: nobody holds anything any more.
     Settled,
+}
+
+/// What somebody wishes of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wished {
+    Cancel,
+    Pause,
+    Resume,
 }
 
 /// A session between two processes.
@@ -147,6 +155,8 @@ pub(super) struct State {
     pub(super) asked: BTreeSet<usize>,
     /// Attempts that were ordered when nobody wanted them any more: the order was under way for too long.
     pub(super) unwanted: BTreeSet<AttemptId>,
+    /// What of that is so.
+    pub(super) granted: BTreeSet<(usize, Wished)>,
     pub(super) wrong: Option<Wrong>,
     story: Option<Vec<String>>,
     pub(super) appends: u64,
@@ -189,6 +199,7 @@ impl Ether {
             lost: Vec::new(),
             asked: BTreeSet::new(),
             unwanted: BTreeSet::new(),
+            granted: BTreeSet::new(),
             wrong: None,
             story: (telling == Telling::Aloud).then(Vec::new),
             appends: 0,

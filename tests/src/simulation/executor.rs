@@ -77,6 +77,7 @@ pub(super) enum Power {
 pub(super) struct Executor {
     pub(super) name: ExecutorName,
     pub(super) slots: usize,
+    pub(super) labels: BTreeMap<String, String>,
     pub(super) doors: Doors,
     /// How often it was started.
     pub(super) boot: u32,
@@ -102,10 +103,11 @@ pub(super) struct Executor {
 }
 
 impl Executor {
-    pub(super) fn new(name: ExecutorName, slots: usize) -> Self {
+    pub(super) fn new(name: ExecutorName, slots: usize, labels: BTreeMap<String, String>) -> Self {
         Executor {
             name,
             slots,
+            labels,
             doors: Doors::Gone,
             boot: 0,
             ledger: BTreeMap::new(),

@@ -4,9 +4,10 @@
 //! each attempt, which is a hash of the seed and the attempt: whoever asks twice is told the same. Never knows where
 //! anything runs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gorch_schema::workflow::{CodeGlob, Each, IfBusy, Lock, Losers, Retry};
+use gorch_schema::workflow::{Cache, CodeGlob, Each, IfBusy, Lock, Losers, Retry};
 use gorch_schema::{AttemptId, AttemptResult, Engine, Failure, Fencing, Join, OnFailure, OnLost, RunOptions, Workflow};
 use serde_json::json;
 
@@ -17,6 +18,11 @@ const NODES: u64 = 5;
 /// Jobs take less than this, but for the few that take long.
 const SHORT: u64 = 3_000;
 const LONG: u64 = 30_000;
+
+/// The label that some nodes require and not every executor has.
+pub(super) fn label() -> BTreeMap<String, String> {
+    [("disk".to_owned(), "quick".to_owned())].into()
+}
 
 /// A workflow with what must survive a fault.
 pub(super) fn random_workflow(dice: &mut Dice) -> Workflow {
@@ -48,12 +54,21 @@ pub(super) fn random_workflow(dice: &mut Dice) -> Workflow {
         if dice.chance(10) {
             node.deadline = Some(Duration::from_secs(5 + dice.below(30)));
         }
+        if dice.chance(15) {
+            node.requires = label();
+        }
+        if dice.chance(20) {
+            let key = Some(["j", "k"][dice.below(2) as usize].to_owned());
+            let ttl = dice.chance(50).then_some(Duration::from_secs(20));
+            node.cache = Some(Box::new(Cache { key, ttl }));
+        }
         if let Join::Need { losers, .. } = &mut node.join
             && dice.chance(50)
         {
             *losers = Losers::Cancelled;
         }
         if dice.chance(10) && node.each.is_none() && node.lock.is_none() {
+            (node.requires, node.cache) = (BTreeMap::new(), None);
             node.engine = Engine::Sleep;
             node.artifact = String::new();
             node.args = vec![format!("{}s", 1 + dice.below(15))];
@@ -63,6 +78,7 @@ pub(super) fn random_workflow(dice: &mut Dice) -> Workflow {
         max_parallel: dice.chance(30).then(|| 1 + dice.below(3) as u32),
         timeout: dice.chance(10).then(|| Duration::from_secs(5 + dice.below(60))),
         on_failure: if dice.chance(30) { OnFailure::Stop } else { OnFailure::GoOn },
+        namespace: ["", "other"][dice.below(2) as usize].to_owned(),
         ..RunOptions::default()
     };
     Workflow::new("random".into(), options, nodes, edges)

@@ -15,11 +15,11 @@ use gorch_schema::{Accepted, AttemptId, RunId, Timestamp, Workflow, render};
 
 use super::book::compare;
 use super::dice::{Dice, mix};
-use super::ether::{Ether, Happening, State, Telling, Weather, short};
+use super::ether::{Ether, Happening, State, Telling, Weather, Wished, short};
 use super::executor::{Doors, Executor, Power};
 use super::faults::{CALM, Fault, random_faults};
 use super::machine::Machine;
-use super::work::random_workflow;
+use super::work::{label, random_workflow};
 use super::{Failing, Played};
 
 /// A window in which processes run one after the other, as if at once.
@@ -69,7 +69,12 @@ impl World {
         let mut dice = Dice(mix(seed));
         let (orchestrators, executors) = (1 + dice.below(3) as usize, 1 + dice.below(3) as usize);
         let named = |number: usize| format!("e{}", number + 1).parse().expect("a letter and a digit are a name");
-        let table = (0..executors).map(|number| Executor::new(named(number), 1 + dice.below(3) as usize)).collect();
+        let table = (0..executors).map(|number| {
+            // The first can do everything, and is never gone for good.
+            let labels = if number == 0 || dice.chance(50) { label() } else { BTreeMap::new() };
+            Executor::new(named(number), 1 + dice.below(3) as usize, labels)
+        });
+        let table = table.collect();
         let weather = Weather {
             longest: [2, 10, 50, 400][dice.below(4) as usize],
             failing: [0, 0, 3, 15][dice.below(4) as usize],
@@ -96,7 +101,14 @@ impl World {
             let at = 100 + dice.below(8_000);
             state.schedule(at, Happening::Submit { which, attempt: 0 });
             if dice.chance(15) {
-                state.schedule(at + dice.below(20_000), Happening::Cancel { which });
+                let wish = Wished::Cancel;
+                state.schedule(at + dice.below(20_000), Happening::Wish { which, wish });
+            }
+            if dice.chance(20) {
+                let paused = at + dice.below(15_000);
+                let resumed = paused + dice.below(30_000);
+                state.schedule(paused, Happening::Wish { which, wish: Wished::Pause });
+                state.schedule(resumed, Happening::Wish { which, wish: Wished::Resume });
             }
         }
         state.schedule(COMPARE, Happening::Compare);
@@ -193,7 +205,7 @@ impl World {
     /// All runs have ended: nothing breaks any more, and nobody wants anything.
     fn leave_alone(&mut self, now: u64, artifacts: &Artifacts) {
         let is_trouble = |happening: &Happening| {
-            matches!(happening, Happening::Fault(_) | Happening::Submit { .. } | Happening::Cancel { .. })
+            matches!(happening, Happening::Fault(_) | Happening::Submit { .. } | Happening::Wish { .. })
         };
         let mut state = self.ether.state();
         drop(state.queue.extract_if(.., |_, happening| is_trouble(happening)).collect::<Vec<_>>());
@@ -282,7 +294,7 @@ impl World {
                     state.must(Err(format!("one key made the runs {before} and {run}")));
                 }
             }
-            Happening::Cancel { which } => self.cancel(which),
+            Happening::Wish { which, wish } => self.wish(which, wish),
             Happening::Compare => self.compare(),
             Happening::Settled => self.settled(),
             Happening::Beaten { from, boot, sent, to, name, registration } => {
@@ -337,13 +349,34 @@ impl World {
         });
     }
 
-    fn cancel(&self, which: usize) {
+    /// Wishes something of a run, again and again until the answer is that it is so. A run that rests is told to go on
+    /// until no wish of before can be under way.
+    fn wish(&self, which: usize, wished: Wished) {
+        let mut state = self.ether.state();
+        let now = state.now;
+        if wished == Wished::Resume {
+            state.granted.insert((which, Wished::Pause));
+        }
+        let may_be_undone = wished == Wished::Resume && now < CALM + 15_000;
+        if state.granted.contains(&(which, wished)) && !may_be_undone {
+            return;
+        }
+        state.schedule(now + 3_000, Happening::Wish { which, wish: wished });
         let Some(run) = self.wanted[which].run else { return };
+        let machine = state.dice.below(self.machines.len() as u64) as usize;
+        drop(state);
         let ether = self.ether.clone();
-        let machine = ether.state().dice.below(self.machines.len() as u64) as usize;
         self.machines[machine].ask(|process, handle| async move {
-            let cancelled = handle.wish(run, Wish::Cancel { by: "client".into() }).await;
-            ether.tell(|| format!("client: cancels run {} at {process}: {cancelled:?}", short(run)));
+            let wish = match wished {
+                Wished::Cancel => Wish::Cancel { by: "client".into() },
+                Wished::Pause => Wish::Pause,
+                Wished::Resume => Wish::Resume,
+            };
+            let granted = handle.wish(run, wish).await;
+            ether.tell(|| format!("client: {wished:?} of run {} at {process}: {granted:?}", short(run)));
+            if granted.is_ok() {
+                ether.with(|state, _| state.granted.insert((which, wished)));
+            }
         });
     }
 
