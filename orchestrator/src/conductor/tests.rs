@@ -3,8 +3,10 @@
 //! Owns a journal in memory behind switches, and roads on which orders are written down. Time is paused: what waits for a
 //! lease to end waits no longer than it takes to say so.
 
+mod sharing;
+
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use futures::stream::StreamExt;
 use gorch_schema::session::{LONGEST_ORDER, Lines, News, Order};
 use gorch_schema::view::RunSummary;
-use gorch_schema::work::{AttemptState, Drain, Logs, Registered, Registration, Wanted, Work};
+use gorch_schema::work::{AttemptState, Drain, HeldAttempt, Logs, Registered, Registration, Report, Wanted, Work};
 use gorch_schema::{
     Accepted, AttemptKey, AttemptResult, DefinitionKey, Digest, Event, ExecutorName, Problem, RunId, Timestamp,
     document,
@@ -47,12 +49,19 @@ struct Store {
     is_deaf: AtomicBool,
     /// Executors cannot be read.
     hides_executors: AtomicBool,
+    /// Nobody can tell how a run stands.
+    hides_heads: AtomicBool,
+    /// Runs cannot be read.
+    hides_runs: AtomicBool,
+    /// Appends take ten seconds.
+    is_slow: AtomicBool,
     /// What a look for new runs brings.
     left: Mutex<Vec<RunId>>,
 }
 
 fn broken<T: Send + 'static>() -> BoxFuture<'static, Result<T, journal::Error>> {
-    ready(Err(journal::Error::Closed)).boxed()
+    let source = Arc::new(std::io::Error::other("it is away"));
+    ready(Err(journal::Error::Store { doing: "answer", source })).boxed()
 }
 
 impl Journal for Store {
@@ -74,19 +83,23 @@ impl Journal for Store {
         if self.hides_executors.load(Ordering::Relaxed) { broken() } else { self.memory.executors() }
     }
 
-    // All else is the memory's.
-
     fn append(&self, append: Append) -> BoxFuture<'static, Result<u64, journal::Error>> {
-        self.memory.append(append)
+        if !self.is_slow.load(Ordering::Relaxed) {
+            return self.memory.append(append);
+        }
+        let memory = self.memory.clone();
+        sleep(Duration::from_secs(10)).then(move |()| memory.append(append)).boxed()
     }
 
     fn read(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<Row>, journal::Error>> {
-        self.memory.read(run, after, limit)
+        if self.hides_runs.load(Ordering::Relaxed) { broken() } else { self.memory.read(run, after, limit) }
     }
 
     fn head(&self, run: RunId) -> BoxFuture<'static, Result<Head, journal::Error>> {
-        self.memory.head(run)
+        if self.hides_heads.load(Ordering::Relaxed) { broken() } else { self.memory.head(run) }
     }
+
+    // All else is the memory's.
 
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, journal::Error>> {
         self.memory.unfinished()
@@ -211,6 +224,12 @@ impl Journal for Store {
     }
 }
 
+/// The report of something that went well and said nothing.
+fn succeeded() -> Report {
+    let result = AttemptResult::succeeded(serde_json::json!({}));
+    Report { result, started: None, ended: Timestamp::default(), logs: Logs::default(), unconfirmed: Vec::new() }
+}
+
 /// What an executor was ordered, in its order, and where it is heard.
 #[derive(Clone, Default)]
 struct Wire {
@@ -218,6 +237,12 @@ struct Wire {
     news: Arc<Mutex<Vec<mpsc::UnboundedSender<Bytes>>>>,
     /// Another process is there now, which has nothing of what was ordered.
     knows_nothing: Arc<AtomicBool>,
+    /// Nobody is there.
+    is_away: Arc<AtomicBool>,
+    /// What it says that it holds, until that is acknowledged.
+    held: Arc<Mutex<Vec<HeldAttempt>>>,
+    /// How often it was asked what it holds.
+    compared: Arc<AtomicUsize>,
 }
 
 impl Wire {
@@ -232,7 +257,17 @@ impl Wire {
             }
             Order::Follow(_) | Order::Stop(_) | Order::Acknowledge(_) => return,
         };
-        let line = serde_json::to_string(&news).unwrap() + "\n";
+        self.tell(&news);
+    }
+
+    /// The end of an attempt is told.
+    fn ends(&self, work: &Work) {
+        let news = News::Ended { attempt: work.attempt, report: Box::new(succeeded()) };
+        self.tell(&news);
+    }
+
+    fn tell(&self, news: &News) {
+        let line = serde_json::to_string(news).unwrap() + "\n";
         for news in &*self.news.lock().unwrap() {
             let _ = news.send(Bytes::from(line.clone()));
         }
@@ -253,8 +288,23 @@ impl Roads for Wire {
 
 impl Road for Wire {
     fn ask(&self, ask: Ask) -> BoxFuture<'static, Result<Answer, Cut>> {
-        let (status, body) = match ask.path.as_str() {
-            "/v1/attempts" => (StatusCode::OK, "[]".to_owned()),
+        let mut held = self.held.lock().unwrap();
+        if ask.path == "/v1/attempts" {
+            self.compared.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.is_away.load(Ordering::Relaxed) {
+            return ready(Err(Cut::from("nobody is there"))).boxed();
+        }
+        let known = held.iter().position(|held| ask.path.contains(&held.id.to_string()));
+        let (status, body) = match (ask.path.as_str(), known) {
+            ("/v1/attempts", _) => (StatusCode::OK, serde_json::to_string(&*held).unwrap()),
+            (path, Some(at)) if path.ends_with("/ack") => {
+                held.remove(at);
+                (StatusCode::OK, String::new())
+            }
+            (_, Some(_)) => {
+                (StatusCode::OK, serde_json::to_string(&AttemptState::Ended(Box::new(succeeded()))).unwrap())
+            }
             _ if self.knows_nothing.load(Ordering::Relaxed) => {
                 let problem = Problem::new("not_found", "no such attempt");
                 (StatusCode::NOT_FOUND, serde_json::to_string(&problem).unwrap())
@@ -283,6 +333,19 @@ impl Road for Wire {
         let pieces =
             futures::stream::unfold(pieces, |mut pieces| async move { Some((Ok(pieces.recv().await?), pieces)) });
         ready(Ok(Opened::Pieces(pieces.boxed()))).boxed()
+    }
+}
+
+fn registration(boot: &str) -> Registration {
+    Registration {
+        url: "https://127.0.0.1:1".to_owned(),
+        engines: vec!["shell".to_owned()],
+        labels: BTreeMap::new(),
+        targets: Vec::new(),
+        slots: 1,
+        boot: boot.to_owned(),
+        draining: false,
+        drained: false,
     }
 }
 
@@ -320,17 +383,7 @@ impl House {
     }
 
     async fn beat(&self, boot: &str) -> Registered {
-        let registration = Registration {
-            url: "https://127.0.0.1:1".to_owned(),
-            engines: vec!["shell".to_owned()],
-            labels: BTreeMap::new(),
-            targets: Vec::new(),
-            slots: 1,
-            boot: boot.to_owned(),
-            draining: false,
-            drained: false,
-        };
-        self.handle.register("e1".parse().unwrap(), registration, Timestamp::default()).await.unwrap()
+        self.handle.register("e1".parse().unwrap(), registration(boot), Timestamp::default()).await.unwrap()
     }
 
     /// It beats for so many seconds.
