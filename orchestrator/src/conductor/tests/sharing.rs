@@ -1,6 +1,7 @@
 //! Slots and locks that several runs want.
 
 use super::*;
+use crate::conductor::Wish;
 
 /// So many attempts are held at most by an executor with four slots, of which nobody knows how long its attempts take.
 const MOST: usize = 8;
@@ -31,4 +32,66 @@ async fn a_namespace_that_waits_for_what_nobody_has_lets_nobody_starve_in_anothe
     }
     let place = order.iter().position(|run| *run == small);
     assert!(place.is_some_and(|place| place < MOST + 5), "the small one waits for the floods: {place:?}");
+}
+
+/// A run that has done `a`, whose first attempt this is, and fails when it gets a signal.
+fn to_be_undone(run: &str, node: &str) -> String {
+    format!(
+        r#"{{"on_failure": "undo" {run}, "nodes": [
+            {{"name": "a", "engine": "shell", "artifact": "/bin/true", "undo": "/bin/false" {node}}},
+            {{"name": "go", "engine": "signal", "args": ["go"]}}, {{"name": "b", "engine": "fail"}}],
+            "edges": [{{"from": "a", "to": "go"}}, {{"from": "go", "to": "b"}}]}}"#
+    )
+}
+
+impl House {
+    async fn go(&self, run: RunId) {
+        let (name, by) = ("go".to_owned(), "somebody".to_owned());
+        let signal = Wish::Signal { name, data: serde_json::Value::Null, by, key: None };
+        self.handle.wish(run, signal).await.unwrap();
+    }
+
+    async fn undone_by(&self, run: RunId) -> RunId {
+        assert!(self.handle.ended(run, Duration::from_secs(60)).await.unwrap());
+        self.handle.ask(run, |run| run.undone_by()).await.unwrap().expect("it says what takes it back")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_a_run_back_waits_for_its_lock_whatever_the_run_does_where_it_is_taken() {
+    for if_busy in ["wait", "skip", "fail"] {
+        let house = House::open().await;
+        house.beat("a").await;
+        let lock = format!(r#", "lock": {{"name": "l", "if_busy": "{if_busy}"}}"#);
+        let run = house.submit(&to_be_undone(&lock, "")).await;
+        let first = house.handed_out(1).await;
+        house.wire.ends(&first);
+        house.go(run).await;
+        let undo = house.undone_by(run).await;
+        let taking_back = house.handed_out(2).await;
+        assert_eq!(taking_back.attempt.run, undo, "{if_busy}");
+        house.wire.ends(&taking_back);
+        assert!(house.handle.ended(undo, Duration::from_secs(60)).await.unwrap(), "{if_busy}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_is_taken_back_when_its_lock_is_free_whatever_the_step_did_where_it_was_taken() {
+    for if_busy in ["wait", "skip", "fail"] {
+        let house = House::open().await;
+        house.beat("a").await;
+        let lock = format!(r#", "lock": {{"name": "l", "if_busy": "{if_busy}"}}"#);
+        let run = house.submit(&to_be_undone("", &lock)).await;
+        let first = house.handed_out(1).await;
+        house.wire.ends(&first);
+        let other = KILL.replace("\"fence\": \"kill\"", r#""lock": "l""#);
+        house.submit(&other).await;
+        let holder = house.handed_out(2).await;
+        house.go(run).await;
+        let undo = house.undone_by(run).await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(house.runs(), 2, "{if_busy}: another one has the lock");
+        house.wire.ends(&holder);
+        assert_eq!(house.handed_out(3).await.attempt.run, undo, "{if_busy}");
+    }
 }
