@@ -3,6 +3,7 @@
 //! Owns a journal in memory behind switches, and roads on which orders are written down. Time is paused: what waits for a
 //! lease to end waits no longer than it takes to say so.
 
+mod comparing;
 mod sharing;
 
 use std::collections::BTreeMap;
