@@ -4,6 +4,7 @@
 //! lease to end waits no longer than it takes to say so.
 
 mod comparing;
+mod letting_go;
 mod sharing;
 
 use std::collections::BTreeMap;

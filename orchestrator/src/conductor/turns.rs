@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::cache::kept;
 use super::handle::{Error, Granted, Message, Reply};
-use super::live::{Decided, Live, Told, Turn, summary};
+use super::live::{Decided, Live, Told, Turn, summary, wait_among};
 use super::locking::{Learned, claims};
 use super::registry::{Beat, HEARTBEAT, SOON};
 use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot, Submitted};
@@ -64,7 +64,9 @@ impl Conductor {
             },
             Message::AwaitEnd { run, reply } => match self.slots.get_mut(&run) {
                 Some(Slot::Live(live)) => live.wait(reply),
-                Some(Slot::Loading(_) | Slot::Parked(_)) => self.waiting_for_end.entry(run).or_default().push(reply),
+                Some(Slot::Loading(_) | Slot::Parked(_)) => {
+                    wait_among(self.waiting_for_end.entry(run).or_default(), reply);
+                }
                 None => drop(reply.send(())),
             },
             Message::Register { name, registration, not_after, reply } => {
@@ -396,10 +398,10 @@ impl Conductor {
             self.timers.remove(&(at, run));
         }
         self.line.leave(run);
-        for (attempt, _) in live.run.handed_out() {
-            let id = attempt.of(run);
-            if !self.out.contains_key(&id) {
-                self.registry.release(id);
+        // Also what was lost in that append: the copy has it out no more.
+        for attempt in self.registry.attempts_of(run) {
+            if !self.out.contains_key(&attempt) {
+                self.room |= self.registry.release(attempt);
             }
         }
         if let journal::Error::Claimed { name, holder } = error {
