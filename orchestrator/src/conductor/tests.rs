@@ -3,13 +3,9 @@
 //! Owns a journal in memory behind switches, and roads on which orders are written down. Time is paused: what waits for a
 //! lease to end waits no longer than it takes to say so.
 
-mod comparing;
-mod letting_go;
-mod sharing;
-
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,8 +32,16 @@ use crate::dispatch::road::{Answer, Ask, Cut, Opened, Opening, Road, Roads};
 use crate::journal::memory::Memory;
 use crate::journal::{
     self, Adopted, Append, Clear, Cleared, Cursor, DefinitionPage, EndCursor, Ends, Feed, FeedFilter, Filter, Head,
-    Journal, KeyUse, KnownExecutor, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
+    Home, Journal, KeyUse, KnownExecutor, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
 };
+
+mod comparing;
+mod letting_go;
+mod owed;
+mod sharing;
+mod wire;
+
+use wire::Wire;
 
 const KILL: &str = r#"{"nodes": [{"name": "a", "engine": "shell", "artifact": "/bin/true", "fence": "kill"}]}"#;
 
@@ -47,6 +51,8 @@ struct Store {
     memory: Arc<Memory>,
     /// Nobody else writes to it.
     is_own: bool,
+    /// What is there is another orchestrator's, but for what it left.
+    is_guest: bool,
     /// No lease is renewed.
     is_deaf: AtomicBool,
     /// Executors cannot be read.
@@ -59,6 +65,14 @@ struct Store {
     is_slow: AtomicBool,
     /// What a look for new runs brings.
     left: Mutex<Vec<RunId>>,
+    /// What it has brought.
+    adopted: Mutex<Vec<RunId>>,
+    /// No new run is written.
+    refuses_births: AtomicBool,
+    /// Nothing of this run is written.
+    refuses: Mutex<Option<RunId>>,
+    /// Another orchestrator goes on with it.
+    elsewhere: Mutex<Option<RunId>>,
 }
 
 fn broken<T: Send + 'static>() -> BoxFuture<'static, Result<T, journal::Error>> {
@@ -76,8 +90,12 @@ impl Journal for Store {
             return broken();
         }
         match asked {
-            Adopted::All => self.memory.adopt(lease, asked),
-            Adopted::New => ready(Ok(std::mem::take(&mut *self.left.lock().unwrap()))).boxed(),
+            Adopted::All if !self.is_guest => self.memory.adopt(lease, asked),
+            Adopted::All | Adopted::New => {
+                let (new, mut all) = (std::mem::take(&mut *self.left.lock().unwrap()), self.adopted.lock().unwrap());
+                all.extend(&new);
+                ready(Ok(if asked == Adopted::All { all.clone() } else { new })).boxed()
+            }
         }
     }
 
@@ -86,12 +104,25 @@ impl Journal for Store {
     }
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<u64, journal::Error>> {
+        let is_birth = append.after == 0 && self.refuses_births.load(Ordering::Relaxed);
+        if is_birth || *self.refuses.lock().unwrap() == Some(append.run) {
+            return broken();
+        }
         if !self.is_slow.load(Ordering::Relaxed) {
             return self.memory.append(append);
         }
         let memory = self.memory.clone();
         sleep(Duration::from_secs(10)).then(move |()| memory.append(append)).boxed()
     }
+
+    fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, journal::Error>> {
+        if *self.elsewhere.lock().unwrap() == Some(run) {
+            return ready(Ok(Home::At { url: "https://127.0.0.1:2".to_owned() })).boxed();
+        }
+        self.memory.home(run)
+    }
+
+    // All else is the memory's.
 
     fn read(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<Row>, journal::Error>> {
         if self.hides_runs.load(Ordering::Relaxed) { broken() } else { self.memory.read(run, after, limit) }
@@ -226,118 +257,6 @@ impl Journal for Store {
     }
 }
 
-/// The report of something that went well and said nothing.
-fn succeeded() -> Report {
-    let result = AttemptResult::succeeded(serde_json::json!({}));
-    Report { result, started: None, ended: Timestamp::default(), logs: Logs::default(), unconfirmed: Vec::new() }
-}
-
-/// What an executor was ordered, in its order, and where it is heard.
-#[derive(Clone, Default)]
-struct Wire {
-    orders: Arc<Mutex<Vec<Order>>>,
-    news: Arc<Mutex<Vec<mpsc::UnboundedSender<Bytes>>>>,
-    /// Another process is there now, which has nothing of what was ordered.
-    knows_nothing: Arc<AtomicBool>,
-    /// Nobody is there.
-    is_away: Arc<AtomicBool>,
-    /// What it says that it holds, until that is acknowledged.
-    held: Arc<Mutex<Vec<HeldAttempt>>>,
-    /// How often it was asked what it holds.
-    compared: Arc<AtomicUsize>,
-}
-
-impl Wire {
-    /// Answers an order, where an executor does so at once.
-    fn answer(&self, order: &Order) {
-        let attempt = order.attempt();
-        let news = match order {
-            Order::Run(_) => News::Admitted(attempt),
-            Order::Follow(_) if self.knows_nothing.load(Ordering::Relaxed) => {
-                let problem = Box::new(Problem::new("not_found", "no such attempt"));
-                News::Refused { attempt, order: order.kind(), problem }
-            }
-            Order::Follow(_) | Order::Stop(_) | Order::Acknowledge(_) => return,
-        };
-        self.tell(&news);
-    }
-
-    /// The end of an attempt is told.
-    fn ends(&self, work: &Work) {
-        let news = News::Ended { attempt: work.attempt, report: Box::new(succeeded()) };
-        self.tell(&news);
-    }
-
-    fn tell(&self, news: &News) {
-        let line = serde_json::to_string(news).unwrap() + "\n";
-        for news in &*self.news.lock().unwrap() {
-            let _ = news.send(Bytes::from(line.clone()));
-        }
-    }
-
-    /// The executor was killed, and another process has its name and its address, but not its folder.
-    fn is_replaced(&self) {
-        self.knows_nothing.store(true, Ordering::Relaxed);
-        self.news.lock().unwrap().clear();
-    }
-}
-
-impl Roads for Wire {
-    fn to(&self, _executor: &ExecutorName, _url: &str) -> Result<Arc<dyn Road>, Cut> {
-        Ok(Arc::new(self.clone()))
-    }
-}
-
-impl Road for Wire {
-    fn ask(&self, ask: Ask) -> BoxFuture<'static, Result<Answer, Cut>> {
-        let mut held = self.held.lock().unwrap();
-        if ask.path == "/v1/attempts" {
-            self.compared.fetch_add(1, Ordering::Relaxed);
-        }
-        if self.is_away.load(Ordering::Relaxed) {
-            return ready(Err(Cut::from("nobody is there"))).boxed();
-        }
-        let known = held.iter().position(|held| ask.path.contains(&held.id.to_string()));
-        let (status, body) = match (ask.path.as_str(), known) {
-            ("/v1/attempts", _) => (StatusCode::OK, serde_json::to_string(&*held).unwrap()),
-            (path, Some(at)) if path.ends_with("/ack") => {
-                held.remove(at);
-                (StatusCode::OK, String::new())
-            }
-            (_, Some(_)) => {
-                (StatusCode::OK, serde_json::to_string(&AttemptState::Ended(Box::new(succeeded()))).unwrap())
-            }
-            _ if self.knows_nothing.load(Ordering::Relaxed) => {
-                let problem = Problem::new("not_found", "no such attempt");
-                (StatusCode::NOT_FOUND, serde_json::to_string(&problem).unwrap())
-            }
-            _ => (StatusCode::OK, serde_json::to_string(&AttemptState::Waiting).unwrap()),
-        };
-        ready(Ok(Answer { status, body: Bytes::from(body) })).boxed()
-    }
-
-    fn open(&self, opening: Opening) -> BoxFuture<'static, Result<Opened, Cut>> {
-        let wire = self.clone();
-        let mut body = opening.body.expect("only sessions are opened");
-        tokio::spawn(async move {
-            let mut lines = Lines::new(LONGEST_ORDER);
-            while let Some(piece) = body.recv().await {
-                let take = |line: &[u8]| {
-                    let order = serde_json::from_slice(line).unwrap();
-                    wire.answer(&order);
-                    wire.orders.lock().unwrap().push(order);
-                };
-                lines.push(&piece, take).unwrap();
-            }
-        });
-        let (news, pieces) = mpsc::unbounded_channel();
-        self.news.lock().unwrap().push(news);
-        let pieces =
-            futures::stream::unfold(pieces, |mut pieces| async move { Some((Ok(pieces.recv().await?), pieces)) });
-        ready(Ok(Opened::Pieces(pieces.boxed()))).boxed()
-    }
-}
-
 fn registration(boot: &str) -> Registration {
     Registration {
         url: "https://127.0.0.1:1".to_owned(),
@@ -349,6 +268,13 @@ fn registration(boot: &str) -> Registration {
         draining: false,
         drained: false,
     }
+}
+
+/// What hangs on the wall goes as fast as the time of the test, and all orchestrators of it see the same.
+fn shown() -> Timestamp {
+    static BEGAN: LazyLock<(Timestamp, std::time::Instant)> =
+        LazyLock::new(|| (clock::now(), std::time::Instant::now()));
+    BEGAN.0.after(tokio::time::Instant::now().into_std().saturating_duration_since(BEGAN.1))
 }
 
 struct House {
@@ -371,13 +297,14 @@ impl House {
 
     /// Another orchestrator of the same store.
     async fn beside(&self, owner: &str) -> Self {
-        House::of(owner, Arc::new(Store { memory: self.store.memory.clone(), ..Store::default() })).await
+        House::of(owner, Arc::new(Store { memory: self.store.memory.clone(), is_guest: true, ..Store::default() }))
+            .await
     }
 
     async fn of(owner: &str, store: Arc<Store>) -> Self {
         let (folder, wire, stop) = (tempfile::tempdir().unwrap(), Wire::default(), CancellationToken::new());
         let log = Logger::root(Discard, o!());
-        let settings = Settings { clock: Clock::on_the_wall(clock::now), ..Settings::new(owner.to_owned()) };
+        let settings = Settings { clock: Clock::on_the_wall(shown), ..Settings::new(owner.to_owned()) };
         let artifacts = Artifacts::open(folder.path(), 1 << 20).unwrap();
         let links = Links::by(Arc::new(wire.clone()), log.clone());
         let started = Conductor::start(settings, store.clone(), artifacts, links, stop.clone(), log).await;

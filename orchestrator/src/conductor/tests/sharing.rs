@@ -21,8 +21,7 @@ async fn a_namespace_that_waits_for_what_nobody_has_lets_nobody_starve_in_anothe
     // Whoever frees a slot writes that down while it is offered: the other takes it.
     house.submit(&flood).await;
     let small = house.submit(&format!(r#"{{"nodes": [{{"name": "a", {shell}}}]}}"#)).await;
-    // Patience is counted by the clock on the wall.
-    std::thread::sleep(Duration::from_millis(60));
+    sleep(Duration::from_millis(60)).await;
     let mut order = Vec::new();
     for ended in 1..=3 * MOST {
         let work = house.handed_out(ended).await;
