@@ -33,6 +33,25 @@ async fn a_namespace_that_waits_for_what_nobody_has_lets_nobody_starve_in_anothe
     assert!(place.is_some_and(|place| place < MOST + 5), "the small one waits for the floods: {place:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_run_that_does_not_wait_for_its_lock_ends_at_once_where_that_is_taken() {
+    let house = House::open().await;
+    house.beat("a").await;
+    let locked = |lock: &str| KILL.replacen('{', &format!(r#"{{"lock": {lock}, "#), 1);
+    let first = house.submit(&locked(r#""l""#)).await;
+    let work = house.handed_out(1).await;
+    for (if_busy, end) in [("skip", "skipped"), ("fail", "failed")] {
+        let run = house.submit(&locked(&format!(r#"{{"name": "l", "if_busy": "{if_busy}"}}"#))).await;
+        assert!(house.handle.ended(run, Duration::from_secs(1)).await.unwrap(), "{if_busy}");
+        let ended = house.handle.ask(run, |run| run.ended().map(|(_, outcome)| outcome.word())).await;
+        assert_eq!(ended.unwrap(), Some(end));
+    }
+    house.wire.ends(&work);
+    assert!(house.handle.ended(first, Duration::from_secs(1)).await.unwrap(), "it kept its lock, and has ended");
+    house.submit(&locked(r#"{"name": "l", "if_busy": "skip"}"#)).await;
+    house.handed_out(2).await;
+}
+
 /// A run that has done `a`, whose first attempt this is, and fails when it gets a signal.
 fn to_be_undone(run: &str, node: &str) -> String {
     format!(
