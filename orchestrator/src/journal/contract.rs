@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use super::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use super::definitions::{DefinitionPage, NewRevision, Revision};
 use super::error::{Corrupt, Error};
+use super::executors::KnownExecutors;
 
 /// What one decision writes: all of it or nothing.
 #[derive(Debug, Clone)]
@@ -315,17 +316,6 @@ pub enum Home {
     Nobody,
 }
 
-/// An executor as the store knows it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KnownExecutor {
-    /// Who.
-    pub name: ExecutorName,
-    /// As it registered last.
-    pub registration: Registration,
-    /// What operators want of it.
-    pub wanted: Wanted,
-}
-
 /// Where events are kept.
 ///
 /// A call does its part at once and hands out a future for the answer: what was appended is in the queue when
@@ -448,8 +438,8 @@ pub trait Journal: Send + Sync + 'static {
     /// Keeps what operators want of an executor, under the next revision. `None`: it never registered.
     fn want(&self, name: ExecutorName, drain: Option<Drain>) -> BoxFuture<'static, Result<Option<Wanted>, Error>>;
 
-    /// Every executor that ever registered, by name, as it registered last.
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, Error>>;
+    /// Every executor that ever registered, by name, as it registered last. One that cannot be read keeps no other back.
+    fn executors(&self) -> BoxFuture<'static, Result<KnownExecutors, Error>>;
 
     /// Wakes when any run has new durable events; the value is the place of the newest. It closes with the journal.
     fn tail(&self) -> watch::Receiver<Cursor>;

@@ -10,11 +10,12 @@ use tokio_postgres::Error as PgError;
 use super::connect::Session;
 use super::group::{Known, int, number, uuid};
 use super::write::{self, LOCK, Outcome, Ticket, Written, newest_of, run_of};
-use super::{Trouble, lists, query};
+use super::{Trouble, query};
 use crate::journal::aging::{Clear, Cleared};
 use crate::journal::codec;
 use crate::journal::definitions::NewRevision;
 use crate::journal::error::Error;
+use crate::journal::executors;
 use crate::journal::jobs::{Done, Work};
 
 /// A bite is over with the row with which it passes either.
@@ -278,5 +279,5 @@ async fn want(session: &Session, name: &ExecutorName, drain: Option<&Drain>) -> 
 async fn wanted(session: &Session, name: &ExecutorName) -> Result<Option<Wanted>, Trouble> {
     let select = "SELECT revision, drain FROM executors WHERE name = $1";
     let found = session.client.query_opt(select, &[&name.as_str()]).await?;
-    found.map(|row| lists::wanted_at(&row, 0)).transpose()
+    found.map(|row| Ok(executors::wanted(number(row.try_get(0)?), row.try_get(1)?))).transpose()
 }

@@ -26,12 +26,12 @@ use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
-    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Home, Journal, KeyUse, KnownExecutor, Page,
-    PageCursor, Row,
+    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Home, Journal, KeyUse, Page, PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::encoded::Encoded;
 use crate::journal::error::Error as JournalError;
+use crate::journal::executors::KnownExecutors;
 use crate::journal::jobs::{Done, Job, Work};
 
 /// Whoever closes a journal waits so long for what is queued to be written.
@@ -377,7 +377,7 @@ impl Journal for Postgres {
         self.write(Work::Want { name, drain }, |done| done.wanted)
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, JournalError>> {
+    fn executors(&self) -> BoxFuture<'static, Result<KnownExecutors, JournalError>> {
         self.sessions.ask(|session| lists::executors(session).boxed())
     }
 
