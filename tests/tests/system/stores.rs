@@ -261,6 +261,31 @@ async fn a_backup_of_postgresql_brings_its_artifacts_back_into_another_and_into_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_with_an_attempt_out_and_an_executor_that_drains_is_healthy() {
+    let mut stand = Stand::with_executor(1).await;
+    let held = stand.submit(&document("held", vec![script(0, "held", "touch began; sleep 300")], &[])).await;
+    until("it has begun", || async { stand.work().join("began").exists().then_some(()) }).await;
+    stand.client().drain("e1", None).await.unwrap();
+    stand.terminate_orchestrator();
+    let data = stand.path().join("store");
+    let said = done(&["check", "--store", &named(&data)]);
+    assert!(said.ends_with("nothing is wrong\n"), "{said}");
+
+    // Registrations and wishes are looked at, too.
+    let spoil = |sql: &str| rusqlite::Connection::open(data.join("gorch.db")).unwrap().execute_batch(sql).unwrap();
+    spoil("UPDATE executors SET drain = '[1'");
+    let said = refused(&["check", "--store", &named(&data)]);
+    assert!(said.contains("wrong: the executor `e1`: what is wanted of it cannot be read: "), "{said}");
+    spoil("UPDATE executors SET drain = NULL, registration = '{'");
+    let said = refused(&["check", "--store", &named(&data)]);
+    assert!(said.contains("wrong: the executor `e1`: its body cannot be read: "), "{said}");
+    spoil("DELETE FROM executors");
+    let said = refused(&["check", "--store", &named(&data)]);
+    let expected = format!("wrong: run {held}: the run: an attempt is out on executor `e1`, which never registered");
+    assert!(said.contains(&expected), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_store_is_said_with_its_run_and_its_row() {
     let mut stand = Stand::with_executor(1).await;
     let (old, waits) = one_old_and_one_that_waits(&stand).await;
