@@ -9,6 +9,7 @@ use tokio_postgres::Error as PgError;
 
 use super::connect::Session;
 use super::group::{Known, int, number, uuid};
+use super::migrate::{self, VERSION};
 use super::write::{self, LOCK, Outcome, Ticket, Written, newest_of, run_of};
 use super::{Trouble, query};
 use crate::journal::aging::{Clear, Cleared};
@@ -61,10 +62,13 @@ pub(super) async fn perform(session: &Session, ticket: Ticket, work: &Work) -> O
     let begun = async {
         session.client.batch_execute("BEGIN").await?;
         let lock = session.statement(LOCK).await?;
-        newest_of(&session.client.query_one(&lock, &[]).await?)
+        let newest = newest_of(&session.client.query_one(&lock, &[]).await?)?;
+        let version = session.statement(VERSION).await?;
+        Ok((newest, migrate::outgrown(&session.client.query_one(&version, &[]).await?)?))
     };
     let newest = match begun.await {
-        Ok(newest) => newest,
+        Ok((newest, None)) => newest,
+        Ok((_, Some(version))) => return write::outgrown(session, version).await,
         Err(error) => return write::undo(session, error).await,
     };
     match change(session, work).await {

@@ -235,7 +235,12 @@ impl Journal for Postgres {
         // An answer that was lost is not made up for here: whoever asked looks at all that is its own.
         self.leases.ask(move |session| {
             let seat = Arc::clone(&seat);
-            async move { lease::adopt(session, (writer, &seat), lease, asked).await }.boxed()
+            let adopting = async move {
+                // Runs of a store that a later gorch has migrated are that one's.
+                migrate::is_ours_still(session).await?;
+                lease::adopt(session, (writer, &seat), lease, asked).await
+            };
+            adopting.boxed()
         })
     }
 
