@@ -357,6 +357,23 @@ pub trait Journal: Send + Sync + 'static {
         Box::pin(async move { head.await.map(|_| Home::Here) })
     }
 
+    /// The same of many at once, of those that are there.
+    fn homes(&self, runs: Vec<RunId>) -> BoxFuture<'static, Result<Vec<(RunId, Home)>, Error>> {
+        let asked: Vec<_> = runs.into_iter().map(|run| (run, self.home(run))).collect();
+        let asking = async move {
+            let mut homes = Vec::new();
+            for (run, home) in asked {
+                match home.await {
+                    Ok(home) => homes.push((run, home)),
+                    Err(Error::Unknown { .. } | Error::Forgotten { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(homes)
+        };
+        Box::pin(asking)
+    }
+
     /// Every run that has not ended, oldest first.
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;
 

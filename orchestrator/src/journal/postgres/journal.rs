@@ -249,6 +249,14 @@ impl Journal for Postgres {
         self.sessions.ask(move |session| lease::home(session, writer, run).boxed())
     }
 
+    fn homes(&self, runs: Vec<RunId>) -> BoxFuture<'static, Result<Vec<(RunId, Home)>, JournalError>> {
+        let writer = self.writer;
+        self.sessions.ask(move |session| {
+            let runs = runs.clone();
+            async move { lease::homes(session, writer, &runs).await }.boxed()
+        })
+    }
+
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {
         self.sessions.ask(|session| lists::unfinished(session).boxed())
     }
