@@ -208,6 +208,7 @@ impl Conductor {
         self.call_back(run);
         self.room = true;
         self.let_locks_go(run);
+        self.miss_children();
     }
 }
 
