@@ -3,6 +3,7 @@
 //! Owns the start (store, certificates, conductor, listeners) and the drain (listeners close, decisions under way
 //! become durable, runs stay for the next start). Never decides anything about runs.
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -47,6 +48,14 @@ pub enum Error {
         /// The cause.
         #[source]
         source: sqlite::Error,
+    },
+    /// Another orchestrator has the folder of the data.
+    #[error("`{dir}` is in use by process {holder}, expected a folder of its own for each orchestrator (`--data`)")]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// Its process id.
+        holder: String,
     },
     /// The database cannot be opened.
     #[error(transparent)]
@@ -94,6 +103,8 @@ pub struct Orchestrator {
     stopping: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
     conductor: conductor::Ended,
+    /// No other orchestrator has the folder of the data while this one lives; none: the store sees to that.
+    _folder: Option<File>,
 }
 
 impl Orchestrator {
@@ -105,6 +116,7 @@ impl Orchestrator {
         // The address first: whoever has it is the only one who sits there.
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
+        let folder = hold(&config).await?;
         let journal = open(&config, address).await?;
         let artifacts = keep(&config, &log)
             .await
@@ -148,7 +160,16 @@ impl Orchestrator {
         }
         info!(log, "orchestrator ready"; "listen" => %address, "store" => config.store.to_string(),
             "data" => config.data.display().to_string());
-        Ok(Orchestrator { address, health: health_address, handle, closing, stopping, listeners, conductor })
+        Ok(Orchestrator {
+            address,
+            health: health_address,
+            handle,
+            closing,
+            stopping,
+            listeners,
+            conductor,
+            _folder: folder,
+        })
     }
 
     /// Where the API listens.
@@ -176,6 +197,28 @@ impl Orchestrator {
         self.stopping.cancel();
         let _ = self.conductor.await;
     }
+}
+
+/// Makes the folder of the data this orchestrator's own: who opens it clears away what uploads left behind there. Where the
+/// store is a file in the same folder, that is held by whoever opens it.
+async fn hold(config: &Config) -> Result<Option<File>, Error> {
+    let (data, store) = (config.data.clone(), config.store.clone());
+    let holding = tokio::task::spawn_blocking(move || {
+        sqlite::folder(&data)?;
+        let is_same = match &store {
+            Store::Sqlite(folder) => matches!((folder.canonicalize(), data.canonicalize()), (Ok(a), Ok(b)) if a == b),
+            Store::Postgres(_) => false,
+        };
+        if is_same { Ok(None) } else { sqlite::lock(&data).map(Some) }
+    });
+    let held = holding.await.map_err(|_| Error::Journal(journal::Error::Closed))?;
+    held.map_err(|error| {
+        if let sqlite::Error::InUse { path: dir, holder } = error {
+            Error::InUse { dir, holder }
+        } else {
+            Error::Store { dir: config.data.clone(), source: error }
+        }
+    })
 }
 
 /// Opens the store for the orchestrator that listens at this address.

@@ -11,6 +11,7 @@ mod definitions;
 mod elsewhere;
 mod events;
 mod executors;
+mod homes;
 mod live;
 mod logs;
 mod nodes;

@@ -28,7 +28,7 @@ use super::standing::{Standing, Standings};
 use crate::dispatch::Links;
 use crate::dispatch::road::Pieces;
 use crate::documents::SharedEngines;
-use crate::journal::{self, IdempotencyKey, Journal, KnownExecutor};
+use crate::journal::{self, IdempotencyKey, Journal, KnownExecutors};
 
 /// Why the conductor did not do what it was asked to do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -267,7 +267,7 @@ pub(super) enum Message {
         wanted: Wanted,
     },
     Known {
-        executors: Vec<KnownExecutor>,
+        executors: KnownExecutors,
     },
     Executors {
         reply: oneshot::Sender<Vec<ExecutorView>>,

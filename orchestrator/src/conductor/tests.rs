@@ -32,7 +32,7 @@ use crate::dispatch::road::{Answer, Ask, Cut, Opened, Opening, Road, Roads};
 use crate::journal::memory::Memory;
 use crate::journal::{
     self, Adopted, Append, Clear, Cleared, Cursor, DefinitionPage, EndCursor, Ends, Feed, FeedFilter, Filter, Head,
-    Home, Journal, KeyUse, KnownExecutor, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
+    Home, Journal, KeyUse, KnownExecutors, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
 };
 
 mod comparing;
@@ -99,7 +99,7 @@ impl Journal for Store {
         }
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, journal::Error>> {
+    fn executors(&self) -> BoxFuture<'static, Result<KnownExecutors, journal::Error>> {
         if self.hides_executors.load(Ordering::Relaxed) { broken() } else { self.memory.executors() }
     }
 

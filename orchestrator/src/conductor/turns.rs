@@ -21,7 +21,7 @@ use super::locking::{Learned, claims};
 use super::registry::{Beat, HEARTBEAT, SOON};
 use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot, Submitted};
 use crate::dispatch::carry::Before;
-use crate::journal::{self, Append, KeyBody, KnownExecutor};
+use crate::journal::{self, Append, KeyBody, KnownExecutor, KnownExecutors};
 
 /// How long a run whose append was refused is left alone.
 const REFUSED: Duration = Duration::from_millis(200);
@@ -473,9 +473,15 @@ impl Conductor {
     }
 
     /// Executors as the journal knows them: of some of them only other orchestrators may have heard.
-    pub(super) fn know(&mut self, executors: Vec<KnownExecutor>) {
-        for KnownExecutor { name, registration, wanted } in executors {
+    /// Of one that cannot be read nothing is known but that it is there: what it has is waited for, as after a start.
+    pub(super) fn know(&mut self, executors: KnownExecutors) {
+        for corrupt in &executors.corrupt {
+            warn!(self.log, "executor cannot be read; it is known again when it registers";
+                "executor" => &corrupt.name, "cause" => crate::chain(corrupt));
+        }
+        for KnownExecutor { name, registration, wanted } in executors.known {
             if self.links.get(&name).is_none()
+                && !registration.url.is_empty()
                 && let Err(error) = self.links.set(&name, &registration.url)
             {
                 warn!(self.log, "no link to executor"; "executor" => %name, "cause" => crate::chain(&error));

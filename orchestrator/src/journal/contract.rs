@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use super::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use super::definitions::{DefinitionPage, NewRevision, Revision};
 use super::error::{Corrupt, Error};
+use super::executors::KnownExecutors;
 
 /// What one decision writes: all of it or nothing.
 #[derive(Debug, Clone)]
@@ -315,17 +316,6 @@ pub enum Home {
     Nobody,
 }
 
-/// An executor as the store knows it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KnownExecutor {
-    /// Who.
-    pub name: ExecutorName,
-    /// As it registered last.
-    pub registration: Registration,
-    /// What operators want of it.
-    pub wanted: Wanted,
-}
-
 /// Where events are kept.
 ///
 /// A call does its part at once and hands out a future for the answer: what was appended is in the queue when
@@ -365,6 +355,23 @@ pub trait Journal: Send + Sync + 'static {
         // A store of one writer: whoever asks is that one.
         let head = self.head(run);
         Box::pin(async move { head.await.map(|_| Home::Here) })
+    }
+
+    /// The same of many at once, of those that are there.
+    fn homes(&self, runs: Vec<RunId>) -> BoxFuture<'static, Result<Vec<(RunId, Home)>, Error>> {
+        let asked: Vec<_> = runs.into_iter().map(|run| (run, self.home(run))).collect();
+        let asking = async move {
+            let mut homes = Vec::new();
+            for (run, home) in asked {
+                match home.await {
+                    Ok(home) => homes.push((run, home)),
+                    Err(Error::Unknown { .. } | Error::Forgotten { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(homes)
+        };
+        Box::pin(asking)
     }
 
     /// Every run that has not ended, oldest first.
@@ -448,8 +455,8 @@ pub trait Journal: Send + Sync + 'static {
     /// Keeps what operators want of an executor, under the next revision. `None`: it never registered.
     fn want(&self, name: ExecutorName, drain: Option<Drain>) -> BoxFuture<'static, Result<Option<Wanted>, Error>>;
 
-    /// Every executor that ever registered, by name, as it registered last.
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, Error>>;
+    /// Every executor that ever registered, by name, as it registered last. One that cannot be read keeps no other back.
+    fn executors(&self) -> BoxFuture<'static, Result<KnownExecutors, Error>>;
 
     /// Wakes when any run has new durable events; the value is the place of the newest. It closes with the journal.
     fn tail(&self) -> watch::Receiver<Cursor>;

@@ -255,3 +255,42 @@ async fn an_executor_is_drained_and_called_back_by_any_of_them_and_the_last_word
     assert_eq!(stand.ended(run).await.state, State::Success.word());
     is("alive").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_whose_row_cannot_be_read_keeps_neither_runs_nor_starts_waiting() {
+    let server = Cluster::start("");
+    let database = server.database();
+    let mut stand = Stand::with(&["--store", &database]).await;
+    stand.start_second().await;
+    stand.add_executor("e1", &["--slots", "2"]).await;
+    let run = stand.submit(&noting()).await;
+    started(&stand, 5).await;
+    // One row is damaged, one is of a gorch that says more of an executor.
+    let newer = r#"{"url": "https://127.0.0.1:1", "engines": ["later"], "slots": 1, "boot": "b", "more": {"of": 1}}"#;
+    server.sql(
+        &database,
+        &format!("INSERT INTO executors (name, registration, at) VALUES ('damaged', '{{', 0), ('newer', '{newer}', 0)"),
+    );
+    stand.kill_orchestrator();
+    let killed = Instant::now();
+    until("the other has it", || async { stand.logged("second").contains("run recovered").then_some(()) }).await;
+    assert!(killed.elapsed() < SOON, "it went on after {:?}", killed.elapsed());
+    let end = until("the run ends", || async {
+        stand.second().state(run).await.ok().filter(|summary| summary.stop_date.is_some())
+    });
+    assert_eq!(end.await.state, State::Success.word());
+    each_node_ran_once(&stand);
+    let logged = stand.logged("second");
+    assert!(logged.contains("executor cannot be read") && logged.contains("damaged"), "{logged}");
+    assert!(!logged.contains("lease not renewed"), "{logged}");
+    // Nor does it keep anybody from starting; and who registers again is known again.
+    server.sql(&database, "UPDATE executors SET registration = '[' WHERE name = 'e1'");
+    stand.start_orchestrator().await;
+    until("the executor is known", || async { stand.executor("e1").await.filter(|one| one.state == "alive") }).await;
+    let kept = "SELECT registration <> '[' FROM executors WHERE name = 'e1'";
+    assert_eq!(server.sql(&database, kept), "t");
+    let executors = stand.client().executors().await.unwrap().executors;
+    let found: Vec<_> = executors.iter().map(|one| (one.name.as_str(), one.engines.join(" "))).collect();
+    assert!(found.contains(&("newer", "later".to_owned())), "{found:?}");
+    assert!(found.contains(&("damaged", String::new())), "what is out there is waited for: {found:?}");
+}

@@ -173,6 +173,11 @@ pub(crate) async fn everybody_knows_whose_a_run_is(one: Both, two: Both) {
     // Nobody has to go on with one that has ended, so anybody may speak of it.
     two.append(ended(1, 1)).await.unwrap();
     assert_eq!((one.home(run(1)).await.unwrap(), two.home(run(1)).await.unwrap()), (Home::Here, Home::Here));
+    two.append(accept(3)).await.unwrap();
+    let mut homes = one.homes(vec![run(1), run(2), run(3)]).await.unwrap();
+    homes.sort_by_key(|(run, _)| *run);
+    let at_two = || Home::At { url: "https://two".to_owned() };
+    assert_eq!(homes, [(run(1), Home::Here), (run(3), at_two())], "of many at once the same, but of who is not there");
     two.forget(run(1), at(9)).await.unwrap();
     assert!(matches!(one.home(run(1)).await, Err(Error::Forgotten { .. })));
     assert!(matches!(one.home(run(2)).await, Err(Error::Unknown { .. })));

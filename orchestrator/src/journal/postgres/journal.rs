@@ -26,12 +26,12 @@ use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
-    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Home, Journal, KeyUse, KnownExecutor, Page,
-    PageCursor, Row,
+    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Home, Journal, KeyUse, Page, PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::encoded::Encoded;
 use crate::journal::error::Error as JournalError;
+use crate::journal::executors::KnownExecutors;
 use crate::journal::jobs::{Done, Job, Work};
 
 /// Whoever closes a journal waits so long for what is queued to be written.
@@ -235,13 +235,26 @@ impl Journal for Postgres {
         // An answer that was lost is not made up for here: whoever asked looks at all that is its own.
         self.leases.ask(move |session| {
             let seat = Arc::clone(&seat);
-            async move { lease::adopt(session, (writer, &seat), lease, asked).await }.boxed()
+            let adopting = async move {
+                // Runs of a store that a later gorch has migrated are that one's.
+                migrate::is_ours_still(session).await?;
+                lease::adopt(session, (writer, &seat), lease, asked).await
+            };
+            adopting.boxed()
         })
     }
 
     fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, JournalError>> {
         let writer = self.writer;
         self.sessions.ask(move |session| lease::home(session, writer, run).boxed())
+    }
+
+    fn homes(&self, runs: Vec<RunId>) -> BoxFuture<'static, Result<Vec<(RunId, Home)>, JournalError>> {
+        let writer = self.writer;
+        self.sessions.ask(move |session| {
+            let runs = runs.clone();
+            async move { lease::homes(session, writer, &runs).await }.boxed()
+        })
     }
 
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {
@@ -377,7 +390,7 @@ impl Journal for Postgres {
         self.write(Work::Want { name, drain }, |done| done.wanted)
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, JournalError>> {
+    fn executors(&self) -> BoxFuture<'static, Result<KnownExecutors, JournalError>> {
         self.sessions.ask(|session| lists::executors(session).boxed())
     }
 

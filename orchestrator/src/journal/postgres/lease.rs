@@ -39,6 +39,11 @@ const HOME: &str = "
     SELECT live.owner, writers.url FROM runs LEFT JOIN live USING (number)
     LEFT JOIN writers ON writers.id = live.owner AND writers.until > now() WHERE runs.id = $1";
 
+/// The same of many.
+const HOMES: &str = "
+    SELECT live.owner, writers.url, runs.id FROM runs LEFT JOIN live USING (number)
+    LEFT JOIN writers ON writers.id = live.owner AND writers.until > now() WHERE runs.id = ANY ($1::uuid[])";
+
 /// Where an orchestrator sits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seat {
@@ -54,6 +59,18 @@ pub(super) async fn home(session: &Session, writer: Uuid, run: RunId) -> Result<
         // Of one that was forgotten it is said when.
         return query::head(session, run).await.map(|_| Home::Here);
     };
+    Ok(home_in(&row, writer)?)
+}
+
+/// Who goes on with each of these, of those that are there.
+pub(super) async fn homes(session: &Session, writer: Uuid, runs: &[RunId]) -> Result<Vec<(RunId, Home)>, Trouble> {
+    let runs: Vec<Uuid> = runs.iter().copied().map(uuid).collect();
+    let rows = session.client.query(&session.statement(HOMES).await?, &[&runs]).await?;
+    let homes = rows.iter().map(|row| Ok((run_of(row, 2)?, home_in(row, writer)?)));
+    Ok(homes.collect::<Result<_, tokio_postgres::Error>>()?)
+}
+
+fn home_in(row: &tokio_postgres::Row, writer: Uuid) -> Result<Home, tokio_postgres::Error> {
     let (owner, url): (Option<Uuid>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
     Ok(match (owner, url) {
         (Some(owner), _) if owner == writer => Home::Here,

@@ -22,11 +22,12 @@ use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
-    Adopted, Append, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, KnownExecutor, Page, PageCursor, Row,
+    Adopted, Append, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::encoded::Encoded;
 use crate::journal::error::Error;
+use crate::journal::executors::KnownExecutors;
 use crate::journal::jobs::{Done, Job, Work};
 
 /// A journal in the file `gorch.db` of a folder. Dropping it finishes what is queued and closes the file.
@@ -212,7 +213,7 @@ impl Journal for Sqlite {
         self.write(Work::Want { name, drain }, |done| done.wanted)
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, Error>> {
+    fn executors(&self) -> BoxFuture<'static, Result<KnownExecutors, Error>> {
         self.readers.ask(|store| executors::list(store))
     }
 
