@@ -2,6 +2,7 @@
 
 mod opening;
 mod server;
+mod servers;
 mod writers;
 
 use std::sync::Arc;
