@@ -20,6 +20,7 @@ use super::connect::{Connector, Unfit};
 use super::group::number;
 use super::lease::Seat;
 use super::sessions::{Broken, READERS, Sessions};
+use super::watch::Watch;
 use super::writer::Writer;
 use super::{lease, lists, migrate, others, query};
 use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
@@ -73,6 +74,7 @@ pub struct Postgres {
     sessions: Arc<Sessions>,
     /// The one that says that this journal lives: it stands in no line behind long lists.
     leases: Arc<Sessions>,
+    watch: Arc<Watch>,
     bell: Arc<Bell>,
     writer: Uuid,
     seat: Arc<Seat>,
@@ -113,9 +115,9 @@ impl Postgres {
         let leases = Sessions::new(connector, 1, Broken::Told, runtime.handle().clone());
         let (_, written) = std::sync::mpsc::channel();
         let (closing, bell) = (CancellationToken::new(), Arc::new(Bell::new(Cursor(0))));
-        let seat = Arc::new(Seat { place: String::new(), url: String::new() });
+        let (seat, watch) = (Arc::new(Seat { place: String::new(), url: String::new() }), Arc::new(Watch::new()));
         let (runtime, written, writer) = (Some(runtime), Mutex::new(written), Uuid::nil());
-        Ok(Postgres { runtime, queue: None, written, closing, sessions, leases, bell, writer, seat })
+        Ok(Postgres { runtime, queue: None, written, closing, sessions, leases, watch, bell, writer, seat })
     }
 
     /// The version of the schema that is there, 0: none; and the SQL that opening it as a store would run.
@@ -174,8 +176,8 @@ async fn open(address: Address, seat: Arc<Seat>, runtime: tokio::runtime::Handle
         _ = over.send(());
     });
     runtime.spawn(others::listen(connector, Arc::clone(&sessions), writer, Arc::clone(&bell), closing.clone()));
-    let (queue, written) = (Some(queue), Mutex::new(written));
-    Ok(Postgres { runtime: None, queue, written, closing, sessions, leases, bell, writer, seat })
+    let (queue, written, watch) = (Some(queue), Mutex::new(written), Arc::new(Watch::new()));
+    Ok(Postgres { runtime: None, queue, written, closing, sessions, leases, watch, bell, writer, seat })
 }
 
 impl Drop for Postgres {
@@ -231,17 +233,20 @@ impl Journal for Postgres {
     }
 
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {
-        let (writer, seat) = (self.writer, Arc::clone(&self.seat));
+        let (writer, seat, watch) = (self.writer, Arc::clone(&self.seat), Arc::clone(&self.watch));
         // An answer that was lost is not made up for here: whoever asked looks at all that is its own.
         self.leases.ask(move |session| {
-            let seat = Arc::clone(&seat);
-            async move { lease::adopt(session, (writer, &seat), lease, asked).await }.boxed()
+            let (seat, watch) = (Arc::clone(&seat), Arc::clone(&watch));
+            async move { lease::adopt(session, (writer, &seat), &watch, lease, asked).await }.boxed()
         })
     }
 
     fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, JournalError>> {
-        let writer = self.writer;
-        self.sessions.ask(move |session| lease::home(session, writer, run).boxed())
+        let (writer, seat, watch) = (self.writer, Arc::clone(&self.seat), Arc::clone(&self.watch));
+        self.sessions.ask(move |session| {
+            let (seat, watch) = (Arc::clone(&seat), Arc::clone(&watch));
+            async move { lease::home(session, (writer, &seat), &watch, run).await }.boxed()
+        })
     }
 
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {

@@ -1,5 +1,6 @@
 //! What is particular to the store in PostgreSQL.
 
+mod leases;
 mod opening;
 mod server;
 mod servers;
