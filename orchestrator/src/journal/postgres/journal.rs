@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt, ready};
+use futures::future::{BoxFuture, FutureExt, TryFutureExt, ready};
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Drain, Logs, Registration, Wanted};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
@@ -235,10 +235,12 @@ impl Journal for Postgres {
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {
         let (writer, seat, watch) = (self.writer, Arc::clone(&self.seat), Arc::clone(&self.watch));
         // An answer that was lost is not made up for here: whoever asked looks at all that is its own.
-        self.leases.ask(move |session| {
+        let watching = Arc::clone(&watch);
+        let adopted = self.leases.ask(move |session| {
             let (seat, watch) = (Arc::clone(&seat), Arc::clone(&watch));
             async move { lease::adopt(session, (writer, &seat), &watch, lease, asked).await }.boxed()
-        })
+        });
+        adopted.inspect_err(move |_| watching.anew()).boxed()
     }
 
     fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, JournalError>> {

@@ -71,6 +71,11 @@ impl Watch {
         self.seen().heard((sent, self.now()), lease, said)
     }
 
+    /// A beat failed, whoever's fault it was: what was seen before does not count.
+    pub(super) fn anew(&self) {
+        self.seen().others.clear();
+    }
+
     /// Is somebody gone of whom this was the last word when it was asked then?
     pub(super) fn is_gone(&self, writer: Uuid, said: SystemTime, asked: Timestamp) -> bool {
         let seen = self.seen();
