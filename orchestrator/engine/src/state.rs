@@ -404,6 +404,12 @@ impl Run {
         self.item(key).is_some_and(|(_, item)| item.attempt == key.attempt && started(item))
     }
 
+    /// Is this attempt a run whose end has not been heard, wanted or not?
+    pub fn has_child(&self, key: AttemptKey) -> bool {
+        let is_this = self.item(key).is_some_and(|(_, item)| item.attempt == key.attempt);
+        is_this && self.find(key.step).is_some_and(|step| self.children.contains(&(step, key.item)))
+    }
+
     /// The number of its last event; 0 before the first.
     pub fn seq(&self) -> u64 {
         self.seq

@@ -209,6 +209,7 @@ impl Conductor {
         self.call_back(run);
         self.room = true;
         self.let_locks_go(run);
+        self.miss_children();
     }
 }
 

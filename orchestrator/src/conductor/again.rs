@@ -6,17 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gorch_engine::{Input, Plan, Preview, Reuse, Run};
 use gorch_schema::document::{self, Limits};
 use gorch_schema::{Accepted, Event, Rerun, RerunFrom, RunId, Workflow};
 use serde_json::Value;
 use slog::{info, warn};
-use tokio::sync::oneshot;
 
 use super::handle::{Error, Handle, Message};
 use super::live::Turn;
 use super::{Conductor, Slot, undo};
+use crate::journal;
+
+/// What could not be made durable is tried again after this.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is run again, and what is otherwise.
 #[derive(Debug, Clone, Default)]
@@ -52,14 +56,7 @@ impl Handle {
     /// Makes the run that takes back what one did which has ended; none where there is nothing to take back.
     pub async fn undo(&self, of: RunId) -> Result<Option<RunId>, Error> {
         let (old, _) = self.ended_run(of).await?;
-        let id = undo::id_of(of);
-        if self.journal().head(id).await.is_ok() {
-            return Ok(Some(id));
-        }
-        let made = tokio::task::spawn_blocking(move || taken_back(&old)).await.map_err(|_| Error::ShuttingDown)?;
-        let Some((plan, accepted)) = made else { return Ok(None) };
-        let empty = Box::new(Run::new(id, plan));
-        self.request(|reply| Message::Submit { empty, accepted, key: None, reply }).await.map(Some)
+        taking_back(self, of, old).await
     }
 
     /// A run that repeats another: its graph, and what it takes from there.
@@ -123,6 +120,20 @@ impl Handle {
     }
 }
 
+/// Makes the run that takes another back, once; none where there is nothing to take back.
+async fn taking_back(handle: &Handle, of: RunId, old: Arc<Run>) -> Result<Option<RunId>, Error> {
+    let id = undo::id_of(of);
+    match handle.journal().head(id).await {
+        Ok(_) => return Ok(Some(id)),
+        Err(journal::Error::Unknown { .. }) => {}
+        Err(error) => return Err(Error::of(id, &error)),
+    }
+    let made = tokio::task::spawn_blocking(move || taken_back(&old)).await.map_err(|_| Error::ShuttingDown)?;
+    let Some((plan, accepted)) = made else { return Ok(None) };
+    let empty = Box::new(Run::new(id, plan));
+    handle.request(|reply| Message::Submit { empty, accepted, key: None, reply }).await.map(Some)
+}
+
 /// The plan of the run that takes another back.
 fn taken_back(old: &Run) -> Option<(Arc<Plan>, Accepted)> {
     let text = undo::document(old)?;
@@ -136,33 +147,28 @@ fn taken_back(old: &Run) -> Option<(Arc<Plan>, Accepted)> {
 impl Conductor {
     /// A run has failed and wants taken back what it did before it says so.
     pub(super) fn take_back(&mut self, run: RunId) {
-        let id = undo::id_of(run);
         let Some(Slot::Live(live)) = self.slots.get(&run) else { return };
-        let (old, journal, handle) = (live.run.clone(), self.journal.clone(), self.handle.clone());
-        let log = self.log.clone();
+        let (old, handle, log) = (Arc::new(live.run.clone()), self.handle.clone(), self.log.clone());
         tokio::spawn(async move {
-            if journal.head(id).await.is_err() {
-                let made = tokio::task::spawn_blocking(move || taken_back(&old)).await;
-                let Ok(Some((plan, accepted))) = made else {
-                    let _ = handle.send(Message::Undoing { run, undo: None });
-                    return;
-                };
-                let (reply, answer) = oneshot::channel();
-                let empty = Box::new(Run::new(id, plan));
-                if handle.send(Message::Submit { empty, accepted, key: None, reply }).is_err() {
-                    return;
-                }
-                match answer.await {
-                    Ok(Ok(_)) => info!(log, "a run takes another back"; "run" => %run, "undo" => %id),
-                    Ok(Err(error)) => {
-                        warn!(log, "a run could not be taken back"; "run" => %run, "cause" => error.to_string());
-                        let _ = handle.send(Message::Undoing { run, undo: None });
-                        return;
+            let undo = loop {
+                match taking_back(&handle, run, old.clone()).await {
+                    Ok(undo) => break undo,
+                    Err(Error::ShuttingDown) => return,
+                    // That it cannot be written now says nothing about whether there is something to take back.
+                    Err(Error::Unavailable(cause)) => {
+                        warn!(log, "run not taken back yet, trying again"; "run" => %run, "cause" => &cause);
+                        tokio::time::sleep(AGAIN).await;
                     }
-                    Err(_) => return,
+                    Err(error) => {
+                        warn!(log, "run could not be taken back"; "run" => %run, "cause" => error.to_string());
+                        break None;
+                    }
                 }
+            };
+            if let Some(undo) = undo {
+                info!(log, "a run takes another back"; "run" => %run, "undo" => %undo);
             }
-            let _ = handle.send(Message::Undoing { run, undo: Some(id) });
+            let _ = handle.send(Message::Undoing { run, undo });
         });
     }
 

@@ -6,19 +6,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use gorch_engine::{Input, Plan, Run};
+use gorch_engine::{Effect, Input, Plan, Run};
 use gorch_schema::{
     Accepted, AttemptId, AttemptKey, AttemptResult, Event, Failure, Outcome, Parent, RerunFrom, RunId, failure_code,
 };
 use serde_json::{Map, Value};
-use slog::{info, warn};
+use slog::{Logger, info, warn};
 use tokio::sync::oneshot;
 
 use super::again::{Again, Prepared};
-use super::handle::{Error, Handle, Message};
+use super::handle::{Error, Granted, Handle, Message, Wish};
 use super::live::Turn;
-use super::{Conductor, Slot, Submitted};
+use super::recovery::patiently;
+use super::{Conductor, Loading, Owner, Slot, Submitted};
+use crate::dispatch::carry::Before;
 use crate::documents::Documents;
 use crate::journal::{self, Journal};
 
@@ -26,6 +29,8 @@ use crate::journal::{self, Journal};
 const DEEPEST: u32 = 16;
 /// Rows read from the journal at once.
 const ROWS: usize = 256;
+/// What did not come about is tried again after this.
+const SOON: Duration = Duration::from_secs(1);
 
 /// What a run that another one starts needs to know.
 struct Order {
@@ -57,33 +62,78 @@ impl Conductor {
         let (journal, documents, handle) = (self.journal.clone(), self.documents.clone(), self.handle.clone());
         let log = self.log.clone();
         tokio::spawn(async move {
-            let result = match journal.head(attempt.child()).await {
+            let message = match patiently(&log, attempt.child(), || journal.head(attempt.child())).await {
                 // That it is durable is all that was to be done.
-                Ok(_) if order.parent.detached => started(attempt),
-                Ok(head) if head.ended.is_some() => match result_of(&journal, attempt.child()).await {
-                    Ok(result) => result,
-                    Err(error) => {
-                        warn!(log, "the end of a run that another started is not readable"; "run" => %attempt.child(),
-                            "cause" => crate::chain(&error));
-                        let failure = Failure::new(failure_code::CHILD_REFUSED, crate::chain(&error));
-                        AttemptResult::failed(failure)
-                    }
-                },
-                Ok(_) => return,
-                Err(journal::Error::Forgotten { .. }) => {
-                    let message = format!("run {} was forgotten before its end was taken", attempt.child());
-                    AttemptResult::failed(Failure::new(failure_code::CHILD_REFUSED, message))
+                Ok(_) if order.parent.detached => Message::ChildEnded { attempt, result: started(attempt) },
+                Ok(head) if head.ended.is_some() => {
+                    Message::ChildEnded { attempt, result: result_of(&log, &journal, attempt.child()).await }
                 }
-                Err(_) => match order.prepare(&documents, &handle).await {
-                    Ok(Prepared { empty, accepted }) => {
-                        let _ = handle.send(Message::Child { attempt, empty, accepted });
-                        return;
-                    }
-                    Err(failure) => AttemptResult::failed(failure),
+                Ok(_) => Message::ChildElsewhere { attempt },
+                Err(journal::Error::Unknown { .. }) => match order.prepare(&documents, &handle).await {
+                    Ok(Prepared { empty, accepted }) => Message::Child { attempt, empty, accepted },
+                    Err(failure) => Message::ChildEnded { attempt, result: AttemptResult::failed(failure) },
                 },
+                Err(journal::Error::Closed) => return,
+                Err(error) => Message::ChildEnded { attempt, result: unreadable(&log, attempt.child(), &error) },
             };
-            let _ = handle.send(Message::ChildEnded { attempt, result });
+            let _ = handle.send(message);
         });
+    }
+
+    /// The run that an attempt of a run of here is goes on at another orchestrator, or at none yet. Its end would be told
+    /// there, where nobody waits for it: it is claimed, as if that orchestrator were gone.
+    pub(super) fn fetch_child(&mut self, attempt: AttemptId) {
+        let child = attempt.child();
+        let has_it = match self.slots.get(&attempt.run) {
+            Some(Slot::Live(live)) => live.run.has_child(attempt.key),
+            Some(Slot::Loading(_) | Slot::Parked(_)) | None => false,
+        };
+        if has_it && !self.slots.contains_key(&child) && !self.quarantine.contains_key(&child) {
+            info!(self.log, "run fetched to the one that it is a part of"; "run" => %child, "attempt" => %attempt);
+            self.load(child, Loading { turns: Vec::new(), owner: Owner::Other }, Duration::ZERO);
+        }
+    }
+
+    /// A run has left: it may be an attempt of one that has not.
+    pub(super) fn miss_children(&mut self) {
+        if std::mem::replace(&mut self.misses_children, true) {
+            return;
+        }
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(SOON).await;
+            let _ = handle.send(Message::MissingChildren);
+        });
+    }
+
+    /// Looks for runs that are attempts of runs of here, and are not here themselves.
+    pub(super) fn look_for_children(&mut self) {
+        self.misses_children = false;
+        let mut owed = Vec::new();
+        let mut is_busy = false;
+        for (run, slot) in &self.slots {
+            // Whoever is being read, or claimed, looks for its own when that is done.
+            let Slot::Live(live) = slot else { continue };
+            let children = live.run.pending().into_iter().filter(|effect| match effect {
+                Effect::StartChild { attempt } | Effect::StopChild { attempt } => {
+                    !self.slots.contains_key(&attempt.of(*run).child())
+                }
+                Effect::Dispatch { .. }
+                | Effect::Stop { .. }
+                | Effect::Undo
+                | Effect::LookUp { .. }
+                | Effect::WakeAt(_)
+                | Effect::Settle => false,
+            });
+            let children: Vec<Effect> = children.collect();
+            // What it has decided is not durable yet.
+            is_busy |= live.appending && !children.is_empty();
+            owed.extend(children.into_iter().filter(|_| !live.appending).map(|effect| (*run, effect)));
+        }
+        owed.into_iter().for_each(|(run, effect)| self.perform(run, effect, Before::Perhaps));
+        if is_busy {
+            self.miss_children();
+        }
     }
 
     /// A run that another starts is ready to be accepted, if it is still wanted.
@@ -107,8 +157,12 @@ impl Conductor {
                     let _ = handle.send(Message::ChildEnded { attempt, result: started(attempt) });
                 }
                 Ok(Ok(_)) => {}
-                // Not durable: the attempt is still out, and asks for it again.
                 Ok(Err(Error::ShuttingDown)) | Err(_) => {}
+                // Not durable, or nobody knows: that says nothing about the run.
+                Ok(Err(Error::Unavailable(_))) => {
+                    tokio::time::sleep(SOON).await;
+                    let _ = handle.send(Message::ChildUnsure { attempt });
+                }
                 Ok(Err(error)) => {
                     let failure = Failure::new(failure_code::CHILD_REFUSED, error.to_string());
                     let _ = handle.send(Message::ChildEnded { attempt, result: AttemptResult::failed(failure) });
@@ -126,16 +180,29 @@ impl Conductor {
 
     /// Cancels the run that an attempt is; one that was never accepted is over.
     pub(super) fn stop_child(&mut self, run: RunId, key: AttemptKey) {
-        let attempt = key.of(run);
-        let by = format!("run {run}");
-        if self.slots.contains_key(&attempt.child()) {
-            return self.tell(attempt.child(), Turn::Input(Input::Cancel { by }));
-        }
+        let (attempt, log) = (key.of(run), self.log.clone());
+        let (child, by) = (attempt.child(), format!("run {run}"));
         let (journal, handle) = (self.journal.clone(), self.handle.clone());
         tokio::spawn(async move {
-            let result = match journal.head(attempt.child()).await {
-                Ok(_) => result_of(&journal, attempt.child()).await.unwrap_or_else(|_| AttemptResult::cancelled()),
-                Err(_) => AttemptResult::cancelled(),
+            let result = loop {
+                match handle.wish(child, Wish::Cancel { by: by.clone() }).await {
+                    // Durable: its end will be told.
+                    Ok(Granted::Granted) | Err(Error::ShuttingDown) => return,
+                    Ok(Granted::EndedBefore) => break result_of(&log, &journal, child).await,
+                    Err(Error::Moved(_)) => drop(handle.send(Message::ChildElsewhere { attempt })),
+                    // Perhaps it is durable all the same, or on its way.
+                    Err(Error::Unknown(_)) => match patiently(&log, child, || journal.head(child)).await {
+                        Err(journal::Error::Unknown { .. }) => break AttemptResult::cancelled(),
+                        Err(journal::Error::Closed) => return,
+                        Ok(_) => drop(handle.send(Message::ChildElsewhere { attempt })),
+                        Err(error) => break unreadable(&log, child, &error),
+                    },
+                    Err(Error::Unavailable(_)) => {}
+                    Err(error) => {
+                        break AttemptResult::failed(Failure::new(failure_code::CHILD_REFUSED, error.to_string()));
+                    }
+                }
+                tokio::time::sleep(SOON).await;
             };
             let _ = handle.send(Message::ChildEnded { attempt, result });
         });
@@ -176,19 +243,29 @@ fn as_result(run: RunId, outcome: &Outcome, outputs: &BTreeMap<String, Value>, p
     AttemptResult { output: Value::Object(fields), ..AttemptResult::of(outcome) }
 }
 
+/// What an attempt comes to that is a run whose journal cannot be read, now or later.
+fn unreadable(log: &Logger, run: RunId, error: &journal::Error) -> AttemptResult {
+    let cause = crate::chain(error);
+    warn!(log, "the end of a run that another started is not readable"; "run" => %run, "cause" => &cause);
+    AttemptResult::failed(Failure::new(failure_code::CHILD_REFUSED, cause))
+}
+
 /// What a run that has ended comes to, read from its journal.
-async fn result_of(journal: &Arc<dyn Journal>, run: RunId) -> Result<AttemptResult, journal::Error> {
+async fn result_of(log: &Logger, journal: &Arc<dyn Journal>, run: RunId) -> AttemptResult {
     let (mut after, mut parent) = (0, None);
     loop {
-        let rows = journal.read(run, after, ROWS).await?;
-        let Some(last) = rows.last() else { return Ok(AttemptResult::cancelled()) };
+        let rows = match patiently(log, run, || journal.read(run, after, ROWS)).await {
+            Ok(rows) => rows,
+            Err(error) => return unreadable(log, run, &error),
+        };
+        let Some(last) = rows.last() else { return AttemptResult::cancelled() };
         after = last.last();
         for event in rows.iter().flat_map(|row| &row.events) {
             if let Event::RunAccepted(accepted) = event {
                 parent.clone_from(&accepted.parent);
             }
             if let (Event::RunEnded { outcome, outputs, .. }, Some(parent)) = (event, &parent) {
-                return Ok(as_result(run, outcome, outputs, parent));
+                return as_result(run, outcome, outputs, parent);
             }
         }
     }

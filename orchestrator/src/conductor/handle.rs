@@ -219,6 +219,15 @@ pub(super) enum Message {
         attempt: AttemptId,
         result: AttemptResult,
     },
+    /// It was not possible to find out whether the run that the attempt is was ever accepted, or to accept it.
+    ChildUnsure {
+        attempt: AttemptId,
+    },
+    /// The run that the attempt is goes on elsewhere.
+    ChildElsewhere {
+        attempt: AttemptId,
+    },
+    MissingChildren,
     Undoing {
         run: RunId,
         undo: Option<RunId>,

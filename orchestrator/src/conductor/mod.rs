@@ -110,6 +110,8 @@ enum Owner {
     Unknown,
     /// It was claimed before, and nothing of it is out.
     This,
+    /// Another orchestrator goes on with it, and it is taken from there.
+    Other,
 }
 
 /// What is decided and waits for its append.
@@ -166,6 +168,8 @@ pub struct Conductor {
     line: Line,
     /// A slot may have become free since those in line were last offered one.
     room: bool,
+    /// Runs that others are parts of will be asked for those which are not here.
+    misses_children: bool,
     /// Locks that runs hold which are not here, as far as an append met them.
     locked_elsewhere: BTreeMap<RunId, BTreeSet<String>>,
     /// What this round decided: handed to the journal together.
@@ -214,6 +218,7 @@ impl Conductor {
             stirred: BTreeSet::new(),
             line: Line::default(),
             room: false,
+            misses_children: false,
             locked_elsewhere: BTreeMap::new(),
             outbox: Vec::new(),
             appends: FuturesUnordered::new(),

@@ -7,9 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gorch_engine::{Began, Input, Plan, Reuse, Run};
+use futures::future::BoxFuture;
+use gorch_engine::{Began, Effect, Input, Plan, Reuse, Run};
 use gorch_schema::{Event, Rerun, RunId, document, planted};
-use slog::{debug, error, info, warn};
+use slog::{Logger, debug, error, info, warn};
 
 use super::handle::{Error, Message, Question, SMALL};
 use super::live::{Live, Turn};
@@ -19,24 +20,29 @@ use crate::journal::{self, Home, Journal};
 
 /// Rows read from the journal at a time.
 const ROWS: usize = 1_024;
+/// After this the journal is asked again, then after twice as long each time.
+const PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Conductor {
     /// Begins to read a run, after a pause.
     pub(super) fn load(&mut self, run: RunId, loading: Loading, pause: Duration) {
-        self.slots.insert(run, Slot::Loading(loading));
         let (journal, handle, loads) = (self.journal.clone(), self.handle.clone(), self.loads.clone());
         let log = self.log.clone();
+        let is_taken = loading.owner == Owner::Other;
+        self.slots.insert(run, Slot::Loading(loading));
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
             let Ok(_place) = loads.acquire_owned().await else { return };
-            let mut pause = Duration::from_millis(200);
+            let mut pause = PAUSE;
             let result = loop {
-                match fold_own(&journal, run).await {
+                let folded = if is_taken { fold(&journal, run).await } else { fold_own(&journal, run).await };
+                match folded {
                     Err(Error::Unavailable(cause)) => {
                         warn!(log, "run not readable now, trying again"; "run" => %run, "cause" => &cause);
                         let _ = handle.send(Message::Unread { run, cause });
                         tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(Duration::from_secs(5));
+                        pause = (pause * 2).min(LONGEST_PAUSE);
                     }
                     other => break other,
                 }
@@ -81,18 +87,25 @@ impl Conductor {
             self.call_back(run);
             live.queue.extend(queue);
             self.slots.insert(run, Slot::Live(live));
-            self.perform(run, gorch_engine::Effect::Settle, Before::Perhaps);
+            self.perform(run, Effect::Settle, Before::Perhaps);
             return;
         }
         // Whoever claimed it while it was at rest here may have handed something out, and be gone.
         let is_claimed = live.run.owner() == self.settings.owner;
         // What was lost in the append that was refused has no task any more, and is still handed out: it is claimed anew.
-        let is_carried = live.run.handed_out().all(|(attempt, _)| self.out.contains_key(&attempt.of(run)));
+        let is_carried = live
+            .run
+            .handed_out()
+            .all(|(attempt, executor)| self.out.contains_key(&attempt.of(run)) && !self.registry.is_lost(executor));
         if owner == Owner::This && is_claimed && is_carried {
             debug!(self.log, "run is back"; "run" => %run, "events" => live.run.seq());
             live.queue.extend(queue);
+            // What was answered before is forgotten where the answer is no event, or was in the append that was refused.
+            let owed = live.run.pending().into_iter().filter(is_asked_again);
+            let owed: Vec<Effect> = owed.collect();
             self.slots.insert(run, Slot::Live(live));
             self.stirred.insert(run);
+            owed.into_iter().for_each(|effect| self.perform(run, effect, Before::Perhaps));
             return;
         }
         info!(self.log, "run recovered"; "run" => %run, "events" => live.run.seq());
@@ -132,6 +145,34 @@ impl Conductor {
                 Err(error) => question(Err(error)),
             }
         });
+    }
+}
+
+/// What may be asked of the world any number of times, and has an answer each time.
+fn is_asked_again(effect: &Effect) -> bool {
+    match effect {
+        Effect::LookUp { .. } | Effect::StartChild { .. } | Effect::StopChild { .. } | Effect::Undo => true,
+        // Carried already, or no question.
+        Effect::Dispatch { .. } | Effect::Stop { .. } | Effect::WakeAt(_) | Effect::Settle => false,
+    }
+}
+
+/// Asks the journal until it answers: that its store is away says nothing about a run.
+pub(super) async fn patiently<T>(
+    log: &Logger,
+    run: RunId,
+    ask: impl Fn() -> BoxFuture<'static, Result<T, journal::Error>>,
+) -> Result<T, journal::Error> {
+    let mut pause = PAUSE;
+    loop {
+        match ask().await {
+            Err(error @ journal::Error::Store { .. }) => {
+                warn!(log, "run not readable now, asking again"; "run" => %run, "cause" => crate::chain(&error));
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            other => return other,
+        }
     }
 }
 

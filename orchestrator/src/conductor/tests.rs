@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,8 +32,10 @@ use crate::dispatch::road::{Answer, Ask, Cut, Opened, Opening, Road, Roads};
 use crate::journal::memory::Memory;
 use crate::journal::{
     self, Adopted, Append, Clear, Cleared, Cursor, DefinitionPage, EndCursor, Ends, Feed, FeedFilter, Filter, Head,
-    Journal, KeyUse, KnownExecutor, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
+    Home, Journal, KeyUse, KnownExecutor, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
 };
+
+mod owed;
 
 const KILL: &str = r#"{"nodes": [{"name": "a", "engine": "shell", "artifact": "/bin/true", "fence": "kill"}]}"#;
 
@@ -43,12 +45,22 @@ struct Store {
     memory: Arc<Memory>,
     /// Nobody else writes to it.
     is_own: bool,
+    /// What is there is another orchestrator's, but for what it left.
+    is_guest: bool,
     /// No lease is renewed.
     is_deaf: AtomicBool,
     /// Executors cannot be read.
     hides_executors: AtomicBool,
     /// What a look for new runs brings.
     left: Mutex<Vec<RunId>>,
+    /// What it has brought.
+    adopted: Mutex<Vec<RunId>>,
+    /// No new run is written.
+    refuses_births: AtomicBool,
+    /// Nothing of this run is written.
+    refuses: Mutex<Option<RunId>>,
+    /// Another orchestrator goes on with it.
+    elsewhere: Mutex<Option<RunId>>,
 }
 
 fn broken<T: Send + 'static>() -> BoxFuture<'static, Result<T, journal::Error>> {
@@ -65,8 +77,12 @@ impl Journal for Store {
             return broken();
         }
         match asked {
-            Adopted::All => self.memory.adopt(lease, asked),
-            Adopted::New => ready(Ok(std::mem::take(&mut *self.left.lock().unwrap()))).boxed(),
+            Adopted::All if !self.is_guest => self.memory.adopt(lease, asked),
+            Adopted::All | Adopted::New => {
+                let (new, mut all) = (std::mem::take(&mut *self.left.lock().unwrap()), self.adopted.lock().unwrap());
+                all.extend(&new);
+                ready(Ok(if asked == Adopted::All { all.clone() } else { new })).boxed()
+            }
         }
     }
 
@@ -74,11 +90,23 @@ impl Journal for Store {
         if self.hides_executors.load(Ordering::Relaxed) { broken() } else { self.memory.executors() }
     }
 
-    // All else is the memory's.
-
     fn append(&self, append: Append) -> BoxFuture<'static, Result<u64, journal::Error>> {
+        let is_birth = append.after == 0 && self.refuses_births.load(Ordering::Relaxed);
+        if is_birth || *self.refuses.lock().unwrap() == Some(append.run) {
+            let source = Arc::new(std::io::Error::other("it is away"));
+            return ready(Err(journal::Error::Store { doing: "write", source })).boxed();
+        }
         self.memory.append(append)
     }
+
+    fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, journal::Error>> {
+        if *self.elsewhere.lock().unwrap() == Some(run) {
+            return ready(Ok(Home::At { url: "https://127.0.0.1:2".to_owned() })).boxed();
+        }
+        self.memory.home(run)
+    }
+
+    // All else is the memory's.
 
     fn read(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<Row>, journal::Error>> {
         self.memory.read(run, after, limit)
@@ -286,6 +314,13 @@ impl Road for Wire {
     }
 }
 
+/// What hangs on the wall goes as fast as the time of the test, and all orchestrators of it see the same.
+fn shown() -> Timestamp {
+    static BEGAN: LazyLock<(Timestamp, std::time::Instant)> =
+        LazyLock::new(|| (clock::now(), std::time::Instant::now()));
+    BEGAN.0.after(tokio::time::Instant::now().into_std().saturating_duration_since(BEGAN.1))
+}
+
 struct House {
     store: Arc<Store>,
     handle: Handle,
@@ -306,13 +341,14 @@ impl House {
 
     /// Another orchestrator of the same store.
     async fn beside(&self, owner: &str) -> Self {
-        House::of(owner, Arc::new(Store { memory: self.store.memory.clone(), ..Store::default() })).await
+        House::of(owner, Arc::new(Store { memory: self.store.memory.clone(), is_guest: true, ..Store::default() }))
+            .await
     }
 
     async fn of(owner: &str, store: Arc<Store>) -> Self {
         let (folder, wire, stop) = (tempfile::tempdir().unwrap(), Wire::default(), CancellationToken::new());
         let log = Logger::root(Discard, o!());
-        let settings = Settings { clock: Clock::on_the_wall(clock::now), ..Settings::new(owner.to_owned()) };
+        let settings = Settings { clock: Clock::on_the_wall(shown), ..Settings::new(owner.to_owned()) };
         let artifacts = Artifacts::open(folder.path(), 1 << 20).unwrap();
         let links = Links::by(Arc::new(wire.clone()), log.clone());
         let started = Conductor::start(settings, store.clone(), artifacts, links, stop.clone(), log).await;

@@ -53,6 +53,9 @@ impl Conductor {
             Message::Undoing { run, undo } => self.undoing(run, undo),
             Message::Looked { run, turn } => self.tell(run, *turn),
             Message::ChildEnded { attempt, result } => self.child_result(attempt, result),
+            Message::ChildUnsure { attempt } => self.start_child(attempt.run, attempt.key),
+            Message::ChildElsewhere { attempt } => self.fetch_child(attempt),
+            Message::MissingChildren => self.look_for_children(),
             Message::Wish { run, wish, reply } => match self.slots.get(&run) {
                 Some(_) => self.tell(run, Turn::Wish { wish, reply }),
                 None => self.wish_elsewhere(run, reply),
