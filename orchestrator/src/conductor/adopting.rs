@@ -22,11 +22,12 @@ use crate::journal::{self, Adopted, Home, Journal, KnownExecutors};
 /// Who is not heard of for so long is taken for gone.
 pub(super) const LEASE: Duration = Duration::from_secs(6);
 
-/// Two renewals may fail, and nobody takes us for gone.
-const BEAT: Duration = Duration::from_secs(2);
+/// Several renewals may fail, and nobody takes us for gone. What is first seen a beat after it was said, and found old at a
+/// beat, is found within a lease and two beats: so soon runs of somebody who is gone go on.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// Each so many beats everything is compared: whatever was missed is found by then.
-const THOROUGH: u32 = 15;
+const THOROUGH: u32 = 30;
 
 /// This orchestrator's own lease, by which it may give leases to executors.
 #[derive(Debug, Clone, Copy)]

@@ -307,7 +307,7 @@ pub enum Adopted {
 pub enum Home {
     /// This writer; of a run that has ended, any.
     Here,
-    /// Another writer, which lives.
+    /// Another writer, which is not known to be gone.
     At {
         /// Where it is reached.
         url: String,
@@ -340,8 +340,8 @@ pub trait Journal: Send + Sync + 'static {
     /// Where the run stands.
     fn head(&self, run: RunId) -> BoxFuture<'static, Result<Head, Error>>;
 
-    /// Says that this writer lives, for so long from now, and makes its own every run that has not ended and is no other
-    /// living writer's. Gives what is asked for of its runs that have not ended, oldest first. A run is whose who wrote to
+    /// Says that this writer lives, for so long from now, and makes its own every run that has not ended and whose writer is
+    /// gone: it has said goodbye, or nothing new for so long while this one asked again and again. Gives what is asked for of its runs that have not ended, oldest first. A run is whose who wrote to
     /// it last. That only says who goes on with it: what keeps two from deciding the same is [`Append::after`].
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;
 

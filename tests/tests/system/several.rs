@@ -10,7 +10,7 @@ use gorch_schema::Event;
 use gorch_schema::view::State;
 use gorch_tests::Stand;
 use gorch_tests::graphs::{document, script};
-use gorch_tests::postgres::Cluster;
+use gorch_tests::postgres::{Cluster, Stop};
 use gorch_tests::wait::until;
 use gorch_tests::wire::Wire;
 use serde_json::json;
@@ -118,6 +118,35 @@ async fn an_orchestrator_that_is_cut_off_from_the_store_says_no_and_its_runs_go_
     assert_eq!(stand.ended(accepted).await.state, State::Success.word());
     assert_eq!(stand.ended(run).await.state, State::Success.word());
     each_node_ran_once(&stand);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_outage_of_the_database_every_run_is_where_it_was() {
+    let server = Cluster::start("");
+    let stand = two(&server).await;
+    let waits = |name: &str| document(name, vec![script(0, name, "while ! [ -e go ]; do sleep 0.05; done")], &[]);
+    let one = stand.submit(&waits("one")).await;
+    let other = stand.second().submit(waits("other").to_string(), &Submission::default()).await.unwrap().id;
+    server.stop(Stop::Immediate);
+    // Longer than a lease: whoever is back first finds that nobody has renewed anything.
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    server.start_again();
+    let small = document("small", vec![json!({"id": 0, "name": "n", "engine": "nil"})], &[]).to_string();
+    for (n, client) in [stand.client(), stand.second()].into_iter().enumerate() {
+        let keyed = || Submission { key: Some(format!("once {n}")), ..Submission::default() };
+        until("it takes runs again", || async { client.submit(small.clone(), &keyed()).await.ok() }).await;
+    }
+    tokio::time::sleep(SOON).await;
+    for name in ["orchestrator", "second"] {
+        assert!(stand.logged(name).contains("lease not renewed"), "{name} has noticed");
+        for moved in ["runs adopted", "run let go"] {
+            assert!(!stand.logged(name).contains(moved), "{name}: {moved}");
+        }
+    }
+    std::fs::write(stand.work().join("go"), "").unwrap();
+    for run in [one, other] {
+        assert_eq!(stand.ended(run).await.state, State::Success.word());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

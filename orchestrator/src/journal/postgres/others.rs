@@ -72,7 +72,7 @@ async fn listener(connector: &Connector, writer: Uuid, said: Arc<Notify>) -> Opt
             said.notify_one();
         }
     };
-    let session = connector.listening(Box::new(hear)).await.ok()?;
+    let session = connector.listening(Arc::new(hear)).await.ok()?;
     session.client.batch_execute("LISTEN gorch").await.ok()?;
     Some(session)
 }
@@ -92,7 +92,7 @@ async fn look(sessions: &Arc<Sessions>, bell: &Bell) {
 }
 
 async fn standing(session: &Session, ids: Vec<Uuid>) -> Result<Standing, Trouble> {
-    let tail = session.client.query_one("SELECT event FROM newest", &[]).await?;
+    let tail = session.client.query_one(&session.statement("SELECT event FROM newest").await?, &[]).await?;
     let statement = session
         .statement(
             "SELECT runs.id, coalesce(live.last, runs.last) FROM runs LEFT JOIN live USING (number)
