@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gorch_certs::{Caller, Connector, Credentials, Expect, Kind, Watch};
-use slog::{Logger, info};
+use slog::{Logger, info, warn};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -117,7 +117,11 @@ impl Orchestrator {
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
         let folder = hold(&config).await?;
-        let journal = open(&config, address).await?;
+        let seat = seat::of(&config, address);
+        if let Some(lacking) = seat::lacking(&config, &seat, credentials.facts()) {
+            warn!(log, "other orchestrators cannot reach this one"; "cause" => lacking);
+        }
+        let journal = open(&config, seat).await?;
         let artifacts = keep(&config, &log)
             .await
             .map_err(|source| Error::Artifacts { dir: config.data.clone(), source: Box::new(source) })?;
@@ -221,8 +225,8 @@ async fn hold(config: &Config) -> Result<Option<File>, Error> {
     })
 }
 
-/// Opens the store for the orchestrator that listens at this address.
-async fn open(config: &Config, address: SocketAddr) -> Result<Arc<dyn Journal>, Error> {
+/// Opens the store for the orchestrator that sits there.
+async fn open(config: &Config, seat: postgres::Seat) -> Result<Arc<dyn Journal>, Error> {
     match &config.store {
         Store::Sqlite(folder) => {
             let dir = folder.clone();
@@ -231,7 +235,7 @@ async fn open(config: &Config, address: SocketAddr) -> Result<Arc<dyn Journal>, 
             Ok(Arc::new(store.map_err(|source| Error::Store { dir: folder.clone(), source })?))
         }
         Store::Postgres(store) => {
-            let opened = Postgres::open((**store).clone(), seat::of(config, address)).await;
+            let opened = Postgres::open((**store).clone(), seat).await;
             Ok(Arc::new(opened.map_err(|error| Error::Postgres(Box::new(error)))?))
         }
     }

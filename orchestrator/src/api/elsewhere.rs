@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use gorch_certs::{Caller, Identity, Kind, Peer};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use slog::debug;
+use slog::warn;
 use warp::Reply;
 use warp::reply::Response;
 
@@ -93,7 +93,7 @@ pub(super) async fn ask(
                     () = call.house.homes.moved(run, &url) => Lost::Answer("its runs went on elsewhere".to_owned()),
                 };
                 let (Lost::Request(cause) | Lost::Answer(cause)) = &lost;
-                debug!(call.house.log, "another orchestrator does not answer"; "url" => &url, "cause" => cause);
+                warn!(call.house.log, "another orchestrator does not answer"; "url" => &url, "cause" => cause);
                 match lost {
                     Lost::Answer(cause) if repeat == Repeat::Never => return Err(perhaps_done(&url, cause)),
                     // Where the run lives now is asked at once.

@@ -108,7 +108,7 @@ pub(crate) fn routes(
     route::filter(table::routes(), &Arc::new(House::new(handle, artifacts, settings, log)))
 }
 
-/// `/healthz`: the process lives. `/readyz`: its conductor answers. For a plain listener on loopback.
+/// `/healthz`: the process lives. `/readyz`: its conductor answers, and its store takes what it writes. For a plain listener on loopback.
 pub fn health(handle: Handle) -> BoxedFilter<(Response,)> {
     system::health(handle)
 }

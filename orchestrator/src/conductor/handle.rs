@@ -278,6 +278,9 @@ pub(super) enum Message {
     Census {
         reply: oneshot::Sender<Census>,
     },
+    HasLease {
+        reply: oneshot::Sender<bool>,
+    },
     Report {
         attempt: AttemptId,
         report: Box<Report>,
@@ -511,6 +514,11 @@ impl Handle {
     /// How many unfinished runs are where.
     pub async fn census(&self) -> Result<Census, Error> {
         self.query(|reply| Message::Census { reply }).await
+    }
+
+    /// Has this orchestrator a lease with the journal? If not, its runs may be another's, and what it decides is refused.
+    pub async fn has_lease(&self) -> Result<bool, Error> {
+        self.query(|reply| Message::HasLease { reply }).await
     }
 
     /// The log of an attempt that an executor holds right now, from a byte on, as it grows: the answer to its

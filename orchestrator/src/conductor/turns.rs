@@ -88,6 +88,7 @@ impl Conductor {
             Message::Executors { reply } => drop(reply.send(self.registry.views(self.settings.clock.steady()))),
             Message::Offers { reply } => drop(reply.send(self.registry.offers(None).clone())),
             Message::Census { reply } => drop(reply.send(self.census())),
+            Message::HasLease { reply } => drop(reply.send(!self.lease_to_give().is_zero())),
             Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
             Message::Lost { attempt, began } => self.lose(attempt, began),
             Message::Superseded { run } => self.superseded(run),

@@ -350,6 +350,12 @@ pub trait Journal: Send + Sync + 'static {
         false
     }
 
+    /// Could it write now? Where the last write succeeded, it could; where that failed, it tries. A journal whose leases are
+    /// writes has said so with them.
+    fn probe(&self) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Who goes on with the run now. A run that is not there is refused like a read of it.
     fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, Error>> {
         // A store of one writer: whoever asks is that one.

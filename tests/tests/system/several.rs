@@ -68,11 +68,13 @@ async fn an_orchestrator_that_wakes_up_lets_go_of_runs_that_went_on_elsewhere() 
     let run = stand.submit(&noting()).await;
     started(&stand, 5).await;
     stand.freeze_orchestrator();
+    let frozen = Instant::now();
     until("the other has both", || async {
         (stand.logged("second").matches("run recovered").count() == 2).then_some(())
     })
     .await;
     started(&stand, starts(&stand).len() + 1).await;
+    assert!(frozen.elapsed() < SOON, "they went on after {:?}", frozen.elapsed());
     stand.thaw_orchestrator();
     until("it lets both go", || async {
         (stand.logged("orchestrator").matches("run let go").count() == 2).then_some(())

@@ -1,6 +1,7 @@
 //! Stores as a whole: looked through, backed up, brought back and moved, with runs that wait in the middle.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -201,10 +202,38 @@ async fn a_backup_of_a_living_store_brings_back_runs_logs_events_and_artifacts()
     done(&["restore", &file, "--store", &again]);
     assert!(done(&["check", "--store", &again]).ends_with("nothing is wrong\n"));
     assert_eq!(fs::read_to_string(kept(&data, &digest)).unwrap(), "a file that travels");
+    // What root brings back is the service's, which root is not.
+    let owned = stand.path().join("owned");
+    fs::create_dir(&owned).unwrap();
+    if fs::metadata(&owned).unwrap().uid() == 0 {
+        chown(&owned, Some(65_534), Some(65_534)).unwrap();
+        symlink("/etc/hostname", owned.join("gorch.db.link")).unwrap();
+        let whose = fs::metadata("/etc/hostname").unwrap().uid();
+        done(&["restore", &file, "--store", &named(&owned)]);
+        let below: Vec<PathBuf> =
+            all_below(&owned).into_iter().filter(|path| !path.ends_with("gorch.db.link")).collect();
+        assert!(below.contains(&owned.join("gorch.db")) && below.contains(&kept(&owned, &digest)), "{below:?}");
+        for path in below {
+            assert_eq!(fs::symlink_metadata(&path).unwrap().uid(), 65_534, "{path:?}");
+        }
+        assert_eq!(fs::metadata("/etc/hostname").unwrap().uid(), whose, "no link is followed");
+    }
+
     stand.set_orchestrator_flags(&["--store", &again]);
     stand.start_orchestrator().await;
     assert_eq!(seen(&stand, old).await, before);
     goes_on(&stand, waits).await;
+}
+
+fn all_below(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        if entry.file_type().unwrap().is_dir() {
+            all.extend(all_below(&entry.path()));
+        }
+        all.push(entry.path());
+    }
+    all
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Drain, Logs, Registration, Wanted};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 use super::append::Newest;
 use super::readers::Readers;
@@ -111,6 +112,11 @@ impl Journal for Sqlite {
             // The lock of the folder is the lease: there is no other writer whose runs could become free.
             Adopted::New => ready(Ok(Vec::new())).boxed(),
         }
+    }
+
+    fn probe(&self) -> BoxFuture<'static, Result<(), Error>> {
+        let Some(probe) = self.queue.as_ref().map(Queue::probe) else { return ready(Ok(())).boxed() };
+        async move { spawn_blocking(probe).await.map_err(|_| Error::Closed)? }.boxed()
     }
 
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {
