@@ -185,7 +185,8 @@ pub enum Granted {
 /// A document of at most so many bytes is dealt with in less time than it takes to hand it to another thread.
 pub(crate) const SMALL: usize = 32 * 1024;
 
-/// How many unfinished runs are where.
+/// How many unfinished runs are where, and what else the conductor has in hand. Where every run has ended, and what was
+/// under way has come back, all of it is zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Census {
     /// In memory.
@@ -194,6 +195,24 @@ pub struct Census {
     pub loading: usize,
     /// At rest in the journal.
     pub parked: usize,
+    /// Attempts that somebody carries.
+    pub out: usize,
+    /// Attempts that executors hold, as far as is known here, and what is counted of them.
+    pub held: usize,
+    /// Places in the line for a slot.
+    pub in_line: usize,
+    /// Runs that are to be woken, or were told something and have not decided yet.
+    pub awaited: usize,
+    /// Those who wait for the end of a run that is not in memory.
+    pub waiting: usize,
+    /// Runs of other orchestrators that hold locks which somebody wants here.
+    pub locked_elsewhere: usize,
+    /// Appends that have not come back.
+    pub appends: usize,
+    /// Executors that are being compared with what they hold.
+    pub comparing: usize,
+    /// Attempts of which progress is shown.
+    pub shown: usize,
 }
 
 /// A question about a run, asked where the run is.
@@ -511,7 +530,7 @@ impl Handle {
         self.query(|reply| Message::Offers { reply }).await
     }
 
-    /// How many unfinished runs are where.
+    /// How many unfinished runs are where, and what else is in hand.
     pub async fn census(&self) -> Result<Census, Error> {
         self.query(|reply| Message::Census { reply }).await
     }

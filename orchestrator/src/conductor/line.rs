@@ -85,6 +85,11 @@ impl Line {
         Some(namespace)
     }
 
+    /// Whatever is noted of those who wait: nothing, where nobody does.
+    pub(super) fn places(&self) -> usize {
+        self.who.len() + self.able.len() + self.passed.len() + self.namespaces.len()
+    }
+
     /// There is room, and not for this one: others need not wait for it.
     fn pass(&mut self, run: RunId) {
         let Some(Who { namespace, place, since }) = self.who.get(&run) else { return };
