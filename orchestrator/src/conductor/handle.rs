@@ -28,7 +28,7 @@ use super::standing::{Standing, Standings};
 use crate::dispatch::Links;
 use crate::dispatch::road::Pieces;
 use crate::documents::SharedEngines;
-use crate::journal::{self, IdempotencyKey, Journal, KnownExecutor};
+use crate::journal::{self, IdempotencyKey, Journal, KnownExecutors};
 
 /// Why the conductor did not do what it was asked to do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -185,7 +185,8 @@ pub enum Granted {
 /// A document of at most so many bytes is dealt with in less time than it takes to hand it to another thread.
 pub(crate) const SMALL: usize = 32 * 1024;
 
-/// How many unfinished runs are where.
+/// How many unfinished runs are where, and what else the conductor has in hand. Where every run has ended, and what was
+/// under way has come back, all of it is zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Census {
     /// In memory.
@@ -194,6 +195,24 @@ pub struct Census {
     pub loading: usize,
     /// At rest in the journal.
     pub parked: usize,
+    /// Attempts that somebody carries.
+    pub out: usize,
+    /// Attempts that executors hold, as far as is known here, and what is counted of them.
+    pub held: usize,
+    /// Places in the line for a slot.
+    pub in_line: usize,
+    /// Runs that are to be woken, or were told something and have not decided yet.
+    pub awaited: usize,
+    /// Those who wait for the end of a run that is not in memory.
+    pub waiting: usize,
+    /// Runs of other orchestrators that hold locks which somebody wants here.
+    pub locked_elsewhere: usize,
+    /// Appends that have not come back.
+    pub appends: usize,
+    /// Executors that are being compared with what they hold.
+    pub comparing: usize,
+    /// Attempts of which progress is shown.
+    pub shown: usize,
 }
 
 /// A question about a run, asked where the run is.
@@ -267,7 +286,7 @@ pub(super) enum Message {
         wanted: Wanted,
     },
     Known {
-        executors: Vec<KnownExecutor>,
+        executors: KnownExecutors,
     },
     Executors {
         reply: oneshot::Sender<Vec<ExecutorView>>,
@@ -277,6 +296,9 @@ pub(super) enum Message {
     },
     Census {
         reply: oneshot::Sender<Census>,
+    },
+    HasLease {
+        reply: oneshot::Sender<bool>,
     },
     Report {
         attempt: AttemptId,
@@ -508,9 +530,14 @@ impl Handle {
         self.query(|reply| Message::Offers { reply }).await
     }
 
-    /// How many unfinished runs are where.
+    /// How many unfinished runs are where, and what else is in hand.
     pub async fn census(&self) -> Result<Census, Error> {
         self.query(|reply| Message::Census { reply }).await
+    }
+
+    /// Has this orchestrator a lease with the journal? If not, its runs may be another's, and what it decides is refused.
+    pub async fn has_lease(&self) -> Result<bool, Error> {
+        self.query(|reply| Message::HasLease { reply }).await
     }
 
     /// The log of an attempt that an executor holds right now, from a byte on, as it grows: the answer to its

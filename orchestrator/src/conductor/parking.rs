@@ -60,7 +60,18 @@ impl Conductor {
     }
 
     pub(super) fn census(&self) -> Census {
-        let mut census = Census::default();
+        let mut census = Census {
+            out: self.out.len(),
+            held: self.registry.in_hand(),
+            in_line: self.line.places(),
+            awaited: self.timers.len() + self.stirred.len(),
+            waiting: self.waiting_for_end.values().map(Vec::len).sum(),
+            locked_elsewhere: self.locked_elsewhere.len(),
+            appends: self.outbox.len() + self.appends.len(),
+            comparing: self.comparing.values().filter(|comparing| !comparing.is_finished()).count(),
+            shown: self.progress.attempts(),
+            ..Census::default()
+        };
         for slot in self.slots.values() {
             match slot {
                 Slot::Live(_) => census.live += 1,

@@ -57,6 +57,11 @@ impl Progress {
         }
     }
 
+    /// How many attempts say something.
+    pub(super) fn attempts(&self) -> usize {
+        self.table().runs.values().map(|shown| shown.attempts.len()).sum()
+    }
+
     /// All that an attempt says.
     pub(super) fn of(&self, run: RunId, attempt: AttemptKey) -> Changes {
         let table = self.table();

@@ -285,6 +285,9 @@ impl Registry {
                 held.remove();
             }
         }
+        if planted("forget_to_release_a_share") {
+            return self.executors.get_mut(&executor).is_some_and(|entry| entry.held.remove(&attempt));
+        }
         if let hash_map::Entry::Occupied(mut held) = self.of_runs.entry(attempt.run) {
             *held.get_mut() -= 1;
             if *held.get() == 0 {
@@ -292,6 +295,11 @@ impl Registry {
             }
         }
         self.executors.get_mut(&executor).is_some_and(|entry| entry.held.remove(&attempt))
+    }
+
+    /// The attempts of a run that are held.
+    pub(crate) fn attempts_of(&self, run: RunId) -> Vec<AttemptId> {
+        self.holders.keys().copied().filter(|attempt| attempt.run == run).collect()
     }
 
     /// How many attempts of a namespace are held.
@@ -302,6 +310,12 @@ impl Registry {
     /// How many attempts of a run are held.
     pub(crate) fn held_of(&self, run: RunId) -> u32 {
         self.of_runs.get(&run).copied().unwrap_or(0)
+    }
+
+    /// Whatever is noted of attempts that are held: nothing, where none is.
+    pub(crate) fn in_hand(&self) -> usize {
+        let held: usize = self.executors.values().map(|entry| entry.held.len()).sum();
+        held + self.holders.len() + self.shares.len() + self.of_runs.len()
     }
 
     fn taking(&self) -> impl Iterator<Item = &Entry> {

@@ -13,7 +13,7 @@ use gorch_engine::Began;
 use gorch_schema::progress::Changes;
 use gorch_schema::session::{Fenced, News, Order, OrderKind};
 use gorch_schema::work::{Report, Work};
-use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, Problem, failure_code};
+use gorch_schema::{AttemptId, AttemptResult, ExecutorName, Failure, Problem, failure_code, planted};
 use slog::{Logger, debug, warn};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -227,6 +227,9 @@ impl Carry {
     /// The report is durable: the executor may forget it. Tried a few times; an executor that stays away keeps it,
     /// and reports it again to no harm.
     pub(crate) async fn acknowledge(&self) {
+        if planted("forget_to_acknowledge") {
+            return;
+        }
         let mut pause = FIRST_PAUSE;
         for _ in 0..8 {
             if let Some(link) = self.links.get(&self.executor) {

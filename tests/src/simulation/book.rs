@@ -26,12 +26,22 @@ pub(super) struct Book {
     runs: BTreeMap<RunId, Page>,
     /// Which item holds which lock.
     locks: BTreeMap<String, Place>,
-    /// Attempts whose jobs have begun, ever.
-    begun: BTreeSet<AttemptId>,
+    fates: Fates,
     /// Jobs that run, and where.
     running: BTreeMap<AttemptId, ExecutorName>,
     /// Those of them that say `fence: kill`, at executors that were there all the time.
     guarded: BTreeSet<AttemptId>,
+}
+
+/// What became of attempts, ever.
+#[derive(Default)]
+struct Fates {
+    /// Their jobs have begun.
+    begun: BTreeSet<AttemptId>,
+    /// They were given up: what still runs of them is beside whatever comes next.
+    given_up: BTreeSet<AttemptId>,
+    /// They are tried again only because they never began. So they never may.
+    never: BTreeSet<AttemptId>,
 }
 
 /// One run.
@@ -40,6 +50,8 @@ struct Page {
     workflow: Arc<Workflow>,
     incoming: Vec<Vec<EdgeId>>,
     claim: u64,
+    /// How often it was claimed.
+    claims: u32,
     /// By step: the edges that fired at its end, if it has ended.
     steps: BTreeMap<StepId, Option<BTreeSet<EdgeId>>>,
     skipped: BTreeSet<NodeId>,
@@ -82,7 +94,7 @@ impl Book {
         for event in events {
             page.fold.fits(event).map_err(|unfit| format!("run {run}: {unfit}"))?;
             page.fold.apply(at, event);
-            page.read(event, at, &mut self.locks, &self.begun).map_err(|wrong| format!("run {run}: {wrong}"))?;
+            page.read(event, at, &mut self.locks, &mut self.fates).map_err(|wrong| format!("run {run}: {wrong}"))?;
         }
         if page.fold.owner() != by {
             return Err(format!("{by} writes to run {run}, which {} has claimed", page.fold.owner()));
@@ -92,7 +104,7 @@ impl Book {
 
     /// A job begins on an executor.
     pub(super) fn begin(&mut self, id: AttemptId, on: &ExecutorName) -> Result<(), Wrong> {
-        if !self.begun.insert(id) {
+        if !self.fates.begun.insert(id) {
             return Err(format!("the job of attempt {id} begins a second time, on {on}"));
         }
         let Some(page) = self.runs.get(&id.run) else {
@@ -108,19 +120,19 @@ impl Book {
         {
             return Err(format!("attempt {id} begins on {on} and was given to {executor:?}"));
         }
-        let is_open = |other: &AttemptId| self.is_open(*other);
-        let same = |other: &&AttemptId| {
-            other.run == id.run && other.key.step == id.key.step && other.key.item == id.key.item && is_open(other)
-        };
-        if self.is_open(id)
-            && let Some(other) = self.running.keys().find(same)
+        if self.fates.never.contains(&id) {
+            return Err(format!("attempt {id} begins on {on}, and is tried again because it never did"));
+        }
+        let beside =
+            |other: &&AttemptId| other.run == id.run && other.key.step == id.key.step && other.key.item == id.key.item;
+        // One that was given up may begin late, beside the next: its node says `fence: keep`, or what follows sees it.
+        let is_given_up = |id: &AttemptId| self.fates.given_up.contains(id);
+        if !is_given_up(&id)
+            && let Some(other) = self.running.keys().filter(beside).find(|other| !is_given_up(other))
         {
-            return Err(format!("attempts {other} and {id} run at once, and nobody has given up either"));
+            return Err(format!("attempts {other} and {id} run at once, and nobody has given up the first"));
         }
         if page.workflow.nodes[id.key.step.node.index()].fence == Fencing::Kill {
-            let beside = |other: &&AttemptId| {
-                other.run == id.run && other.key.step == id.key.step && other.key.item == id.key.item
-            };
             if let Some(other) = self.guarded.iter().find(beside) {
                 return Err(format!("attempts {other} and {id} run at once, and their node says `fence: kill`"));
             }
@@ -153,9 +165,15 @@ impl Book {
         self.running.retain(|_, on| on != executor);
     }
 
-    fn is_open(&self, id: AttemptId) -> bool {
+    /// Is its start durable, and its end not?
+    pub(super) fn is_open(&self, id: AttemptId) -> bool {
         let last = self.runs.get(&id.run).and_then(|page| page.attempts.get(&(id.key.step, id.key.item)));
         last.is_some_and(|last| last.number == id.key.attempt && last.open.is_some())
+    }
+
+    /// Was its run claimed once only? Then whoever hands an attempt of it out hears of its end, too.
+    pub(super) fn is_of_one_claim(&self, id: AttemptId) -> bool {
+        self.runs.get(&id.run).is_some_and(|page| page.claims == 1)
     }
 
     /// The runs that have not ended.
@@ -166,6 +184,15 @@ impl Book {
     /// Was it accepted?
     pub(super) fn has(&self, run: RunId) -> bool {
         self.runs.contains_key(&run)
+    }
+
+    /// All runs have ended, and what came of that has settled: nobody holds a lock, and no job runs.
+    pub(super) fn settled(&self) -> Result<(), Wrong> {
+        let Book { locks, running, guarded, .. } = self;
+        if locks.is_empty() && running.is_empty() && guarded.is_empty() {
+            return Ok(());
+        }
+        Err(format!("after the end there are locks {locks:?} and jobs {running:?}, {guarded:?} of them guarded"))
     }
 
     /// How the runs ended, in words.
@@ -218,6 +245,7 @@ impl Page {
             workflow,
             incoming,
             claim: 0,
+            claims: 0,
             steps: BTreeMap::new(),
             skipped: BTreeSet::new(),
             attempts: BTreeMap::new(),
@@ -231,13 +259,16 @@ impl Page {
         event: &Event,
         at: Timestamp,
         locks: &mut BTreeMap<String, Place>,
-        begun: &BTreeSet<AttemptId>,
+        fates: &mut Fates,
     ) -> Result<(), Wrong> {
         if self.verdict.is_some() {
             return Err(format!("`{}` comes after the verdict", event.name()));
         }
         match event {
-            Event::RunClaimed { .. } => self.claim = self.fold.seq(),
+            Event::RunClaimed { .. } => {
+                self.claim = self.fold.seq();
+                self.claims += 1;
+            }
             Event::StepActivated { node, visit, because, .. } => {
                 let step = StepId { node: *node, visit: *visit };
                 self.activates(step, because)?;
@@ -262,9 +293,12 @@ impl Page {
                     self.ends(key, result, *retry_at, at, locks)?;
                     let spared = retry_at.is_some() && self.workflow.node(*node).on_lost == OnLost::Fail;
                     let lost = result.outcome.failure().is_some_and(|f| failure_code::is_loss(&f.code));
-                    if spared && lost && begun.contains(&key.of(self.fold.id())) {
+                    let id = key.of(self.fold.id());
+                    if spared && lost && fates.begun.contains(&id) {
                         return Err(format!("{key:?} began, is lost, and is tried again all the same"));
                     }
+                    fates.given_up.extend(lost.then_some(id));
+                    fates.never.extend((spared && lost).then_some(id));
                 }
             }
             Event::StepStopping { node, visit, .. } => {

@@ -85,6 +85,8 @@ pub(super) enum Happening {
     Cancel { which: usize },
     /// The runs in memory are compared with the journal.
     Compare,
+    /// Everything has ended some time ago: nobody holds anything any more.
+    Settled,
 }
 
 /// A session between two processes.
@@ -126,6 +128,8 @@ pub(super) struct State {
     pub(super) lines: BTreeMap<SessionId, Line>,
     /// Executors whose machines are off, or were since their last start.
     pub(super) switched_off: BTreeSet<usize>,
+    /// Executors that never come back.
+    pub(super) gone: BTreeSet<usize>,
     /// Orchestrator and executor that cannot reach each other, until when.
     pub(super) cuts: BTreeMap<(usize, usize), u64>,
     /// Orchestrators that cannot reach the store.
@@ -139,6 +143,10 @@ pub(super) struct State {
     pub(super) waits: Vec<(usize, Process, AttemptId, oneshot::Sender<Answer>)>,
     /// Whoever waits for these waits in vain.
     pub(super) lost: Vec<oneshot::Sender<Answer>>,
+    /// Orchestrators that were asked after the end what they hold, and have not answered.
+    pub(super) asked: BTreeSet<usize>,
+    /// Attempts that were ordered when nobody wanted them any more: the order was under way for too long.
+    pub(super) unwanted: BTreeSet<AttemptId>,
     pub(super) wrong: Option<Wrong>,
     story: Option<Vec<String>>,
     pub(super) appends: u64,
@@ -170,6 +178,7 @@ impl Ether {
             still: BTreeMap::new(),
             lines: BTreeMap::new(),
             switched_off: BTreeSet::new(),
+            gone: BTreeSet::new(),
             cuts: BTreeMap::new(),
             storeless: BTreeSet::new(),
             wrong_clocks: BTreeMap::new(),
@@ -178,6 +187,8 @@ impl Ether {
             book: Book::default(),
             waits: Vec::new(),
             lost: Vec::new(),
+            asked: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
             wrong: None,
             story: (telling == Telling::Aloud).then(Vec::new),
             appends: 0,

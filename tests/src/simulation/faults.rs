@@ -1,7 +1,7 @@
 //! What breaks, when, and when it is mended.
 //!
-//! Owns the plan of faults of a seed. Promises that everything that breaks is mended before the plan's end, so that what
-//! is not done some time after that is stuck.
+//! Owns the plan of faults of a seed. Promises that everything that breaks is mended before the plan's end, but for
+//! machines that are gone for good, of which others can do the work: so that what is not done some time after that is stuck.
 
 use super::dice::Dice;
 
@@ -12,6 +12,8 @@ pub(super) enum Fault {
     KillOrchestrator(usize),
     /// It is started, again.
     StartOrchestrator(usize),
+    /// Kill -9, and it never comes back.
+    LoseOrchestrator(usize),
     /// It sleeps for so many milliseconds, wakes up and goes on with what it believed.
     PauseOrchestrator(usize, u64),
     /// Its clock on the wall is wrong by so many milliseconds from here on.
@@ -28,6 +30,8 @@ pub(super) enum Fault {
     SwitchOff(usize),
     /// It is started again.
     StartExecutor(usize),
+    /// Its machine is switched off, and never comes back.
+    LoseExecutor(usize),
     /// It takes nothing new, ends when nothing runs any more, and comes back.
     DrainExecutor(usize),
     /// It sleeps for so many milliseconds; its jobs do not.
@@ -41,6 +45,9 @@ const BEGIN: u64 = 25_000;
 pub(super) const CALM: u64 = 70_000;
 /// The longest that anything is broken.
 const LONG: u64 = 40_000;
+
+/// Of a hundred worlds, those that lose a machine for good.
+const GONE: u64 = 15;
 
 /// The faults of a seed, each with its instant.
 pub(super) fn random_faults(dice: &mut Dice, orchestrators: usize, executors: usize) -> Vec<(u64, Fault)> {
@@ -63,6 +70,15 @@ pub(super) fn random_faults(dice: &mut Dice, orchestrators: usize, executors: us
             8 => plan.push((at, Fault::DrainExecutor(executor))),
             _ => plan.push((at, Fault::PauseExecutor(executor, length))),
         }
+    }
+    // The first of each stays: it can do whatever the others could.
+    if orchestrators > 1 && dice.chance(GONE) {
+        let one = 1 + dice.below(orchestrators as u64 - 1) as usize;
+        plan.push((200 + dice.below(BEGIN), Fault::LoseOrchestrator(one)));
+    }
+    if executors > 1 && dice.chance(GONE) {
+        let executor = 1 + dice.below(executors as u64 - 1) as usize;
+        plan.push((200 + dice.below(BEGIN), Fault::LoseExecutor(executor)));
     }
     plan.push((CALM, Fault::Calm));
     plan

@@ -27,6 +27,8 @@ pub(super) struct Machine {
     process: Option<Running>,
     /// Until when it sleeps.
     pub(super) asleep: Option<u64>,
+    /// It never comes back.
+    pub(super) gone: bool,
 }
 
 struct Running {
@@ -41,12 +43,12 @@ struct Running {
 
 impl Machine {
     pub(super) fn new(name: usize) -> Self {
-        Machine { name, boots: 0, process: None, asleep: None }
+        Machine { name, boots: 0, process: None, asleep: None, gone: false }
     }
 
-    /// Starts the process, unless it is there.
+    /// Starts the process, unless it is there, or gone for good.
     pub(super) fn start(&mut self, ether: &Ether, memory: &Arc<Memory>, artifacts: Artifacts, now: u64) {
-        if self.process.is_some() {
+        if self.process.is_some() || self.gone {
             return;
         }
         self.boots += 1;

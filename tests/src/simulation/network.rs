@@ -59,7 +59,8 @@ impl State {
             | Happening::Submit { .. }
             | Happening::Accepted { .. }
             | Happening::Cancel { .. }
-            | Happening::Compare) => self.put_off(until, number, later),
+            | Happening::Compare
+            | Happening::Settled) => self.put_off(until, number, later),
         }
     }
 
@@ -88,7 +89,8 @@ impl State {
             | Happening::Submit { .. }
             | Happening::Accepted { .. }
             | Happening::Cancel { .. }
-            | Happening::Compare => (None, None),
+            | Happening::Compare
+            | Happening::Settled => (None, None),
         }
     }
 
@@ -150,7 +152,8 @@ impl State {
             | Happening::Submit { .. }
             | Happening::Accepted { .. }
             | Happening::Cancel { .. }
-            | Happening::Compare => unreachable!("the world takes these itself"),
+            | Happening::Compare
+            | Happening::Settled => unreachable!("the world takes these itself"),
         }
     }
 
@@ -227,6 +230,9 @@ impl State {
                 Err(error) => return self.must(Err(format!("an order cannot be read: {error}"))),
             };
             self.tell_of(from, to, || format!("{:?} {}", order.kind(), order.attempt()));
+            if !self.book.is_open(order.attempt()) {
+                self.unwanted.insert(order.attempt());
+            }
             let (time, was_idle) = (self.time(), self.executors[to].is_idle());
             let acts = self.executors[to].obey(session, order, time);
             self.act(to, acts);
@@ -398,7 +404,7 @@ impl State {
     }
 
     pub(super) fn start_executor(&mut self, executor: usize) {
-        if self.executors[executor].doors != Doors::Gone {
+        if self.executors[executor].doors != Doors::Gone || self.gone.contains(&executor) {
             return;
         }
         let power = if self.switched_off.remove(&executor) { Power::Off } else { Power::On };
@@ -424,7 +430,7 @@ impl State {
         self.leave_if_idle(executor);
     }
 
-    fn leave_if_idle(&mut self, executor: usize) {
+    pub(super) fn leave_if_idle(&mut self, executor: usize) {
         if self.executors[executor].doors == Doors::Closed && self.executors[executor].is_idle() {
             // Its last reports may still be acknowledged.
             let at = self.now + 1_000 + self.dice.below(4_000);

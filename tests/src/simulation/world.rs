@@ -3,19 +3,20 @@
 //! Owns the one loop of a simulation: let every process run until the next thing happens, and let it happen. Promises
 //! that two plays of a seed are the same. Never lets a wrong pass: the play ends with the first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use gorch_engine::Locks;
 use gorch_orchestrator::artifacts::Artifacts;
-use gorch_orchestrator::conductor::Wish;
+use gorch_orchestrator::conductor::{Census, Wish};
 use gorch_orchestrator::journal::IdempotencyKey;
 use gorch_orchestrator::journal::memory::Memory;
-use gorch_schema::{Accepted, RunId, Timestamp, Workflow, render};
+use gorch_schema::{Accepted, AttemptId, RunId, Timestamp, Workflow, render};
 
 use super::book::compare;
 use super::dice::{Dice, mix};
-use super::ether::{Ether, Happening, Telling, Weather, short};
-use super::executor::{Executor, Power};
+use super::ether::{Ether, Happening, State, Telling, Weather, short};
+use super::executor::{Doors, Executor, Power};
 use super::faults::{CALM, Fault, random_faults};
 use super::machine::Machine;
 use super::work::random_workflow;
@@ -28,6 +29,13 @@ const LONGEST: u64 = 256;
 const PATIENCE: u64 = 900_000;
 /// Between two comparisons.
 const COMPARE: u64 = 5_000;
+/// So long after the last end all that it caused is over, too: the longest job, a lease of an executor, a comparison by an
+/// orchestrator, and what is said again because nobody answered.
+const REST: u64 = 75_000;
+/// That costs more than half of a world: one of so many is looked at like this.
+const SETTLING: u64 = 4;
+/// Then whoever is asked answers within this.
+const ANSWER: u64 = 1_000;
 /// What could start and does not for so many comparisons in fair weather is forgotten.
 const HUNGRY: u32 = 8;
 
@@ -48,6 +56,12 @@ pub(super) struct World {
     /// For how many comparisons each run could have started something.
     hungry: BTreeMap<RunId, u32>,
     faults: usize,
+    /// When everything had ended.
+    over: Option<u64>,
+    /// When it is looked at what is left after that.
+    looked: u64,
+    /// Executors that still held something were compared with what is wanted.
+    is_compared: bool,
 }
 
 impl World {
@@ -94,6 +108,9 @@ impl World {
             wanted,
             hungry: BTreeMap::new(),
             faults: count,
+            over: None,
+            looked: 0,
+            is_compared: false,
         }
     }
 
@@ -118,7 +135,7 @@ impl World {
             while let Some((number, happening)) = self.next(until) {
                 self.happen(number, happening, artifacts);
             }
-            if let Some(ended) = self.ended(until) {
+            if let Some(ended) = self.ended(until, artifacts) {
                 return ended;
             }
         }
@@ -136,20 +153,119 @@ impl World {
         Some((number, happening))
     }
 
-    fn ended(&mut self, now: u64) -> Option<Result<Played, Failing>> {
+    fn ended(&mut self, now: u64, artifacts: &Artifacts) -> Option<Result<Played, Failing>> {
         let mut state = self.ether.state();
         let is_done = self.wanted.iter().all(|wanted| wanted.run.is_some()) && state.book.unfinished().next().is_none();
-        if now > CALM + PATIENCE && !is_done {
+        if now > CALM + PATIENCE && !is_done && self.over.is_none() {
             let open: Vec<String> = state.book.unfinished().map(short).collect();
             state.must(Err(format!("these runs are stuck: {}", open.join(", "))));
         }
         if let Some(found) = state.wrong.clone() {
             return Some(Err(Failing { seed: state.seed, found, story: Vec::new() }));
         }
-        is_done.then(|| {
-            let (runs, verdicts) = (self.wanted.len(), state.book.verdicts());
-            Ok(Played { runs, faults: self.faults, appends: state.appends, millis: now, verdicts })
-        })
+        let Some(over) = self.over else {
+            if !is_done {
+                return None;
+            }
+            if state.seed.is_multiple_of(SETTLING) {
+                drop(state);
+                self.over = Some(now);
+                self.leave_alone(now, artifacts);
+                return None;
+            }
+            return Some(Ok(self.played(&state, now)));
+        };
+        if now <= self.looked + ANSWER {
+            return None;
+        }
+        if let Some(silent) = state.asked.first() {
+            let found = format!("o{} is asked what it holds, and does not answer", silent + 1);
+            return Some(Err(Failing { seed: state.seed, found, story: Vec::new() }));
+        }
+        Some(Ok(self.played(&state, over)))
+    }
+
+    fn played(&self, state: &State, millis: u64) -> Played {
+        let (runs, verdicts) = (self.wanted.len(), state.book.verdicts());
+        Played { runs, faults: self.faults, appends: state.appends, millis, verdicts }
+    }
+
+    /// All runs have ended: nothing breaks any more, and nobody wants anything.
+    fn leave_alone(&mut self, now: u64, artifacts: &Artifacts) {
+        let is_trouble = |happening: &Happening| {
+            matches!(happening, Happening::Fault(_) | Happening::Submit { .. } | Happening::Cancel { .. })
+        };
+        let mut state = self.ether.state();
+        drop(state.queue.extract_if(.., |_, happening| is_trouble(happening)).collect::<Vec<_>>());
+        drop(state);
+        self.fault(Fault::Calm, artifacts);
+        let mut state = self.ether.state();
+        // Whoever drains comes back by itself.
+        (0..state.executors.len()).for_each(|executor| state.leave_if_idle(executor));
+        drop(state);
+        self.look(now + REST);
+    }
+
+    /// It is looked at what is left, then.
+    fn look(&mut self, at: u64) {
+        self.looked = at;
+        self.ether.state().schedule(at, Happening::Settled);
+    }
+
+    /// After the end nobody holds anything: no lock, no slot, no job, no report that nobody has asked for. What trouble
+    /// has left at an executor is cleared at the latest when that comes back: so it does, and everybody is looked at again.
+    fn settled(&mut self) {
+        let mut state = self.ether.state();
+        let now = state.now;
+        let settled = state.book.settled();
+        state.must(settled);
+        let mut is_compared = true;
+        for executor in 0..state.executors.len() {
+            let there = &state.executors[executor];
+            let (name, is_first) = (there.name.clone(), there.boot == 1);
+            let left = if there.doors == Doors::Gone { BTreeSet::new() } else { there.left() };
+            let should_go = |id: &&AttemptId| {
+                self.is_compared || (is_first && state.book.is_of_one_claim(**id) && !state.unwanted.contains(id))
+            };
+            let wrong = left.iter().find(should_go).map(|id| format!("{name} holds {id} after the end"));
+            state.must(wrong.map_or(Ok(()), Err));
+            if !left.is_empty() {
+                is_compared = false;
+                state.tell(|| format!("{name} still holds {left:?}"));
+                state.schedule(now + 1, Happening::Fault(Fault::KillExecutor(executor)));
+                state.schedule(now + 1_000, Happening::Fault(Fault::StartExecutor(executor)));
+            }
+        }
+        drop(state);
+        if !is_compared {
+            self.is_compared = true;
+            self.look(now + REST);
+            return;
+        }
+        for machine in self.machines.iter().filter(|machine| machine.process().is_some()) {
+            self.ether.state().asked.insert(machine.name);
+            let (ether, name) = (self.ether.clone(), machine.name);
+            machine.ask(|process, handle| async move {
+                let (Ok(executors), Ok(offers), Ok(census)) =
+                    (handle.executors().await, handle.offers().await, handle.census().await)
+                else {
+                    return;
+                };
+                let held: u32 = executors.iter().map(|executor| executor.held).sum();
+                let (locks, is_free) = (&offers.locks, offers.locks == Locks::default());
+                ether.with(|state, _| {
+                    state.asked.remove(&name);
+                    // Whoever is gone for good is compared when it comes back, and not before.
+                    let comparing = if state.gone.is_empty() { census.comparing } else { 0 };
+                    let census = Census { comparing, ..census };
+                    if census != Census::default() || held > 0 || !is_free {
+                        state.must(Err(format!(
+                            "{process} holds something after the end: {census:?}, {held} slots, {locks:?}"
+                        )));
+                    }
+                });
+            });
+        }
     }
 
     fn happen(&mut self, number: u64, happening: Happening, artifacts: &Artifacts) {
@@ -168,6 +284,7 @@ impl World {
             }
             Happening::Cancel { which } => self.cancel(which),
             Happening::Compare => self.compare(),
+            Happening::Settled => self.settled(),
             Happening::Beaten { from, boot, sent, to, name, registration } => {
                 if self.ether.state().cut(to, from).is_none() {
                     let ether = self.ether.clone();
@@ -237,7 +354,8 @@ impl World {
         state.schedule(again, Happening::Compare);
         let unfinished: Vec<RunId> = state.book.unfinished().collect();
         let fair = state.now > CALM + 60_000;
-        let room = state.executors.iter().all(|executor| executor.free() > 0);
+        let there = |number: &usize| !state.gone.contains(number);
+        let room = (0..state.executors.len()).filter(there).all(|number| state.executors[number].free() > 0);
         for run in &unfinished {
             let waits = state.book.could_start(*run) && fair && room;
             let hungry = self.hungry.entry(*run).or_default();
@@ -267,8 +385,9 @@ impl World {
         let now = state.now;
         state.tell(|| format!("fault: {fault:?}"));
         match fault {
-            Fault::KillOrchestrator(name) => {
+            Fault::KillOrchestrator(name) | Fault::LoseOrchestrator(name) => {
                 drop(state);
+                self.machines[name].gone |= matches!(fault, Fault::LoseOrchestrator(_));
                 // Its tasks look at the ether as they are dropped.
                 let killed = self.machines[name].kill();
                 if let Some(process) = killed {
@@ -297,6 +416,10 @@ impl World {
             Fault::KillExecutor(executor) => state.kill_executor(executor, Power::On),
             Fault::SwitchOff(executor) => state.kill_executor(executor, Power::Off),
             Fault::StartExecutor(executor) => state.start_executor(executor),
+            Fault::LoseExecutor(executor) => {
+                state.kill_executor(executor, Power::Off);
+                state.gone.insert(executor);
+            }
             Fault::DrainExecutor(executor) => state.drain(executor, self.machines.len()),
             Fault::PauseExecutor(executor, length) => {
                 // Its jobs do not sleep, and nobody is there to stop them.
