@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use gorch_orchestrator::config::Store;
+use gorch_orchestrator::config::StoreName;
 use gorch_orchestrator::journal::postgres::{Address, Postgres};
 use reqwest::Url;
 use tokio::net::lookup_host;
@@ -103,6 +103,6 @@ async fn throw_away(store: &str, orchestrators: usize) -> Result<Database, Error
                 .to_owned(),
         ));
     }
-    let store: Store = store.parse().map_err(|error| wrong(&gorch_orchestrator::chain(&error)))?;
-    Ok(Database { url, server, store: store.with_password(), orchestrators })
+    let store = StoreName::from(store.to_owned()).read().map_err(|error| wrong(&gorch_orchestrator::chain(&error)))?;
+    Ok(Database { url, server, store, orchestrators })
 }
