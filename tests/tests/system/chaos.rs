@@ -106,10 +106,10 @@ async fn a_ledger_sees_what_was_not_done_and_who_fell_by_himself() {
     let folder = scratch.path().to_str().unwrap();
     let mut running = chaos(&["--faults", "40", "--seed", "9"]).env("TMPDIR", folder).spawn().unwrap();
     let notes = its_nodes_run(scratch.path()).await;
-    // As a fault of ours would have it.
+    // As the kernel does where memory is short.
     until("an executor falls", || {
         let executor = marked(folder).into_iter().find(|pid| command_line(*pid).contains(" executor --data"));
-        let fallen = executor.and_then(Pid::from_raw).map(|pid| kill_process(pid, Signal::SEGV));
+        let fallen = executor.and_then(Pid::from_raw).map(|pid| kill_process(pid, Signal::KILL));
         std::future::ready(fallen.filter(Result::is_ok))
     })
     .await
