@@ -108,7 +108,7 @@ pub enum Store {
 
 impl Store {
     /// The same, with the password of `PGPASSWORD` where it needs one and has none.
-    fn with_password(self) -> Store {
+    pub fn with_password(self) -> Store {
         match self {
             Store::Sqlite(folder) => Store::Sqlite(folder),
             Store::Postgres(address) => {

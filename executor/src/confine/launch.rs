@@ -19,7 +19,6 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use serde::{Deserialize, Serialize};
 
 use super::landlock::Rules;
-use crate::process::{ATTEMPT_VARIABLE, EXECUTOR_VARIABLE};
 
 /// The first argument of this program when it is to become a job.
 const ASKED: &str = "__confine";
@@ -30,7 +29,7 @@ const ITSELF: &str = "/proc/self/exe";
 /// What the names of the job's variables begin with before it is held.
 const HIDDEN: &str = "_GORCH_JOB_";
 /// The variables by which an attempt's processes are found.
-const FOUND_BY: [&str; 2] = [ATTEMPT_VARIABLE, EXECUTOR_VARIABLE];
+const FOUND_BY: [&str; 2] = ["GORCH_ATTEMPT", "GORCH_EXECUTOR"];
 
 /// How shells say that there was no program.
 const FAILED: u8 = 127;
