@@ -17,6 +17,7 @@ use rcgen::{
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::facts::Facts;
 use crate::identity::{self, Identity, Kind, check_domain};
 use crate::keyring;
 
@@ -103,6 +104,13 @@ pub enum Error {
     /// The signing itself failed.
     #[error("failed to sign")]
     Sign(#[from] rcgen::Error),
+}
+
+/// For how long a certificate was issued.
+pub(crate) fn validity_of(facts: &Facts) -> Duration {
+    let backdated = jiff::SignedDuration::try_from(BACKDATED).unwrap_or_default();
+    let whole = facts.not_after.duration_since(facts.not_before) - backdated;
+    Duration::try_from(whole).ok().filter(|validity| !validity.is_zero()).unwrap_or(LEAF_VALIDITY)
 }
 
 impl Request {

@@ -84,6 +84,9 @@ impl fmt::Display for Warning {
                 write!(f, "private key `{}` has mode {mode:04o} (expected 0600)", path.display())
             }
             Warning::Revoked { path } => write!(f, "our certificate `{}` is revoked", path.display()),
+            Warning::EndsSoon { path, at } if Timestamp::now() > *at => {
+                write!(f, "our certificate `{}` ended at {at}: nobody believes it any more", path.display())
+            }
             Warning::EndsSoon { path, at } => write!(f, "our certificate `{}` ends at {at}", path.display()),
         }
     }
@@ -369,7 +372,7 @@ impl Credentials {
             }
         }
         warnings.extend(readable_by_others(&files.key));
-        if facts.not_after.duration_since(now).as_hours() < SOON {
+        if ends_soon(&facts, now) {
             warnings.push(Warning::EndsSoon { path: files.cert.clone(), at: facts.not_after });
         }
         let key = Arc::new(key);
@@ -406,6 +409,12 @@ impl Credentials {
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.0.warnings
+    }
+
+    /// Our certificate ends within two weeks from then on.
+    pub(crate) fn ends_soon(&self, now: Timestamp) -> Option<Warning> {
+        let Loaded { files, facts, .. } = &*self.0;
+        ends_soon(facts, now).then(|| Warning::EndsSoon { path: files.cert.clone(), at: facts.not_after })
     }
 
     /// Whether two of them are one and the same load.
@@ -445,6 +454,10 @@ impl fmt::Debug for Credentials {
             .field("files", &self.0.files)
             .finish_non_exhaustive()
     }
+}
+
+fn ends_soon(facts: &Facts, now: Timestamp) -> bool {
+    facts.not_after.duration_since(now).as_hours() < SOON
 }
 
 fn listener(trust: &Trust, key: Arc<CertifiedKey>) -> Result<ServerConfig, rustls::Error> {

@@ -96,6 +96,27 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// The DNS names and addresses under which whoever shows it is reached.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().filter_map(|name| name.strip_prefix("DNS:").or_else(|| name.strip_prefix("IP:")))
+    }
+
+    /// Is this host, as it stands in a URL, one of them? `*.` stands for one label, as everywhere.
+    #[must_use]
+    pub fn is_of_host(&self, host: &str) -> bool {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return self.hosts().any(|name| name.parse() == Ok(address));
+        }
+        let below = host.split_once('.').map(|(_, below)| below);
+        self.hosts().any(|name| match name.strip_prefix("*.") {
+            Some(parent) => below.is_some_and(|below| below.eq_ignore_ascii_case(parent)),
+            None => name.eq_ignore_ascii_case(host),
+        })
+    }
+}
+
 struct Hex<'a>(&'a [u8]);
 
 impl fmt::Display for Hex<'_> {

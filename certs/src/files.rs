@@ -5,7 +5,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Who may read a file.
@@ -29,7 +29,7 @@ pub(crate) fn lock(dir: &Path) -> io::Result<File> {
     Ok(handle)
 }
 
-/// Puts `content` at `path`, whole. Replaces what was there.
+/// Puts `content` at `path`, whole. Replaces what was there, and is its owner's, who may be another one than we are.
 pub(crate) fn put(path: &Path, content: &str, readers: Readers) -> io::Result<()> {
     let mode = match readers {
         Readers::Owner => 0o600,
@@ -43,6 +43,11 @@ pub(crate) fn put(path: &Path, content: &str, readers: Readers) -> io::Result<()
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
     file.write_all(content.as_bytes())?;
+    if let (Ok(before), Ok(now)) = (std::fs::symlink_metadata(path), file.metadata())
+        && (before.uid(), before.gid()) != (now.uid(), now.gid())
+    {
+        fchown(&file, Some(before.uid()), Some(before.gid()))?;
+    }
     file.sync_all()?;
     std::fs::rename(&draft, path)
 }

@@ -8,7 +8,8 @@
 //! KIND-NAME.pem KIND-NAME.key      whoever else was issued one
 //! roles.toml crl.pem               who may do what; who no longer may
 //! ```
-//! Promises never to overwrite a certificate or a key, and to say what it made and what it found.
+//! Promises never to overwrite a certificate or a key, but for [`renew`], which is told to; and to say what it made and what
+//! it found.
 
 use std::fmt;
 use std::io;
@@ -47,6 +48,23 @@ pub enum Made {
     Created(PathBuf),
     /// It was there and is untouched.
     Kept(PathBuf),
+    /// It was kept, and is not what was asked for; in words.
+    Wanting(PathBuf, String),
+}
+
+/// A certificate and a key in the place of those that were there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Renewal {
+    /// Whom it names, as before.
+    pub identity: Identity,
+    /// The certificate.
+    pub cert: PathBuf,
+    /// When the one before it ends or ended.
+    pub ended: Timestamp,
+    /// When it ends.
+    pub not_after: Timestamp,
+    /// DNS names and addresses: those of before, and those that were asked for.
+    pub names: Vec<String>,
 }
 
 /// How a certificate is to be issued.
@@ -195,7 +213,8 @@ pub fn init_for(dir: &Path, domain: &str, names: &[String]) -> Result<Vec<Made>,
         if cert.exists() || key.exists() {
             needs(&cert, &key)?;
             needs(&key, &cert)?;
-            made.extend([Made::Kept(cert), Made::Kept(key)]);
+            let wanting = wanting(&cert, kind, names)?.map(|why| Made::Wanting(cert.clone(), why));
+            made.extend([Made::Kept(cert), Made::Kept(key)].into_iter().chain(wanting));
             continue;
         }
         let by = match authority.take() {
@@ -250,6 +269,53 @@ pub fn issue(dir: &Path, kind: Kind, name: &str, options: &Options) -> Result<Is
     let facts = Facts::read(&issued.der)?;
     let roles = RoleMap::load(&path)?.roles_of(&identity);
     Ok(Issuance { identity, cert, key, not_after: facts.not_after, roles, role_map })
+}
+
+/// Puts new certificates and keys in the place of all those that the authority of `dir` has signed and that lie there with
+/// their keys: for the same identity, as long, under the same names, and services under these besides. Whoever looks at the
+/// folder takes them as they come.
+///
+/// # Errors
+/// When the authority is not there, or the folder cannot be written. What was renewed by then stays so: it can be done again.
+pub fn renew(dir: &Path, names: &[String]) -> Result<Vec<Renewal>, Error> {
+    let authority = Authority::load(dir)?;
+    let _lock = files::lock(dir).map_err(writing(dir))?;
+    let mut renewed = Vec::new();
+    for cert in certificates_in(dir).map_err(writing(dir))? {
+        let (key, chain) = (cert.with_extension("key"), keyring::certificates(&cert)?);
+        let before = Facts::read(&chain[0])?;
+        let identity = match before.identity.clone() {
+            Ok(identity) if !before.is_authority && identity.domain() == authority.domain() && key.exists() => identity,
+            Ok(_) | Err(_) => continue,
+        };
+        let more = match identity.kind() {
+            Kind::Orchestrator | Kind::Executor => names,
+            Kind::User => &[],
+        };
+        let names: Vec<String> = before.hosts().map(str::to_owned).chain(more.iter().cloned()).collect();
+        let issued = authority.issue(&identity, &names, authority::validity_of(&before))?;
+        put(&key, &issued.key_pem, Readers::Owner)?;
+        put(&cert, &issued.cert_pem, Readers::All)?;
+        let now = Facts::read(&issued.der)?;
+        let names = now.hosts().map(str::to_owned).collect();
+        renewed.push(Renewal { identity, cert, ended: before.not_after, not_after: now.not_after, names });
+    }
+    Ok(renewed)
+}
+
+/// Why a certificate that is kept is not what was asked for.
+fn wanting(cert: &Path, kind: Kind, names: &[String]) -> Result<Option<String>, Error> {
+    let facts = Facts::read(&keyring::certificates(cert)?[0])?;
+    if Timestamp::now() > facts.not_after {
+        return Ok(Some(format!("ended at {}", facts.not_after)));
+    }
+    let lacking: Vec<String> = match kind {
+        Kind::Orchestrator | Kind::Executor => {
+            names.iter().filter(|name| !facts.is_of_host(name)).map(|name| format!("`{name}`")).collect()
+        }
+        Kind::User => Vec::new(),
+    };
+    Ok((!lacking.is_empty()).then(|| format!("does not hold {}", lacking.join(", "))))
 }
 
 /// The certificates of users in `dir` (`user-NAME.pem`), by name.

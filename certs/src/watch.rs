@@ -1,7 +1,8 @@
 //! Credentials and roles as a value that changes while the process runs.
 //!
 //! Promises that replaced files take effect within a few seconds without a restart, that bad files leave
-//! the old ones in force and say so once, and that the identity of a running process never changes.
+//! the old ones in force and say so once, that the end of our own certificate is said each day for two weeks before it
+//! comes, and that the identity of a running process never changes.
 //! Looks at the files' stamps, not at notifications: those do not cross every kind of mount.
 
 use std::fs;
@@ -10,17 +11,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use slog::{Logger, info, warn};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::cause::chain;
-use crate::credentials::{self, Credentials, Files};
+use crate::credentials::{self, Credentials, Files, Warning};
 use crate::identity::Identity;
 use crate::rolemap::{self, RoleMap};
 
 /// How often the files are looked at.
 pub const PERIOD: Duration = Duration::from_secs(2);
+
+/// How often it is said that our certificate ends soon.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Who we are, whom we believe, and who may do what: at one instant. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -86,7 +91,7 @@ impl Watch {
         tell_of_roles(&log, &standing);
         let (sender, receiver) = watch::channel(standing);
         let nudge = Arc::new(Notify::new());
-        let follower = Follower { sender, stamps, trouble: [None, None], log };
+        let follower = Follower { sender, stamps, trouble: [None, None], reminder: Reminder(Timestamp::now()), log };
         tokio::spawn(follower.follow(period, nudge.clone(), shutdown));
         Ok(Watch { receiver, nudge })
     }
@@ -137,7 +142,22 @@ struct Follower {
     stamps: Stamps,
     /// What was last said about the certificates, and about the role map.
     trouble: [Option<String>; 2],
+    reminder: Reminder,
     log: Logger,
+}
+
+/// When it was last looked whether our certificate ends soon, which is said then if it does.
+struct Reminder(Timestamp);
+
+impl Reminder {
+    /// What is to be said now.
+    fn look(&mut self, credentials: &Credentials, now: Timestamp) -> Option<Warning> {
+        if now.duration_since(self.0) < DAY {
+            return None;
+        }
+        self.0 = now;
+        credentials.ends_soon(now)
+    }
 }
 
 impl Follower {
@@ -149,7 +169,11 @@ impl Follower {
                 () = nudge.notified() => true,
                 () = tokio::time::sleep(period) => false,
             };
-            let files = self.sender.borrow().credentials.files().clone();
+            let credentials = self.sender.borrow().credentials.clone();
+            if let Some(warning) = self.reminder.look(&credentials, Timestamp::now()) {
+                warn!(self.log, "certificate warning"; "warning" => %warning);
+            }
+            let files = credentials.files().clone();
             let stamps = Stamps::of(&files);
             // Bad files are tried again unchanged: a certificate may only have to wait for its time.
             let troubled = self.trouble.iter().any(Option::is_some);
@@ -255,5 +279,31 @@ impl Stamp {
             modified: (found.mtime(), found.mtime_nsec()),
             changed: (found.ctime(), found.ctime_nsec()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Kind, store};
+
+    #[test]
+    fn the_end_of_a_certificate_is_said_each_day_of_its_last_two_weeks_and_when_it_is_over() {
+        crate::install_provider();
+        let dir = tempfile::tempdir().unwrap();
+        store::init(dir.path()).unwrap();
+        let month = Duration::from_secs(30 * 24 * 3600);
+        let options = store::Options { validity: month, ..store::Options::default() };
+        store::issue(dir.path(), Kind::Executor, "e1", &options).unwrap();
+        let (credentials, _) = Credentials::for_executor(dir.path(), "e1").unwrap();
+        assert!(credentials.warnings().is_empty(), "it has a month");
+        let start = Timestamp::now();
+        let mut reminder = Reminder(start);
+        let said = (0..40 * 24).filter(|hour| {
+            let now = start + SignedDuration::from_hours(*hour);
+            reminder.look(&credentials, now).is_some()
+        });
+        let days: Vec<i64> = said.map(|hour| hour / 24).collect();
+        assert_eq!(days, (16..40).collect::<Vec<i64>>());
     }
 }

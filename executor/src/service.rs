@@ -267,6 +267,9 @@ async fn supervisor(config: &Config, caller: &Arc<Caller>, log: &Logger) -> Resu
         masters: Arc::new(Masters::new(&hosts, &data)),
         hosts,
         secrets: Arc::new(secrets),
+        folder_id: ledger.folder_id()?,
+        name: config.name.clone(),
+        mark: process::mark(config.name.as_str(), &data),
         data,
     };
     let slots = usize::try_from(config.slots.get()).unwrap_or(usize::MAX);

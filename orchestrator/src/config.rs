@@ -27,7 +27,7 @@ pub struct Given {
     pub data: Option<PathBuf>,
     /// Where runs are kept: sqlite:DIR or postgres://USER@HOST/DATABASE [default: sqlite: and the folder of --data]
     #[arg(long, value_name = "STORE", env = "GORCH_STORE", hide_env_values = true)]
-    pub store: Option<Store>,
+    pub store: Option<StoreName>,
     /// Folder with ca.pem, orchestrator.pem and orchestrator.key
     #[arg(long, value_name = "DIR")]
     pub certs: Option<PathBuf>,
@@ -72,9 +72,33 @@ pub struct Given {
     pub log: Option<Form>,
 }
 
+/// A store, as somebody has written it: there may be a password in it, also where it names none. Shows nothing of itself, and
+/// is read by [`StoreName::read`] only: whoever takes arguments or files apart says what he could not read, and shows it.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct StoreName(String);
+
+impl StoreName {
+    /// The store, with the password of `PGPASSWORD` where it needs one and has none.
+    pub fn read(&self) -> Result<Store, NotAStore> {
+        self.0.parse().map(Store::with_password)
+    }
+}
+
+impl From<String> for StoreName {
+    fn from(text: String) -> Self {
+        StoreName(text)
+    }
+}
+
+impl fmt::Debug for StoreName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreName(..)")
+    }
+}
+
 /// Where runs are kept. Shows itself without its password.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone)]
 pub enum Store {
     /// In a file of this folder: for one orchestrator.
     Sqlite(PathBuf),
@@ -128,14 +152,6 @@ impl FromStr for Store {
     }
 }
 
-impl TryFrom<String> for Store {
-    type Error = NotAStore;
-
-    fn try_from(text: String) -> Result<Self, NotAStore> {
-        text.parse()
-    }
-}
-
 /// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -148,15 +164,19 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The file is not what it should be.
-    #[error("`{path}` cannot be used as settings")]
+    /// The file is not what it should be. The line itself is not shown: a password may stand in it.
+    #[error("`{path}` cannot be used as settings: line {line}: {wrong}")]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Line, column, what was found, what was expected.
-        #[source]
-        source: toml::de::Error,
+        /// Where.
+        line: usize,
+        /// What was found, what was expected.
+        wrong: String,
     },
+    /// The store is none.
+    #[error("`store` cannot be used")]
+    Store(#[source] NotAStore),
     /// Something that has no default is missing.
     #[error("`{0}` is missing (expected --{0} or `{0} = ..` in the settings file)")]
     Missing(&'static str),
@@ -217,14 +237,14 @@ impl Config {
             Some(path) => {
                 let text =
                     std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-                toml::from_str(&text).map_err(|source| Error::Parse { path: path.to_owned(), source })?
+                toml::from_str(&text).map_err(|error| unread(path, &text, &error))?
             }
         };
         let data = flags.data.or(file.data).ok_or(Error::Missing("data"))?;
         let certs = flags.certs.or(file.certs).ok_or(Error::Missing("certs"))?;
         let mut config = Config::new(data, certs);
         if let Some(store) = flags.store.or(file.store) {
-            config.store = store.with_password();
+            config.store = store.read().map_err(Error::Store)?;
         }
         config.listen = flags.listen.or(file.listen).unwrap_or(config.listen);
         config.advertise = flags.advertise.or(file.advertise);
@@ -246,6 +266,13 @@ impl Config {
         config.log = flags.log.or(file.log).unwrap_or(config.log);
         Ok(config)
     }
+}
+
+/// What is wrong with a file, and where.
+fn unread(path: &Path, text: &str, error: &toml::de::Error) -> Error {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    Error::Parse { path: path.to_owned(), line, wrong: error.message().to_owned() }
 }
 
 #[cfg(test)]
@@ -272,12 +299,21 @@ mod tests {
         let config = Config::load(Given::default(), Some(&path)).unwrap();
         assert_eq!(config.store.to_string(), "postgres://ann@localhost:5432/x");
         assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
-        let flags = Given { store: Some("sqlite:elsewhere".parse().unwrap()), ..Given::default() };
+        let flags = Given { store: Some("sqlite:elsewhere".to_owned().into()), ..Given::default() };
         assert_eq!(Config::load(flags, Some(&path)).unwrap().store.to_string(), "sqlite:elsewhere");
         for wrong in ["mysql://ann:s3cret@d/x", "postgres://ann:s3cret@db.example/x?sslmode=disable"] {
             let said = wrong.parse::<Store>().unwrap_err().to_string();
             assert!(!said.contains("s3cret") && said.contains("expected"), "{said}");
         }
+
+        let flags = Given { store: Some("postgres://ann:s3cret@db:port/x".to_owned().into()), ..Given::default() };
+        assert!(!format!("{flags:?}").contains("s3cret"));
+        let said = crate::chain(&Config::load(flags, Some(&path)).unwrap_err());
+        assert!(said.starts_with("`store` cannot be used: ") && !said.contains("s3cret"), "{said}");
+
+        std::fs::write(&path, "data = \"d\"\nstore = [\"postgres://ann:s3cret@d/x\"]\n").unwrap();
+        let said = crate::chain(&Config::load(Given::default(), Some(&path)).unwrap_err());
+        assert!(said.ends_with(": line 2: invalid type: sequence, expected a string"), "{said}");
 
         std::fs::write(&path, "lissten = \"127.0.0.1:1\"\n").unwrap();
         let error = Config::load(Given::default(), Some(&path)).unwrap_err();

@@ -3,6 +3,7 @@
 //! Owns the start (store, certificates, conductor, listeners) and the drain (listeners close, decisions under way
 //! become durable, runs stay for the next start). Never decides anything about runs.
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gorch_certs::{Caller, Connector, Credentials, Expect, Kind, Watch};
-use slog::{Logger, info};
+use slog::{Logger, info, warn};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,14 @@ pub enum Error {
         /// The cause.
         #[source]
         source: sqlite::Error,
+    },
+    /// Another orchestrator has the folder of the data.
+    #[error("`{dir}` is in use by process {holder}, expected a folder of its own for each orchestrator (`--data`)")]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// Its process id.
+        holder: String,
     },
     /// The database cannot be opened.
     #[error(transparent)]
@@ -94,6 +103,8 @@ pub struct Orchestrator {
     stopping: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
     conductor: conductor::Ended,
+    /// No other orchestrator has the folder of the data while this one lives; none: the store sees to that.
+    _folder: Option<File>,
 }
 
 impl Orchestrator {
@@ -105,7 +116,12 @@ impl Orchestrator {
         // The address first: whoever has it is the only one who sits there.
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
-        let journal = open(&config, address).await?;
+        let folder = hold(&config).await?;
+        let seat = seat::of(&config, address);
+        if let Some(lacking) = seat::lacking(&config, &seat, credentials.facts()) {
+            warn!(log, "other orchestrators cannot reach this one"; "cause" => lacking);
+        }
+        let journal = open(&config, seat).await?;
         let artifacts = keep(&config, &log)
             .await
             .map_err(|source| Error::Artifacts { dir: config.data.clone(), source: Box::new(source) })?;
@@ -148,7 +164,16 @@ impl Orchestrator {
         }
         info!(log, "orchestrator ready"; "listen" => %address, "store" => config.store.to_string(),
             "data" => config.data.display().to_string());
-        Ok(Orchestrator { address, health: health_address, handle, closing, stopping, listeners, conductor })
+        Ok(Orchestrator {
+            address,
+            health: health_address,
+            handle,
+            closing,
+            stopping,
+            listeners,
+            conductor,
+            _folder: folder,
+        })
     }
 
     /// Where the API listens.
@@ -178,8 +203,30 @@ impl Orchestrator {
     }
 }
 
-/// Opens the store for the orchestrator that listens at this address.
-async fn open(config: &Config, address: SocketAddr) -> Result<Arc<dyn Journal>, Error> {
+/// Makes the folder of the data this orchestrator's own: who opens it clears away what uploads left behind there. Where the
+/// store is a file in the same folder, that is held by whoever opens it.
+async fn hold(config: &Config) -> Result<Option<File>, Error> {
+    let (data, store) = (config.data.clone(), config.store.clone());
+    let holding = tokio::task::spawn_blocking(move || {
+        sqlite::folder(&data)?;
+        let is_same = match &store {
+            Store::Sqlite(folder) => matches!((folder.canonicalize(), data.canonicalize()), (Ok(a), Ok(b)) if a == b),
+            Store::Postgres(_) => false,
+        };
+        if is_same { Ok(None) } else { sqlite::lock(&data).map(Some) }
+    });
+    let held = holding.await.map_err(|_| Error::Journal(journal::Error::Closed))?;
+    held.map_err(|error| {
+        if let sqlite::Error::InUse { path: dir, holder } = error {
+            Error::InUse { dir, holder }
+        } else {
+            Error::Store { dir: config.data.clone(), source: error }
+        }
+    })
+}
+
+/// Opens the store for the orchestrator that sits there.
+async fn open(config: &Config, seat: postgres::Seat) -> Result<Arc<dyn Journal>, Error> {
     match &config.store {
         Store::Sqlite(folder) => {
             let dir = folder.clone();
@@ -188,7 +235,7 @@ async fn open(config: &Config, address: SocketAddr) -> Result<Arc<dyn Journal>, 
             Ok(Arc::new(store.map_err(|source| Error::Store { dir: folder.clone(), source })?))
         }
         Store::Postgres(store) => {
-            let opened = Postgres::open((**store).clone(), seat::of(config, address)).await;
+            let opened = Postgres::open((**store).clone(), seat).await;
             Ok(Arc::new(opened.map_err(|error| Error::Postgres(Box::new(error)))?))
         }
     }

@@ -1,7 +1,7 @@
 //! The certs folder on disk: what is made, what is kept, what is found wrong.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::time::Duration;
 
@@ -299,4 +299,54 @@ fn everything_in_a_folder_is_shown_with_all_its_problems() {
     assert!(problems("zero.pem").contains("holds no PEM block"));
     assert_eq!(problems("ca.pem"), "");
     assert!(show(&dir.path().join("nothing")).is_err());
+}
+
+#[test]
+fn what_is_renewed_has_its_names_and_those_that_were_asked_for_and_is_believed() {
+    let dir = folder();
+    let dir = dir.path();
+    issue(dir, Kind::Executor, "e1", &Options { names: vec!["e1.example".into()], ..Options::default() }).unwrap();
+    let month = Duration::from_secs(30 * 24 * 3600);
+    issue(dir, Kind::User, "bob", &Options { validity: month, ..Options::default() }).unwrap();
+    let before = Credentials::for_orchestrator(dir).unwrap();
+    assert!(!before.facts().is_of_host("10.0.0.1"));
+    // Told again with a name, the pair is kept; and that it lacks the name is said.
+    let made = init_for(dir, "gorch.local", &["10.0.0.1".to_owned()]).unwrap();
+    let wanting: Vec<_> = made.iter().filter(|made| matches!(made, Made::Wanting(..))).collect();
+    let lacks = |file: &str| Made::Wanting(dir.join(file), "does not hold `10.0.0.1`".into());
+    assert_eq!(wanting, [&lacks("orchestrator.pem"), &lacks("executor.pem")]);
+
+    let renewed = store::renew(dir, &["10.0.0.1".to_owned()]).unwrap();
+    let files: Vec<_> = renewed.iter().map(|one| one.cert.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(files, ["client.pem", "executor-e1.pem", "executor.pem", "orchestrator.pem", "user-bob.pem"]);
+    let after = Credentials::for_orchestrator(dir).unwrap();
+    assert_eq!(after.identity(), before.identity());
+    assert_ne!(after.fingerprint(), before.fingerprint());
+    for host in ["10.0.0.1", "LocalHost", "127.0.0.1", "[::1]"] {
+        assert!(after.facts().is_of_host(host), "{host}: {:?}", after.facts().names);
+    }
+    assert!(!after.facts().is_of_host("10.0.0.2"));
+    assert!(Credentials::for_executor(dir, "e1").unwrap().0.facts().is_of_host("e1.example"));
+    assert_eq!(Credentials::for_client(dir).unwrap().facts().hosts().count(), 0, "users have no names");
+    let bob = renewed.last().unwrap();
+    assert!((bob.not_after.duration_since(bob.ended)).as_hours() < 24, "as long as before");
+    assert_eq!(mode(&dir.join("orchestrator.key")), 0o600);
+    assert!(show(dir).unwrap().iter().all(|shown| shown.problems.is_empty()));
+    assert!(init(dir).unwrap().iter().all(|made| matches!(made, Made::Kept(_))));
+}
+
+#[test]
+fn a_pair_that_is_renewed_stays_its_owners() {
+    let dir = folder();
+    if fs::metadata(dir.path()).unwrap().uid() != 0 {
+        return;
+    }
+    for file in ["orchestrator.pem", "orchestrator.key"] {
+        chown(dir.path().join(file), Some(65534), Some(65534)).unwrap();
+    }
+    store::renew(dir.path(), &[]).unwrap();
+    for file in ["orchestrator.pem", "orchestrator.key"] {
+        let seen = fs::metadata(dir.path().join(file)).unwrap();
+        assert_eq!((seen.uid(), seen.gid()), (65534, 65534), "{file}");
+    }
 }

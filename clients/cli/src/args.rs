@@ -20,7 +20,7 @@ use gorch_orchestrator::retention::{Bound, Bytes};
 use crate::context::{Answer, AnswerParser, DEFAULT_URL};
 use crate::exit;
 use crate::text::parse_duration;
-pub(crate) use certs::{CertsCommand, CertsInitArgs, CertsIssueArgs, CertsShowArgs, IdentityKind};
+pub(crate) use certs::{CertsCommand, CertsInitArgs, CertsIssueArgs, CertsRenewArgs, CertsShowArgs, IdentityKind};
 pub(crate) use definitions::{DefinitionsArgs, DefinitionsCommand};
 pub(crate) use doctor::{ChaosArgs, DoctorCommand};
 pub(crate) use executors::{ExecutorsArgs, ExecutorsCommand};

@@ -84,6 +84,9 @@ pub(crate) enum Error {
     /// A store that cannot be looked through or carried.
     #[error(transparent)]
     Store(#[from] gorch_orchestrator::store::Error),
+    /// What was to name a store names none.
+    #[error("`{flag}` cannot be used")]
+    NotAStore { flag: &'static str, source: gorch_orchestrator::config::NotAStore },
     /// The signals of this process.
     #[error("failed to wait for signals")]
     Signals(#[source] std::io::Error),
@@ -107,6 +110,7 @@ impl Error {
             | Error::NotJson { .. }
             | Error::NotADefinition(_)
             | Error::Misplaced(_)
+            | Error::NotAStore { .. }
             | Error::NotLoopback(_) => Exit::Usage,
             Error::NoSuchRun(_) => Exit::NotFound,
             Error::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Exit::NotFound,
@@ -257,6 +261,7 @@ impl Error {
             | Error::Output(_)
             | Error::NotAnId(_)
             | Error::NoHome(_)
+            | Error::NotAStore { .. }
             | Error::Store(_)
             | Error::Signals(_) => None,
         }

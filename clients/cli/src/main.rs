@@ -22,5 +22,9 @@ fn main() -> std::process::ExitCode {
     if let Some(code) = gorch_executor::become_job_if_asked() {
         return code;
     }
+    // Whatever chaos starts ends with it by way of this program.
+    if let Some(code) = chaos::become_bound_if_asked() {
+        return code;
+    }
     command::main()
 }

@@ -28,8 +28,8 @@ const ITSELF: &str = "/proc/self/exe";
 
 /// What the names of the job's variables begin with before it is held.
 const HIDDEN: &str = "_GORCH_JOB_";
-/// The variable by which an attempt's processes are found.
-const FOUND_BY: &str = "GORCH_ATTEMPT";
+/// The variables by which an attempt's processes are found.
+const FOUND_BY: [&str; 2] = ["GORCH_ATTEMPT", "GORCH_EXECUTOR"];
 
 /// How shells say that there was no program.
 const FAILED: u8 = 127;
@@ -104,8 +104,8 @@ impl Order {
         let mut command = tokio::process::Command::new(ITSELF);
         command.arg(ASKED).arg(serde_json::to_string(self)?).arg(program).env_clear();
         for (name, value) in environment {
-            // By this it is found from its first moment on.
-            if name == FOUND_BY {
+            // By these it is found from its first moment on.
+            if FOUND_BY.iter().any(|found_by| name == *found_by) {
                 command.env(&name, &value);
             }
             let mut hidden = OsString::from(HIDDEN);
@@ -155,6 +155,8 @@ fn become_job(order: &Order, program: &OsString, args: &[OsString]) {
         Ok(()) => {
             let mut command = Command::new(program);
             command.args(args).env_clear().envs(environment());
+            // As they are by now: what comes with the work cannot forge them.
+            command.envs(FOUND_BY.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
             if let Some((uid, gid)) = order.user {
                 // Gives up all further groups, too.
                 command.uid(uid).gid(gid);

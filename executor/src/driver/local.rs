@@ -29,7 +29,7 @@ use super::{Ending, Finish, Job, Settings, Start, verdict};
 use crate::confine::Account;
 use crate::ledger::Place;
 use crate::output;
-use crate::process::{Main, Tree, is_alone, leftovers};
+use crate::process::{EXECUTOR_VARIABLE, Main, Tree, is_alone, leftovers};
 use crate::secrets::{Redacted, Redactor, Secrets};
 
 /// A stream is read in such pieces.
@@ -74,13 +74,19 @@ pub(super) struct Over {
 }
 
 /// Starts a program in this place, written down before and after. Everything but its streams, its input and its group
-/// is the command's. Blocks for as long as a spawn takes.
-pub(super) fn spawn(job: &Job, place: &Place, command: Command) -> Result<Running, NotStarted> {
-    spawn_with(job, place, command, Vec::new())
+/// is the command's, and who ran it is said in its environment. Blocks for as long as a spawn takes.
+pub(super) fn spawn(settings: &Settings, job: &Job, place: &Place, command: Command) -> Result<Running, NotStarted> {
+    spawn_with(settings, job, place, command, Vec::new())
 }
 
 /// The same, with something for the program to read before its input.
-pub(super) fn spawn_with(job: &Job, place: &Place, mut command: Command, head: Vec<u8>) -> Result<Running, NotStarted> {
+pub(super) fn spawn_with(
+    settings: &Settings,
+    job: &Job,
+    place: &Place,
+    mut command: Command,
+    head: Vec<u8>,
+) -> Result<Running, NotStarted> {
     let input = match job.secrets.redactor() {
         // What comes first may hold them: it stands in no file.
         Some(_) if !head.is_empty() => whisper(head, &job.work.input),
@@ -96,7 +102,7 @@ pub(super) fn spawn_with(job: &Job, place: &Place, mut command: Command, head: V
             command.stdout(piped(stdout)?).stderr(piped(stderr)?)
         }
     };
-    command.process_group(0).stdin(input);
+    command.process_group(0).stdin(input).env(EXECUTOR_VARIABLE, &settings.mark);
 
     let began = Instant::now();
     let since = job.start.starting(place).map_err(NotStarted::Ledger)?;

@@ -19,6 +19,7 @@ mod ssh;
 mod verdict;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use gorch_schema::outcome::{Confinement, Left};
 use gorch_schema::work::Work;
-use gorch_schema::{AttemptId, Failure, Item, Timestamp};
+use gorch_schema::{AttemptId, ExecutorName, Failure, Item, Timestamp};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -128,6 +129,12 @@ pub(crate) struct Settings {
     pub masters: Arc<Masters>,
     /// The folder of the ledger: it tells executors apart that share a machine.
     pub data: PathBuf,
+    /// What no other folder of a ledger is called, whatever path it has.
+    pub folder_id: String,
+    /// The executor's name.
+    pub name: ExecutorName,
+    /// What the environment of each job says of its executor.
+    pub mark: OsString,
 }
 
 /// One attempt, as a driver sees it.

@@ -168,6 +168,19 @@ impl Ledger {
         Ok((ledger, machine, found))
     }
 
+    /// What no other data folder is called: made with the folder, and kept in it.
+    pub(crate) fn folder_id(&self) -> Result<String, Error> {
+        let path = self.data.join("id");
+        let known = lines::read(&path)?;
+        if known.trim().is_empty() {
+            let source = Path::new("/proc/sys/kernel/random/uuid");
+            let new = fs::read_to_string(source).map_err(Error::io("read an id from", source))?;
+            lines::replace(&path, new.as_bytes())?;
+            return Ok(new.trim().to_owned());
+        }
+        Ok(known.trim().to_owned())
+    }
+
     /// Everything found has been dealt with: from now on the ledger speaks of this start of the machine.
     pub(crate) fn settle(&self) -> Result<(), Error> {
         lines::replace(&self.data.join("boot"), self.boot.as_bytes())

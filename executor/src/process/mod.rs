@@ -12,7 +12,7 @@ mod tree;
 pub use leftovers::Strays;
 pub(crate) use leftovers::{is_alone, janitor, leftovers};
 pub(crate) use mains::Main;
-pub(crate) use proc::Process;
+pub(crate) use proc::{EXECUTOR_VARIABLE, Process, mark};
 pub(crate) use tree::{Tree, watch_until_gone};
 
 /// What cannot be set up before the first job.

@@ -3,9 +3,12 @@
 //! Owns the reading of `/proc/PID/stat`, `/proc/PID/environ` and the list of processes. A process is named by its id
 //! *and* its start time, because ids come back. A process that is gone is `None`, never an error.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::{LazyLock, OnceLock};
 
 use gorch_schema::AttemptId;
@@ -15,6 +18,17 @@ use serde::{Deserialize, Serialize};
 
 /// The variable that names the attempt in each job's environment.
 pub(crate) const ATTEMPT_VARIABLE: &str = "GORCH_ATTEMPT";
+
+/// The variable that names the executor in each job's environment: two of one machine never touch each other's jobs.
+pub(crate) const EXECUTOR_VARIABLE: &str = "GORCH_EXECUTOR";
+
+/// What that variable says: a name and a data folder, because either of them may be another executor's, too.
+pub(crate) fn mark(name: &str, data: &Path) -> OsString {
+    let mut mark = OsString::from(name);
+    mark.push(" ");
+    mark.push(data);
+    mark
+}
 
 /// A process that no other can be mistaken for until the machine is restarted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,11 +103,21 @@ pub(crate) fn attempt_of(pid: i32) -> Option<AttemptId> {
     attempt_in(&environment)
 }
 
+/// The same, if the environment names that executor, too.
+pub(crate) fn attempt_at(pid: i32, executor: &OsStr) -> Option<AttemptId> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let is_there = values(&environment, EXECUTOR_VARIABLE).next() == Some(executor.as_bytes());
+    attempt_in(&environment).filter(|_| is_there)
+}
+
 fn attempt_in(environment: &[u8]) -> Option<AttemptId> {
-    environment.split(|byte| *byte == 0).find_map(|variable| {
-        let value = variable.strip_prefix(ATTEMPT_VARIABLE.as_bytes())?.strip_prefix(b"=")?;
-        std::str::from_utf8(value).ok()?.parse().ok()
-    })
+    values(environment, ATTEMPT_VARIABLE).find_map(|value| std::str::from_utf8(value).ok()?.parse().ok())
+}
+
+fn values<'a>(environment: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
+    environment
+        .split(|byte| *byte == 0)
+        .filter_map(move |variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 /// The id given out last; ids are given out in rising order, and begin again at the bottom when the top is reached.

@@ -5,7 +5,8 @@
 //! only processes that it has just recognised, through a descriptor that cannot come to mean another one, and to name
 //! those that it could not see end. Waits on descriptors, never on a clock alone.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -36,11 +37,21 @@ pub(crate) struct Tree {
     pub leader: Option<Process>,
     /// Processes that are known to belong to it for another reason.
     pub known: HashSet<Process>,
+    /// Only what names this executor besides; `None`: whatever names the attempt.
+    pub executor: Option<OsString>,
 }
 
 impl Tree {
     pub(crate) fn new(attempt: AttemptId, leader: Option<Process>) -> Self {
-        Tree { attempt, leader, known: HashSet::new() }
+        Tree { attempt, leader, known: HashSet::new(), executor: None }
+    }
+
+    /// Of all that runs of this executor, whatever anybody wrote down of it: what its environment tells.
+    pub(crate) fn all_of(executor: &OsStr) -> Vec<Tree> {
+        let named = proc::pids().into_iter().filter(|pid| *pid != proc::own_pid());
+        let attempts: BTreeSet<AttemptId> = named.filter_map(|pid| proc::attempt_at(pid, executor)).collect();
+        let tree = |attempt| Tree { executor: Some(executor.to_owned()), ..Tree::new(attempt, None) };
+        attempts.into_iter().map(tree).collect()
     }
 
     /// Stops all of it. Gives the processes that could not be seen to end, in words.
@@ -127,7 +138,12 @@ impl Tree {
     }
 
     fn names(&self, stat: &Stat) -> bool {
-        !stat.is_zombie() && proc::attempt_of(stat.process.pid) == Some(self.attempt)
+        let pid = stat.process.pid;
+        let named = || match &self.executor {
+            None => proc::attempt_of(pid),
+            Some(executor) => proc::attempt_at(pid, executor),
+        };
+        !stat.is_zombie() && named() == Some(self.attempt)
     }
 
     /// The main process's group, if it is certain that this is not a later group of the same id: its leader is there

@@ -6,8 +6,10 @@
 //! and by their environment, stopped or waited for as configured, and the attempt is reported as `executor_lost`, with
 //! what it wrote. Jobs of drivers that need no parent to know how they ended (containers) are gone on with, and end as
 //! if nobody had been killed; jobs of drivers that run on other hosts are ended there. After a restart of the machine
-//! everything unended is lost, but for what runs on other hosts. Promises that nothing found here starts a second time.
+//! everything unended is lost, but for what runs on other hosts. What runs of this executor and the ledger does not name
+//! is found by its environment, too, and stopped. Promises that nothing found here starts a second time.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +61,7 @@ impl Supervisor {
         machine: Machine,
         recover: Recover,
     ) -> Result<(), ledger::Error> {
-        let (mut orphaned, mut continued) = (Vec::new(), Vec::new());
+        let (mut orphaned, mut continued) = (Vec::new(), Vec::<Arc<Held>>::new());
         for Found { id, work, place, at } in found {
             let work = work.map(Arc::new);
             let hold = |progress| {
@@ -108,6 +110,9 @@ impl Supervisor {
                 }
             }
         }
+        let ours =
+            orphaned.iter().map(|orphaned| orphaned.held.id).chain(continued.iter().map(|held| held.id)).collect();
+        self.stop_unnamed(ours).await;
         self.go_on(continued);
         match recover {
             Recover::Stop => {
@@ -205,6 +210,25 @@ impl Supervisor {
             }
         };
         self.report_lost(&held, message, unconfirmed).await;
+    }
+
+    /// Stops what runs of this executor beside the attempts that it goes on with, because its ledger does not name it
+    /// (any more): the folder was emptied, or is an older one. Nobody will ask after it, so it is not reported.
+    async fn stop_unnamed(&self, named: HashSet<AttemptId>) {
+        let mark = self.settings.mark.clone();
+        let found = spawn_blocking(move || Tree::all_of(&mark)).await.unwrap_or_default();
+        let unnamed = found.into_iter().filter(|tree| !named.contains(&tree.attempt));
+        join_all(unnamed.map(async |tree| {
+            let attempt = tree.attempt;
+            let mut unconfirmed = tree.stop(self.settings.grace).await;
+            unconfirmed.extend(self.end_group(attempt).await);
+            match unconfirmed.is_empty() {
+                true => warn!(self.log, "job stopped that the ledger does not name"; "attempt" => %attempt),
+                false => warn!(self.log, "job that the ledger does not name cannot be seen to end";
+                    "attempt" => %attempt, "unconfirmed" => unconfirmed.join(", ")),
+            }
+        }))
+        .await;
     }
 
     /// Kills what hid from the search in the job's control group, where it had one.

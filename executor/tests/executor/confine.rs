@@ -114,8 +114,7 @@ async fn a_sandboxed_job_sees_the_system_and_its_own_and_nothing_else() {
 async fn a_sandboxed_job_inherits_nothing_but_its_streams() {
     let house = House::new(&["--sandbox", "try", "--work-folder", "private"]);
     let report = house.run(&house.script(0, "ls /proc/$$/fd; env | cut -d= -f1 | sort | tr '\\n' ' '")).await;
-    let expected =
-        "0\n1\n10\n2\nGORCH_ATTEMPT GORCH_NODE GORCH_OUTPUT GORCH_PROGRESS GORCH_RUN HOME LANG PATH PWD TMPDIR ";
+    let expected = "0\n1\n10\n2\nGORCH_ATTEMPT GORCH_EXECUTOR GORCH_NODE GORCH_OUTPUT GORCH_PROGRESS GORCH_RUN HOME LANG PATH PWD TMPDIR ";
     // 10 is the shell's own: the script.
     assert_eq!(stdout(&report), expected);
 }

@@ -132,11 +132,12 @@ async fn a_found_job_keeps_its_timeout_and_can_be_stopped() {
 async fn after_a_restart_of_the_machine_everything_unended_is_lost_and_says_so() {
     let mut house = House::new(&["--slots", "1"]);
     let ended = house.run(&house.script(0, "true")).await;
-    house.hand_in(&house.script(1, "echo up > up; sleep 1000")).await;
+    // Nothing but its id, as it was written down, says whose it is.
+    house.hand_in(&house.script(1, "echo $$ > up; exec env -i sleep 1000")).await;
     house.hand_in(&house.script(2, "echo ran > ran")).await;
-    house.file("up");
+    let pid = house.file("up").trim().to_owned();
+    assert!(holds(|| house.processes().is_empty()));
     house.kill();
-    let pids = house.processes();
     std::fs::write(house.path("data/boot"), "another start of the machine\n").unwrap();
     house.start();
     assert_eq!(house.report(house.id(0)).await, ended);
@@ -145,8 +146,37 @@ async fn after_a_restart_of_the_machine_everything_unended_is_lost_and_says_so()
     {
         assert_eq!(failure(&house.report(house.id(node)).await), ("executor_lost", expected));
     }
-    assert_eq!(house.processes(), pids, "ids of another start of the machine are nobody's");
+    let ended = std::process::Command::new("kill").args(["-9", &pid]).status().unwrap();
+    assert!(ended.success(), "ids of another start of the machine are nobody's");
     assert!(!house.path("ran").exists());
+}
+
+#[tokio::test]
+async fn what_no_ledger_names_is_stopped_by_the_executor_that_ran_it_and_by_no_other() {
+    let stubborn = "trap '' TERM; setsid sleep 1001 & echo up > up; while :; do sleep 1; done";
+    // A plain child, and one that is started by way of the executor itself.
+    for (flags, recover) in [(&["--grace", "300ms"][..], "stop"), (&["--grace", "0s", "--open-files", "64"], "wait")] {
+        let (mut house, mut other) = (House::new(flags), House::new(&["--grace", "0s"]));
+        house.hand_in(&house.script(0, stubborn)).await;
+        other.hand_in(&other.script(0, stubborn)).await;
+        house.file("up");
+        other.file("up");
+        house.kill();
+        other.kill();
+        assert!(house.processes().len() >= 2, "the children live on");
+        for entry in std::fs::read_dir(house.path("data")).unwrap().flatten() {
+            let removed = std::fs::remove_dir_all(entry.path()).or_else(|_| std::fs::remove_file(entry.path()));
+            removed.unwrap();
+        }
+        house.add_flags(&["--recover", recover]);
+        house.start();
+        assert_eq!(house.processes(), Vec::<i32>::new(), "gone before it listens");
+        assert!(other.processes().len() >= 2, "what another executor ran is left alone");
+        let told = house.logged("job stopped that the ledger does not name");
+        assert_eq!(told["attempt"], house.id(0).to_string());
+        assert_eq!(house.get(house.id(0), "0s").await.status(), StatusCode::NOT_FOUND);
+        house.run(&house.script(1, "true")).await;
+    }
 }
 
 #[tokio::test]

@@ -489,30 +489,25 @@ async fn what_is_gone_or_never_started_is_lost_and_what_nobody_goes_on_with_is_r
     house.kill();
     docker(&["rm", "-f", &name]);
     // In its stead one that was made and not started, and one of an attempt that the ledger does not hold.
-    let (run, ledger) = (house.run, house.path("data").canonicalize().unwrap());
-    let ledger = ledger.display();
-    let make = |name: &str, attempt: &str, ledger: &str| {
-        let labels = [format!("gorch.attempt={attempt}"), format!("gorch.run={run}"), format!("gorch.ledger={ledger}")];
-        let [attempt, run, ledger] = &labels;
-        docker(&[
-            "create",
-            "--name",
-            name,
-            "--label",
-            attempt,
-            "--label",
-            run,
-            "--label",
-            ledger,
-            image(),
-            "/bin/sleep",
-            "1000",
-        ]);
+    let (run, path) = (house.run, house.path("data").canonicalize().unwrap());
+    let folder = house.file("data/id");
+    let make = |name: &str, attempt: &str, folder: &str| {
+        let path = path.display();
+        let labels = [
+            format!("--label=gorch.attempt={attempt}"),
+            format!("--label=gorch.run={run}"),
+            format!("--label=gorch.folder={folder}"),
+            format!("--label=gorch.ledger={path}"),
+            "--label=gorch.executor=e1".to_owned(),
+        ];
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        docker(&[&["create", "--name", name], &labels[..], &[image(), "/bin/sleep", "1000"]].concat());
     };
-    make(&name, &gone.attempt.to_string(), &ledger.to_string());
+    make(&name, &gone.attempt.to_string(), folder.trim());
     let unknown = house.id(9).to_string();
-    make(&format!("{name}-x"), &unknown, "/another/executor");
-    make(&format!("{name}-y"), &unknown, &ledger.to_string());
+    // In a container of its own another executor may have the same path, and even the same name.
+    make(&format!("{name}-x"), &unknown, "another-folder");
+    make(&format!("{name}-y"), &unknown, folder.trim());
     house.start();
     let report = house.report(gone.attempt).await;
     let said = "the executor was killed while it ran; when the next one came, nothing of it was there";

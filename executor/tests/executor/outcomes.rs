@@ -100,7 +100,7 @@ async fn arguments_reach_the_program_as_they_are() {
 async fn the_environment_is_clean_and_says_who_the_job_is() {
     let house = House::new(&[]);
     let mut work = house.program(0, "env", &["-0"]);
-    work.env = [("MINE", "a b=c"), ("HOME", "/elsewhere"), ("GORCH_ATTEMPT", "forged")]
+    work.env = [("MINE", "a b=c"), ("HOME", "/elsewhere"), ("GORCH_ATTEMPT", "forged"), ("GORCH_EXECUTOR", "forged")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
     let report = house.run(&work).await;
@@ -109,6 +109,7 @@ async fn the_environment_is_clean_and_says_who_the_job_is() {
     let names: Vec<&str> = seen.keys().copied().collect();
     let expected = [
         "GORCH_ATTEMPT",
+        "GORCH_EXECUTOR",
         "GORCH_NODE",
         "GORCH_OUTPUT",
         "GORCH_PROGRESS",
@@ -121,6 +122,7 @@ async fn the_environment_is_clean_and_says_who_the_job_is() {
     ];
     assert_eq!(names, expected);
     assert_eq!(seen["GORCH_ATTEMPT"], work.attempt.to_string());
+    assert_eq!(seen["GORCH_EXECUTOR"], format!("e1 {}", house.path("data").canonicalize().unwrap().display()));
     assert_eq!(seen["GORCH_RUN"], house.run.to_string());
     assert_eq!((seen["GORCH_NODE"], seen["MINE"], seen["HOME"]), ("node0", "a b=c", "/elsewhere"));
 }

@@ -34,6 +34,10 @@ enum Lockable {
 impl Call<'_> {
     /// Skips what can no longer run, stops what a failure dooms, activates what is owed.
     pub(crate) fn unfold(&mut self) {
+        if self.run.ended.is_some() {
+            // It did not get its lock and would not wait: nothing of it begins.
+            return;
+        }
         self.follow();
         if self.run.waits_for_its_lock() && !self.take_own_lock() {
             return;

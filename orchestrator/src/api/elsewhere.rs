@@ -8,16 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gorch_certs::{Caller, Identity, Kind, Peer};
-use gorch_schema::RunId;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use slog::debug;
+use slog::warn;
 use warp::Reply;
 use warp::reply::Response;
 
+use super::homes::LOOK;
 use super::problem::Trouble;
 use super::route::Call;
-use crate::conductor::Handle;
 use crate::journal::Home;
 
 /// Says for whom an orchestrator asks. From anybody else it means nothing.
@@ -30,9 +29,6 @@ const HOP: [HeaderName; 6] = [HOST, CONNECTION, CONTENT_LENGTH, TE, TRANSFER_ENC
 
 /// Longer than it takes until the runs of an orchestrator that is gone go on at another.
 const PATIENCE: Duration = Duration::from_secs(12);
-
-/// How often is looked whether a run has moved.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// What becomes of a request that is said twice, because its first answer was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,10 +90,10 @@ pub(super) async fn ask(
                         Ok(answer) => return Ok(Some(back(answer))),
                         Err(lost) => lost,
                     },
-                    () = moved(&handle, run, &url) => Lost::Answer("its runs went on elsewhere".to_owned()),
+                    () = call.house.homes.moved(run, &url) => Lost::Answer("its runs went on elsewhere".to_owned()),
                 };
                 let (Lost::Request(cause) | Lost::Answer(cause)) = &lost;
-                debug!(call.house.log, "another orchestrator does not answer"; "url" => &url, "cause" => cause);
+                warn!(call.house.log, "another orchestrator does not answer"; "url" => &url, "cause" => cause);
                 match lost {
                     Lost::Answer(cause) if repeat == Repeat::Never => return Err(perhaps_done(&url, cause)),
                     // Where the run lives now is asked at once.
@@ -130,18 +126,6 @@ enum Lost {
     Request(String),
     /// The answer, or both.
     Answer(String),
-}
-
-/// Resolves when the run lives somewhere else.
-async fn moved(handle: &Handle, run: RunId, url: &str) {
-    loop {
-        tokio::time::sleep(LOOK).await;
-        match handle.journal().home(run).await {
-            Ok(Home::At { url: now }) if now == url => {}
-            Ok(Home::At { .. } | Home::Here | Home::Nobody) => return,
-            Err(_) => {}
-        }
-    }
 }
 
 /// A request as it is passed on, as often as it takes.

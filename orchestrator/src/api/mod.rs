@@ -11,6 +11,7 @@ mod definitions;
 mod elsewhere;
 mod events;
 mod executors;
+mod homes;
 mod live;
 mod logs;
 mod nodes;
@@ -107,7 +108,7 @@ pub(crate) fn routes(
     route::filter(table::routes(), &Arc::new(House::new(handle, artifacts, settings, log)))
 }
 
-/// `/healthz`: the process lives. `/readyz`: its conductor answers. For a plain listener on loopback.
+/// `/healthz`: the process lives. `/readyz`: its conductor answers, and its store takes what it writes. For a plain listener on loopback.
 pub fn health(handle: Handle) -> BoxedFilter<(Response,)> {
     system::health(handle)
 }

@@ -25,6 +25,7 @@ use warp::{Filter, Rejection};
 use super::Settings;
 use super::body::Body;
 use super::elsewhere::{self, Asked, Repeat};
+use super::homes::Homes;
 use super::problem::{Answer, Trouble};
 use super::query::Query;
 use super::rate::Rates;
@@ -39,6 +40,7 @@ pub(super) struct House {
     pub(super) settings: Settings,
     pub(super) submits: Arc<Semaphore>,
     pub(super) rates: Rates,
+    pub(super) homes: Homes,
     pub(super) log: Logger,
 }
 
@@ -46,7 +48,8 @@ impl House {
     pub(super) fn new(handle: Handle, artifacts: Artifacts, settings: Settings, log: Logger) -> Self {
         let submits = Arc::new(Semaphore::new(settings.max_submits));
         let rates = Rates::new(settings.max_rate);
-        House { handle, artifacts, settings, submits, rates, log }
+        let homes = Homes::of(Arc::clone(handle.journal()));
+        House { handle, artifacts, settings, submits, rates, homes, log }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The orchestrator itself: welcome, who the caller is, and whether it is well.
 //!
-//! Owns the routes that speak of no run. Promises: health says nothing but its word; it is asked without a certificate.
+//! Owns the routes that speak of no run. Promises: health says nothing but its word; it is asked without a certificate; who
+//! is ready can write down what it would take on, as far as it knows.
 
 use std::time::Duration;
 
@@ -86,10 +87,14 @@ pub(super) fn health(handle: Handle) -> BoxedFilter<(Response,)> {
     let ready = warp::path!("readyz").and(warp::get()).then(move || {
         let handle = handle.clone();
         async move {
-            match tokio::time::timeout(PATIENCE, handle.offers()).await {
-                Ok(Ok(_)) => reply::json(&Health { status: "success" }),
-                Ok(Err(_)) => not_ready("shutting down"),
-                Err(_) => not_ready("the conductor does not answer"),
+            let conductor = tokio::time::timeout(PATIENCE, handle.has_lease());
+            let store = tokio::time::timeout(PATIENCE, handle.journal().probe());
+            match tokio::join!(conductor, store) {
+                (Ok(Ok(true)), Ok(Ok(()))) => reply::json(&Health { status: "success" }),
+                (Ok(Err(_)), _) => not_ready("shutting down"),
+                (Err(_), _) => not_ready("the conductor does not answer"),
+                (Ok(Ok(false)), _) => not_ready("the store does not answer"),
+                (Ok(Ok(true)), Ok(Err(_)) | Err(_)) => not_ready("the store cannot be written"),
             }
         }
     });

@@ -169,6 +169,26 @@ async fn an_upload_that_was_cut_short_is_gone_at_the_next_start(kept: Kept) {
     assert_eq!((kept.uploads_left(), got(&artifacts, there).await), (0, Some(b"kept".to_vec())));
 }
 
+async fn what_comes_is_never_taken_for_what_another_brings_into_the_same_folder(kept: Kept) {
+    let (mine, other) = (large(LIMIT), large(PIECE + 1));
+    let mut upload = kept.artifacts.take().unwrap();
+    upload.write(&mine).unwrap();
+    // Somebody else opens the folder, and clears away what he takes for cut short.
+    let again = kept.again().await;
+    let mut half = again.take().unwrap();
+    half.write(&other[..PIECE]).unwrap();
+    // A folder has lost it, which is said; a database has it from the file that is open.
+    let is_kept = upload.finish(digest(&mine)).await.is_ok();
+    assert_eq!(is_kept, kept.database.is_some());
+    assert_eq!(got(&again, digest(&mine)).await.is_some(), is_kept);
+    if is_kept {
+        assert!(got(&again, digest(&mine)).await.unwrap() == mine, "it is another content");
+    }
+    half.write(&other[PIECE..]).unwrap();
+    assert_eq!(half.finish(digest(&other)).await.unwrap(), other.len() as u64);
+    assert!(got(&again, digest(&other)).await.unwrap() == other);
+}
+
 async fn only_what_is_old_is_collected_and_asking_makes_it_young(kept: Kept) {
     let artifacts = &kept.artifacts;
     let large = large(3 * PIECE);
@@ -217,6 +237,7 @@ conformance! {
     contents_of_every_size_come_back_as_they_were
     many_who_bring_and_read_at_once_do_not_hinder_each_other
     an_upload_that_was_cut_short_is_gone_at_the_next_start
+    what_comes_is_never_taken_for_what_another_brings_into_the_same_folder
     only_what_is_old_is_collected_and_asking_makes_it_young
 }
 

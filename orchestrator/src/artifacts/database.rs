@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gorch_schema::digest::Digest;
 use sha2::{Digest as _, Sha256};
@@ -40,15 +41,16 @@ impl Database {
     async fn bring_in(&self, data: PathBuf, log: &Logger) -> Result<(), Error> {
         let (mut brought, of) = (Collected::default(), data.clone());
         for (digest, path) in super::blocking(move || folder::there(&of)).await?? {
-            let file = path.clone();
-            let (found, length) = super::blocking(move || sum(&file)).await??;
+            let file = Arc::new(File::open(&path)?);
+            let read = Arc::clone(&file);
+            let (found, length) = super::blocking(move || sum(&read)).await??;
             if found != digest {
                 warn!(log, "artifact left in its folder: it is not what its name says"; "found" => found.to_string(),
                     "file" => path.display().to_string());
                 continue;
             }
             if self.contents.keep(vec![digest]).await?.is_empty() {
-                self.contents.bring(&path, digest).await?;
+                self.contents.bring(file, digest).await?;
             }
             fs::remove_file(&path)?;
             // The last one takes its folder along.
@@ -65,8 +67,8 @@ impl Database {
 }
 
 /// What the content of a file comes to, and its length. Blocks.
-fn sum(path: &Path) -> Result<(Digest, u64), Error> {
-    let (mut file, mut hash, mut piece, mut length) = (File::open(path)?, Sha256::new(), vec![0; PIECE], 0);
+fn sum(mut file: &File) -> Result<(Digest, u64), Error> {
+    let (mut hash, mut piece, mut length) = (Sha256::new(), vec![0; PIECE], 0);
     loop {
         match file.read(&mut piece)? {
             0 => return Ok((Digest::from_bytes(hash.finalize().into()), length)),

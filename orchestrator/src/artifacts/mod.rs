@@ -219,7 +219,7 @@ impl Upload {
             Kind::Database(database) => {
                 // It need not be on our disk: it is there when the server says so.
                 let length = spooled.is(expected)?;
-                database.contents.bring(spooled.path(), expected).await?;
+                database.contents.bring(spooled.file(), expected).await?;
                 Ok(length)
             }
         }

@@ -1,16 +1,18 @@
 //! Uploads on their way in: files of the local disk, whatever contents are kept in.
 //!
 //! Owns the folder `incoming`. Promises that an upload is held to its limit while it comes and to its name when it has
-//! come, so that a slow client keeps nothing waiting but a file; and that what was cut short is gone with the next start.
+//! come, so that a slow client keeps nothing waiting but a file; that what was cut short is gone with the next start; and
+//! that no two uploads ever have the same path, whoever else has the folder open.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use gorch_schema::digest::Digest;
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::Error;
 
@@ -23,8 +25,6 @@ pub(super) struct Spool {
     incoming: PathBuf,
     /// Largest file that is taken, in bytes.
     limit: u64,
-    /// Numbers uploads.
-    uploads: AtomicU64,
 }
 
 impl Spool {
@@ -36,15 +36,14 @@ impl Spool {
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&incoming)?;
         File::open(root)?.sync_all()?;
-        Ok(Spool { incoming, limit, uploads: AtomicU64::new(0) })
+        Ok(Spool { incoming, limit })
     }
 
     /// Begins to take a content.
     pub(super) fn take(&self) -> io::Result<Spooled> {
-        let number = self.uploads.fetch_add(1, Ordering::Relaxed);
-        let path = self.incoming.join(number.to_string());
-        let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok(Spooled { path, file, hash: Sha256::new(), length: 0, limit: self.limit })
+        let path = self.incoming.join(Uuid::now_v7().to_string());
+        let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        Ok(Spooled { path, file: Arc::new(file), hash: Sha256::new(), length: 0, limit: self.limit })
     }
 }
 
@@ -52,7 +51,7 @@ impl Spool {
 #[derive(Debug)]
 pub(crate) struct Spooled {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     hash: Sha256,
     length: u64,
     limit: u64,
@@ -66,7 +65,7 @@ impl Spooled {
             return Err(Error::TooLarge { limit: self.limit });
         }
         self.hash.update(piece);
-        Ok(self.file.write_all(piece)?)
+        Ok((&*self.file).write_all(piece)?)
     }
 
     /// That was all. Is it what it should be? Gives its length.
@@ -77,6 +76,11 @@ impl Spooled {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What was hashed, whatever its path has become.
+    pub(super) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
     }
 
     /// Blocks until it is on the disk.

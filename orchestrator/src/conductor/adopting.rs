@@ -17,16 +17,17 @@ use tokio_util::sync::CancellationToken;
 use super::handle::{Error, Message};
 use super::live::Turn;
 use super::{Conductor, Loading, Owner, Slot};
-use crate::journal::{self, Adopted, Home, Journal, KnownExecutor};
+use crate::journal::{self, Adopted, Home, Journal, KnownExecutors};
 
 /// Who is not heard of for so long is taken for gone.
 pub(super) const LEASE: Duration = Duration::from_secs(6);
 
-/// Two renewals may fail, and nobody takes us for gone.
-const BEAT: Duration = Duration::from_secs(2);
+/// Several renewals may fail, and nobody takes us for gone. What is first seen a beat after it was said, and found old at a
+/// beat, is found within a lease and two beats: so soon runs of somebody who is gone go on.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// Each so many beats everything is compared: whatever was missed is found by then.
-const THOROUGH: u32 = 15;
+const THOROUGH: u32 = 30;
 
 /// This orchestrator's own lease, by which it may give leases to executors.
 #[derive(Debug, Clone, Copy)]
@@ -85,8 +86,8 @@ impl Conductor {
                         let _ = handle.send(Message::Renewed { asked: now });
                         Ok(now)
                     }
-                    Err(error) => {
-                        warn!(log, "lease not renewed"; "cause" => crate::chain(&error));
+                    Err((what, error)) => {
+                        warn!(log, "{}", what; "cause" => crate::chain(&error));
                         Err(Unheard)
                     }
                 };
@@ -213,15 +214,18 @@ impl Conductor {
 }
 
 /// Renews the lease. With runs come the executors that they name, and what is wanted of those: another orchestrator was told
-/// of it. Who is not known is taken for lost, so runs without executors are none: they are asked for again.
+/// of it. Who is not known is taken for lost, so runs without executors are none: they are asked for again. An error says
+/// what was not done.
 async fn adopt(
     journal: &dyn Journal,
     asked: Adopted,
-) -> Result<(Vec<RunId>, Option<Vec<KnownExecutor>>), journal::Error> {
-    let runs = journal.adopt(LEASE, asked).await?;
-    let is_news = asked == Adopted::All || !runs.is_empty();
-    let executors = if is_news { Some(journal.executors().await?) } else { None };
-    Ok((runs, executors))
+) -> Result<(Vec<RunId>, Option<KnownExecutors>), (&'static str, journal::Error)> {
+    let runs = journal.adopt(LEASE, asked).await.map_err(|error| ("lease not renewed", error))?;
+    if asked == Adopted::New && runs.is_empty() {
+        return Ok((runs, None));
+    }
+    let unread = |error| ("lease renewed, but the executors of its runs cannot be read: the runs wait", error);
+    Ok((runs, Some(journal.executors().await.map_err(unread)?)))
 }
 
 /// The last beat had no answer.

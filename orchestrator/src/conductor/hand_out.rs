@@ -61,18 +61,18 @@ impl Conductor {
             return;
         }
         let Some(Slot::Live(live)) = self.slots.get(&run) else { return };
+        let is_given_up = |turn: &Turn| matches!(turn, Turn::Input(Input::Lost { attempt, .. }) if *attempt == key);
+        if self.registry.is_lost(&executor) || live.queue.iter().any(is_given_up) {
+            // It was lost while the decision was on its way into the journal. Nobody would say so again; and handed out now it
+            // would be covered by the lease that its executor gets next, and run beside its successor.
+            self.tell(run, Turn::Input(Input::Lost { attempt: key, began: Began::Perhaps }));
+            return;
+        }
         let Some(mut work) = live.run.work(key) else {
             warn!(self.log, "attempt without work"; "attempt" => %id);
             return;
         };
         if let Some(lease) = &mut work.lease {
-            let is_given_up = |turn: &Turn| matches!(turn, Turn::Input(Input::Lost { attempt, .. }) if *attempt == key);
-            if wish == Wish::Run && (self.registry.is_lost(&executor) || live.queue.iter().any(is_given_up)) {
-                // It was lost while its start was on its way into the journal: handed out now it would be covered by the lease
-                // that its executor gets next, and run beside its successor.
-                self.tell(run, Turn::Input(Input::Lost { attempt: key, began: Began::Perhaps }));
-                return;
-            }
             *lease = self.lease_of(&executor);
         }
         self.registry.hold(&executor, id, &live.run.plan().workflow.options.namespace);

@@ -28,7 +28,7 @@ use super::standing::{Standing, Standings};
 use crate::dispatch::Links;
 use crate::dispatch::road::Pieces;
 use crate::documents::SharedEngines;
-use crate::journal::{self, IdempotencyKey, Journal, KnownExecutor};
+use crate::journal::{self, IdempotencyKey, Journal, KnownExecutors};
 
 /// Why the conductor did not do what it was asked to do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -286,7 +286,7 @@ pub(super) enum Message {
         wanted: Wanted,
     },
     Known {
-        executors: Vec<KnownExecutor>,
+        executors: KnownExecutors,
     },
     Executors {
         reply: oneshot::Sender<Vec<ExecutorView>>,
@@ -296,6 +296,9 @@ pub(super) enum Message {
     },
     Census {
         reply: oneshot::Sender<Census>,
+    },
+    HasLease {
+        reply: oneshot::Sender<bool>,
     },
     Report {
         attempt: AttemptId,
@@ -530,6 +533,11 @@ impl Handle {
     /// How many unfinished runs are where, and what else is in hand.
     pub async fn census(&self) -> Result<Census, Error> {
         self.query(|reply| Message::Census { reply }).await
+    }
+
+    /// Has this orchestrator a lease with the journal? If not, its runs may be another's, and what it decides is refused.
+    pub async fn has_lease(&self) -> Result<bool, Error> {
+        self.query(|reply| Message::HasLease { reply }).await
     }
 
     /// The log of an attempt that an executor holds right now, from a byte on, as it grows: the answer to its

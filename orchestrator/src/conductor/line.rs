@@ -137,8 +137,14 @@ impl Line {
 
     /// Are there more namespaces that wait than slots? Then each has one in its turn, and nobody keeps one.
     fn is_crowded(&self, namespace: &str, slots: u32) -> bool {
+        self.others(namespace) >= slots as usize
+    }
+
+    /// How many other namespaces wait. Those where all were passed over wait for something that is not there, and want no
+    /// part of what is.
+    fn others(&self, namespace: &str) -> usize {
         let others = self.namespaces.iter().filter(|(name, waiting)| &***name != namespace && !waiting.able.is_empty());
-        others.count() >= slots as usize
+        others.count()
     }
 
     /// Whoever comes after this place in a namespace.
@@ -167,7 +173,7 @@ impl Line {
     /// The most that a run may have out, and its namespace, while others wait for some of these slots.
     fn shares(&self, run: RunId, namespace: &str, slots: u32) -> Shares {
         let waiting = self.namespaces.get(namespace);
-        let of_namespace = part(slots, self.namespaces.len() - usize::from(waiting.is_some()));
+        let of_namespace = part(slots, self.others(namespace));
         let runs = waiting.map_or(0, |waiting| {
             let own = self.who.get(&run).is_some_and(|who| waiting.able.contains(&who.place));
             waiting.able.len() - usize::from(own)

@@ -87,12 +87,9 @@ impl Live {
         }
     }
 
-    /// Somebody waits for the end. Those who gave up are swept out when there are twice as many as there were.
+    /// Somebody waits for the end.
     pub(super) fn wait(&mut self, waiter: oneshot::Sender<()>) {
-        if self.waiters.len() == self.waiters.capacity() {
-            self.waiters.retain(|waiter| !waiter.is_closed());
-        }
-        self.waiters.push(waiter);
+        wait_among(&mut self.waiters, waiter);
     }
 
     /// Tells the run what waits for it, as much as one append may hold, and answers the questions that came before.
@@ -167,6 +164,14 @@ impl Live {
         decided.effects.append(&mut decision.effects);
         Ok(())
     }
+}
+
+/// One more waits for the end of a run. Those who gave up are swept out when there are twice as many as there were.
+pub(super) fn wait_among(waiters: &mut Vec<oneshot::Sender<()>>, waiter: oneshot::Sender<()>) {
+    if waiters.len() == waiters.capacity() {
+        waiters.retain(|waiter| !waiter.is_closed());
+    }
+    waiters.push(waiter);
 }
 
 /// How a run looks in lists.

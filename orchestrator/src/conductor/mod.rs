@@ -189,17 +189,34 @@ impl Conductor {
         shutdown: CancellationToken,
         log: Logger,
     ) -> Result<(Handle, tokio::task::JoinHandle<()>), journal::Error> {
+        let mut conductor = Conductor::new(settings, journal, artifacts, links, log);
+        let known = conductor.journal.executors().await?;
+        conductor.know(known);
+        conductor.tenure = Tenure::begin(conductor.settings.clock.steady());
+        let unfinished = conductor.journal.adopt(adopting::LEASE, Adopted::All).await?;
+        info!(conductor.log, "conductor started"; "owner" => &conductor.settings.owner, "unfinished" => unfinished.len());
+        for run in unfinished {
+            conductor.load(run, Loading { turns: Vec::new(), owner: Owner::Unknown }, Duration::ZERO);
+        }
+        conductor.keep_adopting(shutdown.clone());
+        let handle = conductor.handle.clone();
+        let task = tokio::spawn(conductor.conduct(shutdown));
+        Ok((handle, task))
+    }
+
+    /// One that knows of nothing and does nothing yet.
+    fn new(settings: Settings, journal: Arc<dyn Journal>, artifacts: Artifacts, links: Links, log: Logger) -> Self {
         let (sender, inbox) = mpsc::unbounded_channel();
         let (ended, engines) = (EndedRuns::default(), SharedEngines::default());
         let (standings, progress) = (Standings::default(), Progress::default());
         let seen = handle::Seen { standings: standings.clone(), progress: progress.clone() };
         let handle = Handle::new(sender, journal.clone(), ended.clone(), engines.clone(), seen, links.clone());
         let registry = Registry::new(settings.clock.steady(), settings.lease);
-        let mut conductor = Conductor {
+        Conductor {
             settings,
             documents: Documents::new(artifacts, journal.clone(), engines.clone()),
             journal,
-            handle: handle.clone(),
+            handle,
             inbox,
             links,
             registry,
@@ -224,18 +241,7 @@ impl Conductor {
             appends: FuturesUnordered::new(),
             loads: Arc::new(Semaphore::new(LOADS)),
             log,
-        };
-        let known = conductor.journal.executors().await?;
-        conductor.know(known);
-        conductor.tenure = Tenure::begin(conductor.settings.clock.steady());
-        let unfinished = conductor.journal.adopt(adopting::LEASE, Adopted::All).await?;
-        info!(conductor.log, "conductor started"; "owner" => &conductor.settings.owner, "unfinished" => unfinished.len());
-        for run in unfinished {
-            conductor.load(run, Loading { turns: Vec::new(), owner: Owner::Unknown }, Duration::ZERO);
         }
-        conductor.keep_adopting(shutdown.clone());
-        let task = tokio::spawn(conductor.conduct(shutdown));
-        Ok((handle, task))
     }
 
     async fn conduct(mut self, shutdown: CancellationToken) {

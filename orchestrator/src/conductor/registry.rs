@@ -297,6 +297,11 @@ impl Registry {
         self.executors.get_mut(&executor).is_some_and(|entry| entry.held.remove(&attempt))
     }
 
+    /// The attempts of a run that are held.
+    pub(crate) fn attempts_of(&self, run: RunId) -> Vec<AttemptId> {
+        self.holders.keys().copied().filter(|attempt| attempt.run == run).collect()
+    }
+
     /// How many attempts of a namespace are held.
     pub(crate) fn held_by(&self, namespace: &str) -> u32 {
         self.shares.get(namespace).copied().unwrap_or(0)

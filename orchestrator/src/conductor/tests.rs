@@ -4,7 +4,7 @@
 //! lease to end waits no longer than it takes to say so.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use futures::stream::StreamExt;
 use gorch_schema::session::{LONGEST_ORDER, Lines, News, Order};
 use gorch_schema::view::RunSummary;
-use gorch_schema::work::{AttemptState, Drain, Logs, Registered, Registration, Wanted, Work};
+use gorch_schema::work::{AttemptState, Drain, HeldAttempt, Logs, Registered, Registration, Report, Wanted, Work};
 use gorch_schema::{
     Accepted, AttemptKey, AttemptResult, DefinitionKey, Digest, Event, ExecutorName, Problem, RunId, Timestamp,
     document,
@@ -32,10 +32,16 @@ use crate::dispatch::road::{Answer, Ask, Cut, Opened, Opening, Road, Roads};
 use crate::journal::memory::Memory;
 use crate::journal::{
     self, Adopted, Append, Clear, Cleared, Cursor, DefinitionPage, EndCursor, Ends, Feed, FeedFilter, Filter, Head,
-    Home, Journal, KeyUse, KnownExecutor, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
+    Home, Journal, KeyUse, KnownExecutors, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
 };
 
+mod comparing;
+mod letting_go;
 mod owed;
+mod sharing;
+mod wire;
+
+use wire::Wire;
 
 const KILL: &str = r#"{"nodes": [{"name": "a", "engine": "shell", "artifact": "/bin/true", "fence": "kill"}]}"#;
 
@@ -51,6 +57,12 @@ struct Store {
     is_deaf: AtomicBool,
     /// Executors cannot be read.
     hides_executors: AtomicBool,
+    /// Nobody can tell how a run stands.
+    hides_heads: AtomicBool,
+    /// Runs cannot be read.
+    hides_runs: AtomicBool,
+    /// Appends take ten seconds.
+    is_slow: AtomicBool,
     /// What a look for new runs brings.
     left: Mutex<Vec<RunId>>,
     /// What it has brought.
@@ -64,7 +76,8 @@ struct Store {
 }
 
 fn broken<T: Send + 'static>() -> BoxFuture<'static, Result<T, journal::Error>> {
-    ready(Err(journal::Error::Closed)).boxed()
+    let source = Arc::new(std::io::Error::other("it is away"));
+    ready(Err(journal::Error::Store { doing: "answer", source })).boxed()
 }
 
 impl Journal for Store {
@@ -86,17 +99,20 @@ impl Journal for Store {
         }
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, journal::Error>> {
+    fn executors(&self) -> BoxFuture<'static, Result<KnownExecutors, journal::Error>> {
         if self.hides_executors.load(Ordering::Relaxed) { broken() } else { self.memory.executors() }
     }
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<u64, journal::Error>> {
         let is_birth = append.after == 0 && self.refuses_births.load(Ordering::Relaxed);
         if is_birth || *self.refuses.lock().unwrap() == Some(append.run) {
-            let source = Arc::new(std::io::Error::other("it is away"));
-            return ready(Err(journal::Error::Store { doing: "write", source })).boxed();
+            return broken();
         }
-        self.memory.append(append)
+        if !self.is_slow.load(Ordering::Relaxed) {
+            return self.memory.append(append);
+        }
+        let memory = self.memory.clone();
+        sleep(Duration::from_secs(10)).then(move |()| memory.append(append)).boxed()
     }
 
     fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, journal::Error>> {
@@ -109,12 +125,14 @@ impl Journal for Store {
     // All else is the memory's.
 
     fn read(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<Row>, journal::Error>> {
-        self.memory.read(run, after, limit)
+        if self.hides_runs.load(Ordering::Relaxed) { broken() } else { self.memory.read(run, after, limit) }
     }
 
     fn head(&self, run: RunId) -> BoxFuture<'static, Result<Head, journal::Error>> {
-        self.memory.head(run)
+        if self.hides_heads.load(Ordering::Relaxed) { broken() } else { self.memory.head(run) }
     }
+
+    // All else is the memory's.
 
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, journal::Error>> {
         self.memory.unfinished()
@@ -239,78 +257,16 @@ impl Journal for Store {
     }
 }
 
-/// What an executor was ordered, in its order, and where it is heard.
-#[derive(Clone, Default)]
-struct Wire {
-    orders: Arc<Mutex<Vec<Order>>>,
-    news: Arc<Mutex<Vec<mpsc::UnboundedSender<Bytes>>>>,
-    /// Another process is there now, which has nothing of what was ordered.
-    knows_nothing: Arc<AtomicBool>,
-}
-
-impl Wire {
-    /// Answers an order, where an executor does so at once.
-    fn answer(&self, order: &Order) {
-        let attempt = order.attempt();
-        let news = match order {
-            Order::Run(_) => News::Admitted(attempt),
-            Order::Follow(_) if self.knows_nothing.load(Ordering::Relaxed) => {
-                let problem = Box::new(Problem::new("not_found", "no such attempt"));
-                News::Refused { attempt, order: order.kind(), problem }
-            }
-            Order::Follow(_) | Order::Stop(_) | Order::Acknowledge(_) => return,
-        };
-        let line = serde_json::to_string(&news).unwrap() + "\n";
-        for news in &*self.news.lock().unwrap() {
-            let _ = news.send(Bytes::from(line.clone()));
-        }
-    }
-
-    /// The executor was killed, and another process has its name and its address, but not its folder.
-    fn is_replaced(&self) {
-        self.knows_nothing.store(true, Ordering::Relaxed);
-        self.news.lock().unwrap().clear();
-    }
-}
-
-impl Roads for Wire {
-    fn to(&self, _executor: &ExecutorName, _url: &str) -> Result<Arc<dyn Road>, Cut> {
-        Ok(Arc::new(self.clone()))
-    }
-}
-
-impl Road for Wire {
-    fn ask(&self, ask: Ask) -> BoxFuture<'static, Result<Answer, Cut>> {
-        let (status, body) = match ask.path.as_str() {
-            "/v1/attempts" => (StatusCode::OK, "[]".to_owned()),
-            _ if self.knows_nothing.load(Ordering::Relaxed) => {
-                let problem = Problem::new("not_found", "no such attempt");
-                (StatusCode::NOT_FOUND, serde_json::to_string(&problem).unwrap())
-            }
-            _ => (StatusCode::OK, serde_json::to_string(&AttemptState::Waiting).unwrap()),
-        };
-        ready(Ok(Answer { status, body: Bytes::from(body) })).boxed()
-    }
-
-    fn open(&self, opening: Opening) -> BoxFuture<'static, Result<Opened, Cut>> {
-        let wire = self.clone();
-        let mut body = opening.body.expect("only sessions are opened");
-        tokio::spawn(async move {
-            let mut lines = Lines::new(LONGEST_ORDER);
-            while let Some(piece) = body.recv().await {
-                let take = |line: &[u8]| {
-                    let order = serde_json::from_slice(line).unwrap();
-                    wire.answer(&order);
-                    wire.orders.lock().unwrap().push(order);
-                };
-                lines.push(&piece, take).unwrap();
-            }
-        });
-        let (news, pieces) = mpsc::unbounded_channel();
-        self.news.lock().unwrap().push(news);
-        let pieces =
-            futures::stream::unfold(pieces, |mut pieces| async move { Some((Ok(pieces.recv().await?), pieces)) });
-        ready(Ok(Opened::Pieces(pieces.boxed()))).boxed()
+fn registration(boot: &str) -> Registration {
+    Registration {
+        url: "https://127.0.0.1:1".to_owned(),
+        engines: vec!["shell".to_owned()],
+        labels: BTreeMap::new(),
+        targets: Vec::new(),
+        slots: 1,
+        boot: boot.to_owned(),
+        draining: false,
+        drained: false,
     }
 }
 
@@ -356,17 +312,7 @@ impl House {
     }
 
     async fn beat(&self, boot: &str) -> Registered {
-        let registration = Registration {
-            url: "https://127.0.0.1:1".to_owned(),
-            engines: vec!["shell".to_owned()],
-            labels: BTreeMap::new(),
-            targets: Vec::new(),
-            slots: 1,
-            boot: boot.to_owned(),
-            draining: false,
-            drained: false,
-        };
-        self.handle.register("e1".parse().unwrap(), registration, Timestamp::default()).await.unwrap()
+        self.handle.register("e1".parse().unwrap(), registration(boot), Timestamp::default()).await.unwrap()
     }
 
     /// It beats for so many seconds.

@@ -16,12 +16,12 @@ use tokio::sync::oneshot;
 
 use super::cache::kept;
 use super::handle::{Error, Granted, Message, Reply};
-use super::live::{Decided, Live, Told, Turn, summary};
+use super::live::{Decided, Live, Told, Turn, summary, wait_among};
 use super::locking::{Learned, claims};
 use super::registry::{Beat, HEARTBEAT, SOON};
 use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot, Submitted};
 use crate::dispatch::carry::Before;
-use crate::journal::{self, Append, KeyBody, KnownExecutor};
+use crate::journal::{self, Append, KeyBody, KnownExecutor, KnownExecutors};
 
 /// How long a run whose append was refused is left alone.
 const REFUSED: Duration = Duration::from_millis(200);
@@ -67,7 +67,9 @@ impl Conductor {
             },
             Message::AwaitEnd { run, reply } => match self.slots.get_mut(&run) {
                 Some(Slot::Live(live)) => live.wait(reply),
-                Some(Slot::Loading(_) | Slot::Parked(_)) => self.waiting_for_end.entry(run).or_default().push(reply),
+                Some(Slot::Loading(_) | Slot::Parked(_)) => {
+                    wait_among(self.waiting_for_end.entry(run).or_default(), reply);
+                }
                 None => drop(reply.send(())),
             },
             Message::Register { name, registration, not_after, reply } => {
@@ -86,6 +88,7 @@ impl Conductor {
             Message::Executors { reply } => drop(reply.send(self.registry.views(self.settings.clock.steady()))),
             Message::Offers { reply } => drop(reply.send(self.registry.offers(None).clone())),
             Message::Census { reply } => drop(reply.send(self.census())),
+            Message::HasLease { reply } => drop(reply.send(!self.lease_to_give().is_zero())),
             Message::Report { attempt, report, taken } => self.report(attempt, *report, taken),
             Message::Lost { attempt, began } => self.lose(attempt, began),
             Message::Superseded { run } => self.superseded(run),
@@ -399,10 +402,10 @@ impl Conductor {
             self.timers.remove(&(at, run));
         }
         self.line.leave(run);
-        for (attempt, _) in live.run.handed_out() {
-            let id = attempt.of(run);
-            if !self.out.contains_key(&id) {
-                self.registry.release(id);
+        // Also what was lost in that append: the copy has it out no more.
+        for attempt in self.registry.attempts_of(run) {
+            if !self.out.contains_key(&attempt) {
+                self.room |= self.registry.release(attempt);
             }
         }
         if let journal::Error::Claimed { name, holder } = error {
@@ -471,9 +474,15 @@ impl Conductor {
     }
 
     /// Executors as the journal knows them: of some of them only other orchestrators may have heard.
-    pub(super) fn know(&mut self, executors: Vec<KnownExecutor>) {
-        for KnownExecutor { name, registration, wanted } in executors {
+    /// Of one that cannot be read nothing is known but that it is there: what it has is waited for, as after a start.
+    pub(super) fn know(&mut self, executors: KnownExecutors) {
+        for corrupt in &executors.corrupt {
+            warn!(self.log, "executor cannot be read; it is known again when it registers";
+                "executor" => &corrupt.name, "cause" => crate::chain(corrupt));
+        }
+        for KnownExecutor { name, registration, wanted } in executors.known {
             if self.links.get(&name).is_none()
+                && !registration.url.is_empty()
                 && let Err(error) = self.links.set(&name, &registration.url)
             {
                 warn!(self.log, "no link to executor"; "executor" => %name, "cause" => crate::chain(&error));

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use gorch_engine::{EndedStep, Run};
-use gorch_schema::workflow::Undo;
+use gorch_schema::workflow::{IfBusy, Lock, Undo};
 use gorch_schema::{AttemptKey, Edge, Engine, Node, NodeId, Outcome, RunOptions, StepId, Workflow, render};
 use sha2::{Digest, Sha256};
 
@@ -41,12 +41,18 @@ pub(super) fn document(run: &Run) -> Option<String> {
     let options = RunOptions {
         namespace: options.namespace.clone(),
         labels: options.labels.clone(),
-        lock: options.lock.clone(),
+        lock: options.lock.as_ref().map(waited_for),
         max_parallel: options.max_parallel,
         ..RunOptions::default()
     };
     let workflow = Workflow::new(format!("undo {}", plan.workflow.name), options, nodes, edges);
     Some(render::edges(&workflow))
+}
+
+/// The lock as the run that takes another back has it: whatever that one did where it was taken, this one waits for its
+/// turn. It is owed, and a run that fails holds its lock until after this one was made.
+fn waited_for(lock: &Lock) -> Lock {
+    Lock { name: lock.name.clone(), if_busy: IfBusy::Wait }
 }
 
 /// What takes the step back, if it succeeded and its node says so.
@@ -79,7 +85,7 @@ fn node(run: &Run, step: &EndedStep<'_>) -> Node {
         fence: of.fence,
         idempotent: of.idempotent,
         settings: of.settings.clone().filter(|_| own_engine),
-        lock: of.lock.clone(),
+        lock: of.lock.as_deref().map(|lock| Box::new(waited_for(lock))),
         ..nil
     }
 }

@@ -4,8 +4,11 @@
 //! Promises: encoding happens on the caller's side, so that the writer only binds bytes; what was written reads back
 //! equal. Never numbers anything: numbers are columns, not text.
 
+use std::collections::BTreeMap;
+
+use gorch_schema::work::Registration;
 use gorch_schema::{Event, RunId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::{Broken, Error};
 
@@ -31,6 +34,30 @@ pub(crate) fn events(body: &str, first: u64, last: u64) -> Result<Vec<Event>, Br
     let events: Vec<Event> = serde_json::from_str(body).map_err(Broken::Body)?;
     let (found, expected) = (events.len() as u64, (last + 1).saturating_sub(first));
     if found == expected { Ok(events) } else { Err(Broken::Count { found, expected }) }
+}
+
+/// Reads a registration. A later version may have said more of the executor: what this one does not know is passed over,
+/// where the API refuses it.
+pub(crate) fn registration(body: &str) -> serde_json::Result<Registration> {
+    Stored::deserialize(&mut serde_json::Deserializer::from_str(body))
+}
+
+/// A registration as it is kept: its fields, by the same names.
+#[derive(Deserialize)]
+#[serde(remote = "Registration")]
+struct Stored {
+    url: String,
+    engines: Vec<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    targets: Vec<String>,
+    slots: u32,
+    boot: String,
+    #[serde(default)]
+    draining: bool,
+    #[serde(default)]
+    drained: bool,
 }
 
 #[cfg(test)]
@@ -72,6 +99,17 @@ mod tests {
             let written = vec![Event::AttemptEnded { node, visit, item, attempt, result, retry_at: None, late: false }];
             assert_eq!(events(&plain(&written), 1, 1).unwrap(), written, "{number:e}");
         }
+    }
+
+    #[test]
+    fn a_registration_of_a_later_version_is_read_as_far_as_it_is_known() {
+        let newer = r#"{"url": "https://h:1", "engines": ["shell"], "labels": {"zone": "a"}, "targets": ["t"], "slots": 3,
+            "boot": "b", "draining": true, "drained": true, "more": {"of": 1}}"#;
+        assert!(serde_json::from_str::<Registration>(newer).is_err(), "who registers is told what is not known");
+        let read = registration(newer).unwrap();
+        assert_eq!((read.url.as_str(), read.slots, read.drained), ("https://h:1", 3, true));
+        assert_eq!(registration(&plain(&read)).unwrap(), read);
+        assert!(registration("{").is_err());
     }
 
     #[test]

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use super::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use super::definitions::{DefinitionPage, NewRevision, Revision};
 use super::error::{Corrupt, Error};
+use super::executors::KnownExecutors;
 
 /// What one decision writes: all of it or nothing.
 #[derive(Debug, Clone)]
@@ -306,24 +307,13 @@ pub enum Adopted {
 pub enum Home {
     /// This writer; of a run that has ended, any.
     Here,
-    /// Another writer, which lives.
+    /// Another writer, which is not known to be gone.
     At {
         /// Where it is reached.
         url: String,
     },
     /// A writer that is gone: whoever adopts next.
     Nobody,
-}
-
-/// An executor as the store knows it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KnownExecutor {
-    /// Who.
-    pub name: ExecutorName,
-    /// As it registered last.
-    pub registration: Registration,
-    /// What operators want of it.
-    pub wanted: Wanted,
 }
 
 /// Where events are kept.
@@ -350,8 +340,8 @@ pub trait Journal: Send + Sync + 'static {
     /// Where the run stands.
     fn head(&self, run: RunId) -> BoxFuture<'static, Result<Head, Error>>;
 
-    /// Says that this writer lives, for so long from now, and makes its own every run that has not ended and is no other
-    /// living writer's. Gives what is asked for of its runs that have not ended, oldest first. A run is whose who wrote to
+    /// Says that this writer lives, for so long from now, and makes its own every run that has not ended and whose writer is
+    /// gone: it has said goodbye, or nothing new for so long while this one asked again and again. Gives what is asked for of its runs that have not ended, oldest first. A run is whose who wrote to
     /// it last. That only says who goes on with it: what keeps two from deciding the same is [`Append::after`].
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, Error>>;
 
@@ -360,11 +350,34 @@ pub trait Journal: Send + Sync + 'static {
         false
     }
 
+    /// Could it write now? Where the last write succeeded, it could; where that failed, it tries. A journal whose leases are
+    /// writes has said so with them.
+    fn probe(&self) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Who goes on with the run now. A run that is not there is refused like a read of it.
     fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, Error>> {
         // A store of one writer: whoever asks is that one.
         let head = self.head(run);
         Box::pin(async move { head.await.map(|_| Home::Here) })
+    }
+
+    /// The same of many at once, of those that are there.
+    fn homes(&self, runs: Vec<RunId>) -> BoxFuture<'static, Result<Vec<(RunId, Home)>, Error>> {
+        let asked: Vec<_> = runs.into_iter().map(|run| (run, self.home(run))).collect();
+        let asking = async move {
+            let mut homes = Vec::new();
+            for (run, home) in asked {
+                match home.await {
+                    Ok(home) => homes.push((run, home)),
+                    Err(Error::Unknown { .. } | Error::Forgotten { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(homes)
+        };
+        Box::pin(asking)
     }
 
     /// Every run that has not ended, oldest first.
@@ -448,8 +461,8 @@ pub trait Journal: Send + Sync + 'static {
     /// Keeps what operators want of an executor, under the next revision. `None`: it never registered.
     fn want(&self, name: ExecutorName, drain: Option<Drain>) -> BoxFuture<'static, Result<Option<Wanted>, Error>>;
 
-    /// Every executor that ever registered, by name, as it registered last.
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, Error>>;
+    /// Every executor that ever registered, by name, as it registered last. One that cannot be read keeps no other back.
+    fn executors(&self) -> BoxFuture<'static, Result<KnownExecutors, Error>>;
 
     /// Wakes when any run has new durable events; the value is the place of the newest. It closes with the journal.
     fn tail(&self) -> watch::Receiver<Cursor>;

@@ -18,11 +18,12 @@ use tokio::sync::watch;
 use super::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use super::bell::Bell;
 use super::contract::{
-    Adopted, Append, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Journal, KeyUse, KnownExecutor,
-    Page, PageCursor, Row,
+    Adopted, Append, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Journal, KeyUse, Page, PageCursor,
+    Row,
 };
 use super::definitions::{DefinitionPage, Listed, NewRevision, Revision};
 use super::error::{Error, KeyBody};
+use super::executors::{KnownExecutor, KnownExecutors};
 
 /// A journal that lives as long as its process.
 #[derive(Debug)]
@@ -494,13 +495,14 @@ impl Journal for Memory {
         done(Ok(wanted))
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, Error>> {
+    fn executors(&self) -> BoxFuture<'static, Result<KnownExecutors, Error>> {
         let known = |(name, (registration, wanted)): (&ExecutorName, &(Registration, Wanted))| KnownExecutor {
             name: name.clone(),
             registration: registration.clone(),
             wanted: *wanted,
         };
-        done(Ok(self.state().executors.iter().map(known).collect()))
+        let known = self.state().executors.iter().map(known).collect();
+        done(Ok(KnownExecutors { known, corrupt: Vec::new() }))
     }
 
     fn tail(&self) -> watch::Receiver<Cursor> {

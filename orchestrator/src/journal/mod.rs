@@ -11,6 +11,7 @@ pub mod contract;
 pub mod definitions;
 pub(crate) mod encoded;
 pub mod error;
+pub mod executors;
 pub(crate) mod jobs;
 pub mod memory;
 pub mod portable;
@@ -24,7 +25,8 @@ pub(crate) mod conformance;
 pub use aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 pub use contract::{
     Above, Adopted, Append, AttemptLogs, Cached, Claim, Cursor, Feed, FeedFilter, FeedRow, Filter, Head, Home,
-    IdempotencyKey, Journal, KeyUse, KnownExecutor, Label, Page, PageCursor, Row,
+    IdempotencyKey, Journal, KeyUse, Label, Page, PageCursor, Row,
 };
 pub use definitions::{DefinitionPage, Listed, NewRevision, Revision};
 pub use error::{Broken, Corrupt, Error, KeyBody};
+pub use executors::{CorruptExecutor, KnownExecutor, KnownExecutors};

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use gorch_schema::view::RunSummary;
-use gorch_schema::work::{Logs, Registration};
+use gorch_schema::work::{Drain, Logs};
 use gorch_schema::{AttemptResult, Digest, Event, ExecutorName, RunId};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -162,15 +162,7 @@ impl Inspector {
                 }
                 self.needs(digest, None, place);
             }
-            ("executors", [name, registration, _]) => {
-                let place = format!("the executor `{}`", text(name));
-                if text(name).parse::<ExecutorName>().is_err() {
-                    self.complain(None, place.clone(), "no executor is called so");
-                }
-                let what = unread::<Registration>(registration);
-                what.into_iter().for_each(|what| self.complain(None, place.clone(), what));
-                self.executors.insert(text(name).to_owned());
-            }
+            ("executors", [name, registration, _, _, drain]) => self.executor(text(name), text(registration), drain),
             ("forgotten", [of, id, _]) => {
                 let place = format!("the forgotten run {}", text(id));
                 if number(of) > self.newest.0 {
@@ -180,8 +172,8 @@ impl Inspector {
                     self.complain(text(id).parse().ok(), place, "it is still there");
                 }
             }
-            // The list of tables is ours, and each has its columns.
-            _other => {}
+            // The list of tables is ours, and each has its columns; a test gives one row of each.
+            _other => debug_assert!(false, "nobody looks at a row of `{}`", table.name),
         }
     }
 
@@ -200,6 +192,22 @@ impl Inspector {
         }
         let (last, ended) = (number(last), *ended != Cell::Null);
         self.runs.insert(int(of), Kept { id, last, ended, next: 1, is_broken: false, has_verdict: false });
+    }
+
+    fn executor(&mut self, name: &str, registration: &str, drain: &Cell) {
+        let place = format!("the executor `{name}`");
+        if name.parse::<ExecutorName>().is_err() {
+            self.complain(None, place.clone(), "no executor is called so");
+        }
+        if let Err(error) = codec::registration(registration) {
+            self.complain(None, place.clone(), format!("its body cannot be read: {error}"));
+        }
+        if *drain != Cell::Null
+            && let Err(error) = serde_json::from_str::<Drain>(text(drain))
+        {
+            self.complain(None, place, format!("what is wanted of it cannot be read: {error}"));
+        }
+        self.executors.insert(name.to_owned());
     }
 
     fn event(&mut self, place: u64, of: i64, (first, last): (u64, u64), body: &str) {
@@ -266,5 +274,30 @@ impl Inspector {
             run.is_broken = true;
             self.wrong.push(Wrong::of(run.id, "the run", what));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::journal::portable::tables::{Kind, TABLES};
+
+    use super::*;
+
+    #[test]
+    fn a_row_of_each_table_is_looked_at() {
+        let mut inspector = Inspector::default();
+        for table in TABLES {
+            let cell = |kind: Kind| match kind {
+                Kind::Int => Cell::Int(1),
+                Kind::Text | Kind::Id => Cell::Text("x".into()),
+                Kind::Bytes => Cell::Bytes(vec![1]),
+            };
+            let row: Vec<Cell> = table.columns.iter().map(|column| cell(column.kind)).collect();
+            inspector.row(table, &row);
+        }
+        let said: Vec<String> = inspector.wrong.iter().map(ToString::to_string).collect();
+        let of_executors: Vec<&str> =
+            said.iter().map(String::as_str).filter(|said| said.starts_with("the executor `x`: ")).collect();
+        assert_eq!(of_executors.len(), 2, "its registration and what is wanted of it: {said:?}");
     }
 }

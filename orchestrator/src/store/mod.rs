@@ -3,12 +3,13 @@
 //! [`check`] finds what is wrong with a store, [`backup()`] writes one into a file, [`restore`] makes one of that file,
 //! [`migrate`] carries one to another place. All of them read the same rows ([`crate::journal::portable`]), so what a backup
 //! has, a migration has. Promises: who reads changes nothing; a store that is made is whole, as its sums say, or is not
-//! there; a store that has moved is opened by nobody. Never runs anything: runs go on when an orchestrator opens the store.
+//! there; it is its folder's owner's, whoever made it; a store that has moved is opened by nobody. Never runs anything: runs go on when an orchestrator opens the store.
 
 mod check;
 mod contents;
 mod ends;
 mod inspector;
+mod owner;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,15 @@ pub enum Error {
     /// A run cannot be looked at now.
     #[error("a run cannot be read now")]
     Run(#[source] conductor::Error),
+    /// The store is whole, and cannot be opened by whose the folder is.
+    #[error("the store in `{path}` is whole, but is not its folder's owner's", path = path.display())]
+    Owner {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// A thread was cut short.
     #[error("a thread of this program was cut short")]
     Thread(#[from] tokio::task::JoinError),
@@ -130,7 +140,17 @@ pub async fn restore(file: &Path, store: &Store, data: Option<&Path>) -> Result<
         Ok(reader.rewound()?.rows(&sender)?)
     });
     let (tables, count) = carry(async { reading.await? }, target.take(contents, parts)).await?;
+    give_away(store, data)?;
     Ok(Carried { tables, artifacts: count.contents, artifact_bytes: count.bytes, missing: Vec::new() })
+}
+
+/// What was made in a folder is the folder's owner's, also where root made it.
+fn give_away(store: &Store, data: Option<&Path>) -> Result<(), Error> {
+    let Store::Sqlite(dir) = store else { return Ok(()) };
+    for folder in data.into_iter().chain([dir.as_path()]) {
+        owner::give(folder).map_err(|source| Error::Owner { path: folder.to_owned(), source })?;
+    }
+    Ok(())
 }
 
 /// Carries a store on which no orchestrator lives to another place, where there is none. Artifacts go along where one of the
@@ -150,6 +170,7 @@ pub async fn migrate(from: &Store, to: &Store) -> Result<(Carried, String), Erro
         source.rows(sender).await
     };
     let ((source, tables), count) = carry(giving, target.take(contents, parts)).await?;
+    give_away(to, None)?;
     let left = source.retire().await.map_err(|cause| Error::TwoStores {
         old: from.to_string(),
         new: to.to_string(),

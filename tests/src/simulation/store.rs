@@ -13,7 +13,7 @@ use futures::future::{BoxFuture, FutureExt};
 use gorch_orchestrator::journal::memory::Memory;
 use gorch_orchestrator::journal::{
     Adopted, Append, Clear, Cleared, Cursor, DefinitionPage, EndCursor, Ends, Error, Feed, FeedFilter, Filter, Head,
-    Home, Journal, KeyUse, KnownExecutor, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
+    Home, Journal, KeyUse, KnownExecutors, NewRevision, Old, Page, PageCursor, Revision, Row, Size,
 };
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Drain, Logs, Registration, Wanted};
@@ -193,7 +193,7 @@ impl Journal for Store {
         self.ask("write", move |memory| memory.want(name, drain))
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, Error>> {
+    fn executors(&self) -> BoxFuture<'static, Result<KnownExecutors, Error>> {
         self.ask("read", |memory| memory.executors())
     }
 

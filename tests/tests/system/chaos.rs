@@ -1,5 +1,6 @@
 //! Everything goes wrong: what `gorch doctor chaos` does to a house of its own, on a file and on a database that fails, too.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,9 @@ fn is_right(output: &Output, faults: u64, among: &[&str]) {
     assert!(finished >= 8, "some work was done: {said}");
     let kinds = ledger["faults"].as_object().unwrap();
     assert_eq!(kinds.values().filter_map(Value::as_u64).sum::<u64>(), faults);
+    // What it was given, and where it was.
+    assert_eq!(ledger["disks"], "fail");
+    assert!(ledger["folder"].as_str().is_some_and(|folder| !Path::new(folder).exists()), "it is gone: {said}");
     for kind in among {
         assert!(kinds.contains_key(*kind), "{kind}: disks fail by `strace`, which must be able to attach: {said}");
     }
@@ -46,21 +50,82 @@ fn a_house_on_a_file_keeps_its_promises_while_everything_goes_wrong() {
     assert_eq!(somebodys.path().read_dir().unwrap().count(), 0, "the caller's own store is not touched");
 }
 
+/// What nodes of the house in this folder have written, once one of them has begun; and where.
+async fn its_nodes_run(scratch: &Path) -> PathBuf {
+    let notes = || {
+        let notes = scratch.read_dir().unwrap().flatten().next()?.path().join("notes");
+        std::fs::read_to_string(&notes).ok().filter(|text| text.contains("begin")).map(|_| notes)
+    };
+    until("its nodes run", || std::future::ready(notes())).await
+}
+
+async fn its_processes_are_gone(folder: &str) {
+    until("its processes are gone", || std::future::ready(marked(folder).is_empty().then_some(()))).await;
+}
+
 #[tokio::test]
 async fn whoever_interrupts_it_leaves_no_process_and_no_folder_behind() {
+    for signal in [Signal::INT, Signal::HUP] {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().to_str().unwrap();
+        // All its processes know this folder by their environment.
+        let mut running = chaos(&["--faults", "1000"]).env("TMPDIR", folder).spawn().unwrap();
+        its_nodes_run(scratch.path()).await;
+        kill_process(Pid::from_child(&running), signal).unwrap();
+        assert_eq!(running.wait().unwrap().code(), Some(130));
+        its_processes_are_gone(folder).await;
+        assert_eq!(scratch.path().read_dir().unwrap().count(), 0, "its folder is gone");
+    }
+}
+
+#[tokio::test]
+async fn whoever_kills_it_kills_all_its_processes() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path().to_str().unwrap();
-    // All its processes know this folder by their environment.
     let mut running = chaos(&["--faults", "1000"]).env("TMPDIR", folder).spawn().unwrap();
-    let notes = || {
-        let house = scratch.path().read_dir().unwrap().flatten().next()?;
-        std::fs::read_to_string(house.path().join("notes")).ok().filter(|notes| notes.contains("begin"))
-    };
-    until("its nodes run", || std::future::ready(notes())).await;
-    kill_process(Pid::from_child(&running), Signal::INT).unwrap();
-    assert_eq!(running.wait().unwrap().code(), Some(130));
-    until("its processes are gone", || std::future::ready(marked(folder).is_empty().then_some(()))).await;
-    assert_eq!(scratch.path().read_dir().unwrap().count(), 0, "its folder is gone");
+    its_nodes_run(scratch.path()).await;
+    // A disk that fails has a process of its own.
+    until("a disk fails", || {
+        let is_strace = |pid: i32| command_line(pid).starts_with("strace");
+        std::future::ready(marked(folder).into_iter().any(is_strace).then_some(()))
+    })
+    .await;
+    running.kill().unwrap();
+    running.wait().unwrap();
+    its_processes_are_gone(folder).await;
+}
+
+fn command_line(pid: i32) -> String {
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&words).replace('\0', " ")
+}
+
+#[tokio::test]
+async fn a_ledger_sees_what_was_not_done_and_who_fell_by_himself() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().to_str().unwrap();
+    let mut running = chaos(&["--faults", "40", "--seed", "9"]).env("TMPDIR", folder).spawn().unwrap();
+    let notes = its_nodes_run(scratch.path()).await;
+    // As the kernel does where memory is short.
+    until("an executor falls", || {
+        let executor = marked(folder).into_iter().find(|pid| command_line(*pid).contains(" executor --data"));
+        let fallen = executor.and_then(Pid::from_raw).map(|pid| kill_process(pid, Signal::KILL));
+        std::future::ready(fallen.filter(Result::is_ok))
+    })
+    .await
+    .unwrap();
+    while running.try_wait().unwrap().is_none() {
+        std::fs::write(&notes, "").unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let output = running.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let ledger: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let wrong: Vec<&str> = ledger["wrong"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    for expected in ["succeeded, but node 0 has begun 0 times", "ended by itself"] {
+        assert!(wrong.iter().any(|wrong| wrong.contains(expected)), "{expected}: {wrong:#?}");
+    }
+    assert!(Path::new(ledger["folder"].as_str().unwrap()).join("executor-0.log").exists(), "its logs are kept");
 }
 
 #[test]
@@ -101,6 +166,15 @@ fn a_store_that_is_somebodys_is_not_touched() {
     let output = chaos(&["--store", &database]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("tables that are not gorch's"), "{said}");
+    // It would be spoken to in the clear.
+    let output = chaos(&["--store", "postgres://me:secret@192.0.2.1/mine"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("not on this machine") && !said.contains("secret"), "{said}");
+    for past in ["postgres:///mine?host=/run/postgresql", "postgres://me@localhost/mine?hostaddr=192.0.2.1"] {
+        let output = chaos(&["--store", past]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("a socket cannot be cut"), "{said}");
+    }
     let output = chaos(&["--store", "sqlite:/tmp"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("expected postgres://USER@HOST[:PORT]/DATABASE"), "{said}");

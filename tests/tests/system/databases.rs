@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use gorch_schema::view::State;
 use gorch_tests::Stand;
 use gorch_tests::graphs::{document, layered, script};
 use gorch_tests::postgres::{Cluster, Stop};
-use gorch_tests::stand::at_random_within;
+use gorch_tests::stand::{at_random_within, free_address};
+use gorch_tests::until;
 
 pub(crate) const NODES: usize = 120;
 
@@ -96,4 +99,37 @@ async fn the_password_of_a_store_is_in_no_log() {
     let logged = stand.logged("orchestrator");
     assert!(logged.contains("postgres://gorch@127.0.0.1"), "{logged}");
     assert!(!logged.contains("s3cret"), "{logged}");
+}
+
+/// What the listener for health says: the status and the body.
+fn asked(address: SocketAddr, path: &str) -> Option<(String, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.to_owned(), body.to_owned()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orchestrator_is_not_ready_while_its_database_is_away_and_is_again_when_that_is_back() {
+    let server = Cluster::start("");
+    let health = free_address();
+    let stand = Stand::with(&["--store", &server.database(), "--health", &health.to_string()]).await;
+    let becomes = async |status: &str, why: &str| {
+        until(&format!("it says {status}"), || async {
+            let (found, body) = asked(health, "/readyz")?;
+            (found == status && body.contains(why)).then_some(())
+        })
+        .await;
+    };
+    becomes("200", "success").await;
+    server.stop(Stop::Fast);
+    becomes("503", "the store does not answer").await;
+    assert_eq!(asked(health, "/healthz").unwrap().0, "200", "it lives, and need not be started again");
+    server.start_again();
+    becomes("200", "success").await;
+    let nil = serde_json::json!({"id": 0, "name": "n", "engine": "nil"});
+    let run = stand.submit(&document("small", vec![nil], &[])).await;
+    assert_eq!(stand.ended(run).await.state, State::Success.word());
 }

@@ -10,7 +10,7 @@ use gorch_schema::Event;
 use gorch_schema::view::State;
 use gorch_tests::Stand;
 use gorch_tests::graphs::{document, script};
-use gorch_tests::postgres::Cluster;
+use gorch_tests::postgres::{Cluster, Stop};
 use gorch_tests::wait::until;
 use gorch_tests::wire::Wire;
 use serde_json::json;
@@ -68,11 +68,13 @@ async fn an_orchestrator_that_wakes_up_lets_go_of_runs_that_went_on_elsewhere() 
     let run = stand.submit(&noting()).await;
     started(&stand, 5).await;
     stand.freeze_orchestrator();
+    let frozen = Instant::now();
     until("the other has both", || async {
         (stand.logged("second").matches("run recovered").count() == 2).then_some(())
     })
     .await;
     started(&stand, starts(&stand).len() + 1).await;
+    assert!(frozen.elapsed() < SOON, "they went on after {:?}", frozen.elapsed());
     stand.thaw_orchestrator();
     until("it lets both go", || async {
         (stand.logged("orchestrator").matches("run let go").count() == 2).then_some(())
@@ -118,6 +120,35 @@ async fn an_orchestrator_that_is_cut_off_from_the_store_says_no_and_its_runs_go_
     assert_eq!(stand.ended(accepted).await.state, State::Success.word());
     assert_eq!(stand.ended(run).await.state, State::Success.word());
     each_node_ran_once(&stand);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_outage_of_the_database_every_run_is_where_it_was() {
+    let server = Cluster::start("");
+    let stand = two(&server).await;
+    let waits = |name: &str| document(name, vec![script(0, name, "while ! [ -e go ]; do sleep 0.05; done")], &[]);
+    let one = stand.submit(&waits("one")).await;
+    let other = stand.second().submit(waits("other").to_string(), &Submission::default()).await.unwrap().id;
+    server.stop(Stop::Immediate);
+    // Longer than a lease: whoever is back first finds that nobody has renewed anything.
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    server.start_again();
+    let small = document("small", vec![json!({"id": 0, "name": "n", "engine": "nil"})], &[]).to_string();
+    for (n, client) in [stand.client(), stand.second()].into_iter().enumerate() {
+        let keyed = || Submission { key: Some(format!("once {n}")), ..Submission::default() };
+        until("it takes runs again", || async { client.submit(small.clone(), &keyed()).await.ok() }).await;
+    }
+    tokio::time::sleep(SOON).await;
+    for name in ["orchestrator", "second"] {
+        assert!(stand.logged(name).contains("lease not renewed"), "{name} has noticed");
+        for moved in ["runs adopted", "run let go"] {
+            assert!(!stand.logged(name).contains(moved), "{name}: {moved}");
+        }
+    }
+    std::fs::write(stand.work().join("go"), "").unwrap();
+    for run in [one, other] {
+        assert_eq!(stand.ended(run).await.state, State::Success.word());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,4 +285,43 @@ async fn an_executor_is_drained_and_called_back_by_any_of_them_and_the_last_word
     stand.client().undrain("e1").await.unwrap();
     assert_eq!(stand.ended(run).await.state, State::Success.word());
     is("alive").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_whose_row_cannot_be_read_keeps_neither_runs_nor_starts_waiting() {
+    let server = Cluster::start("");
+    let database = server.database();
+    let mut stand = Stand::with(&["--store", &database]).await;
+    stand.start_second().await;
+    stand.add_executor("e1", &["--slots", "2"]).await;
+    let run = stand.submit(&noting()).await;
+    started(&stand, 5).await;
+    // One row is damaged, one is of a gorch that says more of an executor.
+    let newer = r#"{"url": "https://127.0.0.1:1", "engines": ["later"], "slots": 1, "boot": "b", "more": {"of": 1}}"#;
+    server.sql(
+        &database,
+        &format!("INSERT INTO executors (name, registration, at) VALUES ('damaged', '{{', 0), ('newer', '{newer}', 0)"),
+    );
+    stand.kill_orchestrator();
+    let killed = Instant::now();
+    until("the other has it", || async { stand.logged("second").contains("run recovered").then_some(()) }).await;
+    assert!(killed.elapsed() < SOON, "it went on after {:?}", killed.elapsed());
+    let end = until("the run ends", || async {
+        stand.second().state(run).await.ok().filter(|summary| summary.stop_date.is_some())
+    });
+    assert_eq!(end.await.state, State::Success.word());
+    each_node_ran_once(&stand);
+    let logged = stand.logged("second");
+    assert!(logged.contains("executor cannot be read") && logged.contains("damaged"), "{logged}");
+    assert!(!logged.contains("lease not renewed"), "{logged}");
+    // Nor does it keep anybody from starting; and who registers again is known again.
+    server.sql(&database, "UPDATE executors SET registration = '[' WHERE name = 'e1'");
+    stand.start_orchestrator().await;
+    until("the executor is known", || async { stand.executor("e1").await.filter(|one| one.state == "alive") }).await;
+    let kept = "SELECT registration <> '[' FROM executors WHERE name = 'e1'";
+    assert_eq!(server.sql(&database, kept), "t");
+    let executors = stand.client().executors().await.unwrap().executors;
+    let found: Vec<_> = executors.iter().map(|one| (one.name.as_str(), one.engines.join(" "))).collect();
+    assert!(found.contains(&("newer", "later".to_owned())), "{found:?}");
+    assert!(found.contains(&("damaged", String::new())), "what is out there is waited for: {found:?}");
 }

@@ -121,3 +121,29 @@ async fn an_orchestrator_that_comes_to_postgresql_brings_what_it_kept_in_its_fol
     assert_eq!(got(stand.second(), &artifact).await, "kept in a file");
     assert_eq!(fs::read_dir(stand.path().join("store/artifacts")).unwrap().count(), 1, "nothing is kept twice");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_has_one_orchestrator_also_where_the_store_is_a_database() {
+    let server = Cluster::start("");
+    let mut stand = Stand::with(&["--store", &server.database()]).await;
+    let another = |data: &str, store: &str| {
+        let certs = stand.certs();
+        // Whoever is not refused would stay.
+        let said = Command::new("timeout")
+            .args(["20", &binary("gorch-orchestrator").to_string_lossy(), "--listen", "127.0.0.1:0", "--store", store])
+            .args(["--data", &stand.path().join(data).to_string_lossy(), "--certs", &certs.to_string_lossy()])
+            .output()
+            .unwrap();
+        assert_eq!(said.status.code(), Some(1), "{said:?}");
+        String::from_utf8(said.stderr).unwrap()
+    };
+    let file = format!("sqlite:{}", stand.path().join("file").display());
+    for store in [server.database(), file] {
+        let said = another("store", &store);
+        assert!(said.contains("store` is in use by process"), "{said}");
+        assert!(said.contains("expected a folder of its own for each orchestrator (`--data`)"), "{said}");
+    }
+    // Whoever is gone holds nothing.
+    stand.kill_orchestrator();
+    stand.start_orchestrator().await;
+}

@@ -1,6 +1,7 @@
 //! Stores as a whole: looked through, backed up, brought back and moved, with runs that wait in the middle.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -201,10 +202,38 @@ async fn a_backup_of_a_living_store_brings_back_runs_logs_events_and_artifacts()
     done(&["restore", &file, "--store", &again]);
     assert!(done(&["check", "--store", &again]).ends_with("nothing is wrong\n"));
     assert_eq!(fs::read_to_string(kept(&data, &digest)).unwrap(), "a file that travels");
+    // What root brings back is the service's, which root is not.
+    let owned = stand.path().join("owned");
+    fs::create_dir(&owned).unwrap();
+    if fs::metadata(&owned).unwrap().uid() == 0 {
+        chown(&owned, Some(65_534), Some(65_534)).unwrap();
+        symlink("/etc/hostname", owned.join("gorch.db.link")).unwrap();
+        let whose = fs::metadata("/etc/hostname").unwrap().uid();
+        done(&["restore", &file, "--store", &named(&owned)]);
+        let below: Vec<PathBuf> =
+            all_below(&owned).into_iter().filter(|path| !path.ends_with("gorch.db.link")).collect();
+        assert!(below.contains(&owned.join("gorch.db")) && below.contains(&kept(&owned, &digest)), "{below:?}");
+        for path in below {
+            assert_eq!(fs::symlink_metadata(&path).unwrap().uid(), 65_534, "{path:?}");
+        }
+        assert_eq!(fs::metadata("/etc/hostname").unwrap().uid(), whose, "no link is followed");
+    }
+
     stand.set_orchestrator_flags(&["--store", &again]);
     stand.start_orchestrator().await;
     assert_eq!(seen(&stand, old).await, before);
     goes_on(&stand, waits).await;
+}
+
+fn all_below(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        if entry.file_type().unwrap().is_dir() {
+            all.extend(all_below(&entry.path()));
+        }
+        all.push(entry.path());
+    }
+    all
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,6 +287,92 @@ async fn a_backup_of_postgresql_brings_its_artifacts_back_into_another_and_into_
     let said = refused(&["migrate", "--from", &again, "--to", &named(&stand.path().join("wrong"))]);
     assert!(said.contains("the body's SHA-256 is"), "{said}");
     assert!(!stand.path().join("wrong/gorch.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_with_an_attempt_out_and_an_executor_that_drains_is_healthy() {
+    let mut stand = Stand::with_executor(1).await;
+    let held = stand.submit(&document("held", vec![script(0, "held", "touch began; sleep 300")], &[])).await;
+    until("it has begun", || async { stand.work().join("began").exists().then_some(()) }).await;
+    stand.client().drain("e1", None).await.unwrap();
+    stand.terminate_orchestrator();
+    let data = stand.path().join("store");
+    let said = done(&["check", "--store", &named(&data)]);
+    assert!(said.ends_with("nothing is wrong\n"), "{said}");
+
+    // Registrations and wishes are looked at, too.
+    let spoil = |sql: &str| rusqlite::Connection::open(data.join("gorch.db")).unwrap().execute_batch(sql).unwrap();
+    spoil("UPDATE executors SET drain = '[1'");
+    let said = refused(&["check", "--store", &named(&data)]);
+    assert!(said.contains("wrong: the executor `e1`: what is wanted of it cannot be read: "), "{said}");
+    spoil("UPDATE executors SET drain = NULL, registration = '{'");
+    let said = refused(&["check", "--store", &named(&data)]);
+    assert!(said.contains("wrong: the executor `e1`: its body cannot be read: "), "{said}");
+    spoil("DELETE FROM executors");
+    let said = refused(&["check", "--store", &named(&data)]);
+    let expected = format!("wrong: run {held}: the run: an attempt is out on executor `e1`, which never registered");
+    assert!(said.contains(&expected), "{said}");
+}
+
+/// All that a program says when it is given this store, however that is named.
+fn said_of_a_wrong_store(program: &str, args: &[&str], given: &str) -> String {
+    let mut command = Command::new(binary(program));
+    let output = command.args(args).env("GORCH_STORE", given).output().unwrap();
+    assert!(!output.status.success(), "{args:?}");
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn the_password_of_a_store_that_is_named_wrongly_is_shown_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (data, file, toml) = (path("data"), path("backup"), path("orchestrator.toml"));
+    let needed = format!("data = '{data}'\ncerts = '{data}'\n");
+    for wrong in [
+        "postgres://ann:s3cret@db.example/x?sslmode=disable",
+        "postgres://ann:s3cret@db:port/x",
+        "postgres://ann@db.example/x?password=s3cret&nonsense=1",
+        "postgress://ann:s3cret@db.example/x",
+        "s3cret",
+    ] {
+        let services: [(&str, &[&str]); 2] = [("gorch-orchestrator", &[]), ("gorch", &["orchestrator"])];
+        for (program, first) in services {
+            let known = [first, &["--data", &data, "--certs", &data]].concat();
+            let flag = [&known[..], &["--store", wrong]].concat();
+            for (args, env) in [(&flag, "sqlite:x"), (&known, wrong)] {
+                let said = said_of_a_wrong_store(program, args, env);
+                assert!(said.contains("expected") && !said.contains("s3cret"), "{said}");
+            }
+            // Well formed, not a text, and never closed.
+            for store in [format!("store = '{wrong}'"), format!("store = ['{wrong}']"), format!("store = '{wrong}")] {
+                fs::write(&toml, format!("{needed}{store}\n")).unwrap();
+                let mut command = Command::new(binary(program));
+                let output = command.args(first).args(["--config", &toml]).env_remove("GORCH_STORE").output().unwrap();
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(!output.status.success() && said.contains("expected"), "{said}");
+                assert!(!said.contains("s3cret"), "{said}");
+            }
+        }
+        let commands: [&[&str]; 5] = [
+            &["store", "check", "--store", wrong],
+            &["store", "backup", &file, "--store", wrong],
+            &["store", "restore", &file, "--store", wrong],
+            &["store", "migrate", "--from", wrong, "--to", "sqlite:x"],
+            &["store", "migrate", "--from", "sqlite:x", "--to", wrong],
+        ];
+        for args in commands {
+            let said = said_of_a_wrong_store("gorch", args, "sqlite:x");
+            assert!(said.contains("expected") && !said.contains("s3cret"), "{said}");
+        }
+        let said = said_of_a_wrong_store("gorch", &["store", "check"], wrong);
+        assert!(said.contains("expected") && !said.contains("s3cret"), "{said}");
+        for help in ["--help", "-h"] {
+            for args in [vec!["store", "check", help], vec!["store", "migrate", help], vec!["orchestrator", help]] {
+                let output = Command::new(binary("gorch")).args(args).env("GORCH_STORE", wrong).output().unwrap();
+                assert!(output.status.success() && !String::from_utf8_lossy(&output.stdout).contains("s3cret"));
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,8 @@ use gorch_tests::{Stand, until};
 
 /// What the version before left when it was killed.
 const SQLITE: &str = include_str!("../../fixtures/store-sqlite-6.sql");
-const POSTGRES: &str = include_str!("../../fixtures/store-postgres-1.sql");
+const POSTGRES: [&str; 2] =
+    [include_str!("../../fixtures/store-postgres-1.sql"), include_str!("../../fixtures/store-postgres-2.sql")];
 /// These runs are old, and stay all the same.
 const KEPT: [&str; 4] = ["--keep-age", "off", "--keep-logs-age", "off"];
 
@@ -65,11 +66,14 @@ async fn a_file_of_the_version_before_is_opened_and_its_runs_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_of_the_version_before_is_opened_and_its_runs_go_on() {
+async fn a_database_of_any_version_before_is_opened_and_its_runs_go_on() {
     let server = Cluster::start("");
-    let database = server.database();
-    server.load(&database, POSTGRES);
-    goes_on(Stand::with(&[&["--store", &database], &KEPT[..]].concat()).await).await;
+    for (before, version) in POSTGRES.into_iter().zip(1..) {
+        let database = server.database();
+        server.load(&database, before);
+        assert_eq!(server.sql(&database, "SELECT max(version) FROM versions"), version.to_string());
+        goes_on(Stand::with(&[&["--store", &database], &KEPT[..]].concat()).await).await;
+    }
 }
 
 /// Users who want something done all the time.

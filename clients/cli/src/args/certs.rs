@@ -12,6 +12,8 @@ pub(crate) enum CertsCommand {
     Init(CertsInitArgs),
     /// Issue one more certificate
     Issue(CertsIssueArgs),
+    /// Renew the certificates of a folder with its authority, under their names
+    Renew(CertsRenewArgs),
     /// Show the certificates of a folder or a file, and what is wrong with them
     Show(CertsShowArgs),
 }
@@ -47,6 +49,15 @@ pub(crate) struct CertsIssueArgs {
     /// Valid for so many days
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub(crate) days: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsRenewArgs {
+    /// The folder with ca.pem and ca.key [default: --certs]
+    pub(crate) dir: Option<PathBuf>,
+    /// One more DNS name or IP address under which the services are reached (may be repeated)
+    #[arg(long = "name", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
 }
 
 /// Whom a certificate names.

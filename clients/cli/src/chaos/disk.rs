@@ -6,11 +6,12 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::bound;
 use super::fault::Trouble;
 use crate::error::Error;
 
@@ -41,7 +42,7 @@ impl Failing {
         };
         let said = File::options().create(true).append(true).open(log);
         let said = said.map_err(|source| Error::Write { path: log.to_owned(), source })?;
-        let mut command = Command::new("strace");
+        let mut command = bound::command("strace");
         // All its threads, and those to come.
         command.args(["-f", "-o", "/dev/null", "-p", &process.to_string()]);
         command.args(files.iter().flat_map(|file| ["-P".as_ref(), file.as_os_str()]));
@@ -82,6 +83,8 @@ fn tracer(process: u32) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     /// A shell that writes to two files, over and over, and says in a third which of both took it.

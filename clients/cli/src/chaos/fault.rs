@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
+use serde::Serialize;
 
 /// Something that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,9 +58,11 @@ pub(super) struct Size {
 }
 
 /// Is there a tool that makes disks fail?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Disks {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Disks {
     Fail,
+    #[default]
     Hold,
 }
 

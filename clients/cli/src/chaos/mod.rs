@@ -1,17 +1,21 @@
 //! Chaos: a throw-away house in which everything goes wrong, and the ledger at its end.
 //!
 //! Owns the processes, the wires between them and the order in which they fail. Promises to touch nothing but what it
-//! started and made itself, and to leave a folder with all logs where something was not as promised. `gorch doctor chaos`
-//! runs it for users, the system's tests for us.
+//! started and made itself, to leave no process behind however it ends, and to leave a folder with all logs where something
+//! was not as promised. `gorch doctor chaos` runs it for users, the system's tests for us.
 
+mod bound;
 mod disk;
 mod fault;
+mod harm;
 mod ledger;
 mod load;
+mod notes;
 mod process;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,15 +24,19 @@ use fastrand::Rng;
 use gorch_certs::store::Options;
 use gorch_certs::{Credentials, Kind, store};
 use gorch_client::Client;
+use gorch_orchestrator::config::Store;
 use reqwest::Url;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::error::Error;
+use crate::text::now;
+pub(crate) use bound::if_asked as become_bound_if_asked;
 use disk::Failing;
 use fault::{Disks, Fault, Reach, Size, Trouble, Whose};
+use harm::Harm;
 pub(crate) use ledger::Ledger;
-use load::Load;
+use load::{Load, Scene};
 use process::{Condition, Process};
 use wire::Wire;
 
@@ -43,6 +51,12 @@ const STORE: &[&str] = &["gorch.db", "gorch.db-wal", "gorch.db-shm"];
 const LEDGER: &[&str] = &["log", "log.new", "epochs", "epochs.new", "forgotten", "forgotten.old"];
 /// With nothing going wrong, everybody has heard of everybody by then, and every run has ended.
 const CALM: Duration = Duration::from_secs(120);
+/// Whoever ended by himself is started again after so long.
+const UP_AGAIN: Duration = Duration::from_secs(1);
+/// What is asked for at the end must not have been deleted meanwhile.
+const KEEP: [&str; 4] = ["keep-runs", "keep-age", "keep-bytes", "keep-logs-age"];
+/// A file system in memory; see statfs(2).
+const TMPFS: i64 = 0x0102_1994;
 
 /// No node takes as long.
 const LAST: Duration = Duration::from_secs(10);
@@ -75,6 +89,8 @@ pub(crate) struct Database {
     pub(crate) url: Url,
     /// The server's.
     pub(crate) server: SocketAddr,
+    /// The same, to be looked through at the end.
+    pub(crate) store: Store,
     pub(crate) orchestrators: usize,
 }
 
@@ -101,6 +117,7 @@ struct House {
     stores: Vec<Wire>,
     clients: Vec<Client>,
     folder: PathBuf,
+    harm: Harm,
 }
 
 /// Something that is over at a time.
@@ -113,36 +130,71 @@ struct Heal {
 
 /// Runs it all; tells what is said of each fault as it happens.
 pub(crate) async fn run(plan: &Plan, tell: impl Fn(&str)) -> Result<Ledger, Error> {
+    if is_in_memory(&plan.folder) {
+        tell("the scratch folder is in memory, and no disk is tried: TMPDIR names another place");
+    }
     let mut house = House::build(plan).await?;
     house.start_all()?;
     house.is_there().await?;
-    let notes = plan.folder.join("notes");
-    let load = Load::new(house.clients.clone(), plan.seed, notes.clone());
+    // Nobody has anything to do yet that a disk could spoil.
+    let disks = house.disks().await?;
+    if disks == Disks::Hold {
+        tell("disks do not fail here: this takes `strace`, and leave to attach it (strace.log may say more)");
+    }
+    let scene = Scene::of(&plan.folder);
+    let Scene { notes, open } = &scene;
+    for path in [notes, open] {
+        File::create(path).map_err(|source| Error::Write { path: path.clone(), source })?;
+    }
+    let notes = notes.clone();
+    let load = Load::new(house.clients.clone(), plan.seed, scene);
     let mut at_work = JoinSet::new();
     for _ in 0..ABREAST {
         at_work.spawn(load.clone().go());
     }
-    let faults = house.suffer(plan, &tell).await?;
+    let faults = house.suffer(plan, disks, &tell).await?;
     load.end();
     tell("calm: everything runs, nothing is cut; waiting for what was accepted to end");
-    let deadline = Instant::now() + CALM;
-    // Whoever still waits then waits for a run that the ledger finds.
-    while let Ok(Some(_)) = timeout_at(deadline, at_work.join_next()).await {}
+    house.rest(&mut at_work).await?;
     at_work.abort_all();
+
     let accepted = load.accepted();
-    let mut ledger = Ledger { seed: plan.seed, faults, ..Ledger::default() };
-    ledger.ask(&house.clients, &accepted).await;
+    let (store, data) = match &plan.database {
+        Some(database) => (database.store.clone(), Vec::new()),
+        None => {
+            let data = plan.folder.join(orchestrator(0));
+            (Store::Sqlite(data.clone()), vec![data])
+        }
+    };
+    let (folder, seed) = (plan.folder.clone(), plan.seed);
+    let mut ledger = Ledger { seed, folder, store: store.to_string(), disks, faults, ..Ledger::default() };
+    ledger.ask(&house.clients, &accepted, &house.harm).await;
+    ledger.look_for_orphans(&accepted).await;
     house.end();
+    house.confess(&mut ledger);
     ledger.read(&notes, &accepted);
-    ledger.look_for_orphans(&accepted);
+    ledger.look_for_what_is_left(&accepted);
+    close(&plan.folder);
+    ledger.look_through(&store, &data).await;
     Ok(ledger)
+}
+
+fn is_in_memory(folder: &Path) -> bool {
+    rustix::fs::statfs(folder).is_ok_and(|found| i128::from(found.f_type) == i128::from(TMPFS))
+}
+
+/// Whoever takes minutes ends now.
+fn close(folder: &Path) {
+    // It may never have been open.
+    let _ = fs::remove_file(Scene::of(folder).open);
 }
 
 /// Waits for the nodes of a house that is no more: they are short, and note their end in its folder.
 pub(crate) async fn last_nodes(folder: &Path) {
+    close(folder);
     let deadline = Instant::now() + LAST;
-    let mark = [format!("LEDGER={}", folder.display())];
-    while !ledger::processes(&mark).is_empty() && Instant::now() < deadline {
+    let mark = format!("LEDGER={}", folder.display());
+    while !ledger::processes(|variable| variable.starts_with(mark.as_bytes())).is_empty() && Instant::now() < deadline {
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -170,7 +222,8 @@ impl House {
             args.extend(flag("data", &dir(orchestrator(name))));
             args.extend(flag("certs", &certs.display()));
             args.extend(flag("listen", &address));
-            let log = folder.join(format!("{}.log", orchestrator(name)));
+            args.extend(KEEP.iter().flat_map(|rule| flag(rule, &"off")));
+            let log = log_of(folder, &orchestrator(name));
             let mut orchestrator = Process::new(format!("orchestrator {name}"), program.clone(), args, log);
             if let Some(database) = &plan.database {
                 let wire = wire_to(database.server).await?;
@@ -199,12 +252,13 @@ impl House {
                 args.extend(flag("orchestrator", &format!("https://{}", beat.address())));
                 to_all.push(beat);
             }
-            let log = folder.join(format!("{}.log", executor(name)));
+            let log = log_of(folder, &executor(name));
             executors.push(Process::new(format!("executor {name}"), program.clone(), args, log));
             beats.push(to_all);
             work.push(wire);
         }
-        Ok(House { orchestrators, executors, beats, work, stores, clients, folder: folder.clone() })
+        let (folder, harm) = (folder.clone(), Harm::default());
+        Ok(House { orchestrators, executors, beats, work, stores, clients, folder, harm })
     }
 
     fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
@@ -235,7 +289,7 @@ impl House {
             {
                 // Its store may have been away for a moment.
                 for process in self.processes() {
-                    if process.condition() == Condition::Down {
+                    if process.condition() == Condition::Fallen {
                         starts += 1;
                         if starts > STARTS {
                             return Err(Error::Chaos(format!(
@@ -255,14 +309,39 @@ impl House {
         Ok(())
     }
 
+    /// Starts whoever ended by himself a while ago: why he did is asked at the end.
+    fn raise(&mut self) -> Result<(), Error> {
+        for process in self.processes() {
+            if process.condition() == Condition::Fallen && now().since(process.since()) > UP_AGAIN {
+                process.start()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks after the house until all have done their work, or should have.
+    async fn rest(&mut self, at_work: &mut JoinSet<()>) -> Result<(), Error> {
+        let deadline = Instant::now() + CALM;
+        // Whoever still waits then waits for a run that the ledger finds.
+        while Instant::now() < deadline {
+            self.raise()?;
+            let look = deadline.min(Instant::now() + UP_AGAIN);
+            if let Ok(None) = timeout_at(look, at_work.join_next()).await {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Lets as much go wrong as is planned; everything is whole afterwards. Tells what it was, and how often.
-    async fn suffer(&mut self, plan: &Plan, tell: &impl Fn(&str)) -> Result<BTreeMap<&'static str, u32>, Error> {
+    async fn suffer(
+        &mut self,
+        plan: &Plan,
+        disks: Disks,
+        tell: &impl Fn(&str),
+    ) -> Result<BTreeMap<&'static str, u32>, Error> {
         let mut dice = Rng::with_seed(plan.seed);
         let store = if self.stores.is_empty() { Reach::File } else { Reach::Wire };
-        let disks = self.disks().await?;
-        if disks == Disks::Hold {
-            tell("disks do not fail here: this takes `strace`, and leave to attach it (strace.log may say more)");
-        }
         let size = Size { orchestrators: self.orchestrators.len(), executors: self.executors.len(), store, disks };
         let (mut many, mut faults, mut heals) = (0, BTreeMap::new(), Vec::<Heal>::new());
         let begun = Instant::now();
@@ -270,11 +349,14 @@ impl House {
             Until::Faults(most) => many < most,
             Until::Over(length) => begun.elapsed() < length,
         } {
+            self.raise()?;
             let (fault, length) = fault::draw(&mut dice, size);
             let next = Instant::now() + Duration::from_millis(dice.u64(PACE));
+            let before = now();
             let disk =
                 if let Fault::Disk { whose, trouble } = fault { self.fail_disk(whose, trouble).await? } else { None };
             if disk.is_some() || self.begin(fault) {
+                self.harm.begin(fault, before);
                 many += 1;
                 *faults.entry(fault.kind()).or_default() += 1;
                 tell(&format!("{many}: {fault} for {} ms", length.as_millis()));
@@ -283,12 +365,16 @@ impl House {
             while let Some(first) = heals.iter().position(|heal| heal.at <= next) {
                 let heal = heals.swap_remove(first);
                 sleep_until(heal.at).await;
-                self.heal(heal.fault)?;
+                let fault = heal.fault;
+                drop(heal);
+                self.heal(fault)?;
+                self.harm.end(fault, now());
             }
             sleep_until(next).await;
         }
         drop(heals);
         self.start_all()?;
+        self.harm.end_all(now());
         Ok(faults)
     }
 
@@ -365,6 +451,19 @@ impl House {
     fn end(&mut self) {
         self.executors.iter_mut().chain(&mut self.orchestrators).for_each(Process::end);
     }
+
+    /// Who ended though nobody ended him, and who panicked.
+    fn confess(&self, ledger: &mut Ledger) {
+        let has_database = !self.stores.is_empty();
+        let orchestrators = self.orchestrators.iter().enumerate();
+        let orchestrators = orchestrators.map(|(one, process)| (Whose::Orchestrator(one), orchestrator(one), process));
+        let executors = self.executors.iter().enumerate();
+        let executors = executors.map(|(one, process)| (Whose::Executor(one), executor(one), process));
+        for (who, name, process) in orchestrators.chain(executors) {
+            ledger.look_at_falls(who, process.name(), process.falls(), &self.harm, has_database);
+            ledger.look_for_panics(&log_of(&self.folder, &name));
+        }
+    }
 }
 
 fn orchestrator(name: usize) -> String {
@@ -373,6 +472,15 @@ fn orchestrator(name: usize) -> String {
 
 fn executor(name: usize) -> String {
     format!("executor-{name}")
+}
+
+/// Which executor is called so.
+fn executor_of(name: &str) -> Option<usize> {
+    name.strip_prefix("executor-")?.parse().ok()
+}
+
+fn log_of(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.log"))
 }
 
 async fn wire_to(address: SocketAddr) -> Result<Wire, Error> {

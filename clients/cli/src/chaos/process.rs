@@ -1,15 +1,18 @@
 //! The processes of the throw-away house.
 //!
-//! Owns each of them from its start to its end, with its log. Promises to signal only what it started, and to leave
-//! nothing behind. Never knows what a process is for.
+//! Owns each of them from its start to its end, with its log. Promises to signal only what it started, to leave nothing
+//! behind, and to forget none that ended though nobody ended it. Never knows what a process is for.
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 
+use gorch_schema::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::bound;
 use crate::error::Error;
+use crate::text::now;
 
 /// How a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +21,20 @@ pub(super) enum Condition {
     Up,
     /// It is stopped where it stands.
     Frozen,
-    /// It is not there.
+    /// It is not there: it was killed, or has never been.
     Down,
+    /// It is not there, and nobody ended it.
+    Fallen,
+}
+
+/// A process ended though nobody ended it, or otherwise than it was asked to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fall {
+    /// Since when it had been there.
+    pub(super) since: Timestamp,
+    /// When that was seen.
+    pub(super) seen: Timestamp,
+    pub(super) status: ExitStatus,
 }
 
 /// A process that is started again and again.
@@ -32,6 +47,8 @@ pub(super) struct Process {
     log: PathBuf,
     child: Option<Child>,
     condition: Condition,
+    since: Timestamp,
+    falls: Vec<Fall>,
 }
 
 /// What configures the services in the caller's environment is for the caller's own.
@@ -41,7 +58,8 @@ const KEPT: [&str; 2] = ["GORCH_LOG", "GORCH_PLANTED"];
 
 impl Process {
     pub(super) fn new(name: String, program: PathBuf, args: Vec<String>, log: PathBuf) -> Self {
-        Process { name, program, args, environment: Vec::new(), log, child: None, condition: Condition::Down }
+        let (environment, falls, since) = (Vec::new(), Vec::new(), Timestamp::default());
+        Process { name, program, args, environment, log, child: None, condition: Condition::Down, since, falls }
     }
 
     /// It finds this in its environment: what other users of the machine must not read among its arguments.
@@ -59,25 +77,37 @@ impl Process {
         &self.name
     }
 
-    /// How it is. One that ended by itself is down.
+    /// How it is now.
     pub(super) fn condition(&mut self) -> Condition {
         if let Some(child) = &mut self.child
-            && let Ok(Some(_)) = child.try_wait()
+            && let Ok(Some(status)) = child.try_wait()
         {
             self.child = None;
-            self.condition = Condition::Down;
+            self.falls.push(Fall { since: self.since, seen: now(), status });
+            self.condition = Condition::Fallen;
         }
         self.condition
     }
 
-    /// Starts it, if it is down.
+    /// Since when it is there, or was.
+    pub(super) fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// How often it ended though nobody ended it.
+    pub(super) fn falls(&self) -> &[Fall] {
+        &self.falls
+    }
+
+    /// Starts it, if it is not there.
     pub(super) fn start(&mut self) -> Result<(), Error> {
-        if self.condition() != Condition::Down {
-            return Ok(());
+        match self.condition() {
+            Condition::Down | Condition::Fallen => {}
+            Condition::Up | Condition::Frozen => return Ok(()),
         }
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.map_err(|source| Error::Write { path: self.log.clone(), source })?;
-        let mut command = Command::new(&self.program);
+        let mut command = bound::command(&self.program);
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with(OURS) && !KEPT.contains(&&*name) {
@@ -88,6 +118,7 @@ impl Process {
         command.args(&self.args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().map_err(|source| Error::Read { path: self.program.clone(), source })?;
         self.child = Some(child);
+        self.since = now();
         self.condition = Condition::Up;
         Ok(())
     }
@@ -121,9 +152,15 @@ impl Process {
     /// Asks it to end, and waits until it has.
     pub(super) fn end(&mut self) {
         self.thaw();
+        if self.condition() == Condition::Fallen {
+            return;
+        }
         self.signal(Signal::TERM);
-        if let Some(mut child) = self.child.take() {
-            let _ = child.wait();
+        if let Some(mut child) = self.child.take()
+            && let Ok(status) = child.wait()
+            && !status.success()
+        {
+            self.falls.push(Fall { since: self.since, seen: now(), status });
         }
         self.condition = Condition::Down;
     }
@@ -139,5 +176,36 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn one_that_ends_by_itself_is_remembered_and_one_that_was_ended_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let process = |program: &str, args: &[&str]| {
+            let args = args.iter().map(ToString::to_string).collect();
+            Process::new(program.to_owned(), PathBuf::from(program), args, folder.path().join("log"))
+        };
+        let mut sleeper = process("sleep", &["100"]);
+        sleeper.start().unwrap();
+        sleeper.kill();
+        assert_eq!((sleeper.condition(), sleeper.falls().len()), (Condition::Down, 0));
+        let mut faller = process("sh", &["-c", "exit 101"]);
+        faller.start().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while faller.condition() != Condition::Fallen {
+            assert!(Instant::now() < deadline, "it falls");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        faller.start().unwrap();
+        faller.end();
+        let codes: Vec<_> = faller.falls().iter().map(|fall| fall.status.code()).collect();
+        assert_eq!(codes[0], Some(101), "that it was started again does not hide that it fell");
     }
 }

@@ -7,7 +7,7 @@ use gorch_certs::show::Shown;
 use gorch_certs::store::{self, Issuance, Made, Options, RoleFile};
 use gorch_certs::{Kind, Role};
 
-use crate::args::{CertsCommand, CertsInitArgs, CertsIssueArgs, CertsShowArgs, IdentityKind};
+use crate::args::{CertsCommand, CertsInitArgs, CertsIssueArgs, CertsRenewArgs, CertsShowArgs, IdentityKind};
 use crate::command::{print, say, say_json};
 use crate::context::{Context, Output};
 use crate::error::Error;
@@ -18,6 +18,7 @@ pub(super) fn run(command: CertsCommand, context: &Context) -> Result<Exit, Erro
     match command {
         CertsCommand::Init(args) => init(&args, context.output),
         CertsCommand::Issue(args) => issue(args, context),
+        CertsCommand::Renew(args) => renew(args, context),
         CertsCommand::Show(args) => show(args, context),
     }
 }
@@ -32,9 +33,14 @@ fn init(args: &CertsInitArgs, output: Output) -> Result<Exit, Error> {
         match made {
             Made::Created(path) => say(&format!("made  {}", path.display()))?,
             Made::Kept(path) => say(&format!("kept  {}", path.display()))?,
+            Made::Wanting(path, why) => say(&format!("      {} {why}", path.display()))?,
         }
     }
     let dir = args.dir.display();
+    if made.iter().any(|made| matches!(made, Made::Wanting(..))) {
+        let names: String = args.names.iter().map(|name| format!(" --name {name}")).collect();
+        say(&format!("what is kept is not changed; to have it new: gorch certs renew {dir}{names}"))?;
+    }
     say(&format!(
         "try:  curl --cacert {dir}/ca.pem --cert {dir}/client.pem --key {dir}/client.key https://127.0.0.1:8443/v1/tasks"
     ))?;
@@ -60,6 +66,25 @@ fn issue(args: CertsIssueArgs, context: &Context) -> Result<Exit, Error> {
     match context.output {
         Output::Json => say_json(&issued)?,
         Output::Text => print(&issuance(&issued))?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn renew(args: CertsRenewArgs, context: &Context) -> Result<Exit, Error> {
+    let dir = match args.dir {
+        Some(dir) => dir,
+        None => context.certs()?,
+    };
+    let renewed = store::renew(&dir, &args.names).map_err(failed(&dir))?;
+    if context.output == Output::Json {
+        say_json(&renewed)?;
+        return Ok(Exit::Ok);
+    }
+    for one in &renewed {
+        say(&format!("renewed  {}  {}  until {}", one.cert.display(), one.identity, one.not_after))?;
+        if !one.names.is_empty() {
+            say(&format!("         names {}", one.names.join(", ")))?;
+        }
     }
     Ok(Exit::Ok)
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use gorch_orchestrator::config::StoreName;
 use gorch_orchestrator::journal::postgres::{Address, Postgres};
 use reqwest::Url;
 use tokio::net::lookup_host;
@@ -67,22 +68,41 @@ async fn chaos(args: ChaosArgs, context: &Context) -> Result<Exit, Error> {
     Err(Error::Chaos(format!("not all is as promised; the logs are in {}", scratch.path().display())))
 }
 
-/// A database in which nothing is yet: whatever is in another may be somebody's.
+const EXPECTED: &str = "postgres://USER@HOST[:PORT]/DATABASE";
+
+/// A database in which nothing is yet: whatever is in another may be somebody's. It is on this machine: our wires end on
+/// loopback, and carry what they are given in the clear.
 async fn throw_away(store: &str, orchestrators: usize) -> Result<Database, Error> {
-    let wrong = |why: &str| Error::Misplaced(format!("--store: {why} (expected postgres://USER@HOST[:PORT]/DATABASE)"));
+    let wrong = |why: &str| Error::Misplaced(format!("--store: {why} (expected {EXPECTED})"));
     let address: Address = store.parse().map_err(|error| wrong(&gorch_orchestrator::chain(&error)))?;
+    let url: Url = store.parse().map_err(|_| wrong("not an address"))?;
+    // These would lead past our wires.
+    let is_elsewhere = |name: &str| matches!(name, "host" | "hostaddr" | "port");
+    if url.query_pairs().any(|(name, _)| is_elsewhere(&name)) || url.host_str().is_none_or(str::is_empty) {
+        return Err(wrong(
+            "chaos cuts the way to the database, which must be a host and a port: a socket cannot be cut",
+        ));
+    }
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = url.port().unwrap_or(5432);
+    let found = lookup_host((host.as_str(), port)).await;
+    let found: Vec<_> = found.map_err(|source| Error::Listen { address: format!("{host}:{port}"), source })?.collect();
+    if found.iter().any(|server| !server.ip().is_loopback()) {
+        return Err(wrong(&format!(
+            "{host} is not on this machine. The orchestrators would reach it by a wire of chaos, and send passwords and \
+             data to it in the clear: start a database here, and name it by a loopback address"
+        )));
+    }
+    let server: SocketAddr = *found.first().ok_or_else(|| wrong("its host has no address"))?;
     let address = address.or_password(std::env::var("PGPASSWORD").ok());
     let version = Postgres::version(address).await.map_err(|source| Error::service("store", source))?;
     if version > 0 {
         return Err(Error::Misplaced(
-            "--store: this database is a gorch store already: chaos takes an empty one".to_owned(),
+            "--store: this database is a gorch store already: chaos takes an empty one, and leaves what it did in it \
+             (`dropdb DATABASE && createdb DATABASE` empties one that was made for this)"
+                .to_owned(),
         ));
     }
-    let url: Url = store.parse().map_err(|_| wrong("not an address"))?;
-    let host = url.host_str().ok_or_else(|| wrong("found no host"))?.to_owned();
-    let port = url.port().unwrap_or(5432);
-    let found = lookup_host((host.as_str(), port)).await;
-    let mut found = found.map_err(|source| Error::Listen { address: format!("{host}:{port}"), source })?;
-    let server: SocketAddr = found.next().ok_or_else(|| wrong("its host has no address"))?;
-    Ok(Database { url, server, orchestrators })
+    let store = StoreName::from(store.to_owned()).read().map_err(|error| wrong(&gorch_orchestrator::chain(&error)))?;
+    Ok(Database { url, server, store, orchestrators })
 }

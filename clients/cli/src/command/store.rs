@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use gorch_orchestrator::config::Store;
+use gorch_orchestrator::config::{Store, StoreName};
 use gorch_orchestrator::store::{self, Carried, Checked};
 use serde_json::json;
 
@@ -19,12 +19,12 @@ pub(super) async fn run(command: StoreCommand, context: &Context) -> Result<Exit
     match command {
         StoreCommand::Check(of) => check(of, context).await,
         StoreCommand::Backup { file, of } => {
-            let (store, data) = named(of);
+            let (store, data) = named(of)?;
             let carried = store::backup(&store, &data, &file).await?;
             tell(&carried, &format!("backed up into {}", file.display()), context)
         }
         StoreCommand::Restore { file, to } => {
-            let (store, data) = named(to);
+            let (store, data) = named(to)?;
             let data = match (&store, &data[..]) {
                 (Store::Sqlite(_), [data]) => Some(data.as_path()),
                 (Store::Sqlite(_), _) => return Err(Error::Misplaced(ONE_FOLDER.to_owned())),
@@ -35,7 +35,7 @@ pub(super) async fn run(command: StoreCommand, context: &Context) -> Result<Exit
             tell(&carried, &format!("restored into {store}"), context)
         }
         StoreCommand::Migrate { from, to } => {
-            let (from, to) = (from.with_password(), to.with_password());
+            let (from, to) = (read("--from", &from)?, read("--to", &to)?);
             let (carried, left) = store::migrate(&from, &to).await?;
             let done = format!(
                 "moved to {to}; what was at {from} is kept as {left}, and opened by nobody\n{}",
@@ -67,13 +67,19 @@ fn what_next(from: &Store, to: &Store) -> String {
     }
 }
 
+/// The store that a flag names.
+fn read(flag: &'static str, name: &StoreName) -> Result<Store, Error> {
+    name.read().map_err(|source| Error::NotAStore { flag, source })
+}
+
 /// The store, and the folders of its artifacts.
-fn named(args: StoreArgs) -> (Store, Vec<PathBuf>) {
+fn named(args: StoreArgs) -> Result<(Store, Vec<PathBuf>), Error> {
     let StoreArgs { store, mut data } = args;
+    let store = read("--store", &store)?;
     if let (Store::Sqlite(folder), true) = (&store, data.is_empty()) {
         data.push(folder.clone());
     }
-    (store.with_password(), data)
+    Ok((store, data))
 }
 
 /// What was carried, and to where.
@@ -111,7 +117,7 @@ fn listed(carried: &Carried) -> String {
 }
 
 async fn check(args: StoreArgs, context: &Context) -> Result<Exit, Error> {
-    let (store, data) = named(args);
+    let (store, data) = named(args)?;
     let checked = store::check(&store, &data).await?;
     match context.output {
         Output::Json => say_json(&json!({

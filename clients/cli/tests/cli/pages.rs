@@ -11,6 +11,14 @@ fn certificates_are_made_issued_and_shown() {
     assert_eq!(made.matches("made  ").count(), 9, "{made}");
     let kept = run(gorch().args(["certs", "init", dir])).with(0).out;
     assert_eq!(kept.matches("kept  ").count(), 9, "{kept}");
+    let named = run(gorch().args(["certs", "init", dir, "--name", "10.0.0.1"])).with(0).out;
+    assert!(named.contains("orchestrator.pem does not hold `10.0.0.1`\n"), "{named}");
+    assert!(named.contains(&format!("gorch certs renew {dir} --name 10.0.0.1\n")), "{named}");
+    let renewed = run(gorch().args(["certs", "renew", dir, "--name", "10.0.0.1"])).with(0).out;
+    assert_eq!(renewed.matches("renewed  ").count(), 3, "{renewed}");
+    assert_eq!(renewed.matches(", 10.0.0.1\n").count(), 2, "{renewed}");
+    let named = run(gorch().args(["certs", "init", dir, "--name", "10.0.0.1"])).with(0).out;
+    assert!(!named.contains("does not hold"), "{named}");
     let issued = run(gorch().args(["certs", "issue", "executor", "e1", "--dir", dir])).with(0).out;
     assert!(issued.contains("gorch/executor/e1"), "{issued}");
     let shown = run(gorch().args(["certs", "show", dir])).with(0).out;

@@ -156,7 +156,7 @@ impl Playbooks {
         command.current_dir(workdir).env_clear().envs(folder.environment(work, &place, workdir));
         command.envs(local::give_files(&job.secrets, &place.tmp(), None).map_err(local::NotStarted::Files)?);
         let told = folder.listen().map_err(local::NotStarted::Files)?;
-        let running = local::spawn(job, &place, command)?;
+        let running = local::spawn(&self.0, job, &place, command)?;
         Ok(Started { place, running, told })
     }
 }

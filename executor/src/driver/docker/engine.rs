@@ -2,7 +2,8 @@
 //!
 //! Owns each request to it and the names and labels of our containers. Connects with the first request. Promises that
 //! every container has no capability, cannot gain privileges, and carries the labels by which it is found again: its
-//! attempt, and the ledger that the attempt is in, so that two executors never touch each other's containers.
+//! attempt, and what tells the ledger that the attempt is in from all others. So two executors never touch each other's
+//! containers, also where they are containers themselves and their folders have the same path.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,10 +26,14 @@ use tokio::sync::OnceCell;
 
 use super::policy::{FUNCTIONS, Host, Terms};
 use crate::chain::Chain;
+use crate::driver::Settings;
 
 /// A container's attempt.
 const ATTEMPT: &str = "gorch.attempt";
-/// The data folder of the executor that it belongs to.
+/// What no other data folder is called: by this an executor knows its own.
+const FOLDER: &str = "gorch.folder";
+/// The name and the data folder of the executor that it belongs to: for people, because others may have the same.
+const EXECUTOR: &str = "gorch.executor";
 const LEDGER: &str = "gorch.ledger";
 /// Where the attempt's folder is inside.
 pub(super) const INSIDE: &str = "/gorch";
@@ -39,9 +44,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Engine {
     host: Host,
-    ledger: String,
+    ledger: Ledger,
     grace: Duration,
     docker: OnceCell<Docker>,
+}
+
+/// Whose its containers are.
+struct Ledger {
+    folder_id: String,
+    executor: String,
+    path: String,
 }
 
 /// Why the engine did not do something.
@@ -100,9 +112,13 @@ pub(super) fn name(attempt: AttemptId) -> String {
 }
 
 impl Engine {
-    pub(super) fn new(host: &Host, data: &Path, grace: Duration) -> Self {
-        let ledger = data.display().to_string();
-        Engine { host: host.clone(), ledger, grace, docker: OnceCell::new() }
+    pub(super) fn new(settings: &Settings) -> Self {
+        let ledger = Ledger {
+            folder_id: settings.folder_id.clone(),
+            executor: settings.name.to_string(),
+            path: settings.data.display().to_string(),
+        };
+        Engine { host: settings.docker.host.clone(), ledger, grace: settings.grace, docker: OnceCell::new() }
     }
 
     /// The way to it; tried anew after each failure.
@@ -158,7 +174,9 @@ impl Engine {
             (ATTEMPT.to_owned(), work.attempt.to_string()),
             ("gorch.run".to_owned(), work.attempt.run.to_string()),
             ("gorch.node".to_owned(), work.node.clone()),
-            (LEDGER.to_owned(), self.ledger.clone()),
+            (FOLDER.to_owned(), self.ledger.folder_id.clone()),
+            (EXECUTOR.to_owned(), self.ledger.executor.clone()),
+            (LEDGER.to_owned(), self.ledger.path.clone()),
         ]);
         let has_input = takes_input(work);
         // A place for small files; where the root may be written it has one of its own.
@@ -267,7 +285,7 @@ impl Engine {
 
     /// The containers of this executor's attempts, with their ids.
     pub(super) async fn ours(&self) -> Result<Vec<(AttemptId, String)>, Error> {
-        let filters = HashMap::from([("label".to_owned(), vec![format!("{LEDGER}={}", self.ledger)])]);
+        let filters = HashMap::from([("label".to_owned(), vec![format!("{FOLDER}={}", self.ledger.folder_id)])]);
         let options = ListContainersOptions { all: true, filters: Some(filters), ..ListContainersOptions::default() };
         let listed = self.docker().await?.list_containers(Some(options)).await.map_err(Error::of)?;
         Ok(listed.into_iter().filter_map(|seen| Some((seen.labels?.get(ATTEMPT)?.parse().ok()?, seen.id?))).collect())

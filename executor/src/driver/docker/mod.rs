@@ -190,7 +190,7 @@ impl Driver for Containers {
 
 impl Containers {
     fn new(settings: &Settings) -> Self {
-        let engine = Engine::new(&settings.docker.host, &settings.data, settings.grace);
+        let engine = Engine::new(settings);
         Containers {
             policy: settings.docker.clone(),
             artifacts: Arc::clone(&settings.artifacts),

@@ -153,7 +153,7 @@ impl Shell {
         let place = job.start.place().map_err(NotStarted::Place)?;
         if !self.0.confiner.is_idle(work.settings.limits) {
             let Ready { command, held } = self.hold(job, &place, fetched, files)?;
-            let running = local::spawn(job, &place, command)?;
+            let running = local::spawn(&self.0, job, &place, command)?;
             return Ok(Spawned { place, running, held: Some(held) });
         }
         let program = match fetched {
@@ -164,7 +164,7 @@ impl Shell {
         let mut command = Command::new(&program);
         command.args(&work.args).current_dir(workdir).env_clear().envs(environment::telling(work, &place, files));
         command.envs(local::give_files(&job.secrets, &place.tmp(), None).map_err(NotStarted::Files)?);
-        match local::spawn(job, &place, command) {
+        match local::spawn(&self.0, job, &place, command) {
             Ok(running) => Ok(Spawned { place, running, held: None }),
             Err(local::NotStarted::Spawn(error)) => Err(program::explain(&program, workdir, error).into()),
             Err(other) => Err(other.into()),

@@ -215,8 +215,8 @@ impl Remote {
         let mut command = self.settings.masters.command(&lease).map_err(|error| ended(error.failure()))?;
         // By this it is found again here; what the job is told stands in the script.
         command.env("GORCH_ATTEMPT", work.attempt.to_string()).env("GORCH_RUN", work.attempt.run.to_string());
-        let running =
-            local::spawn_with(job, &place, command, remote::line(&script)).map_err(|error| unwritten(&error))?;
+        let running = local::spawn_with(&self.settings, job, &place, command, remote::line(&script))
+            .map_err(|error| unwritten(&error))?;
         Ok((host, lease, place, running))
     }
 

@@ -3,8 +3,8 @@
 use gorch_engine::{Answer, Holder, Input, Offers, Plan, Refusal, Run};
 use gorch_schema::workflow::{Cache, Choice, Each, IfBusy, Lock, Losers};
 use gorch_schema::{
-    Accepted, AttemptResult, Engine, Join, Node, NodeId, OnFailure, Outcome, RunId, RunOptions, StepId, Timestamp,
-    Workflow,
+    Accepted, AttemptResult, Engine, Event, Join, Node, NodeId, OnFailure, Outcome, RunId, RunOptions, StepId,
+    Timestamp, Workflow,
 };
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -264,8 +264,9 @@ fn a_run_with_a_lock_of_its_own_starts_nothing_without_it() {
             [],
         );
         let run = Run::new(RunId::from_bits(2), plan);
-        let (run, _) = Run::accept(run, Accepted::new("{}"), "test", Timestamp::default(), &mut offers);
+        let (run, decision) = Run::accept(run, Accepted::new("{}"), "test", Timestamp::default(), &mut offers);
         assert_eq!(run.ended().map(|(_, outcome)| word(outcome)).as_deref(), Some(end));
+        assert!(matches!(decision.events.last(), Some(Event::RunEnded { .. })), "{:?}", decision.events);
     }
     let mut workflow = workflow("a->b");
     workflow.options.lock = Some(Lock { name: "db".into(), if_busy: IfBusy::Wait });

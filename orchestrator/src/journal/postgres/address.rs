@@ -62,7 +62,79 @@ pub enum NotAnAddress {
     InTheClear(String),
 }
 
+/// One of the servers that an address names.
+#[derive(Clone)]
+pub(super) struct Server {
+    /// For error messages.
+    pub(super) name: String,
+    pub(super) config: Config,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
 impl Address {
+    /// Each of its servers by itself: they are asked one after the other.
+    pub(super) fn servers(&self) -> Vec<Server> {
+        let (hosts, addresses, ports) = (self.config.get_hosts(), self.config.get_hostaddrs(), self.config.get_ports());
+        let server = |(at, name): (usize, String)| {
+            let mut config = self.common();
+            match hosts.get(at) {
+                Some(Host::Tcp(name)) => config.host(name),
+                Some(Host::Unix(path)) => config.host_path(path),
+                None => &mut config,
+            };
+            if let Some(address) = addresses.get(at) {
+                config.hostaddr(*address);
+            }
+            if let Some(port) = ports.get(at).or(ports.first()) {
+                config.port(*port);
+            }
+            Server { name, config }
+        };
+        self.hosts().into_iter().enumerate().map(server).collect()
+    }
+
+    /// What is said to each of them alike.
+    fn common(&self) -> Config {
+        let (all, mut config) = (&self.config, Config::new());
+        if let Some(user) = all.get_user() {
+            config.user(user);
+        }
+        if let Some(password) = all.get_password() {
+            config.password(password);
+        }
+        if let Some(name) = all.get_dbname() {
+            config.dbname(name);
+        }
+        if let Some(options) = all.get_options() {
+            config.options(options);
+        }
+        if let Some(name) = all.get_application_name() {
+            config.application_name(name);
+        }
+        if let Some(limit) = all.get_connect_timeout() {
+            config.connect_timeout(*limit);
+        }
+        if let Some(limit) = all.get_tcp_user_timeout() {
+            config.tcp_user_timeout(*limit);
+        }
+        if let Some(time) = all.get_keepalives_interval() {
+            config.keepalives_interval(time);
+        }
+        if let Some(many) = all.get_keepalives_retries() {
+            config.keepalives_retries(many);
+        }
+        config.keepalives(all.get_keepalives()).keepalives_idle(all.get_keepalives_idle());
+        config.ssl_mode(all.get_ssl_mode()).ssl_negotiation(all.get_ssl_negotiation());
+        config.channel_binding(all.get_channel_binding()).target_session_attrs(all.get_target_session_attrs());
+        config.load_balance_hosts(all.get_load_balance_hosts());
+        config
+    }
+
     /// Takes this password if the address has none.
     pub fn or_password(mut self, password: Option<String>) -> Self {
         if let (None, Some(password)) = (self.config.get_password(), password) {

@@ -9,12 +9,14 @@ use tokio_postgres::Error as PgError;
 
 use super::connect::Session;
 use super::group::{Known, int, number, uuid};
+use super::migrate::{self, VERSION};
 use super::write::{self, LOCK, Outcome, Ticket, Written, newest_of, run_of};
-use super::{Trouble, lists, query};
+use super::{Trouble, query};
 use crate::journal::aging::{Clear, Cleared};
 use crate::journal::codec;
 use crate::journal::definitions::NewRevision;
 use crate::journal::error::Error;
+use crate::journal::executors;
 use crate::journal::jobs::{Done, Work};
 
 /// A bite is over with the row with which it passes either.
@@ -60,10 +62,13 @@ pub(super) async fn perform(session: &Session, ticket: Ticket, work: &Work) -> O
     let begun = async {
         session.client.batch_execute("BEGIN").await?;
         let lock = session.statement(LOCK).await?;
-        newest_of(&session.client.query_one(&lock, &[]).await?)
+        let newest = newest_of(&session.client.query_one(&lock, &[]).await?)?;
+        let version = session.statement(VERSION).await?;
+        Ok((newest, migrate::outgrown(&session.client.query_one(&version, &[]).await?)?))
     };
     let newest = match begun.await {
-        Ok(newest) => newest,
+        Ok((newest, None)) => newest,
+        Ok((_, Some(version))) => return write::outgrown(session, version).await,
         Err(error) => return write::undo(session, error).await,
     };
     match change(session, work).await {
@@ -278,5 +283,5 @@ async fn want(session: &Session, name: &ExecutorName, drain: Option<&Drain>) -> 
 async fn wanted(session: &Session, name: &ExecutorName) -> Result<Option<Wanted>, Trouble> {
     let select = "SELECT revision, drain FROM executors WHERE name = $1";
     let found = session.client.query_opt(select, &[&name.as_str()]).await?;
-    found.map(|row| lists::wanted_at(&row, 0)).transpose()
+    found.map(|row| Ok(executors::wanted(number(row.try_get(0)?), row.try_get(1)?))).transpose()
 }

@@ -1,16 +1,19 @@
 //! From an address to a session with a server that can be relied on.
 //!
 //! Owns what is asked of a server each time before anything else: that it is a primary, new enough, and that what it
-//! calls committed is on its disk. Promises that a session that is handed out may be written to, and that nobody waits for
-//! a server that is silent: neither for a session, nor in one. Never retries: who asks knows how long it can wait.
+//! calls committed is on its disk. Promises that a session that is handed out may be written to, that of several servers
+//! the first that is fit is taken, and that nobody waits for a server that is silent: neither for a session, nor in one.
+//! Never retries: who asks knows how long it can wait.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gorch_certs::foreign::{self, Foreign, Secured};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,12 +22,14 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Notification, Socket, Statement};
 
-use super::address::{Address, Trust};
+use super::Trouble;
+use super::address::{Address, Server, Trust};
+use crate::journal::error::Error;
 
 /// PostgreSQL 15.
 const OLDEST_SERVER: i32 = 150_000;
 
-/// Whoever listens says hello sooner, and lets us in.
+/// Whoever listens says hello sooner, and lets us in. Each of several servers has as long.
 const HELLO: Duration = Duration::from_secs(5);
 
 /// After so long without an answer it is asked whether the server is there at all.
@@ -65,17 +70,57 @@ pub enum Unfit {
     /// Nobody can be trusted.
     #[error("it is not known whom to trust")]
     Trust(#[from] foreign::Error),
+    /// None of several is fit.
+    #[error("none of its servers can be used{}", each(.0))]
+    None(Vec<(String, Unfit)>),
+}
+
+impl Unfit {
+    /// Did it say anything? Whoever refuses us is there.
+    fn is_silent(&self) -> bool {
+        match self {
+            Unfit::Silent => true,
+            Unfit::Unreachable(error) => error.as_db_error().is_none(),
+            Unfit::None(all) => all.iter().all(|(_, unfit)| unfit.is_silent()),
+            Unfit::TooOld { .. }
+            | Unfit::Standby
+            | Unfit::NotDurable { .. }
+            | Unfit::Encoding { .. }
+            | Unfit::Trust(_) => false,
+        }
+    }
+}
+
+/// What is wrong with each of them.
+fn each(all: &[(String, Unfit)]) -> String {
+    all.iter().fold(String::new(), |mut said, (server, unfit)| {
+        // Nothing that is written to a text fails.
+        _ = write!(said, "; {server}: {}", crate::chain(unfit));
+        said
+    })
 }
 
 /// Makes sessions.
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
-    address: Address,
+    servers: Arc<[Server]>,
     foreign: Option<Foreign>,
+    /// The one that was fit last: it is asked first, so that a dead one is not waited for by every session.
+    fit: Arc<AtomicUsize>,
+    /// Held by who knocks: one at a time, and who waited meanwhile has its answer, too.
+    knocking: Arc<tokio::sync::Mutex<Option<Knock>>>,
+}
+
+/// What became of an attempt to be let in by this server.
+#[derive(Debug, Clone, Copy)]
+struct Knock {
+    server: usize,
+    over: Instant,
+    is_silent: bool,
 }
 
 /// Who is told what other sessions say.
-pub(super) type Listener = Box<dyn Fn(Notification) + Send>;
+pub(super) type Listener = Arc<dyn Fn(Notification) + Send + Sync>;
 
 impl Connector {
     /// Reads the authorities, if the address wants any.
@@ -85,33 +130,87 @@ impl Connector {
             Trust::System => Some(Foreign::of_the_system()?),
             Trust::File(path) => Some(Foreign::of_file(path)?),
         };
-        Ok(Connector { address, foreign })
+        let servers = address.servers().into();
+        Ok(Connector { servers, foreign, fit: Arc::default(), knocking: Arc::default() })
     }
 
     /// A session with a server that is fit.
     pub(super) async fn session(&self) -> Result<Session, Unfit> {
-        self.listening(Box::new(drop)).await
+        self.listening(Arc::new(drop)).await
     }
 
     /// The same; what other sessions say is told.
     pub(super) async fn listening(&self, listener: Listener) -> Result<Session, Unfit> {
-        timeout(HELLO, self.begin(listener)).await.unwrap_or(Err(Unfit::Silent))
+        let (many, first) = (self.servers.len(), self.fit.load(Ordering::Relaxed));
+        let mut unfit = Vec::new();
+        for server in (first..first + many).map(|server| server % many) {
+            match self.begin(server, Arc::clone(&listener)).await {
+                Ok(session) => {
+                    self.fit.store(server, Ordering::Relaxed);
+                    return Ok(session);
+                }
+                Err(error) if many == 1 => return Err(error),
+                Err(error) => unfit.push((self.servers[server].name.clone(), error)),
+            }
+        }
+        Err(Unfit::None(unfit))
     }
 
-    async fn begin(&self, listener: Listener) -> Result<Session, Unfit> {
-        let config = &self.address.config;
-        let (client, carrier) = match self.foreign.clone() {
-            None => {
-                let (client, connection) = config.connect(NoTls).await?;
-                (client, tokio::spawn(carry(connection, listener)).abort_handle())
-            }
-            Some(foreign) => {
-                let (client, connection) = config.connect(Towards { foreign, name: String::new() }).await?;
-                (client, tokio::spawn(carry(connection, listener)).abort_handle())
-            }
+    /// A session with this one.
+    async fn begin(&self, server: usize, listener: Listener) -> Result<Session, Unfit> {
+        let beginning = async {
+            let config = &self.servers[server].config;
+            let (client, carrier) = match self.foreign.clone() {
+                None => {
+                    let (client, connection) = config.connect(NoTls).await?;
+                    (client, Carrier::of(tokio::spawn(carry(connection, listener)).abort_handle()))
+                }
+                Some(foreign) => {
+                    let (client, connection) = config.connect(Towards { foreign, name: String::new() }).await?;
+                    (client, Carrier::of(tokio::spawn(carry(connection, listener)).abort_handle()))
+                }
+            };
+            check(&client).await?;
+            let carrier = carrier.keep();
+            Ok(Session { client, statements: Mutex::default(), connector: self.clone(), server, carrier })
         };
-        check(&client).await?;
-        Ok(Session { client, statements: Mutex::default(), connector: self.clone(), carrier })
+        timeout(HELLO, beginning).await.unwrap_or(Err(Unfit::Silent))
+    }
+
+    /// Is this server silent now? It is not, where it refuses us: because too many are there already, say.
+    async fn is_silent(&self, server: usize) -> bool {
+        let asked = Instant::now();
+        let mut last = self.knocking.lock().await;
+        match *last {
+            Some(knock) if knock.server == server && knock.over > asked => knock.is_silent,
+            Some(_) | None => {
+                let is_silent = self.begin(server, Arc::new(drop)).await.is_err_and(|unfit| unfit.is_silent());
+                *last = Some(Knock { server, over: Instant::now(), is_silent });
+                is_silent
+            }
+        }
+    }
+}
+
+/// The task of a session that has not begun: if it never does, nobody waits for its server any more.
+struct Carrier(Option<AbortHandle>);
+
+impl Carrier {
+    fn of(task: AbortHandle) -> Carrier {
+        Carrier(Some(task))
+    }
+
+    /// It is the session's from now on, and ends with it.
+    fn keep(mut self) -> Option<AbortHandle> {
+        self.0.take()
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.abort();
+        }
     }
 }
 
@@ -129,10 +228,12 @@ where
 }
 
 async fn check(client: &Client) -> Result<(), Unfit> {
+    // What is set for the session is not changed by a server that reads its settings again.
     let row = client
         .query_one(
             "SELECT current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery(),
-                    current_setting('synchronous_commit'), current_setting('fsync'), current_setting('server_encoding')",
+                    set_config('synchronous_commit', current_setting('synchronous_commit'), false),
+                    current_setting('fsync'), current_setting('server_encoding')",
             &[],
         )
         .await?;
@@ -142,13 +243,20 @@ async fn check(client: &Client) -> Result<(), Unfit> {
     if row.get(2) {
         return Err(Unfit::Standby);
     }
-    for (setting, found) in [("synchronous_commit", row.get::<_, String>(3)), ("fsync", row.get(4))] {
-        if found == "off" {
-            return Err(Unfit::NotDurable { setting, found });
-        }
-    }
+    durable("synchronous_commit", row.get(3))?;
+    durable("fsync", row.get(4))?;
     let encoding: String = row.get(5);
     if encoding == "UTF8" { Ok(()) } else { Err(Unfit::Encoding { found: encoding }) }
+}
+
+fn durable(setting: &'static str, found: String) -> Result<(), Unfit> {
+    if found == "off" { Err(Unfit::NotDurable { setting, found }) } else { Ok(()) }
+}
+
+/// Is this still what `fsync` should be? It is the whole server's, and somebody may change it at any time.
+pub(super) fn still_durable(fsync: String) -> Result<(), Trouble> {
+    let store = |source| Error::Store { doing: "rely on PostgreSQL", source: shared(source) };
+    durable("fsync", fsync).map_err(|unfit| store(unfit).into())
 }
 
 /// A session, and the statements that it knows.
@@ -156,18 +264,21 @@ pub(super) struct Session {
     pub(super) client: Client,
     statements: Mutex<HashMap<&'static str, Statement>>,
     connector: Connector,
-    carrier: AbortHandle,
+    /// With which of them it is.
+    server: usize,
+    carrier: Option<AbortHandle>,
 }
 
 impl Session {
-    /// What is asked by this session. If no answer comes, and the server lets nobody in either, the session ends: whatever
-    /// is under way fails as by any other broken connection. A server that only takes its time is waited for.
+    /// What is asked by this session. If no answer comes, and the server says nothing to who comes anew either, the session
+    /// ends: whatever is under way fails as by any other broken connection. A server that only takes its time, or has no
+    /// room for one more, is waited for.
     pub(super) async fn unless_silent<T>(&self, asked: impl Future<Output = T>) -> T {
         let watch = async {
             loop {
                 sleep(SILENCE).await;
-                if self.connector.session().await.is_err() {
-                    self.carrier.abort();
+                if self.connector.is_silent(self.server).await {
+                    self.carrier.iter().for_each(AbortHandle::abort);
                     return std::future::pending().await;
                 }
             }

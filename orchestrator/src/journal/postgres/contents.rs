@@ -5,7 +5,9 @@
 //! one which was asked after is not collected for as long as was said, whichever orchestrator collects. A session that is
 //! lost loses nothing that was answered. Never believes that a content is what its name says: who reads it looks.
 
-use std::path::Path;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +15,6 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::try_join_all;
 use gorch_schema::Digest;
-use tokio::fs::File;
-use tokio::io::AsyncReadExt;
 use tokio::runtime::Handle;
 use tokio_postgres::{Error as PgError, Row};
 use uuid::Uuid;
@@ -129,9 +129,10 @@ impl Contents {
         self.asking.ask(move |session| async move { Ok(pieces(session, of, after).await?) }.boxed()).await
     }
 
-    /// Brings the content of a file, durably. Where the server is away, it waits a while for it to come back.
-    pub(crate) async fn bring(&self, file: &Path, digest: Digest) -> Result<(), Error> {
-        let (file, begun) = (Arc::<Path>::from(file), Instant::now());
+    /// Brings the content of a file, durably. Where the server is away, it waits a while for it to come back. It is the open
+    /// file that is brought: what has its path by then may be another.
+    pub(crate) async fn bring(&self, file: Arc<File>, digest: Digest) -> Result<(), Error> {
+        let begun = Instant::now();
         loop {
             let file = Arc::clone(&file);
             let asked = self.bringing.ask(move |session| {
@@ -218,18 +219,31 @@ pub(super) async fn pieces(session: &Session, of: Found, after: u64) -> Result<V
     rows.iter().map(|row| row.try_get::<_, &[u8]>(0).map(Bytes::copy_from_slice)).collect()
 }
 
-async fn bring(session: &Session, file: &Path, digest: Digest) -> Result<(), Trouble> {
+/// Some bytes of a file from this place on; none: it is over. By the place, so that whoever tries again begins at the
+/// beginning, whatever became of the try before.
+async fn part(file: &Arc<File>, at: u64) -> io::Result<Vec<u8>> {
+    let file = Arc::clone(file);
+    let read = move || {
+        let mut bytes = vec![0; PIECE];
+        let read = file.read_at(&mut bytes, at)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    };
+    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+}
+
+async fn bring(session: &Session, file: &Arc<File>, digest: Digest) -> Result<(), Trouble> {
     let unread = |source| Error::Store { doing: "read what was uploaded", source: shared(source) };
-    let mut file = File::open(file).await.map_err(unread)?;
     session.client.batch_execute("BEGIN").await?;
     let bringing = async {
-        let mut incoming = Incoming::new();
-        let mut bytes = vec![0; PIECE];
+        let (mut incoming, mut at) = (Incoming::new(), 0);
         loop {
-            match file.read(&mut bytes).await.map_err(unread)? {
-                0 => break,
-                read => incoming.take(session, &bytes[..read]).await?,
+            let bytes = part(file, at).await.map_err(unread)?;
+            if bytes.is_empty() {
+                break;
             }
+            at += bytes.len() as u64;
+            incoming.take(session, &bytes).await?;
         }
         incoming.name(session, digest).await?;
         session.client.batch_execute("COMMIT").await?;

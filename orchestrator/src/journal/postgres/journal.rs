@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt, ready};
+use futures::future::{BoxFuture, FutureExt, TryFutureExt, ready};
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Drain, Logs, Registration, Wanted};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
@@ -20,18 +20,19 @@ use super::connect::{Connector, Unfit};
 use super::group::number;
 use super::lease::Seat;
 use super::sessions::{Broken, READERS, Sessions};
+use super::watch::Watch;
 use super::writer::Writer;
 use super::{lease, lists, migrate, others, query};
 use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
-    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Home, Journal, KeyUse, KnownExecutor, Page,
-    PageCursor, Row,
+    Adopted, Append, Claim, Cursor, Feed, FeedFilter, Filter, Head, Home, Journal, KeyUse, Page, PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::encoded::Encoded;
 use crate::journal::error::Error as JournalError;
+use crate::journal::executors::KnownExecutors;
 use crate::journal::jobs::{Done, Job, Work};
 
 /// Whoever closes a journal waits so long for what is queued to be written.
@@ -73,6 +74,7 @@ pub struct Postgres {
     sessions: Arc<Sessions>,
     /// The one that says that this journal lives: it stands in no line behind long lists.
     leases: Arc<Sessions>,
+    watch: Arc<Watch>,
     bell: Arc<Bell>,
     writer: Uuid,
     seat: Arc<Seat>,
@@ -113,9 +115,9 @@ impl Postgres {
         let leases = Sessions::new(connector, 1, Broken::Told, runtime.handle().clone());
         let (_, written) = std::sync::mpsc::channel();
         let (closing, bell) = (CancellationToken::new(), Arc::new(Bell::new(Cursor(0))));
-        let seat = Arc::new(Seat { place: String::new(), url: String::new() });
+        let (seat, watch) = (Arc::new(Seat { place: String::new(), url: String::new() }), Arc::new(Watch::new()));
         let (runtime, written, writer) = (Some(runtime), Mutex::new(written), Uuid::nil());
-        Ok(Postgres { runtime, queue: None, written, closing, sessions, leases, bell, writer, seat })
+        Ok(Postgres { runtime, queue: None, written, closing, sessions, leases, watch, bell, writer, seat })
     }
 
     /// The version of the schema that is there, 0: none; and the SQL that opening it as a store would run.
@@ -174,8 +176,8 @@ async fn open(address: Address, seat: Arc<Seat>, runtime: tokio::runtime::Handle
         _ = over.send(());
     });
     runtime.spawn(others::listen(connector, Arc::clone(&sessions), writer, Arc::clone(&bell), closing.clone()));
-    let (queue, written) = (Some(queue), Mutex::new(written));
-    Ok(Postgres { runtime: None, queue, written, closing, sessions, leases, bell, writer, seat })
+    let (queue, written, watch) = (Some(queue), Mutex::new(written), Arc::new(Watch::new()));
+    Ok(Postgres { runtime: None, queue, written, closing, sessions, leases, watch, bell, writer, seat })
 }
 
 impl Drop for Postgres {
@@ -231,17 +233,35 @@ impl Journal for Postgres {
     }
 
     fn adopt(&self, lease: Duration, asked: Adopted) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {
-        let (writer, seat) = (self.writer, Arc::clone(&self.seat));
+        let (writer, seat, watch) = (self.writer, Arc::clone(&self.seat), Arc::clone(&self.watch));
         // An answer that was lost is not made up for here: whoever asked looks at all that is its own.
-        self.leases.ask(move |session| {
-            let seat = Arc::clone(&seat);
-            async move { lease::adopt(session, (writer, &seat), lease, asked).await }.boxed()
-        })
+        let watching = Arc::clone(&watch);
+        let adopted = self.leases.ask(move |session| {
+            let (seat, watch) = (Arc::clone(&seat), Arc::clone(&watch));
+            let adopting = async move {
+                // Runs of a store that a later gorch has migrated are that one's.
+                migrate::is_ours_still(session).await?;
+                lease::adopt(session, (writer, &seat), &watch, lease, asked).await
+            };
+            adopting.boxed()
+        });
+        adopted.inspect_err(move |_| watching.anew()).boxed()
     }
 
     fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, JournalError>> {
-        let writer = self.writer;
-        self.sessions.ask(move |session| lease::home(session, writer, run).boxed())
+        let (writer, seat, watch) = (self.writer, Arc::clone(&self.seat), Arc::clone(&self.watch));
+        self.sessions.ask(move |session| {
+            let (seat, watch) = (Arc::clone(&seat), Arc::clone(&watch));
+            async move { lease::home(session, (writer, &seat), &watch, run).await }.boxed()
+        })
+    }
+
+    fn homes(&self, runs: Vec<RunId>) -> BoxFuture<'static, Result<Vec<(RunId, Home)>, JournalError>> {
+        let (writer, seat, watch) = (self.writer, Arc::clone(&self.seat), Arc::clone(&self.watch));
+        self.sessions.ask(move |session| {
+            let (seat, watch, runs) = (Arc::clone(&seat), Arc::clone(&watch), runs.clone());
+            async move { lease::homes(session, (writer, &seat), &watch, &runs).await }.boxed()
+        })
     }
 
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, JournalError>> {
@@ -377,7 +397,7 @@ impl Journal for Postgres {
         self.write(Work::Want { name, drain }, |done| done.wanted)
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, JournalError>> {
+    fn executors(&self) -> BoxFuture<'static, Result<KnownExecutors, JournalError>> {
         self.sessions.ask(|session| lists::executors(session).boxed())
     }
 

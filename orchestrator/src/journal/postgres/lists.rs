@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use gorch_schema::work::Wanted;
 use gorch_schema::{DefinitionKey, Digest, RunId, Timestamp};
 use tokio_postgres::Row as Columns;
 use tokio_postgres::types::ToSql;
@@ -17,9 +16,10 @@ use super::query::{document, parsed};
 use super::write::run_of;
 use crate::journal::aging::{EndCursor, Ends, Old};
 use crate::journal::conditions::{self, Value};
-use crate::journal::contract::{Filter, KnownExecutor, Page, PageCursor};
+use crate::journal::contract::{Filter, Page, PageCursor};
 use crate::journal::definitions::{DefinitionPage, Listed, Revision};
 use crate::journal::error::{Broken, Corrupt, Error};
+use crate::journal::executors::KnownExecutors;
 
 /// One more than the page, so that it is known whether there is another.
 fn and_one(limit: usize) -> i64 {
@@ -194,23 +194,13 @@ pub(super) async fn definitions(
 }
 
 /// Every executor, by name.
-pub(super) async fn executors(session: &Session) -> Result<Vec<KnownExecutor>, Trouble> {
+pub(super) async fn executors(session: &Session) -> Result<KnownExecutors, Trouble> {
     let select = "SELECT name, registration, revision, drain FROM executors ORDER BY name";
     let statement = session.statement(select).await?;
     let rows = session.client.query(&statement, &[]).await?;
-    let executor = |row: &Columns| -> Result<_, Trouble> {
-        let registration = serde_json::from_str(row.try_get(1)?).map_err(unreadable)?;
-        Ok(KnownExecutor { name: parsed(row, 0)?, registration, wanted: wanted_at(row, 2)? })
-    };
-    rows.iter().map(executor).collect()
-}
-
-/// What operators want of one, from the column of its revision on.
-pub(super) fn wanted_at(row: &Columns, column: usize) -> Result<Wanted, Trouble> {
-    let drain = row.try_get::<_, Option<&str>>(column + 1)?.map(serde_json::from_str).transpose();
-    Ok(Wanted { revision: number(row.try_get(column)?), drain: drain.map_err(unreadable)? })
-}
-
-fn unreadable(error: serde_json::Error) -> Error {
-    Error::Store { doing: "read a column", source: shared(error) }
+    let mut all = KnownExecutors::default();
+    for row in &rows {
+        all.row(row.try_get(0)?, row.try_get(1)?, (number(row.try_get(2)?), row.try_get(3)?));
+    }
+    Ok(all)
 }

@@ -1,10 +1,15 @@
 //! From an empty database to the schema that this gorch writes.
 //!
 //! Owns the numbered steps and the table of versions. Promises: a store of an older version is migrated in one
-//! transaction or not at all, by one of those who open it at the same time; a newer one and somebody else's database
-//! are refused and stay as they are. Never reads or writes a run.
+//! transaction or not at all, by one of those who open it at the same time and between two groups of whoever writes; a newer
+//! one and somebody else's database are refused and stay as they are. Never reads or writes a run.
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
+
+use super::Trouble;
+use super::connect::{Session, shared};
+use super::group::number;
+use crate::journal::error;
 
 /// Step n brings a store from version n to version n + 1; a new store takes all of them.
 const STEPS: &[&str] =
@@ -15,6 +20,12 @@ pub const SCHEMA_VERSION: usize = STEPS.len();
 
 /// Whoever migrates holds this advisory lock: two who open an empty database do not both fill it.
 pub(super) const MIGRATING: i64 = 0x676f_7263_6801;
+
+/// The version of a store, asked again and again of one that is open: another gorch may migrate it at any time.
+pub(super) const VERSION: &str = "SELECT coalesce(max(version), 0) FROM versions";
+
+/// Nobody writes meanwhile, and whoever writes afterwards sees the new version.
+const ALONE: &str = "SELECT FROM newest FOR UPDATE;";
 
 /// What the table `newest` is called where the runs live elsewhere now: nobody can write without it.
 pub(super) const MOVED: &str = "newest_moved";
@@ -53,7 +64,11 @@ pub enum Error {
 /// What would be done to a store of this version.
 pub(super) fn plan(from: usize) -> String {
     let steps = steps(from);
-    if steps.is_empty() { steps } else { format!("BEGIN;\n{steps}COMMIT;\n") }
+    if steps.is_empty() {
+        return steps;
+    }
+    let alone = if from > 0 { format!("{ALONE}\n") } else { String::new() };
+    format!("BEGIN;\n{alone}{steps}COMMIT;\n")
 }
 
 /// The same, inside a transaction of somebody else's.
@@ -83,7 +98,7 @@ pub(super) async fn version(client: &Client) -> Result<usize, Error> {
         (false, _) => return Err(Error::NotOurs),
         (true, _) => {}
     }
-    let row = client.query_one("SELECT coalesce(max(version), 0) FROM versions", &[]).await.map_err(Error::Read)?;
+    let row = client.query_one(VERSION, &[]).await.map_err(Error::Read)?;
     match usize::try_from(row.get::<_, i64>(0)) {
         Ok(found) if found > SCHEMA_VERSION => Err(Error::Newer { found }),
         Ok(found) if found > 0 => Ok(found),
@@ -101,9 +116,32 @@ pub(super) async fn migrate(client: &Client) -> Result<usize, Error> {
     client.batch_execute(&lock).await.map_err(failed(0))?;
     // Whoever had the lock before may have done it.
     let from = version(client).await?;
+    if from > 0 {
+        client.batch_execute(ALONE).await.map_err(failed(from))?;
+    }
     for (at, step) in STEPS.iter().enumerate().skip(from) {
         client.batch_execute(&format!("{step}{}", noted(at + 1))).await.map_err(failed(from))?;
     }
     client.batch_execute("COMMIT").await.map_err(failed(from))?;
     Ok(from)
+}
+
+/// Has a later gorch migrated the store, as an answer to [`VERSION`] says? Then it is not written to any more.
+pub(super) fn outgrown(row: &Row) -> Result<Option<usize>, tokio_postgres::Error> {
+    let found = number(row.try_get(0)?) as usize;
+    Ok((found > SCHEMA_VERSION).then_some(found))
+}
+
+/// Nobody has migrated the store to a later version.
+pub(super) async fn is_ours_still(session: &Session) -> Result<(), Trouble> {
+    let statement = session.statement(VERSION).await?;
+    match outgrown(&session.client.query_one(&statement, &[]).await?)? {
+        Some(found) => Err(Trouble::Refused(newer(found))),
+        None => Ok(()),
+    }
+}
+
+/// What is said to whoever wants something written to a store of a later version.
+pub(super) fn newer(found: usize) -> error::Error {
+    error::Error::Store { doing: "write", source: shared(Error::Newer { found }) }
 }

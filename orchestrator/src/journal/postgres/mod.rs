@@ -3,7 +3,8 @@
 //! [`address`] says where a server is and how far the way to it is trusted, [`connect`] makes sessions with it,
 //! [`migrate`] makes a database a store. [`writer`] is the one task that changes it: [`group`] decides what a group of
 //! appends comes to, [`write`] sends it, [`change`] does what is no append. [`sessions`] are those that look,
-//! [`query`] and [`lists`] what they ask; [`lease`] says whose a run is, [`others`] what other writers did. [`contents`] has
+//! [`query`] and [`lists`] what they ask; [`lease`] says whose a run is, [`watch`] who is gone, [`others`] what
+//! other writers did. [`contents`] has
 //! what artifacts have in them. [`copy`] gives and takes whole stores.
 
 mod address;
@@ -19,6 +20,7 @@ mod migrate;
 mod others;
 mod query;
 mod sessions;
+mod watch;
 mod write;
 mod writer;
 

@@ -25,6 +25,10 @@ use crate::journal::contract::Cursor;
 /// So often is looked even if nobody said anything.
 const FALLBACK: Duration = Duration::from_secs(5);
 
+/// After a look there is none for so long, whatever is said meanwhile: a neighbour that writes all the time is not looked at all
+/// the time. What is said after a quiet while is looked at at once.
+const REST: Duration = Duration::from_millis(50);
+
 /// Where the followed runs stand, those that are there; and the newest event of all.
 struct Standing {
     runs: HashMap<RunId, u64>,
@@ -48,10 +52,17 @@ pub(super) async fn listen(
             }
             // Once more after every new session: what was said before it was not heard.
             look(&sessions, &bell).await;
-            _ = tokio::time::timeout(FALLBACK, said.notified()).await;
+            next(&said).await;
         }
     };
     closing.run_until_cancelled(listening).await;
+}
+
+/// Resolves when it is time to look again.
+async fn next(said: &Notify) {
+    tokio::time::sleep(REST).await;
+    // A word that was said meanwhile is remembered.
+    _ = tokio::time::timeout(FALLBACK, said.notified()).await;
 }
 
 async fn listener(connector: &Connector, writer: Uuid, said: Arc<Notify>) -> Option<Session> {
@@ -61,7 +72,7 @@ async fn listener(connector: &Connector, writer: Uuid, said: Arc<Notify>) -> Opt
             said.notify_one();
         }
     };
-    let session = connector.listening(Box::new(hear)).await.ok()?;
+    let session = connector.listening(Arc::new(hear)).await.ok()?;
     session.client.batch_execute("LISTEN gorch").await.ok()?;
     Some(session)
 }
@@ -81,7 +92,7 @@ async fn look(sessions: &Arc<Sessions>, bell: &Bell) {
 }
 
 async fn standing(session: &Session, ids: Vec<Uuid>) -> Result<Standing, Trouble> {
-    let tail = session.client.query_one("SELECT event FROM newest", &[]).await?;
+    let tail = session.client.query_one(&session.statement("SELECT event FROM newest").await?, &[]).await?;
     let statement = session
         .statement(
             "SELECT runs.id, coalesce(live.last, runs.last) FROM runs LEFT JOIN live USING (number)
@@ -93,4 +104,37 @@ async fn standing(session: &Session, ids: Vec<Uuid>) -> Result<Standing, Trouble
         standing.runs.insert(run_of(&row, 0)?, number(row.try_get(1)?));
     }
     Ok(standing)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_word_is_heard_at_once_and_a_neighbour_that_talks_all_the_time_now_and_then() {
+        let said = Arc::new(Notify::new());
+        let (ear, begun) = (Arc::clone(&said), Instant::now());
+        let listening = tokio::spawn(async move {
+            let mut heard = Vec::new();
+            while begun.elapsed() < Duration::from_secs(3) {
+                next(&ear).await;
+                heard.push(begun.elapsed());
+            }
+            heard
+        });
+        sleep(Duration::from_secs(1)).await;
+        for _ in 0..1000 {
+            said.notify_one();
+            sleep(Duration::from_millis(1)).await;
+        }
+        sleep(Duration::from_secs(2)).await;
+        said.notify_one();
+        let heard = listening.await.unwrap();
+        assert_eq!(heard[0], Duration::from_secs(1), "the first is heard at once: {heard:?}");
+        let all = heard.iter().filter(|at| **at <= Duration::from_secs(2)).count();
+        assert!((15..=21).contains(&all), "{all} looks in a second");
+        assert_eq!(heard.last(), Some(&Duration::from_secs(4)), "so is one that comes after a while: {heard:?}");
+    }
 }

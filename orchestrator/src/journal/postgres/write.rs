@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::connect::Session;
 use super::group::{Found, Known, Newest, Rows, decide, int, number, uuid};
+use super::migrate::{self, VERSION};
 use crate::journal::contract::Claim;
 use crate::journal::encoded::Encoded;
 use crate::journal::error::Error;
@@ -83,10 +84,11 @@ const CACHE: &str = "
     ON CONFLICT (key) DO UPDATE SET run = excluded.run, expires = excluded.expires, result = excluded.result";
 
 /// What every group ends with: the numbers that it gave out, its own number, and a word to the others if there are any.
-/// The division fails where this writer's row is gone: then nobody could say what became of the group.
+/// The division fails where this writer's row is gone: then nobody could say what became of the group; and where `fsync`
+/// was switched off, which is told when a new session begins.
 const SEAL: &str = "
     WITH given AS (UPDATE newest SET run = $1, event = $2, bytes = bytes + $5),
-         mine AS (UPDATE writers SET groups = $3 WHERE id = $4::uuid RETURNING 1)
+         mine AS (UPDATE writers SET groups = $3 WHERE id = $4::uuid AND current_setting('fsync') <> 'off' RETURNING 1)
     SELECT 1 / (SELECT count(*) FROM mine),
            (SELECT pg_notify('gorch', $4::uuid::text) WHERE EXISTS (SELECT FROM writers WHERE id <> $4::uuid))";
 
@@ -107,6 +109,8 @@ pub(super) enum Outcome {
     Committed(Written),
     /// Nothing of it is, and nothing of it will be.
     Undone(PgError),
+    /// Nothing of it is: a later gorch has migrated the store to this version.
+    Outgrown(usize),
     /// Its commit was sent, and the answer was lost.
     InDoubt(Written, PgError),
 }
@@ -121,7 +125,8 @@ pub(super) struct Ticket {
 /// Writes the group.
 pub(super) async fn appends(session: &Session, ticket: Ticket, group: &[&Encoded]) -> Outcome {
     match ask(session, group).await {
-        Ok(found) => {
+        Ok((_, Some(version))) => outgrown(session, version).await,
+        Ok((found, None)) => {
             let (rows, answers) = decide(group, found);
             let newest = rows.newest;
             let answers: Vec<_> =
@@ -141,6 +146,12 @@ pub(super) async fn leave(session: &Session, written: Written) -> Outcome {
     Outcome::Committed(written)
 }
 
+/// It is not written: whoever migrated the store may mean something else by its rows.
+pub(super) async fn outgrown(session: &Session, version: usize) -> Outcome {
+    _ = session.client.batch_execute("ROLLBACK").await;
+    Outcome::Outgrown(version)
+}
+
 /// It failed before its commit was sent.
 pub(super) async fn undo(session: &Session, error: PgError) -> Outcome {
     // If this fails too, so does the next beginning, and says so.
@@ -148,8 +159,10 @@ pub(super) async fn undo(session: &Session, error: PgError) -> Outcome {
     Outcome::Undone(error)
 }
 
-/// The lock, then all that the group names, in one go.
-async fn ask(session: &Session, group: &[&Encoded]) -> Result<Found, PgError> {
+/// The lock, then the version, if it is later than ours, and all that the group names, in one go. Whoever migrates has the same
+/// lock, so the version holds until the commit.
+async fn ask(session: &Session, group: &[&Encoded]) -> Result<(Found, Option<usize>), PgError> {
+    let version = session.statement(VERSION).await?;
     let (lock, runs) = (session.statement(LOCK).await?, session.statement(RUNS).await?);
     let (keys, claims) = (session.statement(KEYS).await?, session.statement(CLAIMS).await?);
     let ids: Vec<Uuid> = group.iter().map(|append| uuid(append.run)).collect();
@@ -158,15 +171,20 @@ async fn ask(session: &Session, group: &[&Encoded]) -> Result<Found, PgError> {
     let claimed = group.iter().flat_map(|append| &append.claims);
     let locks: Vec<&str> = claimed.map(|(Claim::Take(name) | Claim::Release(name))| name.as_str()).collect();
     let (client, ids): (_, [&(dyn ToSql + Sync); 1]) = (&session.client, [&ids]);
-    let (begun, newest, runs, keys, claims) = join!(
+    let (begun, newest, version, runs, keys, claims) = join!(
         client.batch_execute("BEGIN"),
         client.query_one(&lock, &[]),
+        client.query_one(&version, &[]),
         client.query(&runs, &ids),
         async { if owners.is_empty() { Ok(Vec::new()) } else { client.query(&keys, &[&owners, &names]).await } },
         async { if locks.is_empty() { Ok(Vec::new()) } else { client.query(&claims, &[&locks]).await } },
     );
     begun?;
     let mut found = Found { newest: newest_of(&newest?)?, ..Found::default() };
+    if let Some(version) = migrate::outgrown(&version?)? {
+        // Whatever else it has answered: it may have other tables.
+        return Ok((found, Some(version)));
+    }
     for row in runs? {
         let run = run_of(&row, 0)?;
         if let Some(of) = row.try_get::<_, Option<i64>>(1)? {
@@ -185,7 +203,7 @@ async fn ask(session: &Session, group: &[&Encoded]) -> Result<Found, PgError> {
     for row in claims? {
         found.claims.insert(row.try_get(0)?, run_of(&row, 1)?);
     }
-    Ok(found)
+    Ok((found, None))
 }
 
 pub(super) fn newest_of(row: &Row) -> Result<Newest, PgError> {

@@ -4,7 +4,7 @@
 //! transaction, and only when the server says that it is durable it rings and answers. Where the server is gone, a group
 //! waits a while for it to come back; where the answer to a commit was lost, it asks what became of it before it answers
 //! those who wait for that, for as long as it takes, and turns away who comes meanwhile. A job that the server refuses
-//! spoils no other. Never decides what stands.
+//! spoils no other. Nothing is written to a store that a later gorch has migrated meanwhile. Never decides what stands.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::change;
 use super::connect::{Connector, Session, Unfit, shared};
 use super::lease::Seat;
+use super::migrate;
 use super::write::{self, Outcome, Ticket, Written};
 use crate::journal::bell::Bell;
 use crate::journal::contract::Cursor;
@@ -53,6 +54,8 @@ pub(super) struct Writer {
 /// Why a group was not written.
 enum Failure {
     Unfit(Unfit),
+    /// A later gorch has migrated the store to this version.
+    Outgrown(usize),
     Refused(PgError),
 }
 
@@ -60,6 +63,7 @@ impl Failure {
     fn told(self) -> Error {
         match self {
             Failure::Unfit(error) => Error::Store { doing: "reach PostgreSQL", source: shared(error) },
+            Failure::Outgrown(found) => migrate::newer(found),
             Failure::Refused(error) => Error::Store { doing: "write", source: shared(error) },
         }
     }
@@ -123,6 +127,8 @@ impl Writer {
                 failure if begun.elapsed() > PATIENCE || self.closing.is_cancelled() => {
                     return tell(group, failure.told());
                 }
+                // It does not become older again.
+                Failure::Outgrown(_) => return tell(group, failure.told()),
                 Failure::Refused(_) | Failure::Unfit(_) => tokio::time::sleep(PAUSE).await,
             }
         }
@@ -145,6 +151,7 @@ impl Writer {
         };
         match outcome {
             Outcome::Committed(written) => Ok(written),
+            Outcome::Outgrown(version) => Err(Failure::Outgrown(version)),
             Outcome::Undone(error) => {
                 // A new session introduces this writer again, where its row is what is missing.
                 if error.as_db_error().is_none() || error.code() == Some(&SqlState::DIVISION_BY_ZERO) {

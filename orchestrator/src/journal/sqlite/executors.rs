@@ -2,16 +2,13 @@
 //!
 //! Owns the statements for both. Promises that neither overwrites the other, whoever writes first. Never knows who lives.
 
-use std::error::Error;
-
 use gorch_schema::work::{Drain, Wanted};
 use gorch_schema::{ExecutorName, Timestamp};
-use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::append::{Int, Trouble};
+use super::append::Trouble;
 use crate::journal::codec;
-use crate::journal::contract::KnownExecutor;
+use crate::journal::executors::{self, KnownExecutors};
 
 /// Keeps a registration; the same text again writes nothing. Gives what operators want of it.
 pub(super) fn put(
@@ -40,29 +37,28 @@ pub(super) fn want(store: &Connection, name: &ExecutorName, drain: Option<&Drain
 
 fn wanted(store: &Connection, name: &ExecutorName) -> Result<Option<Wanted>, Trouble> {
     let mut statement = store.prepare_cached("SELECT revision, drain FROM executors WHERE name = ?1")?;
-    Ok(statement.query_row([name.as_str()], |row| wanted_at(row, 0)).optional()?)
+    let wanted = |row: &Row<'_>| Ok(executors::wanted(revision(row, 0)?, drain(row, 1)?));
+    Ok(statement.query_row([name.as_str()], wanted).optional()?)
 }
 
 /// All of them, by name.
-pub(super) fn list(store: &Connection) -> Result<Vec<KnownExecutor>, Trouble> {
+pub(super) fn list(store: &Connection) -> Result<KnownExecutors, Trouble> {
     let mut statement =
         store.prepare_cached("SELECT name, registration, revision, drain FROM executors ORDER BY name")?;
-    let rows = statement.query_map([], |row| {
-        Ok(KnownExecutor {
-            name: row.get_ref(0)?.as_str()?.parse().map_err(|error| wrong(0, error))?,
-            registration: serde_json::from_str(row.get_ref(1)?.as_str()?).map_err(|error| wrong(1, error))?,
-            wanted: wanted_at(row, 2)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let (mut rows, mut all) = (statement.query([])?, KnownExecutors::default());
+    while let Some(row) = rows.next()? {
+        let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str().unwrap_or_default());
+        all.row(text(0)?, text(1)?, (revision(row, 2)?, drain(row, 3)?));
+    }
+    Ok(all)
 }
 
-/// From the column of its revision on.
-fn wanted_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Wanted> {
-    let drain = row.get_ref(column + 1)?.as_str_or_null()?.map(serde_json::from_str).transpose();
-    Ok(Wanted { revision: row.get::<_, Int>(column)?.0, drain: drain.map_err(|error| wrong(column + 1, error))? })
+fn revision(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    // What is no number was never given out.
+    Ok(row.get_ref(column)?.as_i64().ok().and_then(|number| u64::try_from(number).ok()).unwrap_or_default())
 }
 
-fn wrong(column: usize, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+/// What is no text is a wish that cannot be read.
+fn drain<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Option<&'r str>> {
+    Ok(row.get_ref(column)?.as_str_or_null().unwrap_or(Some("")))
 }

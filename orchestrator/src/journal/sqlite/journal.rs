@@ -13,6 +13,7 @@ use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Drain, Logs, Registration, Wanted};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 use super::append::Newest;
 use super::readers::Readers;
@@ -22,11 +23,12 @@ use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
 use crate::journal::codec;
 use crate::journal::contract::{
-    Adopted, Append, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, KnownExecutor, Page, PageCursor, Row,
+    Adopted, Append, Cursor, Feed, FeedFilter, Filter, Head, Journal, KeyUse, Page, PageCursor, Row,
 };
 use crate::journal::definitions::{DefinitionPage, NewRevision, Revision};
 use crate::journal::encoded::Encoded;
 use crate::journal::error::Error;
+use crate::journal::executors::KnownExecutors;
 use crate::journal::jobs::{Done, Job, Work};
 
 /// A journal in the file `gorch.db` of a folder. Dropping it finishes what is queued and closes the file.
@@ -110,6 +112,11 @@ impl Journal for Sqlite {
             // The lock of the folder is the lease: there is no other writer whose runs could become free.
             Adopted::New => ready(Ok(Vec::new())).boxed(),
         }
+    }
+
+    fn probe(&self) -> BoxFuture<'static, Result<(), Error>> {
+        let Some(probe) = self.queue.as_ref().map(Queue::probe) else { return ready(Ok(())).boxed() };
+        async move { spawn_blocking(probe).await.map_err(|_| Error::Closed)? }.boxed()
     }
 
     fn unfinished(&self) -> BoxFuture<'static, Result<Vec<RunId>, Error>> {
@@ -212,7 +219,7 @@ impl Journal for Sqlite {
         self.write(Work::Want { name, drain }, |done| done.wanted)
     }
 
-    fn executors(&self) -> BoxFuture<'static, Result<Vec<KnownExecutor>, Error>> {
+    fn executors(&self) -> BoxFuture<'static, Result<KnownExecutors, Error>> {
         self.readers.ask(|store| executors::list(store))
     }
 

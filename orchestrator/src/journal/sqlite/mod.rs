@@ -20,3 +20,4 @@ mod tests;
 
 pub use journal::Sqlite;
 pub use open::{Error, SCHEMA_VERSION};
+pub(crate) use open::{folder, lock};

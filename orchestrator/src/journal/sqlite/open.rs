@@ -154,7 +154,7 @@ pub(super) fn store(dir: &Path) -> Result<Store, Error> {
 }
 
 /// The folder of a store; made where it is not there.
-pub(super) fn folder(dir: &Path) -> Result<(), Error> {
+pub(crate) fn folder(dir: &Path) -> Result<(), Error> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|source| Error::Prepare { path: dir.to_owned(), source })
 }
@@ -186,7 +186,7 @@ pub(super) fn private_file(path: &Path) -> io::Result<File> {
 
 /// Nobody else has this folder, for as long as the file is open. Whoever had it a moment ago may share its locks with a
 /// program that it is just starting.
-pub(super) fn lock(dir: &Path) -> Result<File, Error> {
+pub(crate) fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join("lock");
     let locked = || -> io::Result<Result<File, String>> {
         let mut file = private_file(&path)?;

@@ -77,6 +77,12 @@ impl Queue {
         jobs.into_iter().for_each(|job| self.put(job));
     }
 
+    /// Tries to write, if the last one who did could not. Blocks while the disk does.
+    pub(super) fn probe(&self) -> impl FnOnce() -> Result<(), Error> + Send + 'static {
+        let writer = Arc::clone(&self.writer);
+        move || locked(&writer).probe()
+    }
+
     fn idle_writer(&self) -> Option<MutexGuard<'_, Writer>> {
         match self.writer.try_lock() {
             Ok(writer) => Some(writer),
@@ -118,6 +124,8 @@ pub(super) struct Writer {
     bell: Arc<Bell>,
     /// The last commit was.
     is_quick: bool,
+    /// The last commit was refused by the store.
+    has_failed: bool,
 }
 
 /// Where a group went wrong.
@@ -130,7 +138,7 @@ enum Fault {
 
 impl Writer {
     pub(super) fn new(store: Connection, newest: Newest, bell: Arc<Bell>) -> Self {
-        Writer { store, newest, bell, is_quick: false }
+        Writer { store, newest, bell, is_quick: false, has_failed: false }
     }
 
     /// Writes the group in one transaction, then tells the world, then those who wait.
@@ -139,6 +147,7 @@ impl Writer {
             let (mut newest, begun) = (self.newest, Instant::now());
             let written = write(&self.store, &group, &mut newest);
             self.is_quick = begun.elapsed() < QUICK;
+            self.has_failed = matches!(written, Err(Fault::Store(..)));
             match written {
                 Ok(answers) => {
                     self.newest = newest;
@@ -157,6 +166,26 @@ impl Writer {
                 }
             }
         }
+    }
+}
+
+impl Writer {
+    /// Writes what says nothing new, if the last commit failed: else a store that nobody uses because it is said to be full
+    /// would stay so for ever.
+    pub(super) fn probe(&mut self) -> Result<(), Error> {
+        if self.has_failed {
+            let failed = |source| failed("write", Arc::new(source));
+            let version: i64 = self.store.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+            // A page is written and synced although it is the same.
+            self.store.pragma_update(None, "user_version", version).map_err(failed)?;
+            self.has_failed = false;
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn store(&self) -> &Connection {
+        &self.store
     }
 }
 

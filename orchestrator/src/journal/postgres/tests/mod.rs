@@ -1,7 +1,9 @@
 //! What is particular to the store in PostgreSQL.
 
+mod leases;
 mod opening;
 mod server;
+mod servers;
 mod writers;
 
 use std::sync::Arc;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::writer::PATIENCE;
 use super::{Address, Cluster, Postgres, cluster, journal};
-use crate::journal::conformance::given::{accept, goes_on, run};
+use crate::journal::conformance::given::{accept, at, goes_on, registration, run};
 use crate::journal::{Adopted, Journal};
 
 /// No test takes as long.
@@ -69,6 +70,71 @@ async fn a_strangers_database_and_a_later_gorchs_are_refused_and_stay_as_they_ar
     cluster().sql(&address, "INSERT INTO versions VALUES (99, 0)");
     let said = refused(&address).await;
     assert!(said.ends_with("found schema version 99, expected at most 3: a later gorch wrote it"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_a_later_gorch_has_migrated_is_written_to_no_more() {
+    let address = cluster().database();
+    let (old, other) = (journal(&address, "one").await, journal(&address, "two").await);
+    old.adopt(LONG, Adopted::New).await.unwrap();
+    old.append(accept(1)).await.unwrap();
+    cluster().sql(&address, "INSERT INTO versions VALUES (99, 0)");
+    let until = "SELECT until FROM writers WHERE place = 'one'";
+    let before = cluster().sql(&address, until);
+    let begun = std::time::Instant::now();
+    let refusals = [
+        old.append(goes_on(1, 1, 1)).await.map(drop),
+        old.append(accept(2)).await.map(drop),
+        old.put_executor("e1".parse().unwrap(), registration("a"), at(1)).await.map(drop),
+        old.adopt(LONG, Adopted::New).await.map(drop),
+        other.adopt(LONG, Adopted::All).await.map(drop),
+    ];
+    for refused in refusals {
+        let said = crate::chain(&refused.unwrap_err());
+        assert!(said.ends_with("found schema version 99, expected at most 3: a later gorch wrote it"), "{said}");
+    }
+    assert!(begun.elapsed() < PATIENCE, "nobody waits for it to become older");
+    assert_eq!(cluster().sql(&address, until), before, "it has no lease any more");
+    assert_eq!(
+        cluster().sql(&address, "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM executors)"),
+        "1|0"
+    );
+    // Looking harms nobody.
+    assert_eq!(old.head(run(1)).await.unwrap().last, 1);
+    cluster().sql(&address, "DELETE FROM versions WHERE version = 99");
+    assert_eq!(old.append(goes_on(1, 1, 1)).await.unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_migrates_waits_for_a_group_that_is_being_written() {
+    let address = cluster().database();
+    drop(journal(&address, "one").await);
+    cluster().sql(&address, "DELETE FROM versions WHERE version = 3; DROP TABLE pieces; DROP TABLE contents");
+    let held = "BEGIN; SELECT FROM newest FOR UPDATE; SELECT pg_advisory_xact_lock(8);
+        DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'enough') LOOP PERFORM pg_sleep(0.02); END LOOP; END $$; ROLLBACK;";
+    let writing = std::thread::spawn({
+        let address = address.clone();
+        move || cluster().sql(&address, held)
+    });
+    let is_held = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+        WHERE locktype = 'advisory' AND objid = 8 AND datname = current_database()";
+    while cluster().sql(&address, is_held) == "0" {
+        tokio::task::yield_now().await;
+    }
+    let opening = tokio::spawn({
+        let address = address.clone();
+        async move { drop(journal(&address, "one").await) }
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%newest%'
+        AND datname = current_database() AND pid <> pg_backend_pid()";
+    while cluster().sql(&address, waits) == "0" {
+        assert!(!opening.is_finished(), "it did not wait");
+        tokio::task::yield_now().await;
+    }
+    cluster().sql(&address, "CREATE TABLE enough ()");
+    opening.await.unwrap();
+    writing.join().unwrap();
+    assert_eq!(cluster().sql(&address, "SELECT max(version) FROM versions"), "3");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,9 @@
 //! A row that cannot be read is the trouble of its own run.
 
+use gorch_schema::work::Drain;
+
 use super::{open, raw};
-use crate::journal::conformance::given::{accept, goes_on, run};
+use crate::journal::conformance::given::{accept, at, goes_on, registration, run};
 use crate::journal::{Broken, Corrupt, Cursor, Error, FeedFilter, Filter, Journal};
 
 /// Three runs of three rows (events 1, 2..=4, 5..=6), the second of them spoiled; and the rows that still read.
@@ -108,4 +110,41 @@ async fn the_feed_and_the_lists_go_on_past_what_is_broken() {
     let label = Some(crate::journal::Label { key: "team".into(), value: None });
     assert_eq!(journal.summaries(Filter { label, ..Filter::default() }, None, 3).await.unwrap().runs, []);
     assert!(matches!(journal.summary(run(2)).await, Err(Error::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn an_executor_that_cannot_be_read_keeps_no_other_back_and_is_known_again_when_it_registers() {
+    let (journal, folder) = open();
+    for name in ["e1", "e2", "e3", "e4"] {
+        journal.put_executor(name.parse().unwrap(), registration("a"), at(1)).await.unwrap();
+    }
+    raw(folder.path())
+        .execute_batch(
+            "UPDATE executors SET registration = '{' WHERE name = 'e1'; UPDATE executors SET drain = '[' WHERE name = 'e2';
+             UPDATE executors SET registration = json_set(registration, '$.more', 'of it') WHERE name = 'e3';
+             INSERT INTO executors (name, registration, at) VALUES ('no name', '{}', 1)",
+        )
+        .unwrap();
+    let all = journal.executors().await.unwrap();
+    let said: Vec<String> = all.corrupt.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "the registration of executor `e1` cannot be read",
+            "what is wanted of executor `e2` cannot be read",
+            "the name of executor `no name` cannot be read"
+        ]
+    );
+    let known: Vec<_> = all.known.iter().map(|one| (one.name.as_str(), one.registration.slots > 0)).collect();
+    assert_eq!(known, [("e1", false), ("e2", true), ("e3", true), ("e4", true)]);
+    assert!(all.known[0].registration.draining, "nothing is offered to whom nobody knows");
+    assert_eq!(all.known[1].wanted.drain, Some(Drain::default()), "a wish is one, also if it cannot be read");
+    // Both are mended by who registers, and who wishes.
+    for name in ["e1", "e2"] {
+        journal.put_executor(name.parse().unwrap(), registration("b"), at(2)).await.unwrap();
+        journal.want(name.parse().unwrap(), None).await.unwrap().unwrap();
+    }
+    raw(folder.path()).execute_batch("DELETE FROM executors WHERE name = 'no name'").unwrap();
+    let all = journal.executors().await.unwrap();
+    assert!(all.corrupt.is_empty() && all.known.iter().all(|one| one.registration.slots > 0), "{all:?}");
 }

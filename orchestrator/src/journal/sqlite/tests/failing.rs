@@ -168,6 +168,26 @@ async fn a_full_disk_is_an_error_and_not_the_end() {
 }
 
 #[tokio::test]
+async fn a_store_whose_disk_was_full_is_tried_when_somebody_asks_and_one_that_was_not_is_believed() {
+    let folder = eight_runs().await;
+    let mut store = ByHand::limited(folder.path(), 1);
+    let only_read =
+        |store: &ByHand, is_so: bool| store.writer.store().pragma_update(None, "query_only", is_so).unwrap();
+    only_read(&store, true);
+    store.writer.probe().unwrap();
+    only_read(&store, false);
+    assert!(store.one_group([goes_on(1, 1, 2_000)]).remove(0).is_err());
+    only_read(&store, true);
+    for _ in 0..2 {
+        let Err(Error::Store { .. }) = store.writer.probe() else { panic!("it cannot be written") };
+    }
+    only_read(&store, false);
+    store.writer.probe().unwrap();
+    only_read(&store, true);
+    store.writer.probe().unwrap();
+}
+
+#[tokio::test]
 async fn an_append_is_written_although_nobody_waits_for_its_answer() {
     let (journal, folder) = super::open();
     drop(journal.append(accept(1)));

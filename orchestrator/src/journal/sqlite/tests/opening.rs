@@ -75,7 +75,7 @@ async fn what_was_answered_is_there_after_reopening() {
     assert_eq!((after.rows, after.next), (kept, before.next));
     assert_eq!(*journal.tail().borrow(), before.next);
     assert_eq!(journal.unfinished().await.unwrap(), [run(1), run(2)]);
-    assert_eq!(journal.executors().await.unwrap()[0].registration, registration("a"));
+    assert_eq!(journal.executors().await.unwrap().known[0].registration, registration("a"));
     assert!(matches!(journal.head(run(3)).await, Err(Refused::Forgotten { at: when, .. }) if when == at(9)));
     assert_eq!(journal.append(goes_on(1, 2, 1)).await.unwrap(), 3);
     let more = journal.feed(filter(), before.next, 100).await.unwrap();
@@ -150,7 +150,7 @@ async fn a_store_of_version_1_is_migrated_with_all_that_is_in_it() {
     let attempt = AttemptKey { step: StepId { node: NodeId(0), visit: 0 }, item: 0, attempt: 1 };
     assert_eq!(journal.logs(run(1), attempt).await.unwrap().unwrap().stdout.head, "hello\n");
     assert_eq!(journal.key("ann", "k").await.unwrap(), Some(KeyUse { run: run(1), digest: [1; 32] }));
-    assert_eq!(journal.executors().await.unwrap()[0].registration, registration("a"));
+    assert_eq!(journal.executors().await.unwrap().known[0].registration, registration("a"));
     let wants = Append { claims: vec![Claim::Take("disk".into())], ..accept(4) };
     assert!(matches!(journal.append(wants).await, Err(Refused::Claimed { holder, .. }) if holder == run(2)));
 

@@ -1,0 +1,118 @@
+//! An executor that only listens.
+//!
+//! Owns the roads to it, on which orders are written down, and what it answers to them. It does nothing of what it is told;
+//! a test says what comes of it.
+
+use super::*;
+
+/// The report of something that went well and said nothing.
+fn succeeded() -> Report {
+    let result = AttemptResult::succeeded(serde_json::json!({}));
+    Report { result, started: None, ended: Timestamp::default(), logs: Logs::default(), unconfirmed: Vec::new() }
+}
+
+/// What an executor was ordered, in its order, and where it is heard.
+#[derive(Clone, Default)]
+pub(super) struct Wire {
+    pub(super) orders: Arc<Mutex<Vec<Order>>>,
+    news: Arc<Mutex<Vec<mpsc::UnboundedSender<Bytes>>>>,
+    /// Another process is there now, which has nothing of what was ordered.
+    pub(super) knows_nothing: Arc<AtomicBool>,
+    /// Nobody is there.
+    pub(super) is_away: Arc<AtomicBool>,
+    /// What it says that it holds, until that is acknowledged.
+    pub(super) held: Arc<Mutex<Vec<HeldAttempt>>>,
+    /// How often it was asked what it holds.
+    pub(super) compared: Arc<AtomicUsize>,
+}
+
+impl Wire {
+    /// Answers an order, where an executor does so at once.
+    fn answer(&self, order: &Order) {
+        let attempt = order.attempt();
+        let news = match order {
+            Order::Run(_) => News::Admitted(attempt),
+            Order::Follow(_) if self.knows_nothing.load(Ordering::Relaxed) => {
+                let problem = Box::new(Problem::new("not_found", "no such attempt"));
+                News::Refused { attempt, order: order.kind(), problem }
+            }
+            Order::Follow(_) | Order::Stop(_) | Order::Acknowledge(_) => return,
+        };
+        self.tell(&news);
+    }
+
+    /// The end of an attempt is told.
+    pub(super) fn ends(&self, work: &Work) {
+        let news = News::Ended { attempt: work.attempt, report: Box::new(succeeded()) };
+        self.tell(&news);
+    }
+
+    fn tell(&self, news: &News) {
+        let line = serde_json::to_string(news).unwrap() + "\n";
+        for news in &*self.news.lock().unwrap() {
+            let _ = news.send(Bytes::from(line.clone()));
+        }
+    }
+
+    /// The executor was killed, and another process has its name and its address, but not its folder.
+    pub(super) fn is_replaced(&self) {
+        self.knows_nothing.store(true, Ordering::Relaxed);
+        self.news.lock().unwrap().clear();
+    }
+}
+
+impl Roads for Wire {
+    fn to(&self, _executor: &ExecutorName, _url: &str) -> Result<Arc<dyn Road>, Cut> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+impl Road for Wire {
+    fn ask(&self, ask: Ask) -> BoxFuture<'static, Result<Answer, Cut>> {
+        let mut held = self.held.lock().unwrap();
+        if ask.path == "/v1/attempts" {
+            self.compared.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.is_away.load(Ordering::Relaxed) {
+            return ready(Err(Cut::from("nobody is there"))).boxed();
+        }
+        let known = held.iter().position(|held| ask.path.contains(&held.id.to_string()));
+        let (status, body) = match (ask.path.as_str(), known) {
+            ("/v1/attempts", _) => (StatusCode::OK, serde_json::to_string(&*held).unwrap()),
+            (path, Some(at)) if path.ends_with("/ack") => {
+                held.remove(at);
+                (StatusCode::OK, String::new())
+            }
+            (_, Some(_)) => {
+                (StatusCode::OK, serde_json::to_string(&AttemptState::Ended(Box::new(succeeded()))).unwrap())
+            }
+            _ if self.knows_nothing.load(Ordering::Relaxed) => {
+                let problem = Problem::new("not_found", "no such attempt");
+                (StatusCode::NOT_FOUND, serde_json::to_string(&problem).unwrap())
+            }
+            _ => (StatusCode::OK, serde_json::to_string(&AttemptState::Waiting).unwrap()),
+        };
+        ready(Ok(Answer { status, body: Bytes::from(body) })).boxed()
+    }
+
+    fn open(&self, opening: Opening) -> BoxFuture<'static, Result<Opened, Cut>> {
+        let wire = self.clone();
+        let mut body = opening.body.expect("only sessions are opened");
+        tokio::spawn(async move {
+            let mut lines = Lines::new(LONGEST_ORDER);
+            while let Some(piece) = body.recv().await {
+                let take = |line: &[u8]| {
+                    let order = serde_json::from_slice(line).unwrap();
+                    wire.answer(&order);
+                    wire.orders.lock().unwrap().push(order);
+                };
+                lines.push(&piece, take).unwrap();
+            }
+        });
+        let (news, pieces) = mpsc::unbounded_channel();
+        self.news.lock().unwrap().push(news);
+        let pieces =
+            futures::stream::unfold(pieces, |mut pieces| async move { Some((Ok(pieces.recv().await?), pieces)) });
+        ready(Ok(Opened::Pieces(pieces.boxed()))).boxed()
+    }
+}
