@@ -173,9 +173,9 @@ impl Book {
         last.is_some_and(|last| last.number == id.key.attempt && last.open.is_some())
     }
 
-    /// Was its run claimed once only? Then whoever hands an attempt of it out hears of its end, too.
-    pub(super) fn is_of_one_claim(&self, id: AttemptId) -> bool {
-        self.runs.get(&id.run).is_some_and(|page| page.claims == 1)
+    /// Was its run claimed once only, and the attempt not given up? Then whoever hands it out hears of its end, too.
+    pub(super) fn is_heard(&self, id: AttemptId) -> bool {
+        !self.fates.given_up.contains(&id) && self.runs.get(&id.run).is_some_and(|page| page.claims == 1)
     }
 
     /// The runs that have not ended.

@@ -237,7 +237,7 @@ impl World {
             let (name, is_first) = (there.name.clone(), there.boot == 1);
             let left = if there.doors == Doors::Gone { BTreeSet::new() } else { there.left() };
             let should_go = |id: &&AttemptId| {
-                self.is_compared || (is_first && state.book.is_of_one_claim(**id) && !state.unwanted.contains(id))
+                self.is_compared || (is_first && state.book.is_heard(**id) && !state.unwanted.contains(id))
             };
             let wrong = left.iter().find(should_go).map(|id| format!("{name} holds {id} after the end"));
             state.must(wrong.map_or(Ok(()), Err));
