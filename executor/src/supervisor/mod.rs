@@ -126,7 +126,11 @@ impl Supervisor {
     pub(crate) async fn admit(self: &Arc<Self>, work: Arc<Work>) -> Result<(Admission, AttemptState), Refusal> {
         let (id, epoch) = (work.attempt, work.epoch);
         loop {
-            let reserved = self.desk().reserve(&work, self.limits.held)?;
+            let reserved = self.desk().reserve(&work, self.limits.held);
+            let reserved = match reserved {
+                Ok(reserved) => reserved,
+                Err(refusal) => return self.blocking(id, move |this| Err(this.turn_away(id, epoch, refusal))).await,
+            };
             match reserved {
                 Reserved::New(held) => {
                     let this = Arc::clone(self);
@@ -377,6 +381,13 @@ impl Supervisor {
     fn fence(&self, id: AttemptId, epoch: u64) -> Result<(), Refusal> {
         let fenced = self.ledger.fence(id.run, epoch, now())?;
         fenced.map_err(|stale| Refusal::Stale { id, found: epoch, highest: stale.highest })
+    }
+
+    /// It is given back with this answer, and may begin elsewhere. Whoever handed it out before that one, and has heard of
+    /// neither, is refused from now on, also when this executor has started again and takes what it is given. Blocks shortly.
+    fn turn_away(&self, id: AttemptId, epoch: u64, refusal: Refusal) -> Refusal {
+        let fenced = if matches!(refusal, Refusal::GoingAway) { self.fence(id, epoch) } else { Ok(()) };
+        fenced.err().unwrap_or(refusal)
     }
 
     /// Everything that makes reserved attempts ones that were taken on, and queues them; blocks shortly. One answer

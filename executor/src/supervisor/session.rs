@@ -171,7 +171,7 @@ impl Session {
             match reserved {
                 Ok(Reserved::New(held)) => fresh.push(held),
                 Ok(Reserved::Known(_)) => self.admit_again(work),
-                Err(refusal) => self.refuse(id, OrderKind::Run, &refusal),
+                Err(refusal) => self.refuse(id, OrderKind::Run, &this.turn_away(id, work.epoch, refusal)),
             }
         }
         for (held, written) in fresh.iter().zip(this.write_down(&fresh)) {

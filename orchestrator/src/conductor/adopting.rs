@@ -155,12 +155,14 @@ impl Conductor {
             let (journal, handle, loads) = (self.journal.clone(), self.handle.clone(), self.loads.clone());
             tokio::spawn(async move {
                 let Ok(_place) = loads.acquire_owned().await else { return };
-                match (journal.home(run).await, look) {
-                    (Ok(Home::At { .. }), _) => drop(handle.send(Message::Moved { run })),
-                    // What is out of it has the name of before.
-                    (Ok(Home::Here), Look::ForMissed) => drop(handle.send(Message::Superseded { run })),
+                match journal.home(run).await {
+                    Ok(Home::At { .. }) => drop(handle.send(Message::Moved { run })),
+                    // What is out of it has the name of before; or another has ended it.
+                    Ok(Home::Here) if look == Look::ForMissed || has_ended(&*journal, run).await => {
+                        drop(handle.send(Message::Superseded { run }));
+                    }
                     // Whoever cannot ask now asks again soon.
-                    (Ok(Home::Here | Home::Nobody) | Err(_), _) => {}
+                    Ok(Home::Here | Home::Nobody) | Err(_) => {}
                 }
             });
         }
@@ -226,6 +228,11 @@ async fn adopt(
     }
     let unread = |error| ("lease renewed, but the executors of its runs cannot be read: the runs wait", error);
     Ok((runs, Some(journal.executors().await.map_err(unread)?)))
+}
+
+/// Of a run that has ended everybody is the home.
+async fn has_ended(journal: &dyn Journal, run: RunId) -> bool {
+    journal.head(run).await.is_ok_and(|head| head.ended.is_some())
 }
 
 /// The last beat had no answer.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gorch_engine::{Began, Effect, Input};
 use gorch_schema::work::{Logs, Report};
-use gorch_schema::{AttemptId, AttemptKey, Event, ExecutorName, RunId, StepId, failure_code, planted};
+use gorch_schema::{AttemptId, AttemptKey, Event, ExecutorName, RunId, StepId, planted};
 use slog::{info, warn};
 use tokio::sync::{oneshot, watch};
 
@@ -172,11 +172,14 @@ impl Conductor {
     /// handed out again under it.
     pub(super) fn superseded(&mut self, run: RunId) {
         self.call_back(run);
-        let Some(Slot::Live(live)) = self.slots.get_mut(&run) else { return };
-        if !live.recovering {
-            live.recovering = true;
-            let owner = self.settings.owner.clone();
-            self.tell(run, Turn::Input(Input::Claim { owner }));
+        match self.slots.get_mut(&run) {
+            Some(Slot::Live(live)) if !live.recovering => {
+                live.recovering = true;
+                let owner = self.settings.owner.clone();
+                self.tell(run, Turn::Input(Input::Claim { owner }));
+            }
+            Some(Slot::Parked(_)) => self.read_anew(run),
+            Some(Slot::Live(_) | Slot::Loading(_)) | None => {}
         }
     }
 
@@ -206,10 +209,11 @@ impl Conductor {
             Event::AttemptEnded { node, visit, item, attempt, result, .. } => {
                 let key = AttemptKey { step: StepId { node: *node, visit: *visit }, item: *item, attempt: *attempt };
                 let code = result.outcome.failure().map_or("", |failure| failure.code.as_str());
-                // The task of an attempt that was reported goes on to acknowledge; that of a lost one has no more to do.
+                // The task of an attempt that was reported goes on to acknowledge, also where its executor says that it was
+                // lost there; that of one whose executor is lost has no more to do.
                 let out = self.out.remove(&key.of(run));
                 self.progress.end(run, key);
-                if let Some(out) = out.filter(|_| code == failure_code::EXECUTOR_LOST) {
+                if let Some(out) = out.filter(|out| self.registry.is_lost(&out.executor)) {
                     out.task.abort();
                 }
                 self.registry.release(key.of(run));

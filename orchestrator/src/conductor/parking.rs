@@ -84,9 +84,20 @@ impl Conductor {
 
     /// Brings a parked run back for what it is told.
     pub(super) fn rouse(&mut self, run: RunId, parked: Parked, turn: Turn) {
+        self.bring_back(run, parked, Loading { turns: vec![turn], owner: Owner::This });
+    }
+
+    /// Another orchestrator may have gone on with a parked run, or ended it: whoever waits for it would wait for ever.
+    pub(super) fn read_anew(&mut self, run: RunId) {
+        if let Some(Slot::Parked(parked)) = self.slots.remove(&run) {
+            self.bring_back(run, parked, Loading { turns: Vec::new(), owner: Owner::Unknown });
+        }
+    }
+
+    fn bring_back(&mut self, run: RunId, parked: Parked, loading: Loading) {
         if let Some(at) = parked.armed {
             self.timers.remove(&(at, run));
         }
-        self.load(run, Loading { turns: vec![turn], owner: Owner::This }, Duration::ZERO);
+        self.load(run, loading, Duration::ZERO);
     }
 }

@@ -1,8 +1,8 @@
 //! The session with one executor: all orders on one request's body, all news on its answer's.
 //!
 //! Owns the connection and who hears of which attempt. Promises: orders that are given at the same time travel together,
-//! and each follower hears of its attempt in order, or that the session broke. It is opened when there is something to
-//! say and closed when nothing has been out for a while. Never repeats an order: who gave it gives it again.
+//! and each follower hears of its attempt in order, or that the session broke; what was called back is not said any more. It is
+//! opened when there is something to say and closed when nothing has been out for a while. Never repeats an order: who gave it gives it again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,10 +85,15 @@ impl Line {
                 return;
             }
             let (body, orders) = mpsc::unbounded_channel();
-            self.pass_on(given, &body);
             let over = match self.open(orders).await {
-                Ok(answer) => self.converse(answer, &body).await,
-                Err(error) => Err(error),
+                Ok(answer) => {
+                    self.pass_on(given, &body);
+                    self.converse(answer, &body).await
+                }
+                Err(error) => {
+                    self.followers.extend(given.into_iter().map(|given| (given.order.attempt(), given.follower)));
+                    Err(error)
+                }
             };
             match over {
                 Ok(Over::Unwanted) => {
@@ -110,7 +115,8 @@ impl Line {
         }
     }
 
-    /// Opens the request; what is given meanwhile waits in its body.
+    /// Opens the request. Nothing is in its body yet: an order that waited there for a process that could not be reached
+    /// would come to the next one of that name, whatever became of its attempt meanwhile.
     async fn open(&self, orders: mpsc::UnboundedReceiver<Bytes>) -> Result<Pieces, Error> {
         let opening = open(&self.road, Opening { path: "/v1/session".to_owned(), body: Some(orders) });
         timeout(OPENING, opening).await.map_err(|_| Error::Silent(OPENING))?
@@ -156,10 +162,13 @@ impl Line {
         }
     }
 
-    /// Sends orders as one piece and notes who follows.
+    /// Sends orders as one piece and notes who follows. What nobody follows any more was called back.
     fn pass_on(&mut self, given: Vec<Given>, body: &mpsc::UnboundedSender<Bytes>) {
         let mut text = Vec::new();
         for Given { order, follower } in given {
+            if follower.is_closed() {
+                continue;
+            }
             let begin = text.len();
             let written = serde_json::to_writer(&mut text, &order);
             let (attempt, length) = (order.attempt(), text.len() - begin);

@@ -304,10 +304,10 @@ impl Executor {
             }
             return Ok(self.name(id, now));
         }
+        self.fence(id.run, work.epoch)?;
         if self.doors == Doors::Closed {
             return Err(refusal("shutting_down", "this executor is going away and takes nothing new"));
         }
-        self.fence(id.run, work.epoch)?;
         if self.forgotten.contains(&id) {
             return Err(refusal("forgotten", "the attempt was acknowledged: it does not run again"));
         }

@@ -47,6 +47,37 @@ fn versions_and_features_stand_only_in_the_root() {
     hold(&complaints);
 }
 
+/// Whether the page for operators says which schemas this version writes: the last step of each store.
+fn wrong_schemas(sources: &[Source]) -> Vec<String> {
+    let steps = |store: &str| {
+        let steps = format!("orchestrator/src/journal/{store}/migrations/");
+        sources.iter().filter(|source| source.path.starts_with(&steps) && source.is(".sql")).count()
+    };
+    let text = |path: &str| sources.iter().find(|source| source.path == path).map_or("", |source| source.text.as_str());
+    let root: Table = text("Cargo.toml").parse().unwrap_or_default();
+    let version = root.get("workspace").and_then(|workspace| workspace.get("package")?.get("version")?.as_str());
+    let row = format!("| {} | {} | {} |", version.unwrap_or("?"), steps("sqlite"), steps("postgres"));
+    let is_there = text("docs/operate.md").lines().any(|line| line == row);
+    if is_there { Vec::new() } else { vec![format!("docs/operate.md lacks the row `{row}` of schemas")] }
+}
+
+#[test]
+fn operators_read_which_schemas_a_version_writes() {
+    hold(&wrong_schemas(&sources()));
+}
+
+#[test]
+fn a_row_of_schemas_that_is_old_is_found() {
+    let sources = [
+        Source::of("Cargo.toml", "[workspace.package]\nversion = \"1.2.3\""),
+        Source::of("orchestrator/src/journal/sqlite/migrations/1.sql", ""),
+        Source::of("orchestrator/src/journal/sqlite/migrations/2.sql", ""),
+        Source::of("orchestrator/src/journal/postgres/migrations/1.sql", ""),
+        Source::of("docs/operate.md", "| 1.2.3 | 1 | 1 |"),
+    ];
+    assert_eq!(wrong_schemas(&sources), ["docs/operate.md lacks the row `| 1.2.3 | 2 | 1 |` of schemas"]);
+}
+
 #[test]
 fn an_own_version_is_found() {
     let sample = r#"

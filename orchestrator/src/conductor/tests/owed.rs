@@ -3,6 +3,7 @@
 //! Owns small families of runs that need no executor but for the last node of one.
 
 use gorch_schema::view::{RunSummary, State};
+use gorch_schema::{Failure, failure_code};
 use serde_json::{Value, json};
 
 use super::*;
@@ -64,6 +65,54 @@ async fn a_node_whose_result_was_looked_for_while_its_run_was_paused_starts_when
     assert_eq!((house.runs(), house.handle.census().await.unwrap().parked), (0, 1));
     house.handle.wish(run, Wish::Resume).await.unwrap();
     assert_eq!(house.handed_out(1).await.attempt.run, run);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_orchestrator_has_ended_is_not_kept_at_rest() {
+    let house = House::open().await;
+    let run = house.submit(&chain(&[sleeping("a", "10h")])).await;
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(house.handle.census().await.unwrap().parked, 1);
+    let (last, ended) = (house.store.head(run).await.unwrap().last, gorch_schema::Outcome::Succeeded);
+    let ended = Event::RunEnded { outcome: ended, outputs: BTreeMap::new(), undo: None };
+    let claimed = Event::RunClaimed { owner: "o2".to_owned() };
+    house.store.append(Append::new(run, last, shown(), vec![claimed, ended])).await.unwrap();
+    // It looks whose its runs are twice a minute.
+    sleep(Duration::from_secs(40)).await;
+    assert_eq!(house.handle.census().await.unwrap().parked, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_was_called_back_is_not_said_to_who_can_be_reached_again() {
+    let house = House::open().await;
+    house.beat("a").await;
+    house.wire.is_cut.store(true, Ordering::Relaxed);
+    house.submit(KILL).await;
+    // The run goes on under another claim, as far as anybody can know.
+    house.store.is_deaf.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(8)).await;
+    house.store.is_deaf.store(false, Ordering::Relaxed);
+    sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(house.runs(), 0);
+    house.wire.is_cut.store(false, Ordering::Relaxed);
+    let handed_out = house.handed_out(1).await;
+    assert!(handed_out.epoch > 2, "only what counts now is said, not epoch {}", handed_out.epoch);
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(house.runs(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_executor_that_says_itself_that_it_has_lost_something_may_forget_it() {
+    let house = House::open().await;
+    house.beat("a").await;
+    house.submit(&KILL.replace("kill", "keep")).await;
+    let work = house.handed_out(1).await;
+    let lost = Failure::new(failure_code::EXECUTOR_LOST, "it was killed, and did not see the end");
+    house.wire.reports(&work, AttemptResult::failed(lost));
+    sleep(Duration::from_secs(5)).await;
+    let orders = house.wire.orders.lock().unwrap();
+    let acknowledged = orders.iter().any(|order| matches!(order, Order::Acknowledge(of) if of.attempt == work.attempt));
+    assert!(acknowledged, "{orders:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,6 +18,8 @@ pub(super) struct Wire {
     news: Arc<Mutex<Vec<mpsc::UnboundedSender<Bytes>>>>,
     /// Another process is there now, which has nothing of what was ordered.
     pub(super) knows_nothing: Arc<AtomicBool>,
+    /// Nothing of a session that is being opened comes through.
+    pub(super) is_cut: Arc<AtomicBool>,
     /// Nobody is there.
     pub(super) is_away: Arc<AtomicBool>,
     /// What it says that it holds, until that is acknowledged.
@@ -43,8 +45,13 @@ impl Wire {
 
     /// The end of an attempt is told.
     pub(super) fn ends(&self, work: &Work) {
-        let news = News::Ended { attempt: work.attempt, report: Box::new(succeeded()) };
-        self.tell(&news);
+        self.reports(work, AttemptResult::succeeded(serde_json::json!({})));
+    }
+
+    /// The end of an attempt is told, and how.
+    pub(super) fn reports(&self, work: &Work, result: AttemptResult) {
+        let report = Box::new(Report { result, ..succeeded() });
+        self.tell(&News::Ended { attempt: work.attempt, report });
     }
 
     fn tell(&self, news: &News) {
@@ -96,9 +103,17 @@ impl Road for Wire {
     }
 
     fn open(&self, opening: Opening) -> BoxFuture<'static, Result<Opened, Cut>> {
-        let wire = self.clone();
+        let (wire, is_cut) = (self.clone(), self.is_cut.clone());
+        let way = async move {
+            while is_cut.load(Ordering::Relaxed) {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let way = way.boxed().shared();
         let mut body = opening.body.expect("only sessions are opened");
+        let there = way.clone();
         tokio::spawn(async move {
+            there.await;
             let mut lines = Lines::new(LONGEST_ORDER);
             while let Some(piece) = body.recv().await {
                 let take = |line: &[u8]| {
@@ -113,6 +128,10 @@ impl Road for Wire {
         self.news.lock().unwrap().push(news);
         let pieces =
             futures::stream::unfold(pieces, |mut pieces| async move { Some((Ok(pieces.recv().await?), pieces)) });
-        ready(Ok(Opened::Pieces(pieces.boxed()))).boxed()
+        async move {
+            way.await;
+            Ok(Opened::Pieces(pieces.boxed()))
+        }
+        .boxed()
     }
 }
