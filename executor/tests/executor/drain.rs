@@ -270,6 +270,29 @@ async fn who_could_not_hear_that_an_attempt_is_given_back_hears_it_when_he_asks(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_turned_away_does_not_begin_later_for_who_handed_it_out_before() {
+    let (mut house, registry) = told_what_it_wants(&["--slots", "1"]).await;
+    registry.tells(drain(1, None));
+    assert!(holds(|| registry.last().is_some_and(|registration| registration.draining)));
+    let of_epoch = |epoch| gorch_schema::work::Work { epoch, ..house.script(0, "echo ran > ran") };
+    let (before, now, later) = (of_epoch(2), of_epoch(3), of_epoch(4));
+    let (_, said) = problem(house.put(&now).await).await;
+    assert_eq!(said.code, "shutting_down");
+    let mut session = Session::open(&house).await;
+    session.give(&[Order::Run(Arc::new(later))]);
+    assert_eq!(given_back(&mut session).await, before.attempt);
+    registry.tells(Told { revision: 2, drain: None });
+    house.kill();
+    house.start();
+    assert!(holds(|| registry.last().is_some_and(|registration| !registration.draining)));
+    for stale in [before, now] {
+        let (_, said) = problem(house.put(&stale).await).await;
+        assert_eq!(said.code, "stale_epoch", "it is tried again elsewhere since");
+    }
+    assert!(!house.path("ran").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_that_was_taken_back_stops_nothing() {
     let (house, registry) = told_what_it_wants(&[]).await;
     house.hand_in(&house.script(0, "echo up > up; while ! [ -e go ]; do sleep 0.01; done")).await;
