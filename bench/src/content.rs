@@ -67,7 +67,7 @@ pub(crate) async fn up_and_down(kept: &Kept, reps: usize) -> Vec<Row> {
 
 /// Pieces that no compression makes smaller, others for each number.
 fn content(number: u64) -> Vec<Bytes> {
-    let mut state = number.wrapping_add(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut state = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut word = move || {
         // The generator xorshift64 of Marsaglia.
         state ^= state << 13;

@@ -101,6 +101,8 @@ pub(super) enum Wished {
 pub(super) struct Line {
     pub(super) from: Process,
     pub(super) to: usize,
+    /// Which process of the executor it is to, once that is there.
+    pub(super) boot: u32,
     pub(super) news: mpsc::UnboundedSender<Result<Bytes, Cut>>,
     /// When the last news before this one is there: a stream keeps its order.
     pub(super) last: u64,

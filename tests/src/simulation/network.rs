@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::to_vec;
 use tokio::sync::oneshot;
 
-use super::ether::{Happening, Process, State};
+use super::ether::{Happening, Line, Process, State};
 use super::executor::{Act, Doors, Power, SessionId};
 use super::faults::Fault;
 use super::work::job;
@@ -103,7 +103,8 @@ impl State {
                 if self.executors[line.to].doors != Doors::Gone {
                     let at = self.now + self.latency();
                     self.schedule(at, Happening::Opened(opened));
-                    self.lines.insert(session, *line);
+                    let boot = self.executors[line.to].boot;
+                    self.lines.insert(session, Line { boot, ..*line });
                 }
             }
             Happening::Opened(opened) => drop(opened.send(())),
@@ -220,7 +221,9 @@ impl State {
     }
 
     fn ordered(&mut self, session: SessionId, from: Process, to: usize, piece: &Bytes) {
-        if self.executors[to].doors == Doors::Gone {
+        // Of a session with another process nothing comes through, also if its end has not been heard of yet.
+        let is_to_this = self.lines.get(&session).is_some_and(|line| line.boot == self.executors[to].boot);
+        if self.executors[to].doors == Doors::Gone || !is_to_this {
             return;
         }
         // An orchestrator writes whole lines.

@@ -62,7 +62,7 @@ impl Road for Way {
         let (news, pieces) = mpsc::unbounded_channel();
         let (opened, open) = oneshot::channel();
         let session = SessionId(ether.state().next_number());
-        let line = Box::new(Line { from, to, news, last: 0 });
+        let line = Box::new(Line { from, to, boot: 0, news, last: 0 });
         let is_there = ether.with(|state, now| {
             let at = now + state.latency();
             state.schedule(at, Happening::Open { session, line, opened });

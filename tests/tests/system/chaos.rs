@@ -11,9 +11,10 @@ use gorch_tests::wait::until;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// `gorch doctor chaos`, with this besides.
+/// `gorch doctor chaos`, with this besides. It is hung up on like any other, also where whoever tests may not be (nohup).
 fn chaos(flags: &[&str]) -> Command {
-    let mut command = Command::new(binary("gorch"));
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP").arg(binary("gorch"));
     command.args(["doctor", "chaos", "-o", "json"]).args(flags).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
