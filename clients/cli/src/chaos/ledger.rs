@@ -468,6 +468,10 @@ mod tests {
         let mut left = std::process::Command::new("sleep");
         left.arg("100").env("GORCH_ATTEMPT", format!("{RUN}.0.0.0.1"));
         let mut left = left.spawn().unwrap();
+        // What it is started with is there a moment after it is.
+        while std::fs::read(format!("/proc/{}/environ", left.id())).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
         let mut ledger = Ledger::default();
         ledger.look_for_what_is_left(&[accepted(None)]);
         assert_eq!(ledger.orphans, [left.id()]);
