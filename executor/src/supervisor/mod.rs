@@ -186,9 +186,14 @@ impl Supervisor {
         listed
     }
 
-    /// Stops an attempt. Answers at once; the end shows in its state.
+    /// Stops an attempt. Answers at once; the end shows in its state. One that is not here is remembered as not to run: its
+    /// order may have been given before, and come later, over a session that broke.
     pub(crate) async fn stop(self: &Arc<Self>, id: AttemptId, epoch: u64) -> Result<AttemptState, Refusal> {
-        let held = self.find(id)?;
+        let Ok(held) = self.find(id) else {
+            self.blocking(id, move |this| this.fence(id, epoch).and_then(|()| Ok(this.ledger.renounce(id, now())?)))
+                .await?;
+            return Err(Refusal::NotFound { id });
+        };
         if let Progress::Refused = held.wait_for(Progress::is_decided).await {
             return Err(Refusal::NotFound { id });
         }

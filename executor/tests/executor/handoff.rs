@@ -85,6 +85,15 @@ async fn an_attempt_given_up_before_it_came_does_not_run_when_it_comes() {
 }
 
 #[tokio::test]
+async fn an_attempt_stopped_before_it_came_does_not_run_when_it_comes() {
+    let mut house = House::new(&[]);
+    assert_eq!(house.stop(house.id(0), 1).await.status(), StatusCode::NOT_FOUND);
+    house.kill();
+    house.start();
+    assert_eq!(house.put(&house.script(0, "true")).await.status(), StatusCode::GONE);
+}
+
+#[tokio::test]
 async fn only_an_end_can_be_acknowledged() {
     let house = House::new(&[]);
     house.hand_in(&house.script(0, "sleep 1000")).await;

@@ -368,7 +368,11 @@ impl Executor {
 
     /// Stops an attempt; its end is told to whoever follows.
     pub(super) fn stop(&mut self, Fenced { attempt, epoch }: Fenced, now: Timestamp) -> Result<Vec<Act>, Box<Problem>> {
-        let Some(record) = self.ledger.get(&attempt) else { return Err(not_found(attempt)) };
+        let Some(record) = self.ledger.get(&attempt) else {
+            self.fence(attempt.run, epoch)?;
+            self.forgotten.insert(attempt);
+            return Err(not_found(attempt));
+        };
         let is_running = matches!(record.state, AttemptState::Running { .. });
         let is_ended = matches!(record.state, AttemptState::Ended(_));
         self.fence(attempt.run, epoch)?;
