@@ -28,7 +28,8 @@ export function StateMark({ state, word = LOOKS[state].word }: { state: State; w
 /** How many nodes are in which state: as a bar, and in words for who cannot see it. */
 export function CountsBar({ counts }: { counts: Counts }) {
   const there = BAR_ORDER.filter((state) => counts[state] > 0)
-  const words = there.map((state) => `${counts[state]} ${LOOKS[state].word}`).join(', ')
+  // Of a run that was accepted a moment ago nothing is counted yet.
+  const words = there.map((state) => `${counts[state]} ${LOOKS[state].word}`).join(', ') || 'nothing counted yet'
   return (
     <span class="bar" role="img" aria-label={words} title={words}>
       {there.map((state) => (
