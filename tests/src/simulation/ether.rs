@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gorch_orchestrator::dispatch::road::{Answer, Ask, Cut};
+use gorch_orchestrator::journal::{self, Append};
 use gorch_schema::work::{Registered, Registration};
 use gorch_schema::{AttemptId, AttemptResult, Event, ExecutorName, RunId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
@@ -75,6 +76,8 @@ pub(super) enum Happening {
     Look { executor: usize, boot: u32 },
     /// A job is over by itself.
     Over { executor: usize, boot: u32, attempt: AttemptId, result: AttemptResult },
+    /// An append that was handed over becomes durable, or is refused, whether its writer lives or not.
+    Append { from: Process, append: Box<Append>, reply: oneshot::Sender<Result<u64, journal::Error>> },
     /// Something breaks, or is mended.
     Fault(Fault),
     /// Somebody submits a workflow, for the first time or again.
@@ -115,12 +118,14 @@ pub(super) struct Weather {
     pub(super) longest: u64,
     /// Of a hundred appends, those that fail.
     pub(super) failing: u64,
+    /// Of a hundred appends, those that are in the store's hands for a while before they are durable.
+    pub(super) lingering: u64,
     /// Of a hundred messages, those that come again later.
     pub(super) repeated: u64,
 }
 
 impl Weather {
-    pub(super) const CALM: Weather = Weather { longest: 5, failing: 0, repeated: 0 };
+    pub(super) const CALM: Weather = Weather { longest: 5, failing: 0, lingering: 0, repeated: 0 };
 }
 
 /// Everything that is shared.
@@ -247,6 +252,13 @@ impl Ether {
         let mut state = self.state();
         let failing = state.weather.failing;
         failing > 0 && state.dice.chance(failing)
+    }
+
+    /// Does the next append outlive its writer?
+    pub(super) fn append_lingers(&self) -> bool {
+        let mut state = self.state();
+        let lingering = state.weather.lingering;
+        lingering > 0 && state.dice.chance(lingering)
     }
 
     pub(super) fn is_cut_from_store(&self, process: Process) -> bool {

@@ -55,6 +55,7 @@ impl State {
             | Happening::Granted { .. }
             | Happening::Beaten { .. }
             | Happening::Over { .. }
+            | Happening::Append { .. }
             | Happening::Fault(_)
             | Happening::Submit { .. }
             | Happening::Accepted { .. }
@@ -85,6 +86,7 @@ impl State {
             | Happening::Close { .. }
             | Happening::Break { .. }
             | Happening::Beaten { .. }
+            | Happening::Append { .. }
             | Happening::Fault(_)
             | Happening::Submit { .. }
             | Happening::Accepted { .. }
@@ -149,6 +151,7 @@ impl State {
             }
             Happening::Over { executor, boot, attempt, result } => self.over(executor, boot, attempt, result),
             Happening::Beaten { .. }
+            | Happening::Append { .. }
             | Happening::Fault(_)
             | Happening::Submit { .. }
             | Happening::Accepted { .. }

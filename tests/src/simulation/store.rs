@@ -18,13 +18,16 @@ use gorch_orchestrator::journal::{
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::{Drain, Logs, Registration, Wanted};
 use gorch_schema::{AttemptKey, AttemptResult, DefinitionKey, Digest, ExecutorName, RunId, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::ether::{Ether, Process};
+use super::ether::{Ether, Happening, Process};
 
 /// Who cannot reach the store for so long is told.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest that the store has an append in its hands.
+const LINGERS: u64 = 2_000;
 
 /// Whose a run is.
 #[derive(Default)]
@@ -113,13 +116,41 @@ fn failed(doing: &'static str) -> Error {
     Error::Store { doing, source: Arc::new(std::io::Error::other("the simulation wants it so")) }
 }
 
+impl Store {
+    /// An append that the store has already when its writer is killed, and that is durable all the same. If the writer
+    /// cannot reach the store any more it does not hear of it, either.
+    fn linger(&self, append: Append, there: Instant, back: Duration) -> BoxFuture<'static, Result<u64, Error>> {
+        let (ether, me) = (self.ether.clone(), self.me);
+        let under_way = there - Instant::now();
+        let (reply, durable) = oneshot::channel();
+        ether.with(|state, now| {
+            let longer = state.dice.below(LINGERS);
+            let at = now + under_way.as_millis() as u64 + longer;
+            state.schedule(at, Happening::Append { from: me, append: Box::new(append), reply });
+            let mut last = self.last.lock().expect("nothing panics while it holds this");
+            *last = Some(there + Duration::from_millis(longer));
+        });
+        async move {
+            let appended = durable.await.unwrap_or(Err(Error::Closed));
+            sleep(back).await;
+            reach(&ether, me, "append").await?;
+            appended
+        }
+        .boxed()
+    }
+}
+
 impl Journal for Store {
     fn append(&self, append: Append) -> BoxFuture<'static, Result<u64, Error>> {
         let (memory, ether, me) = (self.memory.clone(), self.ether.clone(), self.me);
         let mut last = self.last.lock().expect("nothing panics while it holds this");
         let there = (*last).max(Some(Instant::now() + ether.latency())).expect("an instant was just named");
         *last = Some(there);
+        drop(last);
         let (back, fails) = (ether.latency(), ether.append_fails());
+        if !fails && ether.append_lingers() {
+            return self.linger(append, there, back);
+        }
         // What was handed over goes on by itself: whoever drops the answer withdraws nothing.
         let appending = tokio::spawn(async move {
             sleep_until(there).await;

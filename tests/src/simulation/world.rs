@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures::FutureExt;
 use gorch_engine::Locks;
 use gorch_orchestrator::artifacts::Artifacts;
 use gorch_orchestrator::conductor::{Census, Wish};
-use gorch_orchestrator::journal::IdempotencyKey;
 use gorch_orchestrator::journal::memory::Memory;
+use gorch_orchestrator::journal::{IdempotencyKey, Journal};
 use gorch_schema::{Accepted, AttemptId, RunId, Timestamp, Workflow, render};
 
 use super::book::compare;
@@ -78,6 +79,7 @@ impl World {
         let weather = Weather {
             longest: [2, 10, 50, 400][dice.below(4) as usize],
             failing: [0, 0, 3, 15][dice.below(4) as usize],
+            lingering: [0, 0, 5][dice.below(3) as usize],
             repeated: [0, 2, 10][dice.below(3) as usize],
         };
         let faults = random_faults(&mut dice, orchestrators, executors);
@@ -300,6 +302,22 @@ impl World {
             Happening::Wish { which, wish } => self.wish(which, wish),
             Happening::Compare => self.compare(),
             Happening::Settled => self.settled(),
+            // It waits in a socket until somebody reads it.
+            Happening::Beaten { to, .. } if self.machines[to].asleep.is_some() => {
+                let wakes = self.machines[to].asleep.unwrap_or_default();
+                self.ether.state().put_off(wakes + 1, number, happening);
+            }
+            Happening::Append { from, append, reply } => {
+                let (run, after, at, events) = (append.run, append.after, append.at, append.events.clone());
+                let appended = self.memory.append(*append).now_or_never();
+                let appended = appended.expect("a journal in memory answers at once");
+                match &appended {
+                    Ok(_) => self.ether.appended(from, run, after, at, &events),
+                    Err(error) => self.ether.tell(|| format!("{from}: {error}")),
+                }
+                // Whoever wrote it may be gone.
+                drop(reply.send(appended));
+            }
             Happening::Beaten { from, boot, sent, to, name, registration } => {
                 if self.ether.state().cut(to, from).is_none() {
                     let ether = self.ether.clone();
