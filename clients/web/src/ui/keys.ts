@@ -1,7 +1,7 @@
 // Owns the keyboard: keys that do something wherever one is, and keys of the screen that is shown. Promises: nothing is
 // taken from a field that is typed into, nor from the browser's own combinations. Never lists a key that does nothing.
 
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { signal } from '@preact/signals'
 
 export interface Key {
@@ -22,11 +22,11 @@ export const groups = signal<Group[]>([])
 const PAUSE = 900
 let before = { key: '', at: 0 }
 
-/** Puts keys into force for as long as the component is shown. */
+/** Puts keys into force for as long as the component is shown: what is seen can be pressed, so not only after a paint. */
 export function useKeys(title: string, keys: Key[]): void {
   const latest = useRef(keys)
   latest.current = keys
-  useEffect(() => {
+  useLayoutEffect(() => {
     // What a key does may change with each drawing; the group stays in force.
     const group: Group = {
       title,
