@@ -172,6 +172,8 @@ pub mod failure_code {
     pub const DRAINED: &str = "drained";
     /// `get_attribute`, `get_input` or `get_item` found nothing.
     pub const MISSING_OUTPUT: &str = "missing_output";
+    /// What the node refers to comes to more than there is room for.
+    pub const VALUE_TOO_LARGE: &str = "value_too_large";
     /// An expression of the node failed, or took more than it may.
     pub const EXPRESSION_FAILED: &str = "expression_failed";
     /// The job wrote outputs that cannot be read.
@@ -241,6 +243,7 @@ pub mod failure_code {
         FENCED,
         DRAINED,
         MISSING_OUTPUT,
+        VALUE_TOO_LARGE,
         EXPRESSION_FAILED,
         BAD_OUTPUT,
         TIMEOUT,

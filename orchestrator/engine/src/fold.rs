@@ -17,8 +17,8 @@ use gorch_schema::{
 use serde_json::Value;
 use smallvec::smallvec;
 
-use crate::sleep;
 use crate::state::{EachFacts, Firing, Halt, Item, ItemStatus, Owed, Run, Step, Timer, Turn};
+use crate::{room, sleep};
 
 impl Run {
     /// Takes one event, which happened at `at`, into the state. The event must be one that this run's journal holds
@@ -129,6 +129,7 @@ impl Run {
             Some(id.node),
             "activations are journaled in the order they are owed"
         );
+        self.copied += values.into_iter().flatten().map(room::weight).sum::<u64>();
         let index = self.steps.len() as u32;
         let facts = &mut self.nodes[id.node.index()];
         facts.visits += 1;
@@ -241,8 +242,10 @@ impl Run {
         {
             self.locks.remove(&lock.name);
         }
-        if plan.workflow.node(key.step.node).engine == Engine::Signal {
-            self.stop_listening(step, key.item, result);
+        match plan.workflow.node(key.step.node).engine {
+            Engine::Signal => self.stop_listening(step, key.item, result),
+            Engine::Nil => self.copied += room::weight(&result.output),
+            Engine::Fail | Engine::Sleep | Engine::Approval | Engine::Gorch | Engine::Driver(_) => {}
         }
         let item = &mut self.steps[step as usize].items[key.item as usize];
         let lost = result.outcome.failure().is_some_and(|failure| failure_code::is_loss(&failure.code));
@@ -339,6 +342,9 @@ impl Run {
             self.drop_timers(index, item);
         }
         self.drop_deadline(index);
+        if self.plan.0.workflow.node(id.node).engine == Engine::Nil {
+            self.copied += output.map_or(0, room::weight);
+        }
         let ended = self.steps[index as usize].close(at, self.seq, outcome, output, label, fired);
         self.steps[index as usize].ended = Some(Box::new(ended));
         if let Some(place) = self.to_be_copied(index) {

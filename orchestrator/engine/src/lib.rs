@@ -14,6 +14,7 @@ mod plan;
 mod recover;
 mod resolve;
 mod reuse;
+mod room;
 mod sleep;
 mod starting;
 mod state;

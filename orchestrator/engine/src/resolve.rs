@@ -11,13 +11,14 @@ use std::fmt;
 
 use gorch_schema::reference::{self, Reference};
 use gorch_schema::work::Work;
-use gorch_schema::workflow::{Choice, Fencing};
+use gorch_schema::workflow::{Choice, Engine, Fencing};
 use gorch_schema::{AttemptKey, Cause, Failure, Node, NodeId, Outcome, Settings, StepId, failure_code};
 use gorch_schema::{document, expression};
 use serde_json::{Value, json};
 
 use crate::context::item_of;
 use crate::plan::Plan;
+use crate::room::Room;
 use crate::state::{Run, Step};
 
 /// What a job gets, references resolved.
@@ -133,8 +134,8 @@ impl Run {
         })
     }
 
-    /// Everything that an item of the step's node refers to, or the failure `missing_output` or `expression_failed`. A
-    /// step without `each` has the one item 0.
+    /// Everything that an item of the step's node refers to, or the failure `missing_output`, `expression_failed` or
+    /// `value_too_large`. A step without `each` has the one item 0.
     pub(crate) fn resolve(&self, step: &Step, node: &Node, item: u32) -> Result<Resolved, Failure> {
         let mut settings = node.settings.as_deref().cloned().unwrap_or_default();
         if !self.plan().refers(step.id.node) {
@@ -145,7 +146,8 @@ impl Run {
                 settings,
             });
         }
-        let asked = Asked { run: self, step, item };
+        let room = if node.engine == Engine::Nil { Room::to_keep(self.copied) } else { Room::to_hand_out() };
+        let asked = Asked { run: self, step, item, room: &room };
         let args = node.args.iter().enumerate().map(|(index, arg)| match reference::parse_arg(arg) {
             Ok(Some((name, reference))) => {
                 let value = asked.value(&Place::Item(&Place::Field(&Place::Node, "args"), index), reference)?;
@@ -166,7 +168,8 @@ impl Run {
     /// What a step that is caused so runs over.
     pub(crate) fn items_of(&self, id: StepId, because: &[Cause], items: &Value) -> Result<Vec<Value>, Failure> {
         let step = Step::caused(id, because, self.seq() + 1);
-        let asked = Asked { run: self, step: &step, item: 0 };
+        let room = Room::to_keep(self.copied);
+        let asked = Asked { run: self, step: &step, item: 0, room: &room };
         let place = Place::Field(&Place::Field(&Place::Node, "each"), "items");
         match asked.fill(&place, items)? {
             Value::Array(items) => Ok(items),
@@ -185,7 +188,8 @@ impl Run {
     pub(crate) fn put_out(&self) -> Result<BTreeMap<String, Value>, Failure> {
         let nobody = StepId { node: NodeId(0), visit: u32::MAX };
         let end = Step::caused(nobody, &[], self.seq() + 1);
-        let asked = Asked { run: self, step: &end, item: 0 };
+        let room = Room::to_hand_out();
+        let asked = Asked { run: self, step: &end, item: 0, room: &room };
         let outputs = &self.plan().workflow.options.outputs;
         let place = Place::Field(&Place::Node, "outputs");
         let filled =
@@ -227,7 +231,8 @@ impl Run {
         let Some(step) = self.step_of(key.step) else { return Ok(None) };
         let node = self.plan().workflow.node(key.step.node);
         let Some(text) = node.cache.as_deref().and_then(|cache| cache.key.as_deref()) else { return Ok(None) };
-        let asked = Asked { run: self, step, item: key.item };
+        let room = Room::to_hand_out();
+        let asked = Asked { run: self, step, item: key.item, room: &room };
         let place = Place::Field(&Place::Field(&Place::Node, "cache"), "key");
         asked.fill(&place, &Value::from(text)).map(|key| Some(as_text(&key)))
     }
@@ -307,6 +312,7 @@ struct Asked<'r> {
     run: &'r Run,
     step: &'r Step,
     item: u32,
+    room: &'r Room,
 }
 
 impl<'r> Asked<'r> {
@@ -341,9 +347,18 @@ impl<'r> Asked<'r> {
         })
     }
 
+    /// What a reference stands for, if there is room for it.
     fn value(self, at: &Place<'_>, reference: Reference<'_>) -> Result<Cow<'r, Value>, Failure> {
+        let value = self.look(at, reference)?;
+        self.room
+            .take(&value)
+            .map_err(|failure| Failure { message: format!("{at}: {}", failure.message), ..failure })?;
+        Ok(value)
+    }
+
+    fn look(self, at: &Place<'_>, reference: Reference<'_>) -> Result<Cow<'r, Value>, Failure> {
         let missing = |message: String| Failure::new(failure_code::MISSING_OUTPUT, message);
-        let Asked { run, step, .. } = self;
+        let Asked { run, step, item, room: _ } = self;
         match reference {
             Reference::Input { key } => {
                 let input = run.plan().workflow.options.inputs.get(key);
@@ -363,7 +378,7 @@ impl<'r> Asked<'r> {
                 }),
             },
             Reference::Item { path } => {
-                let item = item_of(step, self.item);
+                let item = item_of(step, item);
                 let found = within(&item, path).filter(|found| !found.is_null());
                 found.cloned().map(Cow::Owned).ok_or_else(|| match path {
                     "" => missing("`get_item`: this step has no item".to_owned()),

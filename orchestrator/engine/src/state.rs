@@ -95,6 +95,8 @@ pub struct Run {
     pub(crate) reuse: Option<Arc<Reuse>>,
     /// The old step that a step is.
     pub(crate) same: HashMap<StepId, StepId>,
+    /// Bytes that it keeps, about, of what it made out of what it had already.
+    pub(crate) copied: u64,
     /// Steps that will be copied, by when they ended before: number there, step here.
     pub(crate) replay: BTreeSet<(u64, u32)>,
 }
@@ -343,6 +345,7 @@ impl Run {
             undo_of: None,
             reuse: None,
             same: HashMap::new(),
+            copied: 0,
             replay: BTreeSet::new(),
             plan: Shared(plan),
         }
@@ -549,6 +552,15 @@ impl Run {
             let facts = &self.steps[*step as usize].items[*item as usize];
             Some((self.key(*step, *item), facts.executor.as_ref()?))
         })
+    }
+
+    /// Since when this attempt has been with an executor; none: it is not.
+    pub fn handed_out_since(&self, attempt: AttemptKey) -> Option<Timestamp> {
+        let (_, item) = self.item(attempt).filter(|_| self.is_handed_out(attempt))?;
+        match item.status {
+            ItemStatus::Started { since, .. } => Some(since),
+            ItemStatus::Ready | ItemStatus::Backoff { .. } | ItemStatus::Done(_) => None,
+        }
     }
 
     /// Is this attempt with an executor?

@@ -366,6 +366,30 @@ fn outputs_travel_by_name_and_a_missing_one_fails_the_reader_before_it_starts() 
 }
 
 #[test]
+fn references_that_copy_each_other_come_to_an_end() {
+    let twice = |of: &str| json!({"x": [format!("get_attribute {of}:x"), format!("get_attribute {of}:x")]});
+    let tune = move |node: &mut Node| {
+        node.engine = Engine::Nil;
+        let at: u32 = node.name[1..].parse().unwrap();
+        node.input = if at == 0 { json!({"x": "x".repeat(1 << 20)}) } else { twice(&format!("n{}", at - 1)) };
+    };
+    let chain: Vec<String> = (0..40).map(|at| format!("n{at}->n{}", at + 1)).collect();
+    let world = World::new(tuned(&chain.join(" "), tune, RunOptions::default()), jobs(vec![])).play();
+    assert_snapshot!(world.run.failure().unwrap().message,
+        @"node `n7`: input/x/1: what the node refers to comes to too much (expected at most 128 MiB for one step, and 256 MiB that the run's `nil` nodes put out and its `each` run over)");
+    // Many that each copy little enough come to an end, too.
+    let tune = |node: &mut Node| {
+        node.engine = Engine::Nil;
+        let large = json!({"x": "x".repeat(20 << 20)});
+        node.input = if node.name == "a" { large } else { json!({"x": "get_attribute a:x"}) };
+    };
+    let wide: Vec<String> = (0..30).map(|at| format!("a->b{at}")).collect();
+    let world = World::new(tuned(&wide.join(" "), tune, RunOptions::default()), jobs(vec![])).play();
+    let refused = world.picture().matches("failed(value_too_large)").count();
+    assert_eq!(refused, 30 - 11 + 1, "there is room for the first one and eleven copies; the run fails, too");
+}
+
+#[test]
 fn a_pattern_means_the_last_matching_node_by_id_that_has_the_attribute() {
     let tune = |node: &mut Node| {
         if node.name == "reader" {
