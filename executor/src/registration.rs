@@ -142,6 +142,7 @@ impl Registrar {
             targets: targets.clone(),
             slots: *slots,
             boot: boot.clone(),
+            folder: Some(self.supervisor.folder_id().to_owned()),
             draining: standing != Standing::Working,
             drained: standing == Standing::Drained,
         };

@@ -135,6 +135,7 @@ codes! {
     "idempotency_conflict" 409 "the idempotency key was used for another body";
     "attempt_conflict" 409 "the attempt id was used for other work";
     "forgotten" 410 "the run was forgotten";
+    "other_folder" 410 "what became of the attempt stands in another data folder";
     "stale_epoch" 410 "a newer conductor owns the run";
     "revision_mismatch" 412 "the definition is at another revision";
     "too_large" 413 "a limit on size was passed";

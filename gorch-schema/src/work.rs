@@ -55,6 +55,10 @@ pub struct Work {
     /// and is stopped. Absent: it needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<String>,
+    /// The data folder in which what became of it stands, if anything did: whoever has another one does not begin it.
+    /// Absent: it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// What the node says to the driver besides, references resolved.
     #[serde(default, skip_serializing_if = "Settings::is_empty")]
     pub settings: Settings,
@@ -172,6 +176,9 @@ pub struct Registration {
     pub slots: u32,
     /// Changes with each start of the executor process.
     pub boot: String,
+    /// What its data folder is called, and no other one: who has another knows nothing of what was handed out before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// It is going away, or was told to, and takes nothing new.
     #[serde(default)]
     pub draining: bool,

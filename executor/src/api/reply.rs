@@ -49,6 +49,7 @@ pub(super) fn of_refusal(refusal: &Refusal, log: &Logger) -> Box<Problem> {
         Refusal::Conflict { .. } | Refusal::NotEnded { .. } => "attempt_conflict",
         Refusal::Stale { .. } => "stale_epoch",
         Refusal::Forgotten { .. } => "forgotten",
+        Refusal::OtherFolder { .. } => "other_folder",
         Refusal::NotFound { .. } => "not_found",
         Refusal::Full { .. } => "too_many_requests",
         Refusal::GoingAway => "shutting_down",
@@ -63,6 +64,7 @@ pub(super) fn of_refusal(refusal: &Refusal, log: &Logger) -> Box<Problem> {
         | Refusal::NotEnded { .. }
         | Refusal::Stale { .. }
         | Refusal::Forgotten { .. }
+        | Refusal::OtherFolder { .. }
         | Refusal::Full { .. }
         | Refusal::GoingAway => {
             info!(log, "request refused"; "code" => code, "cause" => %refusal);

@@ -38,6 +38,15 @@ pub(super) enum Doors {
     Closed,
 }
 
+/// Where what became of work before would stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trace {
+    /// In this data folder, as far as anybody knows.
+    Here,
+    /// In one that an executor of this name had before.
+    Elsewhere,
+}
+
 pub(super) enum Reserved {
     /// The caller must write it down.
     New(Arc<Held>),
@@ -45,10 +54,15 @@ pub(super) enum Reserved {
 }
 
 impl Desk {
-    pub(super) fn reserve(&mut self, work: &Arc<Work>, limit: usize) -> Result<Reserved, Refusal> {
+    /// A place for work whose trace stands in this folder, or in another one.
+    pub(super) fn reserve(&mut self, work: &Arc<Work>, trace: Trace, limit: usize) -> Result<Reserved, Refusal> {
         let id = work.attempt;
         if let Some(held) = self.held.get(&id) {
             return Ok(Reserved::Known(Arc::clone(held)));
+        }
+        // Before it is said that it never began here.
+        if trace == Trace::Elsewhere {
+            return Err(Refusal::OtherFolder { id });
         }
         if self.doors != Doors::Open {
             return Err(Refusal::GoingAway);

@@ -342,7 +342,7 @@ impl Ended {
     }
 }
 
-/// Are these the same work? Epoch and lease do not count: a new conductor hands the same attempt out again.
+/// Are these the same work? Epoch, lease and folder do not count: a new conductor hands the same attempt out again.
 pub(super) fn is_same(one: &Work, other: &Work) -> bool {
     let Work {
         attempt,
@@ -358,6 +358,7 @@ pub(super) fn is_same(one: &Work, other: &Work) -> bool {
         timeout,
         idempotent,
         lease: _,
+        folder: _,
         settings,
     } = one;
     *attempt == other.attempt

@@ -35,7 +35,7 @@ use crate::driver::{DRIVERS, Driver, Settings};
 use crate::lease::Leases;
 use crate::ledger::{Ledger, Place};
 use crate::output::Stream;
-use desk::{Desk, Reserved};
+use desk::{Desk, Reserved, Trace};
 use held::{Ended, Follower, Halt, Held, Progress, is_same};
 
 pub(crate) use draining::Standing;
@@ -125,8 +125,10 @@ impl Supervisor {
     /// Takes an attempt on, once: the same id with the same work gives its state, whatever that is by now.
     pub(crate) async fn admit(self: &Arc<Self>, work: Arc<Work>) -> Result<(Admission, AttemptState), Refusal> {
         let (id, epoch) = (work.attempt, work.epoch);
+        let mut work = work;
+        let (trace, _) = self.trace(&mut work);
         loop {
-            let reserved = self.desk().reserve(&work, self.limits.held);
+            let reserved = self.desk().reserve(&work, trace, self.limits.held);
             let reserved = match reserved {
                 Ok(reserved) => reserved,
                 Err(refusal) => return self.blocking(id, move |this| Err(this.turn_away(id, epoch, refusal))).await,
@@ -189,10 +191,16 @@ impl Supervisor {
     /// Stops an attempt. Answers at once; the end shows in its state. One that is not here is remembered as not to run: its
     /// order may have been given before, and come later, over a session that broke.
     pub(crate) async fn stop(self: &Arc<Self>, id: AttemptId, epoch: u64) -> Result<AttemptState, Refusal> {
-        let Ok(held) = self.find(id) else {
-            self.blocking(id, move |this| this.fence(id, epoch).and_then(|()| Ok(this.ledger.renounce(id, now())?)))
+        let held = match self.find(id) {
+            Ok(held) => held,
+            Err(_) => {
+                self.blocking(id, move |this| {
+                    this.fence(id, epoch).and_then(|()| Ok(this.ledger.renounce(id, now())?))
+                })
                 .await?;
-            return Err(Refusal::NotFound { id });
+                // Whoever is taken on at the same time was on the desk before it was looked whether it is not to run.
+                self.find(id)?
+            }
         };
         if let Progress::Refused = held.wait_for(Progress::is_decided).await {
             return Err(Refusal::NotFound { id });
@@ -237,7 +245,11 @@ impl Supervisor {
                     Ok(())
                 }
                 Ok(_) => Err(Refusal::NotEnded { id: *id }),
-                Err(_) => Ok(self.ledger.renounce(*id, now())?),
+                Err(_) => {
+                    self.ledger.renounce(*id, now())?;
+                    // It may have come at the same time.
+                    if self.find(*id).is_ok() { Err(Refusal::NotEnded { id: *id }) } else { Ok(()) }
+                }
             });
             answers.push(looked);
         }
@@ -381,6 +393,21 @@ impl Supervisor {
 
     fn find(&self, id: AttemptId) -> Result<Arc<Held>, Refusal> {
         self.desk().find(id).ok_or(Refusal::NotFound { id })
+    }
+
+    /// Where what became of work would stand. Takes the folder out of it, which nobody else needs, and gives that, too.
+    fn trace(&self, work: &mut Arc<Work>) -> (Trace, Option<String>) {
+        if work.folder.is_none() {
+            return (Trace::Here, None);
+        }
+        let folder = Arc::make_mut(work).folder.take();
+        let is_here = folder.as_ref().is_some_and(|folder| *folder == self.settings.folder_id);
+        (if is_here { Trace::Here } else { Trace::Elsewhere }, folder)
+    }
+
+    /// What the data folder is called.
+    pub(crate) fn folder_id(&self) -> &str {
+        &self.settings.folder_id
     }
 
     fn fence(&self, id: AttemptId, epoch: u64) -> Result<(), Refusal> {

@@ -23,6 +23,11 @@ pub(crate) enum Refusal {
     Stale { id: AttemptId, found: u64, highest: u64 },
     #[error("attempt {id} was acknowledged, or given up before it came: it does not run again")]
     Forgotten { id: AttemptId },
+    #[error(
+        "attempt {id} was handed out for another data folder than the one of this executor: it may have begun there, \
+         and does not begin here"
+    )]
+    OtherFolder { id: AttemptId },
     #[error("no attempt {id} is held here")]
     NotFound { id: AttemptId },
     #[error("attempt {id} has not ended: there is nothing to acknowledge yet")]

@@ -165,12 +165,16 @@ impl Session {
     fn admit(&self, works: Vec<Arc<Work>>) {
         let this = &self.supervisor;
         let mut fresh: Vec<Arc<Held>> = Vec::with_capacity(works.len());
-        for work in works {
+        for mut work in works {
             let id = work.attempt;
-            let reserved = this.desk().reserve(&work, this.limits.held);
+            let (trace, folder) = this.trace(&mut work);
+            let reserved = this.desk().reserve(&work, trace, this.limits.held);
             match reserved {
                 Ok(Reserved::New(held)) => fresh.push(held),
-                Ok(Reserved::Known(_)) => self.admit_again(work),
+                Ok(Reserved::Known(_)) => {
+                    Arc::make_mut(&mut work).folder = folder;
+                    self.admit_again(work);
+                }
                 Err(refusal) => self.refuse(id, OrderKind::Run, &this.turn_away(id, work.epoch, refusal)),
             }
         }

@@ -172,6 +172,7 @@ impl House {
             timeout: None,
             idempotent: false,
             lease: None,
+            folder: None,
             settings: gorch_schema::Settings::default(),
         }
     }

@@ -147,6 +147,32 @@ async fn a_stop_may_come_with_the_order_that_it_stops() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_handed_out_for_another_folder_begins_neither_in_a_session_nor_without_one() {
+    let house = House::new(&[]);
+    let own = std::fs::read_to_string(house.path("data/id")).unwrap().trim().to_owned();
+    let of = |node, folder: &str| gorch_schema::work::Work {
+        folder: Some(folder.to_owned()),
+        ..house.script(node, "echo ran >> ../ran")
+    };
+    let refused = crate::house::problem(house.put(&of(0, "another")).await).await.1;
+    assert_eq!(refused.code, "other_folder", "{refused}");
+    let mut session = Session::open(&house).await;
+    session.give(&[Order::Run(Arc::new(of(1, ""))), Order::Run(Arc::new(of(2, &own)))]);
+    let mut codes = Vec::new();
+    loop {
+        match session.next().await.unwrap() {
+            News::Refused { attempt, problem, .. } => codes.push((attempt, problem.code)),
+            News::Ended { attempt, .. } if attempt == house.id(2) => break,
+            News::Admitted(_) | News::Progress { .. } | News::Ended { .. } | News::Forgotten(_) => {}
+        }
+    }
+    assert_eq!(codes, [(house.id(1), "other_folder".to_owned())]);
+    // What is here is known, whatever it was handed out for.
+    session.give(&[Order::Run(Arc::new(of(2, "another")))]);
+    assert_eq!(session.ended().await.0, house.id(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_refusal_names_its_order() {
     let house = House::new(&[]);
     let mut session = Session::open(&house).await;

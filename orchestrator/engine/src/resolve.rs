@@ -130,6 +130,7 @@ impl Run {
                 Fencing::Keep => None,
                 Fencing::Kill => Some(self.owner().to_owned()),
             },
+            folder: None,
             settings: resolved.settings,
         })
     }

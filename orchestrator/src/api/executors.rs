@@ -114,7 +114,7 @@ async fn tell(call: Call, drain: Option<Drain>) -> Answer {
 }
 
 fn check(registration: &Registration) -> Result<(), Trouble> {
-    let Registration { url, engines, labels, targets, slots, boot, draining: _, drained: _ } = registration;
+    let Registration { url, engines, labels, targets, slots, boot, folder, draining: _, drained: _ } = registration;
     let parsed = reqwest::Url::parse(url).ok().filter(|parsed| {
         parsed.scheme() == "https" && parsed.has_host() && parsed.query().is_none() && parsed.fragment().is_none()
     });
@@ -138,6 +138,9 @@ fn check(registration: &Registration) -> Result<(), Trouble> {
     }
     if targets.len() > MOST_ENTRIES {
         return Err(bad(format!("{} targets (expected {MOST_ENTRIES} at most)", targets.len())));
+    }
+    if let Some(folder) = folder.as_ref().filter(|folder| !(1..=LONGEST).contains(&folder.len())) {
+        return Err(bad(format!("a folder of {} bytes (expected 1 to {LONGEST})", folder.len())));
     }
     if boot.is_empty() || boot.len() > LONGEST {
         return Err(bad(format!("a boot of {} bytes (expected 1 to {LONGEST})", boot.len())));
@@ -174,6 +177,7 @@ mod tests {
             targets: vec![],
             slots: 4,
             boot: "b".into(),
+            folder: None,
             draining: false,
             drained: false,
         };
@@ -186,6 +190,7 @@ mod tests {
             told(Registration { engines: vec!["Shell!".into()], ..right.clone() }),
             told(Registration { labels: BTreeMap::from([(String::new(), "x".into())]), ..right.clone() }),
             told(Registration { targets: vec![String::new()], ..right.clone() }),
+            told(Registration { folder: Some(String::new()), ..right.clone() }),
             told(Registration { boot: String::new(), ..right }),
         ];
         insta::assert_snapshot!(told.join("\n"), @"
@@ -195,6 +200,7 @@ mod tests {
         the engine `Shell!` (expected 1 to 64 of a-z 0-9 . _ -) [bad_registration]
         the label `` (expected key and value of 256 bytes at most) [bad_registration]
         the target `` (expected 1 to 256 bytes) [bad_registration]
+        a folder of 0 bytes (expected 1 to 256) [bad_registration]
         a boot of 0 bytes (expected 1 to 256) [bad_registration]
         ");
     }

@@ -75,6 +75,8 @@ impl Conductor {
         if let Some(lease) = &mut work.lease {
             *lease = self.lease_of(&executor);
         }
+        let since = live.run.handed_out_since(key).unwrap_or_default();
+        work.folder = self.registry.folder(&executor, since);
         self.registry.hold(&executor, id, &live.run.plan().workflow.options.namespace);
         let (sender, receiver) = watch::channel(wish);
         let holder = executor.clone();
@@ -192,6 +194,8 @@ impl Conductor {
         for (attempt, out) in called {
             out.task.abort();
             self.room |= self.registry.release(attempt);
+            // Whoever follows it again hears all that it said.
+            self.progress.end(run, attempt.key);
             executors.insert(out.executor);
         }
         for executor in executors {

@@ -46,6 +46,8 @@ struct Entry {
     wanted: Wanted,
     /// How often it was lost, or another process came in its place: each time what it was given is given up.
     lives: u32,
+    /// When an executor of this name came with another data folder than before, by the machine's clock.
+    moved_in: Option<Timestamp>,
     /// When work of it came from another orchestrator, who may have heard it until then.
     spared: Option<Timestamp>,
 }
@@ -61,6 +63,7 @@ impl Entry {
             not_after,
             wanted: Wanted::default(),
             lives: 0,
+            moved_in: None,
             spared: None,
         }
     }
@@ -154,6 +157,9 @@ impl Registry {
                 let is_other = entry.registration.boot != registration.boot;
                 let fresh = is_back || is_other || !matches!(entry.presence, Presence::Alive { .. });
                 entry.lives += u32::from(is_other);
+                if entry.registration.folder.is_some() && entry.registration.folder != registration.folder {
+                    entry.moved_in = Some(beat);
+                }
                 entry.registration = registration;
                 entry.presence = presence;
                 entry.not_after = Some(not_after);
@@ -244,6 +250,14 @@ impl Registry {
     /// How often an executor was given up: what it was given before that is covered by no lease any more.
     pub(crate) fn lives(&self, name: &ExecutorName) -> u32 {
         self.executors.get(name).map_or(0, |entry| entry.lives)
+    }
+
+    /// The data folder for which an attempt was handed out then. Empty, which none is called: one that its executor has no
+    /// more. None: nobody has told.
+    pub(crate) fn folder(&self, name: &ExecutorName, since: Timestamp) -> Option<String> {
+        let entry = self.executors.get(name)?;
+        let is_gone = entry.moved_in.is_some_and(|moved_in| since <= moved_in);
+        entry.registration.folder.clone().map(|folder| if is_gone { String::new() } else { folder })
     }
 
     /// Is the executor lost, or was it never known?
@@ -417,6 +431,7 @@ mod tests {
             targets: vec![],
             slots: 2,
             boot: boot.into(),
+            folder: None,
             draining: false,
             drained: false,
         }

@@ -38,6 +38,8 @@ use crate::journal::{
 mod comparing;
 mod letting_go;
 mod owed;
+mod refused;
+mod replaced;
 mod sharing;
 mod wire;
 
@@ -71,8 +73,18 @@ struct Store {
     refuses_births: AtomicBool,
     /// Nothing of this run is written.
     refuses: Mutex<Option<RunId>>,
+    /// What is there of this run cannot be read.
+    garbles: Mutex<Option<RunId>>,
     /// Another orchestrator goes on with it.
     elsewhere: Mutex<Option<RunId>>,
+}
+
+impl Store {
+    /// Is this not to be written now?
+    fn is_refused(&self, append: &Append) -> bool {
+        let is_birth = append.after == 0 && self.refuses_births.load(Ordering::Relaxed);
+        is_birth || *self.refuses.lock().unwrap() == Some(append.run)
+    }
 }
 
 fn broken<T: Send + 'static>() -> BoxFuture<'static, Result<T, journal::Error>> {
@@ -104,15 +116,13 @@ impl Journal for Store {
     }
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<u64, journal::Error>> {
-        let is_birth = append.after == 0 && self.refuses_births.load(Ordering::Relaxed);
-        if is_birth || *self.refuses.lock().unwrap() == Some(append.run) {
-            return broken();
+        if self.is_slow.load(Ordering::Relaxed) {
+            let memory = self.memory.clone();
+            let appending =
+                if self.is_refused(&append) { broken() } else { async move { memory.append(append).await }.boxed() };
+            return sleep(Duration::from_secs(10)).then(|()| appending).boxed();
         }
-        if !self.is_slow.load(Ordering::Relaxed) {
-            return self.memory.append(append);
-        }
-        let memory = self.memory.clone();
-        sleep(Duration::from_secs(10)).then(move |()| memory.append(append)).boxed()
+        if self.is_refused(&append) { broken() } else { self.memory.append(append) }
     }
 
     fn home(&self, run: RunId) -> BoxFuture<'static, Result<Home, journal::Error>> {
@@ -125,6 +135,11 @@ impl Journal for Store {
     // All else is the memory's.
 
     fn read(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'static, Result<Vec<Row>, journal::Error>> {
+        if *self.garbles.lock().unwrap() == Some(run) {
+            let cause = journal::Broken::Gap { found: 3, expected: 2 };
+            let corrupt = journal::Corrupt { run, first: 3, cause };
+            return ready(Err(journal::Error::Corrupt(corrupt))).boxed();
+        }
         if self.hides_runs.load(Ordering::Relaxed) { broken() } else { self.memory.read(run, after, limit) }
     }
 
@@ -265,6 +280,7 @@ fn registration(boot: &str) -> Registration {
         targets: Vec::new(),
         slots: 1,
         boot: boot.to_owned(),
+        folder: None,
         draining: false,
         drained: false,
     }

@@ -1,10 +1,11 @@
 //! One attempt that is handed out: a task that carries it to its executor and its report back.
 //!
-//! Owns the attempt's side of the hand-off. Promises: the attempt is handed over until the executor has it and never
-//! again after that, its end is awaited on the session, the report goes to the conductor, and the executor may forget
-//! it only after the conductor has made it durable. Patient: while the executor cannot be reached it tries again; giving up is the conductor's decision (it
-//! drops the task). What needs a lease is handed over to nobody, and lost by nobody, while another process may have it and the
-//! lease. Never sleeps to look again, only to try a broken link again.
+//! Owns the attempt's side of the hand-off. Promises: the attempt is handed over until the executor has it and never again
+//! after that, nor to whoever came in the place of who may have had it; its end is awaited on the session, the report goes
+//! to the conductor, and the executor may forget it only after the conductor has made it durable. Patient: while the
+//! executor cannot be reached it tries again; giving up is the conductor's decision (it drops the task). What needs a lease
+//! is handed over to nobody, and lost by nobody, while another process may have it and the lease. Never sleeps to look
+//! again, only to try a broken link again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What an executor says that has no such attempt.
 const NOT_FOUND: &str = "not_found";
+
+/// What an executor says that has another data folder than the one for which it was handed out.
+const OTHER_FOLDER: &str = "other_folder";
 
 /// What the conductor wants of an attempt that is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +79,8 @@ pub(crate) struct Carry {
 struct Known {
     /// The executor has taken it on.
     admitted: bool,
+    /// How often it was handed over.
+    given: u32,
     /// Since when its executor says that it has no such attempt.
     missing: Option<Instant>,
 }
@@ -133,7 +139,10 @@ impl Carry {
         let mut told = *self.wish.borrow_and_update() == Wish::Stop;
         let first = match (told, known.admitted) {
             (true, _) => self.stop(),
-            (false, false) => Order::Run(self.work.clone()),
+            (false, false) => {
+                known.given += 1;
+                Order::Run(self.work.clone())
+            }
             // Once taken on, it is never handed over again: an executor that knows nothing of it has lost it.
             (false, true) => Order::Follow(self.id()),
         };
@@ -202,6 +211,15 @@ impl Carry {
             }
             NOT_FOUND if self.may_run(known) => Next::Again,
             NOT_FOUND => {
+                said("it is lost");
+                Next::Done(Carried::Lost(Began::Perhaps))
+            }
+            OTHER_FOLDER if self.before == Before::Never && known.given <= 1 => {
+                said("another one gets it");
+                Next::Done(Carried::Lost(Began::Never))
+            }
+            OTHER_FOLDER if self.may_run(known) => Next::Again,
+            OTHER_FOLDER => {
                 said("it is lost");
                 Next::Done(Carried::Lost(Began::Perhaps))
             }

@@ -55,6 +55,8 @@ struct Stored {
     slots: u32,
     boot: String,
     #[serde(default)]
+    folder: Option<String>,
+    #[serde(default)]
     draining: bool,
     #[serde(default)]
     drained: bool,

@@ -79,6 +79,7 @@ fn unread() -> Registration {
         targets: Vec::new(),
         slots: 0,
         boot: String::new(),
+        folder: None,
         draining: true,
         drained: false,
     }

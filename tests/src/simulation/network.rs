@@ -343,6 +343,7 @@ impl State {
             targets: Vec::new(),
             slots: there.slots as u32,
             boot: there.boot.to_string(),
+            folder: None,
             draining: there.doors == Doors::Closed,
             drained: false,
         };

@@ -3,6 +3,8 @@
 //! Owns the roads to it, on which orders are written down, and what it answers to them. It does nothing of what it is told;
 //! a test says what comes of it.
 
+use gorch_schema::progress::Changes;
+
 use super::*;
 
 /// The report of something that went well and said nothing.
@@ -18,6 +20,10 @@ pub(super) struct Wire {
     news: Arc<Mutex<Vec<mpsc::UnboundedSender<Bytes>>>>,
     /// Another process is there now, which has nothing of what was ordered.
     pub(super) knows_nothing: Arc<AtomicBool>,
+    /// What the data folder is called that is there now, if it says so.
+    folder: Arc<Mutex<Option<String>>>,
+    /// How often something was taken on.
+    taken: Arc<AtomicUsize>,
     /// Nothing of a session that is being opened comes through.
     pub(super) is_cut: Arc<AtomicBool>,
     /// Nobody is there.
@@ -33,7 +39,14 @@ impl Wire {
     fn answer(&self, order: &Order) {
         let attempt = order.attempt();
         let news = match order {
-            Order::Run(_) => News::Admitted(attempt),
+            Order::Run(work) if self.is_of_another_folder(work) => {
+                let problem = Box::new(Problem::new("other_folder", "it may have begun elsewhere"));
+                News::Refused { attempt, order: order.kind(), problem }
+            }
+            Order::Run(_) => {
+                self.taken.fetch_add(1, Ordering::Relaxed);
+                News::Admitted(attempt)
+            }
             Order::Follow(_) if self.knows_nothing.load(Ordering::Relaxed) => {
                 let problem = Box::new(Problem::new("not_found", "no such attempt"));
                 News::Refused { attempt, order: order.kind(), problem }
@@ -41,6 +54,26 @@ impl Wire {
             Order::Follow(_) | Order::Stop(_) | Order::Acknowledge(_) => return,
         };
         self.tell(&news);
+    }
+
+    /// From now on the one with this data folder is there.
+    pub(super) fn has_folder(&self, folder: &str) {
+        *self.folder.lock().unwrap() = Some(folder.to_owned());
+    }
+
+    fn is_of_another_folder(&self, work: &Work) -> bool {
+        let here = self.folder.lock().unwrap();
+        here.is_some() && work.folder.is_some() && *here != work.folder
+    }
+
+    /// How often something was taken on.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// An attempt says something of itself.
+    pub(super) fn says(&self, work: &Work, changes: Changes) {
+        self.tell(&News::Progress { attempt: work.attempt, changes });
     }
 
     /// The end of an attempt is told.

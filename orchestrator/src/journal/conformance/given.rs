@@ -74,6 +74,7 @@ pub(crate) fn registration(boot: &str) -> Registration {
         targets: vec!["host-1".into()],
         slots: 4,
         boot: boot.into(),
+        folder: None,
         draining: false,
         drained: false,
     }
