@@ -122,9 +122,10 @@ impl From<conductor::Error> for Trouble {
             Error::NotNow(_, _) => Trouble::new("run_ended", text),
             Error::KeyConflict { .. } => Trouble::new("idempotency_conflict", text),
             Error::Quarantined { run, .. } => {
-                let detail = format!("run {run} is put aside: its journal cannot be read; the log has the cause");
+                let detail = format!("run {run} is put aside; the log has the cause");
                 Trouble::caused("run_quarantined", detail, text)
             }
+            Error::NotKept { .. } => Trouble::new("too_large", text),
             Error::Unavailable(_) => {
                 let detail = "the journal cannot be written or read now; nothing was done, try again";
                 Trouble::caused("unavailable", detail, text)
@@ -146,12 +147,13 @@ impl From<journal::Error> for Trouble {
             Error::ReferredTo { run, by } => conductor::Error::ReferredTo { run, by }.into(),
             Error::Corrupt(corrupt) => conductor::Error::Quarantined { run: corrupt.run, cause }.into(),
             Error::Closed => conductor::Error::ShuttingDown.into(),
+            Error::Malformed { run, .. } | Error::TooLarge { run, .. } => {
+                conductor::Error::NotKept { run, cause }.into()
+            }
             Error::Stale { .. }
             | Error::Claimed { .. }
             | Error::KeyUsed { .. }
             | Error::Moved { .. }
-            | Error::Malformed { .. }
-            | Error::TooLarge { .. }
             | Error::Store { .. } => conductor::Error::Unavailable(cause).into(),
         }
     }

@@ -132,7 +132,11 @@ impl Conductor {
                 }
                 (Some(_), Look::ToCompare) => {}
                 (Some(Slot::Loading(loading)), Look::ForNew | Look::ForMissed) => loading.owner = Owner::Unknown,
-                (Some(Slot::Live(_) | Slot::Parked(_)), Look::ForNew | Look::ForMissed) => {
+                (Some(slot @ (Slot::Live(_) | Slot::Parked(_))), Look::ForNew | Look::ForMissed) => {
+                    // An append that is refused takes the claim along: the run is read anew, and claimed then.
+                    if let Slot::Live(live) = slot {
+                        live.recovering = true;
+                    }
                     let owner = self.settings.owner.clone();
                     self.tell(run, Turn::Input(Input::Claim { owner }));
                 }

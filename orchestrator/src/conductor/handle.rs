@@ -70,9 +70,17 @@ pub enum Error {
         /// The run that it made.
         run: RunId,
     },
-    /// The run's journal cannot be read; the run is put aside.
-    #[error("run {run} is put aside, its journal cannot be read: {cause}")]
+    /// The run's journal cannot be read, or does not take what the run came to; the run is put aside.
+    #[error("run {run} is put aside: {cause}")]
     Quarantined {
+        /// The run.
+        run: RunId,
+        /// Why.
+        cause: String,
+    },
+    /// What the run came to is not for the journal, now or later; what was asked did not happen.
+    #[error("run {run} cannot be kept: {cause}")]
+    NotKept {
         /// The run.
         run: RunId,
         /// Why.
@@ -101,12 +109,13 @@ impl Error {
             journal::Error::ReferredTo { by, .. } => Error::ReferredTo { run, by: *by },
             journal::Error::Corrupt(_) => Error::Quarantined { run, cause: crate::chain(error) },
             journal::Error::Closed => Error::ShuttingDown,
+            journal::Error::Malformed { .. } | journal::Error::TooLarge { .. } => {
+                Error::NotKept { run, cause: crate::chain(error) }
+            }
             journal::Error::Stale { .. }
             | journal::Error::Claimed { .. }
             | journal::Error::KeyUsed { .. }
             | journal::Error::Moved { .. }
-            | journal::Error::Malformed { .. }
-            | journal::Error::TooLarge { .. }
             | journal::Error::Store { .. } => Error::Unavailable(crate::chain(error)),
         }
     }

@@ -151,6 +151,8 @@ pub struct Conductor {
     registry: Registry,
     slots: HashMap<RunId, Slot>,
     quarantine: HashMap<RunId, String>,
+    /// Runs on their way into the journal, and who asked for them again meanwhile.
+    being_born: HashMap<RunId, Vec<handle::Reply<RunId>>>,
     waiting_for_end: HashMap<RunId, Vec<tokio::sync::oneshot::Sender<()>>>,
     out: BTreeMap<AttemptId, Out>,
     tenure: Tenure,
@@ -222,6 +224,7 @@ impl Conductor {
             registry,
             slots: HashMap::new(),
             quarantine: HashMap::new(),
+            being_born: HashMap::new(),
             waiting_for_end: HashMap::new(),
             out: BTreeMap::new(),
             tenure: Tenure::begin(Timestamp::default()),

@@ -69,17 +69,12 @@ impl Conductor {
             Ok(recovered) => recovered,
             Err(cause) => {
                 let cause = if let Error::Quarantined { cause, .. } = cause { cause } else { cause.to_string() };
-                error!(self.log, "run put aside"; "run" => %run, "cause" => &cause);
-                self.quarantine.insert(run, cause.clone());
-                self.call_back(run);
-                for turn in queue {
-                    turn.refuse(Error::Quarantined { run, cause: cause.clone() });
-                }
-                return;
+                return self.put_aside(run, cause, queue);
             }
         };
         let mut live = Box::new(Live::new(*recovered));
         live.waiters = waiters;
+        let queue: Vec<Turn> = queue.into_iter().filter(|turn| !is_moot(&live.run, turn)).collect();
         live.place.publish(&self.standings);
         if live.run.ended().is_some() {
             // It ended in an append whose answer was an error: the answer was wrong, the journal is right. Or another
@@ -132,6 +127,17 @@ impl Conductor {
         self.stirred.insert(run);
     }
 
+    /// Nobody can go on with a run. What it holds elsewhere stays as it is, and who stood in line behind it here goes on.
+    pub(super) fn put_aside(&mut self, run: RunId, cause: String, queue: impl IntoIterator<Item = Turn>) {
+        error!(self.log, "run put aside"; "run" => %run, "cause" => &cause);
+        self.quarantine.insert(run, cause.clone());
+        self.call_back(run);
+        self.let_locks_go(run);
+        for turn in queue {
+            turn.refuse(Error::Quarantined { run, cause: cause.clone() });
+        }
+    }
+
     /// Reads an ended run and asks it.
     pub(super) fn ask_ended(&self, run: RunId, question: Question) {
         let (journal, ended) = (self.journal.clone(), self.ended.clone());
@@ -145,6 +151,14 @@ impl Conductor {
                 Err(error) => question(Err(error)),
             }
         });
+    }
+}
+
+/// An attempt was given up that never came into the journal: its number is another one's now.
+fn is_moot(run: &Run, turn: &Turn) -> bool {
+    match turn {
+        Turn::Input(Input::Lost { attempt, .. }) => run.handed_out().all(|(known, _)| known != *attempt),
+        Turn::Input(_) | Turn::Report { .. } | Turn::Wish { .. } | Turn::Ask(_) => false,
     }
 }
 

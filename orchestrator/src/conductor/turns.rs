@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use gorch_engine::{Effect, Run};
+use gorch_engine::{Effect, Input, Run};
 use gorch_schema::document::Engines;
 use gorch_schema::{AttemptKey, Digest, Event, RunId, StepId, Timestamp, planted};
 use slog::{debug, error, info, warn};
@@ -299,10 +299,15 @@ impl Conductor {
         let now = self.settings.clock.now();
         let (run, plan) = (empty.id(), empty.plan().clone());
         // Twice the same derived id: the second finds what the first made.
+        if let Some(also) = self.being_born.get_mut(&run).filter(|_| self.slots.contains_key(&run)) {
+            also.push(reply);
+            return;
+        }
         if self.slots.contains_key(&run) {
             let _ = reply.send(Ok(run));
             return;
         }
+        self.being_born.entry(run).or_default();
         let namespace = &plan.workflow.options.namespace;
         let at_most = self.allowance(run, namespace, now);
         let (fresh, decision) = Run::accept(empty, accepted, &self.settings.owner, now, self.registry.offers(at_most));
@@ -348,7 +353,7 @@ impl Conductor {
                 info!(self.log, "run accepted"; "run" => %run, "name" => &workflow.name, "nodes" => workflow.nodes.len());
                 live.place.publish(&self.standings);
                 self.slots.insert(run, Slot::Live(live));
-                let _ = reply.send(Ok(run));
+                self.answer_birth(run, reply, Ok(run));
                 self.act(run, decided);
                 self.settle_down(run);
             }
@@ -366,7 +371,9 @@ impl Conductor {
                     self.waiting_for_end.insert(run, waiters);
                     self.submit(again, reply);
                     if let Some(Slot::Loading(loading)) = self.slots.get_mut(&run) {
-                        loading.turns = told;
+                        // What was given up was placed in vain, and is placed anew.
+                        let is_lost = |turn: &Turn| matches!(turn, Turn::Input(Input::Lost { .. }));
+                        loading.turns = told.into_iter().filter(|turn| !is_lost(turn)).collect();
                     }
                     return;
                 }
@@ -382,9 +389,17 @@ impl Conductor {
                 for turn in told {
                     turn.refuse(Error::Unknown(run));
                 }
-                let _ = reply.send(answer);
+                self.answer_birth(run, reply, answer);
             }
         }
+    }
+
+    /// Tells whoever asked for a run, also those who asked while it was on its way into the journal.
+    fn answer_birth(&mut self, run: RunId, reply: Reply<RunId>, answer: Result<RunId, Error>) {
+        for also in self.being_born.remove(&run).into_iter().flatten() {
+            let _ = also.send(answer.clone());
+        }
+        let _ = reply.send(answer);
     }
 
     /// The copy is ahead of the journal: it is dropped, and the run folded anew.
@@ -407,6 +422,10 @@ impl Conductor {
             if !self.out.contains_key(&attempt) {
                 self.room |= self.registry.release(attempt);
             }
+        }
+        if matches!(error, journal::Error::TooLarge { .. } | journal::Error::Malformed { .. }) {
+            // It would decide the same again.
+            return self.put_aside(run, crate::chain(error), live.queue);
         }
         if let journal::Error::Claimed { name, holder } = error {
             let _ = self.held_elsewhere(name, *holder);
