@@ -8,6 +8,7 @@ use std::time::Duration;
 use gorch_schema::view::State;
 use gorch_tests::graphs::{document, layered};
 use gorch_tests::stand::at_random_within;
+use gorch_tests::wait::until;
 use gorch_tests::{Stand, processes};
 use serde_json::{Value, json};
 
@@ -117,6 +118,26 @@ async fn an_executor_killed_again_and_again_repeats_only_what_is_idempotent_and_
     }
     assert!(lost > 0, "fifteen kills met at least one job that may not be repeated");
     assert_eq!(end.state, "failure");
+    assert_eq!(processes::marked(&format!("GORCH_RUN={run}")), Vec::<i32>::new(), "no orphan");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ran_at_an_executor_that_comes_back_without_its_folder_does_not_run_again() {
+    let mut stand = Stand::with_executor(4).await;
+    let endless = "#!/bin/sh\necho \"start 0\" >> done\nexec sleep 1000\n";
+    let node = json!({"id": 0, "name": "n0", "engine": "shell", "artifact": endless});
+    let run = stand.submit(&document("once", vec![node], &[])).await;
+    until("it runs", || async { (notes(&stand.work()).len() == 1).then_some(()) }).await;
+    // As containers without a volume do when they are made anew.
+    stand.kill_orchestrator();
+    stand.kill_executor("e1");
+    fs::remove_dir_all(stand.path().join("e1")).unwrap();
+    stand.start_orchestrator().await;
+    stand.start_executor("e1").await;
+
+    let end = stand.ended(run).await;
+    assert_eq!((end.state.as_str(), end.failure.unwrap().code.as_str()), ("failure", "executor_lost"));
+    assert_eq!(notes(&stand.work()).len(), 1, "nobody can tell how far it came: it does not begin again");
     assert_eq!(processes::marked(&format!("GORCH_RUN={run}")), Vec::<i32>::new(), "no orphan");
 }
 
