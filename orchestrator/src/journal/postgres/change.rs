@@ -64,11 +64,11 @@ pub(super) async fn perform(session: &Session, ticket: Ticket, work: &Work) -> O
         let lock = session.statement(LOCK).await?;
         let newest = newest_of(&session.client.query_one(&lock, &[]).await?)?;
         let version = session.statement(VERSION).await?;
-        Ok((newest, migrate::outgrown(&session.client.query_one(&version, &[]).await?)?))
+        Ok((newest, migrate::left(&session.client.query_one(&version, &[]).await?)?))
     };
     let newest = match begun.await {
         Ok((newest, None)) => newest,
-        Ok((_, Some(version))) => return write::outgrown(session, version).await,
+        Ok((_, Some(why))) => return write::left(session, why).await,
         Err(error) => return write::undo(session, error).await,
     };
     match change(session, work).await {

@@ -19,12 +19,12 @@ use tokio::runtime::Handle;
 use tokio_postgres::{Error as PgError, Row};
 use uuid::Uuid;
 
-use super::Trouble;
 use super::address::Address;
 use super::connect::{Connector, Session, shared};
 use super::group::{int, number};
 use super::sessions::{Broken, Sessions};
 use super::writer::{PATIENCE, PAUSE};
+use super::{Trouble, migrate};
 use crate::journal::error::Error;
 
 /// Bytes of a piece.
@@ -129,7 +129,7 @@ impl Contents {
         self.asking.ask(move |session| async move { Ok(pieces(session, of, after).await?) }.boxed()).await
     }
 
-    /// Brings the content of a file, durably. Where the server is away, it waits a while for it to come back. It is the open
+    /// Brings the content of a file, durably, if the store is ours still. Where the server is away, it waits a while for it to come back. It is the open
     /// file that is brought: what has its path by then may be another.
     pub(crate) async fn bring(&self, file: Arc<File>, digest: Digest) -> Result<(), Error> {
         let begun = Instant::now();
@@ -140,6 +140,7 @@ impl Contents {
                 async move { bring(session, &file, digest).await }.boxed()
             });
             match asked.await {
+                Err(error) if migrate::is_left(&error) => return Err(error),
                 Err(Error::Store { .. }) if begun.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
                 done => return done,
             }
@@ -246,6 +247,8 @@ async fn bring(session: &Session, file: &Arc<File>, digest: Digest) -> Result<()
             incoming.take(session, &bytes).await?;
         }
         incoming.name(session, digest).await?;
+        // After the name: whoever moves the store away waits for this, or has kept it waiting until it was gone.
+        migrate::is_ours_still(session).await?;
         session.client.batch_execute("COMMIT").await?;
         Ok(())
     };

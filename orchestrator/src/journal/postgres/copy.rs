@@ -25,8 +25,10 @@ use crate::journal::portable::tables::{Column, Kind, NEWEST, RUNS, TABLES, Table
 /// A long way may take long, and nobody waits for a reader. Whoever keeps a lock is gone with its connection.
 const PATIENT: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;";
 
-/// Writers lock a row of this table first: none of them gets further, and whoever reads does.
-const ALONE: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE newest IN EXCLUSIVE MODE;";
+/// Writers lock a row of the first table, uploads end in the second, and whoever says that it lives writes to the third: none of
+/// them gets further, and whoever reads does.
+const ALONE: &str = "
+    BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE newest, contents, writers IN EXCLUSIVE MODE;";
 
 fn failed(doing: &'static str) -> impl Fn(PgError) -> Error {
     move |source| Error::InPostgres { doing, source }

@@ -21,7 +21,8 @@ use super::group::number;
 use super::lease::Seat;
 use super::sessions::{Broken, READERS, Sessions};
 use super::watch::Watch;
-use super::writer::Writer;
+use super::write::Ticket;
+use super::writer::{Writer, introduce};
 use super::{lease, lists, migrate, others, query};
 use crate::journal::aging::{Clear, Cleared, EndCursor, Ends, Old, Size};
 use crate::journal::bell::Bell;
@@ -163,13 +164,16 @@ async fn open(address: Address, seat: Arc<Seat>, runtime: tokio::runtime::Handle
     let newest = session.client.query_one("SELECT event FROM newest", &[]).await.map_err(broken)?;
     let bell = Arc::new(Bell::new(Cursor(number(newest.try_get(0).map_err(broken)?))));
     let (closing, writer) = (CancellationToken::new(), Uuid::now_v7());
+    let ticket = Ticket { writer, group: 0 };
+    introduce(&session, ticket, &seat).await.map_err(broken)?;
+    // Whoever moves the runs away lets nobody introduce himself until they are gone.
+    migrate::version(&session.client).await.map_err(|source| Error::Migrate { address: address.clone(), source })?;
     let (queue, jobs) = mpsc::unbounded_channel();
     let (over, written) = std::sync::mpsc::channel();
     let sessions = Sessions::new(connector.clone(), READERS, Broken::Again, runtime.clone());
     let leases = Sessions::new(connector.clone(), 1, Broken::Told, runtime.clone());
-    let who = (writer, Arc::clone(&seat));
+    let who = (ticket, Arc::clone(&seat));
     let task = Writer::new(connector.clone(), session, who, Arc::clone(&bell), closing.clone(), jobs);
-    let task = task.await.map_err(broken)?;
     runtime.spawn(async move {
         task.work().await;
         // Nobody waits for it any more if this fails.

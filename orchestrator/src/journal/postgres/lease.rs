@@ -15,14 +15,15 @@ use uuid::Uuid;
 use super::Trouble;
 use super::connect::{Session, still_durable};
 use super::group::uuid;
-use super::query;
 use super::watch::Watch;
 use super::write::{LOCK, run_of};
+use super::{migrate, query};
 use crate::journal::contract::{Adopted, Home};
 
 /// Renews the lease, and tells of all other writers and owners: whether runs are theirs, what they said last if they have a
 /// row, whether they had this place before, and whether that is old. Owners are found one after the other in their
-/// index, however many runs each of them has. The first row may be of nobody.
+/// index, however many runs each of them has. The first row may be of nobody. Who was kept waiting by somebody who moved the
+/// runs away is told that they are gone.
 const BEAT: &str = "
     WITH RECURSIVE renewed AS (
         INSERT INTO writers (id, place, url, groups, until)
@@ -37,7 +38,8 @@ const BEAT: &str = "
                until < clock_timestamp() - interval '1 hour' AS old
         FROM owners FULL JOIN writers USING (id) WHERE id <> $1
     )
-    SELECT current_setting('fsync'), id, owns, until, coalesce(before, false), coalesce(old, false)
+    SELECT current_setting('fsync'), id, owns, until, coalesce(before, false), coalesce(old, false),
+           to_regclass('newest') IS NULL
     FROM (SELECT) AS one LEFT JOIN others ON true";
 
 /// What they say now, and do not change until it is decided.
@@ -165,6 +167,9 @@ async fn beat(session: &Session, (writer, seat): (Uuid, &Seat), lease: Duration)
     let mut others = Vec::new();
     for row in rows {
         still_durable(row.try_get(0)?)?;
+        if row.try_get(6)? {
+            return Err(Trouble::Refused(migrate::told(migrate::Error::Moved)));
+        }
         if let Some(id) = row.try_get(1)? {
             others.push(Other {
                 id,

@@ -4,6 +4,7 @@
 //! transaction or not at all, by one of those who open it at the same time and between two groups of whoever writes; a newer
 //! one and somebody else's database are refused and stay as they are. Never reads or writes a run.
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 
 use super::Trouble;
@@ -21,8 +22,9 @@ pub const SCHEMA_VERSION: usize = STEPS.len();
 /// Whoever migrates holds this advisory lock: two who open an empty database do not both fill it.
 pub(super) const MIGRATING: i64 = 0x676f_7263_6801;
 
-/// The version of a store, asked again and again of one that is open: another gorch may migrate it at any time.
-pub(super) const VERSION: &str = "SELECT coalesce(max(version), 0) FROM versions";
+/// The version of a store, asked again and again of one that is open, and whether its runs are gone: another gorch may migrate
+/// it at any time, or move them.
+pub(super) const VERSION: &str = "SELECT coalesce(max(version), 0), to_regclass('newest') IS NULL FROM versions";
 
 /// Nobody writes meanwhile, and whoever writes afterwards sees the new version.
 const ALONE: &str = "SELECT FROM newest FOR UPDATE;";
@@ -126,22 +128,38 @@ pub(super) async fn migrate(client: &Client) -> Result<usize, Error> {
     Ok(from)
 }
 
-/// Has a later gorch migrated the store, as an answer to [`VERSION`] says? Then it is not written to any more.
-pub(super) fn outgrown(row: &Row) -> Result<Option<usize>, tokio_postgres::Error> {
+/// Has a later gorch migrated the store, or moved its runs, as an answer to [`VERSION`] says? Then it is not written to any
+/// more.
+pub(super) fn left(row: &Row) -> Result<Option<Error>, tokio_postgres::Error> {
+    if row.try_get(1)? {
+        return Ok(Some(Error::Moved));
+    }
     let found = number(row.try_get(0)?) as usize;
-    Ok((found > SCHEMA_VERSION).then_some(found))
+    Ok((found > SCHEMA_VERSION).then_some(Error::Newer { found }))
 }
 
-/// Nobody has migrated the store to a later version.
+/// Nobody has migrated the store to a later version, or moved its runs.
 pub(super) async fn is_ours_still(session: &Session) -> Result<(), Trouble> {
     let statement = session.statement(VERSION).await?;
-    match outgrown(&session.client.query_one(&statement, &[]).await?)? {
-        Some(found) => Err(Trouble::Refused(newer(found))),
+    match left(&session.client.query_one(&statement, &[]).await?)? {
+        Some(why) => Err(Trouble::Refused(told(why))),
         None => Ok(()),
     }
 }
 
-/// What is said to whoever wants something written to a store of a later version.
-pub(super) fn newer(found: usize) -> error::Error {
-    error::Error::Store { doing: "write", source: shared(Error::Newer { found }) }
+/// Does a statement fail because the runs were moved? In whatever language it says so, the table has its name.
+pub(super) fn is_moved(error: &tokio_postgres::Error) -> bool {
+    error
+        .as_db_error()
+        .is_some_and(|error| *error.code() == SqlState::UNDEFINED_TABLE && error.message().contains("newest"))
+}
+
+/// What is said to whoever wants something written to a store that is not ours any more.
+pub(super) fn told(why: Error) -> error::Error {
+    error::Error::Store { doing: "write", source: shared(why) }
+}
+
+/// Was it refused because the store is not ours any more? It does not become ours again by waiting.
+pub(super) fn is_left(error: &error::Error) -> bool {
+    matches!(error, error::Error::Store { source, .. } if source.is::<Error>())
 }

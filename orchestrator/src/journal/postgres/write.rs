@@ -109,8 +109,8 @@ pub(super) enum Outcome {
     Committed(Written),
     /// Nothing of it is, and nothing of it will be.
     Undone(PgError),
-    /// Nothing of it is: a later gorch has migrated the store to this version.
-    Outgrown(usize),
+    /// Nothing of it is: the store is not ours any more.
+    Left(migrate::Error),
     /// Its commit was sent, and the answer was lost.
     InDoubt(Written, PgError),
 }
@@ -125,7 +125,7 @@ pub(super) struct Ticket {
 /// Writes the group.
 pub(super) async fn appends(session: &Session, ticket: Ticket, group: &[&Encoded]) -> Outcome {
     match ask(session, group).await {
-        Ok((_, Some(version))) => outgrown(session, version).await,
+        Ok((_, Some(why))) => left(session, why).await,
         Ok((found, None)) => {
             let (rows, answers) = decide(group, found);
             let newest = rows.newest;
@@ -147,21 +147,21 @@ pub(super) async fn leave(session: &Session, written: Written) -> Outcome {
 }
 
 /// It is not written: whoever migrated the store may mean something else by its rows.
-pub(super) async fn outgrown(session: &Session, version: usize) -> Outcome {
+pub(super) async fn left(session: &Session, why: migrate::Error) -> Outcome {
     _ = session.client.batch_execute("ROLLBACK").await;
-    Outcome::Outgrown(version)
+    Outcome::Left(why)
 }
 
 /// It failed before its commit was sent.
 pub(super) async fn undo(session: &Session, error: PgError) -> Outcome {
     // If this fails too, so does the next beginning, and says so.
     _ = session.client.batch_execute("ROLLBACK").await;
-    Outcome::Undone(error)
+    if migrate::is_moved(&error) { Outcome::Left(migrate::Error::Moved) } else { Outcome::Undone(error) }
 }
 
 /// The lock, then the version, if it is later than ours, and all that the group names, in one go. Whoever migrates has the same
 /// lock, so the version holds until the commit.
-async fn ask(session: &Session, group: &[&Encoded]) -> Result<(Found, Option<usize>), PgError> {
+async fn ask(session: &Session, group: &[&Encoded]) -> Result<(Found, Option<migrate::Error>), PgError> {
     let version = session.statement(VERSION).await?;
     let (lock, runs) = (session.statement(LOCK).await?, session.statement(RUNS).await?);
     let (keys, claims) = (session.statement(KEYS).await?, session.statement(CLAIMS).await?);
@@ -181,9 +181,9 @@ async fn ask(session: &Session, group: &[&Encoded]) -> Result<(Found, Option<usi
     );
     begun?;
     let mut found = Found { newest: newest_of(&newest?)?, ..Found::default() };
-    if let Some(version) = migrate::outgrown(&version?)? {
+    if let Some(why) = migrate::left(&version?)? {
         // Whatever else it has answered: it may have other tables.
-        return Ok((found, Some(version)));
+        return Ok((found, Some(why)));
     }
     for row in runs? {
         let run = run_of(&row, 0)?;

@@ -4,7 +4,8 @@
 //! transaction, and only when the server says that it is durable it rings and answers. Where the server is gone, a group
 //! waits a while for it to come back; where the answer to a commit was lost, it asks what became of it before it answers
 //! those who wait for that, for as long as it takes, and turns away who comes meanwhile. A job that the server refuses
-//! spoils no other. Nothing is written to a store that a later gorch has migrated meanwhile. Never decides what stands.
+//! spoils no other. Nothing is written to a store that a later gorch has migrated meanwhile, or whose runs were moved. Never
+//! decides what stands.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,6 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_postgres::Error as PgError;
 use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::change;
 use super::connect::{Connector, Session, Unfit, shared};
@@ -54,8 +54,8 @@ pub(super) struct Writer {
 /// Why a group was not written.
 enum Failure {
     Unfit(Unfit),
-    /// A later gorch has migrated the store to this version.
-    Outgrown(usize),
+    /// The store is not ours any more.
+    Left(migrate::Error),
     Refused(PgError),
 }
 
@@ -63,25 +63,23 @@ impl Failure {
     fn told(self) -> Error {
         match self {
             Failure::Unfit(error) => Error::Store { doing: "reach PostgreSQL", source: shared(error) },
-            Failure::Outgrown(found) => migrate::newer(found),
+            Failure::Left(why) => migrate::told(why),
             Failure::Refused(error) => Error::Store { doing: "write", source: shared(error) },
         }
     }
 }
 
 impl Writer {
-    /// A writer that has introduced itself by this session.
-    pub(super) async fn new(
+    /// One that was introduced by this session.
+    pub(super) fn new(
         connector: Connector,
         session: Session,
-        (writer, seat): (Uuid, Arc<Seat>),
+        (ticket, seat): (Ticket, Arc<Seat>),
         bell: Arc<Bell>,
         closing: CancellationToken,
         queue: UnboundedReceiver<Job>,
-    ) -> Result<Writer, PgError> {
-        let ticket = Ticket { writer, group: 0 };
-        introduce(&session, ticket, &seat).await?;
-        Ok(Writer { connector, session: Some(session), queue, ticket, seat, bell, closing })
+    ) -> Writer {
+        Writer { connector, session: Some(session), queue, ticket, seat, bell, closing }
     }
 
     /// Works the queue off until nobody can put anything into it, then says goodbye.
@@ -127,8 +125,8 @@ impl Writer {
                 failure if begun.elapsed() > PATIENCE || self.closing.is_cancelled() => {
                     return tell(group, failure.told());
                 }
-                // It does not become older again.
-                Failure::Outgrown(_) => return tell(group, failure.told()),
+                // It does not become ours again.
+                Failure::Left(_) => return tell(group, failure.told()),
                 Failure::Refused(_) | Failure::Unfit(_) => tokio::time::sleep(PAUSE).await,
             }
         }
@@ -151,7 +149,7 @@ impl Writer {
         };
         match outcome {
             Outcome::Committed(written) => Ok(written),
-            Outcome::Outgrown(version) => Err(Failure::Outgrown(version)),
+            Outcome::Left(why) => Err(Failure::Left(why)),
             Outcome::Undone(error) => {
                 // A new session introduces this writer again, where its row is what is missing.
                 if error.as_db_error().is_none() || error.code() == Some(&SqlState::DIVISION_BY_ZERO) {
@@ -237,7 +235,7 @@ fn tell(group: Vec<Job>, error: Error) {
 }
 
 /// Makes this writer's row where there is none.
-async fn introduce(session: &Session, ticket: Ticket, Seat { place, url }: &Seat) -> Result<(), PgError> {
+pub(super) async fn introduce(session: &Session, ticket: Ticket, Seat { place, url }: &Seat) -> Result<(), PgError> {
     // None of its groups is committed where its row is gone, so neither is the one that is under way.
     let before = ticket.group - 1;
     session.client.execute(INTRODUCTION, &[&ticket.writer, place, url, &before]).await.map(drop)

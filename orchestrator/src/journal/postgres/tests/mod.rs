@@ -1,6 +1,7 @@
 //! What is particular to the store in PostgreSQL.
 
 mod leases;
+mod moved;
 mod opening;
 mod server;
 mod servers;
