@@ -2,11 +2,12 @@
 //!
 //! Owns the writing session and the queue in front of it. Promises group commit: what is queued goes into one
 //! transaction, and only when the server says that it is durable it rings and answers. Where the server is gone, a group
-//! waits a while for it to come back; where the answer to a commit was lost, it asks what became of it before it answers
+//! waits a while for it to come back, and who is queued behind it no longer than that; where the answer to a commit was lost, it asks what became of it before it answers
 //! those who wait for that, for as long as it takes, and turns away who comes meanwhile. A job that the server refuses
 //! spoils no other. Nothing is written to a store that a later gorch has migrated meanwhile, or whose runs were moved. Never
 //! decides what stands.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ pub(super) struct Writer {
     connector: Connector,
     session: Option<Session>,
     queue: UnboundedReceiver<Job>,
+    /// The first of the queue, where it could not share the transaction of those before it.
+    next: Option<Job>,
     /// Which writer this is, and the number of its last group.
     ticket: Ticket,
     seat: Arc<Seat>,
@@ -79,21 +82,20 @@ impl Writer {
         closing: CancellationToken,
         queue: UnboundedReceiver<Job>,
     ) -> Writer {
-        Writer { connector, session: Some(session), queue, ticket, seat, bell, closing }
+        Writer { connector, session: Some(session), queue, next: None, ticket, seat, bell, closing }
     }
 
     /// Works the queue off until nobody can put anything into it, then says goodbye.
     pub(super) async fn work(mut self) {
-        let mut next = None;
         loop {
-            let first = match next.take() {
+            let first = match self.next.take() {
                 Some(job) => job,
                 None => match self.queue.recv().await {
                     Some(job) => job,
                     None => break,
                 },
             };
-            let group = drain(first, &mut self.queue, &mut next);
+            let group = drain(first, &mut self.queue, &mut self.next);
             self.write(group).await;
         }
         if let Some(session) = self.session.take() {
@@ -104,32 +106,49 @@ impl Writer {
     }
 
     /// Writes the group, or tells everybody in it why not.
-    async fn write(&mut self, mut group: Vec<Job>) {
-        let begun = Instant::now();
-        loop {
+    async fn write(&mut self, group: Vec<Job>) {
+        let mut begun = Instant::now();
+        let mut groups = VecDeque::from([group]);
+        while let Some(group) = groups.pop_front() {
             let failure = match self.attempt(&group).await {
-                Ok(written) => return publish(&self.bell, Cursor(written.newest.event), group, written.answers),
+                Ok(written) => {
+                    publish(&self.bell, Cursor(written.newest.event), group, written.answers);
+                    begun = Instant::now();
+                    continue;
+                }
                 Err(failure) => failure,
             };
             match failure {
                 Failure::Refused(error) if !is_everybodys(&error) => {
                     if group.len() == 1 {
-                        return tell(group, Failure::Refused(error).told());
+                        tell(group, Failure::Refused(error).told());
+                    } else {
+                        // One of them is at fault: each by itself, and it is known which.
+                        groups.extend(group.into_iter().map(|job| vec![job]));
                     }
-                    // One of them is at fault: each by itself, and it is known which.
-                    for job in std::mem::take(&mut group) {
-                        Box::pin(self.write(vec![job])).await;
-                    }
-                    return;
-                }
-                failure if begun.elapsed() > PATIENCE || self.closing.is_cancelled() => {
-                    return tell(group, failure.told());
+                    begun = Instant::now();
                 }
                 // It does not become ours again.
-                Failure::Left(_) => return tell(group, failure.told()),
-                Failure::Refused(_) | Failure::Unfit(_) => tokio::time::sleep(PAUSE).await,
+                Failure::Left(why) => tell(group, migrate::told(why)),
+                failure if self.closing.is_cancelled() => tell(group, failure.told()),
+                failure if begun.elapsed() > PATIENCE => {
+                    // Whoever is queued behind them has waited, too, and would wait as long again.
+                    let all = [group].into_iter().chain(groups.drain(..)).flatten();
+                    self.turn_away(all.collect(), failure.told());
+                }
+                Failure::Refused(_) | Failure::Unfit(_) => {
+                    groups.push_front(group);
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
+    }
+
+    /// Tells these, and all who are queued: nothing of theirs was ever sent.
+    fn turn_away(&mut self, mut jobs: Vec<Job>, error: Error) {
+        jobs.extend(self.next.take());
+        jobs.extend(std::iter::from_fn(|| self.queue.try_recv().ok()));
+        tell(jobs, error);
     }
 
     /// One try. An error says that nothing was written.
@@ -198,9 +217,7 @@ impl Writer {
                 return None;
             }
             if begun.elapsed() > PATIENCE {
-                // Nothing of these was ever sent.
-                let waiting: Vec<Job> = std::iter::from_fn(|| self.queue.try_recv().ok()).collect();
-                tell(waiting, failure.told());
+                self.turn_away(Vec::new(), failure.told());
             }
             tokio::time::sleep(PAUSE).await;
         }

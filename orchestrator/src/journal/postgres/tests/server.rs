@@ -1,12 +1,14 @@
 //! When the server fails: nobody is told that something is durable that is not, and the writer goes on.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::future::join_all;
 
+use super::super::writer::PATIENCE;
 use super::cluster::Stop;
 use super::{Cluster, cluster, journal};
-use crate::journal::conformance::given::{accept, goes_on, run};
+use crate::journal::conformance::given::{accept, at, goes_on, registration, run};
 use crate::journal::{Append, Claim, Cursor, Error, FeedFilter, Journal};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,6 +76,21 @@ async fn a_writer_whose_row_is_gone_introduces_itself_again() {
     journal.append(accept(1)).await.unwrap();
     cluster().sql(&address, "DELETE FROM writers");
     assert_eq!(journal.append(goes_on(1, 1, 1)).await.unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_queued_while_the_server_is_away_waits_no_longer_than_who_came_first() {
+    let server = Cluster::start("");
+    let journal = journal(&server.database(), "one").await;
+    server.stop(Stop::Immediate);
+    let begun = Instant::now();
+    // None of them shares a transaction with another.
+    let registers = (1..=4).map(|n| journal.put_executor("e1".parse().unwrap(), registration("a"), at(n)));
+    let (registered, submitted) = futures::join!(join_all(registers.collect::<Vec<_>>()), journal.append(accept(1)));
+    assert!(registered.iter().all(Result::is_err) && submitted.is_err(), "{registered:?} {submitted:?}");
+    assert!(begun.elapsed() < PATIENCE * 3 / 2, "{:?}", begun.elapsed());
+    server.start_again();
+    assert_eq!(journal.append(accept(1)).await.unwrap(), 1, "nothing of theirs is there");
 }
 
 /// From now on a commit fails that has an event of a run after its event 1 in it.
