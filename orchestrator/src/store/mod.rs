@@ -10,6 +10,8 @@ mod contents;
 mod ends;
 mod inspector;
 mod owner;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -170,12 +172,13 @@ pub async fn migrate(from: &Store, to: &Store) -> Result<(Carried, String), Erro
         source.rows(sender).await
     };
     let ((source, tables), count) = carry(giving, target.take(contents, parts)).await?;
-    give_away(to, None)?;
+    // First of all: whatever fails from here on, only one of the two is opened.
     let left = source.retire().await.map_err(|cause| Error::TwoStores {
         old: from.to_string(),
         new: to.to_string(),
         source: Box::new(cause),
     })?;
+    give_away(to, None)?;
     let (artifacts, artifact_bytes) = (count.contents, count.bytes);
     Ok((Carried { tables, artifacts, artifact_bytes, missing: Vec::new() }, left))
 }

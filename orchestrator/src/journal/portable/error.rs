@@ -46,6 +46,18 @@ pub enum Error {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// Nobody knows whether its last commit was done.
+    #[error(
+        "the store in `{store}` may be whole: the answer to its last commit was lost (drop that database, or look at it with \
+         `gorch store check`, before anything is started there; where it was to come from nothing was put away)"
+    )]
+    PerhapsWhole {
+        /// Where.
+        store: String,
+        /// How it was lost.
+        #[source]
+        source: tokio_postgres::Error,
+    },
     /// There is no store.
     #[error("found no store in `{store}`")]
     Nothing {

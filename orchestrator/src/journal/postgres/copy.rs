@@ -315,8 +315,15 @@ impl Target {
         let expected = take(client, parts).await?;
         client.batch_execute(FINISH).await.map_err(&writing)?;
         compare(&rows(client, None).await?, &expected)?;
-        client.batch_execute("COMMIT").await.map_err(writing)?;
+        self.commit().await?;
         Ok(count)
+    }
+
+    async fn commit(&self) -> Result<(), Error> {
+        self.session.client.batch_execute("COMMIT").await.map_err(|source| match source.as_db_error() {
+            Some(_) => failed("write the rows of the store")(source),
+            None => Error::PerhapsWhole { store: self.address.to_string(), source },
+        })
     }
 }
 
@@ -474,6 +481,21 @@ mod tests {
         let said = taken.unwrap_err().to_string();
         assert!(said.starts_with("the row 1 of the table `claims` cannot be carried"), "{said}");
         assert_eq!(cluster().sql(&address, "SELECT to_regclass('versions') IS NULL"), "t");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_commit_whose_answer_was_lost_is_said_to_be_in_doubt() {
+        let address = cluster().database();
+        let target = Target::claim(&address.parse().unwrap()).await.unwrap();
+        target.session.client.batch_execute("BEGIN").await.unwrap();
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        cluster().sql(&address, end);
+        while !target.session.client.is_closed() {
+            tokio::task::yield_now().await;
+        }
+        let lost = target.commit().await.unwrap_err();
+        assert!(matches!(lost, Error::PerhapsWhole { .. }), "{lost}");
     }
 
     fn digest(bytes: &[u8]) -> Digest {
