@@ -19,6 +19,9 @@ use super::{Error, GRACE};
 /// Its name, in that of the data.
 pub(super) const FOLDER: &str = "artifacts";
 
+/// The same, where the store has moved.
+const MOVED: &str = "artifacts.moved";
+
 /// Every content in the folder of this data, with its file. Changes nothing, also while somebody has it open.
 pub(crate) fn there(data: &Path) -> io::Result<Vec<(Digest, PathBuf)>> {
     let mut found = Vec::new();
@@ -39,6 +42,23 @@ pub(crate) fn there(data: &Path) -> io::Result<Vec<(Digest, PathBuf)>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Gives the folder of this data a name under which nobody looks for contents; an older one of that name goes. Gives its path
+/// then; none: there is no folder.
+pub(crate) fn put_away(data: &Path) -> io::Result<Option<PathBuf>> {
+    let (root, moved) = (data.join(FOLDER), data.join(MOVED));
+    match fs::symlink_metadata(&root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    match fs::remove_dir_all(&moved) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    fs::rename(&root, &moved)?;
+    File::open(data)?.sync_all()?;
+    Ok(Some(moved))
 }
 
 /// The content of a file and its length; none: it is gone.

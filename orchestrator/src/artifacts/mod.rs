@@ -24,7 +24,7 @@ use gorch_schema::digest::Digest;
 use slog::Logger;
 
 use self::database::Database;
-pub(crate) use self::folder::{Folder, content, there};
+pub(crate) use self::folder::{Folder, content, put_away, there};
 pub(crate) use self::reading::Reading;
 pub(crate) use self::spool::Spooled;
 use crate::journal;

@@ -2,6 +2,7 @@
 //!
 //! Owns which kind of store does what, and on which threads. Never looks at a row.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
@@ -63,13 +64,23 @@ impl Source {
         }
     }
 
-    /// Its runs live elsewhere now. Says what is left of it.
-    pub(super) async fn retire(self) -> Result<String, Error> {
+    /// Its runs live elsewhere now.
+    pub(super) async fn retire(self) -> Result<Retired, Error> {
         Ok(match self {
-            Source::Sqlite(source) => source.retire()?.display().to_string(),
-            Source::Postgres(source) => source.retire().await?,
+            Source::Sqlite(source) => {
+                let (path, lock) = source.retire()?;
+                Retired { kept: path.display().to_string(), _lock: lock }
+            }
+            Source::Postgres(source) => Retired { kept: source.retire().await?, _lock: None },
         })
     }
+}
+
+/// A store whose runs live elsewhere now. As long as this is held, nobody else has its folder.
+pub(super) struct Retired {
+    /// What is left of it, in words.
+    pub(super) kept: String,
+    _lock: Option<File>,
 }
 
 /// A store that is to come.

@@ -23,12 +23,12 @@ pub use self::check::{Checked, check};
 use self::contents::give;
 use self::ends::{Source, Target};
 pub use self::inspector::Wrong;
-use crate::conductor;
 use crate::config::Store;
 use crate::journal::portable::archive::{Reader, Writer};
 use crate::journal::portable::contents::AHEAD;
 use crate::journal::portable::rows::{Part, WAITING};
 use crate::journal::portable::{self, Sum};
+use crate::{artifacts, conductor};
 
 /// Why a store was not looked through or carried.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,21 @@ pub enum Error {
         /// Why.
         #[source]
         source: Box<Error>,
+    },
+    /// The store has moved, and what it had beside its file is where it was.
+    #[error(
+        "the store has moved to {new} and is whole there, only `{path}` could not be put away: who wants the old store \
+         back needs it, and an orchestrator with this --data would take it apart (move it away by hand before one starts)",
+        path = path.display()
+    )]
+    NotPutAway {
+        /// Where the runs are.
+        new: String,
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// A run cannot be looked at now.
     #[error("a run cannot be read now")]
@@ -156,8 +171,8 @@ fn give_away(store: &Store, data: Option<&Path>) -> Result<(), Error> {
 }
 
 /// Carries a store on which no orchestrator lives to another place, where there is none. Artifacts go along where one of the
-/// two is a database; from a file to a file they stay where they are. What it is then at the old place is kept, and opened
-/// by nobody. Gives also what became of that.
+/// two is a database; from a file to a file they stay where they are. What it is then at the old place is kept, with its
+/// artifacts, and opened by nobody. Gives also what became of that.
 pub async fn migrate(from: &Store, to: &Store) -> Result<(Carried, String), Error> {
     let source = Source::alone(from).await?;
     let target = Target::claim(to, None).await?;
@@ -168,17 +183,25 @@ pub async fn migrate(from: &Store, to: &Store) -> Result<(Carried, String), Erro
     let (of_contents, contents) = mpsc::channel(AHEAD);
     let (sender, parts) = mpsc::channel::<Part>(WAITING);
     let giving = async {
-        give(source.database(), folders, of_contents).await?;
+        give(source.database(), folders.clone(), of_contents).await?;
         source.rows(sender).await
     };
     let ((source, tables), count) = carry(giving, target.take(contents, parts)).await?;
     // First of all: whatever fails from here on, only one of the two is opened.
-    let left = source.retire().await.map_err(|cause| Error::TwoStores {
+    let retired = source.retire().await.map_err(|cause| Error::TwoStores {
         old: from.to_string(),
         new: to.to_string(),
         source: Box::new(cause),
     })?;
     give_away(to, None)?;
+    // Its lock is held until all of this is done.
+    let mut kept = retired.kept;
+    for folder in folders {
+        let failed = |source| Error::NotPutAway { new: to.to_string(), path: folder.join("artifacts"), source };
+        if let Some(moved) = artifacts::put_away(&folder).map_err(failed)? {
+            kept += &format!(", with its artifacts in {}", moved.display());
+        }
+    }
     let (artifacts, artifact_bytes) = (count.contents, count.bytes);
-    Ok((Carried { tables, artifacts, artifact_bytes, missing: Vec::new() }, left))
+    Ok((Carried { tables, artifacts, artifact_bytes, missing: Vec::new() }, kept))
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use super::{Error, migrate};
 use crate::config::Store;
 use crate::journal::Journal;
-use crate::journal::conformance::given::accept;
+use crate::journal::conformance::given::{accept, run};
+use crate::journal::postgres::tests::cluster;
 use crate::journal::sqlite::Sqlite;
 
 /// The SHA-256 of "hello".
@@ -22,6 +23,42 @@ async fn fill(data: &Path) -> Store {
     fs::create_dir_all(&kept).unwrap();
     fs::write(kept.join(HELLO), "hello").unwrap();
     Store::Sqlite(data.to_owned())
+}
+
+fn a_database() -> Store {
+    cluster().database().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_went_into_a_database_is_named_back_with_its_artifacts() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let from = fill(&data).await;
+    // That of an earlier time.
+    fs::create_dir_all(data.join("artifacts.moved/old")).unwrap();
+    let (carried, kept) = migrate(&from, &a_database()).await.unwrap();
+    assert_eq!(carried.artifacts, 1);
+    let moved = data.join("artifacts.moved");
+    assert!(kept.contains("gorch.db.moved") && kept.contains(&moved.display().to_string()), "{kept}");
+    assert!(!data.join("artifacts").exists() && !moved.join("old").exists());
+    assert_eq!(fs::read_to_string(moved.join(&HELLO[..2]).join(HELLO)).unwrap(), "hello");
+
+    fs::rename(data.join("gorch.db.moved"), data.join("gorch.db")).unwrap();
+    fs::rename(moved, data.join("artifacts")).unwrap();
+    assert_eq!(Sqlite::open(&data).unwrap().unfinished().await.unwrap(), [run(1)]);
+    assert_eq!(crate::artifacts::there(&data).unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn artifacts_that_cannot_be_put_away_are_said_and_the_store_has_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = fill(folder.path()).await;
+    fs::write(folder.path().join("artifacts.moved"), "no folder").unwrap();
+    let to = a_database();
+    let said = migrate(&from, &to).await.unwrap_err().to_string();
+    assert!(said.starts_with(&format!("the store has moved to {to} and is whole there")), "{said}");
+    assert!(said.contains(&folder.path().join("artifacts").display().to_string()), "{said}");
+    assert!(folder.path().join("gorch.db.moved").exists() && !folder.path().join("gorch.db").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -57,9 +57,7 @@ fn what_next(from: &Store, to: &Store) -> String {
             format!("artifacts stay where they are: start the orchestrator with the same --data and --store {to}")
         }
         (_, Store::Postgres(_)) => {
-            format!(
-                "start the orchestrator with the same --data and --store {to}: artifacts that are still there come along"
-            )
+            format!("artifacts went along: start the orchestrator with the same --data and --store {to}")
         }
         (Store::Postgres(_), Store::Sqlite(dir)) => {
             format!("artifacts went along: start the orchestrator with --data {}", dir.display())

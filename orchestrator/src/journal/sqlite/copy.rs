@@ -92,9 +92,10 @@ impl Source {
         Ok(sums)
     }
 
-    /// Its runs live elsewhere now: what is here is kept under a name that no orchestrator opens.
-    pub(crate) fn retire(self) -> Result<PathBuf, Error> {
-        let Source { dir, store, lock: _lock } = self;
+    /// Its runs live elsewhere now: what is here is kept under a name that no orchestrator opens. Gives its path, and the
+    /// lock of the folder.
+    pub(crate) fn retire(self) -> Result<(PathBuf, Option<File>), Error> {
+        let Source { dir, store, lock } = self;
         drop(store);
         let path = dir.join(open::FILE);
         let last = open::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -109,7 +110,7 @@ impl Source {
         let moved = dir.join(open::MOVED);
         fs::rename(&path, &moved).map_err(Error::file("put away", &path))?;
         File::open(&dir).and_then(|folder| folder.sync_all()).map_err(Error::file("write", &dir))?;
-        Ok(moved)
+        Ok((moved, lock))
     }
 }
 
@@ -349,7 +350,7 @@ mod tests {
         let refused = Source::alone(folder.path()).unwrap().retire().unwrap_err();
         assert!(matches!(refused, Error::StillRead { .. }), "{refused}");
         drop(reader);
-        let moved = Source::alone(folder.path()).unwrap().retire().unwrap();
+        let (moved, _lock) = Source::alone(folder.path()).unwrap().retire().unwrap();
         assert!(moved.exists() && !folder.path().join(open::FILE).exists() && leftover(folder.path()).is_none());
     }
 
