@@ -12,6 +12,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use gorch_schema::document::Limits;
+use http::uri::Authority;
 use serde::Deserialize;
 
 use crate::journal::postgres::{Address, NotAnAddress};
@@ -177,6 +178,12 @@ pub enum Error {
     /// The store is none.
     #[error("`store` cannot be used")]
     Store(#[source] NotAStore),
+    /// Others would be told where nobody is.
+    #[error("`advertise` is `{found}` (expected `https://HOST` or `https://HOST:PORT`)")]
+    Advertise {
+        /// What was given.
+        found: String,
+    },
     /// Something that has no default is missing.
     #[error("`{0}` is missing (expected --{0} or `{0} = ..` in the settings file)")]
     Missing(&'static str),
@@ -248,6 +255,9 @@ impl Config {
         }
         config.listen = flags.listen.or(file.listen).unwrap_or(config.listen);
         config.advertise = flags.advertise.or(file.advertise);
+        if let Some(url) = config.advertise.as_ref().filter(|url| !is_base(url)) {
+            return Err(Error::Advertise { found: url.clone() });
+        }
         config.health = flags.health.or(file.health);
         config.limits.max_nodes = flags.max_nodes.or(file.max_nodes).unwrap_or(config.limits.max_nodes);
         config.limits.max_edges = flags.max_edges.or(file.max_edges).unwrap_or(config.limits.max_edges);
@@ -266,6 +276,18 @@ impl Config {
         config.log = flags.log.or(file.log).unwrap_or(config.log);
         Ok(config)
     }
+}
+
+/// Does it name a host, and nothing of it? A slash at its end says nothing more.
+fn is_base(url: &str) -> bool {
+    let named = url.strip_prefix("https://").map(|rest| rest.strip_suffix('/').unwrap_or(rest).parse::<Authority>());
+    let Some(Ok(named)) = named else { return false };
+    let (host, port) = (named.host(), named.port_u16());
+    !host.is_empty()
+        && match port {
+            Some(port) => port > 0 && named.as_str() == format!("{host}:{port}"),
+            None => named.as_str() == host,
+        }
 }
 
 /// What is wrong with a file, and where.
@@ -322,5 +344,38 @@ mod tests {
             Config::load(Given::default(), None).unwrap_err().to_string(),
             "`data` is missing (expected --data or `data = ..` in the settings file)"
         );
+    }
+
+    #[test]
+    fn what_others_are_told_names_a_host_and_nothing_else() {
+        let load = |url: &str| {
+            let folder = Some(PathBuf::from("d"));
+            let advertise = Some(url.to_owned());
+            Config::load(Given { data: folder.clone(), certs: folder, advertise, ..Given::default() }, None)
+        };
+        for url in
+            ["https://b", "https://b.example:8443", "https://B.example:8443/", "https://[::1]:8443", "https://10.0.0.2"]
+        {
+            assert_eq!(load(url).unwrap().advertise.as_deref(), Some(url));
+        }
+        for url in [
+            "b.example:8443",
+            "http://b.example:8443",
+            "https://",
+            "https://:8443",
+            "https://b:",
+            "https://b:0",
+            "https://b:port",
+            "https://b:99999",
+            "https://ann@b",
+            "https://b/gorch",
+            "https://b//",
+            "https://b?x",
+            "https://b#x",
+            "https://b c",
+        ] {
+            let said = load(url).map(|config| config.advertise).unwrap_err().to_string();
+            assert_eq!(said, format!("`advertise` is `{url}` (expected `https://HOST` or `https://HOST:PORT`)"));
+        }
     }
 }

@@ -90,15 +90,14 @@ pub(super) async fn ask(
                         Ok(answer) => return Ok(Some(back(answer))),
                         Err(lost) => lost,
                     },
-                    () = call.house.homes.moved(run, &url) => Lost::Answer("its runs went on elsewhere".to_owned()),
+                    () = call.house.homes.moved(run, &url) => Lost::Home,
                 };
-                let (Lost::Request(cause) | Lost::Answer(cause)) = &lost;
+                let cause = lost.cause();
                 warn!(call.house.log, "another orchestrator does not answer"; "url" => &url, "cause" => cause);
-                match lost {
-                    Lost::Answer(cause) if repeat == Repeat::Never => return Err(perhaps_done(&url, cause)),
-                    // Where the run lives now is asked at once.
-                    Lost::Answer(_) => continue,
-                    Lost::Request(_) => {}
+                match lost.then(repeat) {
+                    Then::Told => return Err(perhaps_done(&url, cause)),
+                    Then::AtOnce => continue,
+                    Then::Later => {}
                 }
             }
             Ok(Home::Nobody) => {}
@@ -114,18 +113,58 @@ pub(super) async fn ask(
 }
 
 /// What was said may have been heard by an orchestrator that is gone.
-fn perhaps_done(url: &str, cause: String) -> Trouble {
+fn perhaps_done(url: &str, cause: &str) -> Trouble {
     let detail = "the orchestrator of the run took this and did not answer; it may have been done: look before you say it \
                   again";
     Trouble::caused("perhaps_done", detail, format!("{url}: {cause}"))
 }
 
 /// What was lost on the way.
+#[derive(Debug)]
 enum Lost {
     /// The request: nobody heard it.
     Request(String),
     /// The answer, or both.
     Answer(String),
+    /// Who was asked has the run no more, and has not answered yet.
+    Home,
+}
+
+/// What becomes of a request whose answer was lost.
+#[derive(Debug, PartialEq, Eq)]
+enum Then {
+    /// Whoever asked is told that nobody knows.
+    Told,
+    /// It is asked at once where the run lives now.
+    AtOnce,
+    /// It is said again after a while: where the run lives is the same still.
+    Later,
+}
+
+impl Lost {
+    fn of(error: &reqwest::Error) -> Lost {
+        // One that cannot be written down was said to nobody.
+        if error.is_connect() || error.is_builder() {
+            Lost::Request(crate::chain(error))
+        } else {
+            Lost::Answer(crate::chain(error))
+        }
+    }
+
+    fn cause(&self) -> &str {
+        match self {
+            Lost::Request(cause) | Lost::Answer(cause) => cause,
+            Lost::Home => "its runs went on elsewhere",
+        }
+    }
+
+    fn then(&self, repeat: Repeat) -> Then {
+        match (self, repeat) {
+            (Lost::Answer(_) | Lost::Home, Repeat::Never) => Then::Told,
+            (Lost::Home, Repeat::Harmless) => Then::AtOnce,
+            (Lost::Request(_), Repeat::Never | Repeat::Harmless) | (Lost::Answer(_), Repeat::Harmless) => Then::Later,
+        }
+    }
 }
 
 /// A request as it is passed on, as often as it takes.
@@ -157,10 +196,7 @@ impl Passed {
         let client = others.client().map_err(|error| Lost::Request(crate::chain(&error)))?;
         let request = client.request(self.method.clone(), format!("{url}{}", self.target));
         let sent = request.headers(self.headers.clone()).body(self.body.clone()).send().await;
-        sent.map_err(|error| match error.is_connect() {
-            true => Lost::Request(crate::chain(&error)),
-            false => Lost::Answer(crate::chain(&error)),
-        })
+        sent.map_err(|error| Lost::of(&error))
     }
 }
 
@@ -172,4 +208,33 @@ fn back(answer: reqwest::Response) -> Response {
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_never_sent_is_not_perhaps_done() {
+        gorch_certs::install_provider();
+        let nobody = reqwest::Client::new().post("b.example:8443/v1/tasks").send().await.unwrap_err();
+        let lost = Lost::of(&nobody);
+        assert!(matches!(lost, Lost::Request(_)), "{lost:?}");
+        assert_eq!(lost.then(Repeat::Never), Then::Later);
+    }
+
+    #[tokio::test]
+    async fn only_a_run_that_has_moved_is_asked_for_again_at_once() {
+        gorch_certs::install_provider();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        // It hears everything and says nothing.
+        tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+        let lost = Lost::of(&reqwest::Client::new().get(url).send().await.unwrap_err());
+        assert!(matches!(lost, Lost::Answer(_)), "{lost:?}");
+        assert_eq!(lost.then(Repeat::Harmless), Then::Later);
+        assert_eq!(lost.then(Repeat::Never), Then::Told);
+        assert_eq!(Lost::Home.then(Repeat::Harmless), Then::AtOnce);
+        assert_eq!(Lost::Home.then(Repeat::Never), Then::Told);
+    }
 }
