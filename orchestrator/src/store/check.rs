@@ -3,12 +3,12 @@
 //! Owns the order: its version, its rows, its unfinished runs, its artifacts. Promises to change nothing and to go on past
 //! what is wrong, so that all of it is said. A store in a file must be nobody's meanwhile; one in PostgreSQL may be in use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gorch_schema::{Digest, RunId};
+use gorch_schema::{Digest, ExecutorName, RunId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
@@ -80,9 +80,8 @@ pub async fn check(store: &Store, data: &[PathBuf]) -> Result<Checked, Error> {
         let place = "the run";
         match fold(&journal, run).await {
             Ok(folded) => {
-                let out = folded.handed_out().map(|(_, executor)| executor);
-                let strangers = out.filter(|name| !executors.contains(name.as_str()));
-                checked.wrong.extend(strangers.map(|name| {
+                let out = folded.handed_out().map(|(_, executor)| executor.clone()).collect();
+                checked.wrong.extend(strangers(&journal, &executors, out).await?.into_iter().map(|name| {
                     Wrong::of(run, place, format!("an attempt is out on executor `{name}`, which never registered"))
                 }));
             }
@@ -102,6 +101,24 @@ pub async fn check(store: &Store, data: &[PathBuf]) -> Result<Checked, Error> {
     checked.artifacts = read;
     checked.wrong.extend(wrong);
     Ok(checked)
+}
+
+/// Those of these executors that never registered. What is folded may be younger than the rows in which these stand: who is not
+/// among them is looked for once more.
+async fn strangers(
+    journal: &Arc<dyn Journal>,
+    registered: &BTreeSet<String>,
+    mut out: Vec<ExecutorName>,
+) -> Result<Vec<ExecutorName>, Error> {
+    out.retain(|name| !registered.contains(name.as_str()));
+    if !out.is_empty() {
+        let now = journal
+            .executors()
+            .await
+            .map_err(|error| Error::Run(conductor::Error::Unavailable(crate::chain(&error))))?;
+        out.retain(|name| now.known.iter().all(|known| known.name != *name));
+    }
+    Ok(out)
 }
 
 fn database(error: postgres::Error) -> portable::Error {
@@ -171,4 +188,21 @@ fn contents(
     });
     wrong.extend(lost);
     Ok((read, wrong))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::conformance::given::{at, registration};
+    use crate::journal::memory::Memory;
+
+    #[tokio::test]
+    async fn who_registered_while_the_store_was_looked_through_is_no_stranger() {
+        let journal: Arc<dyn Journal> = Arc::new(Memory::new());
+        let [early, late, never] = ["early", "late", "never"].map(|name| name.parse::<ExecutorName>().unwrap());
+        journal.put_executor(late.clone(), registration("a"), at(1)).await.unwrap();
+        let registered = BTreeSet::from(["early".to_owned()]);
+        let found = strangers(&journal, &registered, vec![early, late, never.clone()]).await.unwrap();
+        assert_eq!(found, [never]);
+    }
 }
