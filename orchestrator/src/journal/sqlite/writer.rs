@@ -124,7 +124,7 @@ pub(super) struct Writer {
     bell: Arc<Bell>,
     /// The last commit was.
     is_quick: bool,
-    /// The last commit was refused by the store.
+    /// The last commit of which anything was to be written was refused by the store.
     has_failed: bool,
 }
 
@@ -144,10 +144,15 @@ impl Writer {
     /// Writes the group in one transaction, then tells the world, then those who wait.
     pub(super) fn commit(&mut self, mut group: Vec<Job>) {
         loop {
-            let (mut newest, begun) = (self.newest, Instant::now());
+            let (mut newest, begun, changes) = (self.newest, Instant::now(), self.store.total_changes());
             let written = write(&self.store, &group, &mut newest);
             self.is_quick = begun.elapsed() < QUICK;
-            self.has_failed = matches!(written, Err(Fault::Store(..)));
+            match &written {
+                Err(Fault::Store(..)) => self.has_failed = true,
+                // A full disk has room for a commit in which nothing is.
+                Ok(_) if self.store.total_changes() > changes => self.has_failed = false,
+                Ok(_) | Err(Fault::Job(..)) => {}
+            }
             match written {
                 Ok(answers) => {
                     self.newest = newest;

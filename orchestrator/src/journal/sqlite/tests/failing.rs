@@ -188,6 +188,22 @@ async fn a_store_whose_disk_was_full_is_tried_when_somebody_asks_and_one_that_wa
 }
 
 #[tokio::test]
+async fn a_refusal_does_not_say_that_a_full_disk_has_room() {
+    let folder = eight_runs().await;
+    let mut store = ByHand::limited(folder.path(), 1);
+    let only_read =
+        |store: &ByHand, is_so: bool| store.writer.store().pragma_update(None, "query_only", is_so).unwrap();
+    assert!(store.one_group([goes_on(1, 1, 2_000)]).remove(0).is_err());
+    assert!(matches!(store.one_group([goes_on(1, 7, 1)]).remove(0), Err(Error::Stale { .. })));
+    only_read(&store, true);
+    let Err(Error::Store { .. }) = store.writer.probe() else { panic!("it was not tried") };
+    only_read(&store, false);
+    assert_eq!(store.one_group([goes_on(2, 1, 1)]).remove(0).unwrap(), 2);
+    only_read(&store, true);
+    store.writer.probe().unwrap();
+}
+
+#[tokio::test]
 async fn an_append_is_written_although_nobody_waits_for_its_answer() {
     let (journal, folder) = super::open();
     drop(journal.append(accept(1)));
