@@ -31,6 +31,10 @@ impl Query {
                 let expected = if names.is_empty() { "none".to_owned() } else { known(&name, names).to_string() };
                 return Err(bad(format!("the parameter `{}` is unknown (expected {expected})", cut(&name))));
             }
+            if value.contains('\0') {
+                // There is nothing of that name in any store, and not every store can look for it.
+                return Err(bad(format!("the parameter `{name}` has the character U+0000 in it (expected none)")));
+            }
             if read.iter().any(|(other, _)| *other == name) {
                 return Err(bad(format!("the parameter `{name}` is given twice (expected once)")));
             }

@@ -76,6 +76,8 @@ async fn a_parameter_is_never_ignored() {
         "/v1/tasks?cursor=next",
         "/v1/tasks?label==x",
         "/v1/tasks?since=yesterday",
+        "/v1/tasks?name=%00",
+        "/v1/tasks?label=team%3Da%00b",
         "/v1/whoami?x",
         "/v1/events?run=7",
         "/v1/events?after=-1",
@@ -104,6 +106,10 @@ async fn a_parameter_is_never_ignored() {
       400 bad_request: the parameter `label` is `=x` (expected `key` or `key=value`)
     /v1/tasks?since=yesterday
       400 bad_request: the parameter `since` is `yesterday` (expected RFC 3339 such as 2026-01-31T12:00:00Z, or 1h)
+    /v1/tasks?name=%00
+      400 bad_request: the parameter `name` has the character U+0000 in it (expected none)
+    /v1/tasks?label=team%3Da%00b
+      400 bad_request: the parameter `label` has the character U+0000 in it (expected none)
     /v1/whoami?x
       400 bad_request: the parameter `x` is unknown (expected none)
     /v1/events?run=7
