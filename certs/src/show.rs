@@ -112,7 +112,7 @@ fn of_certificate(path: &Path, chain: &[CertificateDer<'static>], is_first: bool
         }
     }
     if is_first {
-        problems.extend(key_problems(path, &chain[0], &facts));
+        problems.extend(key_problems(path, chain, &facts));
     }
     let certificate = Certificate {
         identity: facts.identity.ok(),
@@ -147,7 +147,7 @@ fn disbelief(path: &Path, chain: &[CertificateDer<'static>], who: &Identity, fac
     }
 }
 
-fn key_problems(path: &Path, leaf: &CertificateDer<'static>, facts: &Facts) -> Vec<String> {
+fn key_problems(path: &Path, chain: &[CertificateDer<'static>], facts: &Facts) -> Vec<String> {
     let key = path.with_extension("key");
     match keyring::private_key(&key) {
         // An authority's key belongs elsewhere.
@@ -156,7 +156,13 @@ fn key_problems(path: &Path, leaf: &CertificateDer<'static>, facts: &Facts) -> V
         Ok(found) => {
             let mut problems: Vec<String> =
                 readable_by_others(&key).map(|warning| warning.to_string()).into_iter().collect();
-            if rustls::sign::CertifiedKey::from_der(vec![leaf.clone()], found, &crate::provider::provider()).is_err() {
+            let is_of = |certificate: &CertificateDer<'static>| {
+                let (chain, key) = (vec![certificate.clone()], found.clone_key());
+                rustls::sign::CertifiedKey::from_der(chain, key, &crate::provider::provider()).is_ok()
+            };
+            // While one authority takes the place of another, the key is that of either.
+            let own = if facts.is_authority { chain } else { &chain[..1] };
+            if !own.iter().any(is_of) {
                 problems.push(format!("`{}` is not its private key", key.display()));
             }
             problems

@@ -302,6 +302,18 @@ fn everything_in_a_folder_is_shown_with_all_its_problems() {
 }
 
 #[test]
+fn a_key_is_that_of_any_authority_of_its_folder() {
+    let (dir, other) = (folder(), folder());
+    let text = |of: &Path| fs::read_to_string(of.join("ca.pem")).unwrap();
+    let (own, another) = (text(dir.path()), text(other.path()));
+    let problems = || show(&dir.path().join("ca.pem")).unwrap().remove(0).problems;
+    fs::write(dir.path().join("ca.pem"), another.clone() + &own).unwrap();
+    assert_eq!(problems(), Vec::<String>::new());
+    fs::write(dir.path().join("ca.pem"), another).unwrap();
+    assert!(problems()[0].contains("is not its private key"));
+}
+
+#[test]
 fn what_is_renewed_has_its_names_and_those_that_were_asked_for_and_is_believed() {
     let dir = folder();
     let dir = dir.path();
