@@ -121,24 +121,33 @@ impl Believed {
         each.collect()
     }
 
-    /// What the first of them says that believes it; else whatever says most.
+    /// What the first of them says that believes it; else what says most of it.
     fn ask<A, T>(all: &[A], verify: impl Fn(&A) -> Result<T, rustls::Error>) -> Result<T, rustls::Error> {
-        let mut refused = None;
+        let mut refused: Option<rustls::Error> = None;
         for one in all {
-            match (verify(one), &refused) {
-                (Ok(verified), _) => return Ok(verified),
-                (Err(error), None) => refused = Some(error),
-                (Err(error), Some(before)) if is_strangers(before) => refused = Some(error),
-                (Err(_), Some(_)) => {}
+            match verify(one) {
+                Ok(verified) => return Ok(verified),
+                Err(error) if refused.as_ref().is_some_and(|before| told_by(before) >= told_by(&error)) => {}
+                Err(error) => refused = Some(error),
             }
         }
         Err(refused.unwrap_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)))
     }
 }
 
-/// Another authority may know it.
-fn is_strangers(error: &rustls::Error) -> bool {
-    matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature))
+/// How much whoever says so knows of the certificate: nothing, if it has not signed it; what became of it; or more than it says.
+fn told_by(error: &rustls::Error) -> u8 {
+    use CertificateError as Is;
+    let rustls::Error::InvalidCertificate(why) = error else { return 1 };
+    let is_strangers = matches!(
+        why,
+        Is::UnknownIssuer
+            | Is::BadSignature
+            | Is::UnsupportedSignatureAlgorithmContext { .. }
+            | Is::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+    );
+    let is_of_lists = matches!(why, Is::Revoked | Is::UnknownRevocationStatus | Is::ExpiredRevocationList);
+    u8::from(!is_strangers) + u8::from(is_of_lists)
 }
 
 /// Is this list by this authority? One that cannot be read is nobody's, and refused by whoever is given it.
@@ -380,5 +389,20 @@ mod tests {
             ),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn of_several_refusals_the_one_is_told_that_knows_the_certificate() {
+        use CertificateError::{BadSignature, Expired, Revoked, UnknownIssuer};
+        for (said, told) in [
+            ([UnknownIssuer, Expired, BadSignature], Expired),
+            ([Expired, Revoked, UnknownIssuer], Revoked),
+            ([UnknownIssuer, BadSignature, UnknownIssuer], UnknownIssuer),
+        ] {
+            let refused = Believed::ask(&said, |why| Err::<(), _>(rustls::Error::InvalidCertificate(why.clone())));
+            assert_eq!(refused, Err(rustls::Error::InvalidCertificate(told)));
+        }
+        let revoked = || rustls::Error::InvalidCertificate(Revoked);
+        assert_eq!(Believed::ask(&[1, 2], |one| if *one == 2 { Ok(*one) } else { Err(revoked()) }), Ok(2));
     }
 }
