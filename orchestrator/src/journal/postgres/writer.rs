@@ -44,6 +44,8 @@ pub(super) struct Writer {
     connector: Connector,
     session: Option<Session>,
     queue: UnboundedReceiver<Job>,
+    /// What is still to be written of those that were taken from the queue.
+    groups: VecDeque<Vec<Job>>,
     /// The first of the queue, where it could not share the transaction of those before it.
     next: Option<Job>,
     /// Which writer this is, and the number of its last group.
@@ -60,6 +62,16 @@ enum Failure {
     /// The store is not ours any more.
     Left(migrate::Error),
     Refused(PgError),
+}
+
+/// What became of a group whose answer was lost.
+enum Settled {
+    Committed,
+    Undone,
+    /// The store is not ours any more: whoever has it knows.
+    Left,
+    /// This process ends before it is known.
+    Unknown,
 }
 
 impl Failure {
@@ -82,7 +94,17 @@ impl Writer {
         closing: CancellationToken,
         queue: UnboundedReceiver<Job>,
     ) -> Writer {
-        Writer { connector, session: Some(session), queue, next: None, ticket, seat, bell, closing }
+        Writer {
+            connector,
+            session: Some(session),
+            queue,
+            groups: VecDeque::new(),
+            next: None,
+            ticket,
+            seat,
+            bell,
+            closing,
+        }
     }
 
     /// Works the queue off until nobody can put anything into it, then says goodbye.
@@ -108,8 +130,8 @@ impl Writer {
     /// Writes the group, or tells everybody in it why not.
     async fn write(&mut self, group: Vec<Job>) {
         let mut begun = Instant::now();
-        let mut groups = VecDeque::from([group]);
-        while let Some(group) = groups.pop_front() {
+        self.groups.push_back(group);
+        while let Some(group) = self.groups.pop_front() {
             let failure = match self.attempt(&group).await {
                 Ok(written) => {
                     publish(&self.bell, Cursor(written.newest.event), group, written.answers);
@@ -124,7 +146,7 @@ impl Writer {
                         tell(group, Failure::Refused(error).told());
                     } else {
                         // One of them is at fault: each by itself, and it is known which.
-                        groups.extend(group.into_iter().map(|job| vec![job]));
+                        self.groups.extend(group.into_iter().map(|job| vec![job]));
                     }
                     begun = Instant::now();
                 }
@@ -133,11 +155,10 @@ impl Writer {
                 failure if self.closing.is_cancelled() => tell(group, failure.told()),
                 failure if begun.elapsed() > PATIENCE => {
                     // Whoever is queued behind them has waited, too, and would wait as long again.
-                    let all = [group].into_iter().chain(groups.drain(..)).flatten();
-                    self.turn_away(all.collect(), failure.told());
+                    self.turn_away(group, failure.told());
                 }
                 Failure::Refused(_) | Failure::Unfit(_) => {
-                    groups.push_front(group);
+                    self.groups.push_front(group);
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -146,6 +167,7 @@ impl Writer {
 
     /// Tells these, and all who are queued: nothing of theirs was ever sent.
     fn turn_away(&mut self, mut jobs: Vec<Job>, error: Error) {
+        jobs.extend(self.groups.drain(..).flatten());
         jobs.extend(self.next.take());
         jobs.extend(std::iter::from_fn(|| self.queue.try_recv().ok()));
         tell(jobs, error);
@@ -177,8 +199,9 @@ impl Writer {
                 Err(Failure::Refused(error))
             }
             Outcome::InDoubt(written, error) => match self.settle().await {
-                Some(true) => Ok(written),
-                Some(false) | None => Err(Failure::Refused(error)),
+                Settled::Committed => Ok(written),
+                Settled::Left => Err(Failure::Left(migrate::Error::Moved)),
+                Settled::Undone | Settled::Unknown => Err(Failure::Refused(error)),
             },
         }
     }
@@ -198,15 +221,17 @@ impl Writer {
         }
     }
 
-    /// What became of the last group? None where this process ends before it is known.
-    async fn settle(&mut self) -> Option<bool> {
+    /// What became of the last group?
+    async fn settle(&mut self) -> Settled {
         self.session = None;
         let begun = Instant::now();
         let mut last = begun + PATIENCE;
         loop {
             let failure = match self.connector.session().await {
                 Ok(session) => match session.unless_silent(write::is_committed(&session, self.ticket)).await {
-                    Ok(is_committed) => return Some(is_committed),
+                    Ok(true) => return Settled::Committed,
+                    Ok(false) => return Settled::Undone,
+                    Err(error) if migrate::is_moved(&error) => return Settled::Left,
                     Err(error) => Failure::Refused(error),
                 },
                 Err(error) => Failure::Unfit(error),
@@ -214,7 +239,7 @@ impl Writer {
             if !self.closing.is_cancelled() {
                 last = Instant::now() + PATIENCE;
             } else if Instant::now() > last {
-                return None;
+                return Settled::Unknown;
             }
             if begun.elapsed() > PATIENCE {
                 self.turn_away(Vec::new(), failure.told());
