@@ -27,4 +27,5 @@ pub use offer::{Offer, Offers};
 pub use plan::{Demand, Plan, Queue, VISIT_CAP};
 pub use recover::Unfit;
 pub use reuse::{Preview, Reuse};
+pub use room::weight;
 pub use state::{Ended, Run, Step};

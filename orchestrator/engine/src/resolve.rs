@@ -108,7 +108,7 @@ impl Run {
     pub fn work(&self, key: AttemptKey) -> Option<Work> {
         let step = self.step_of(key.step)?;
         let node = self.plan().workflow.node(key.step.node);
-        let mut resolved = self.resolve(step, node, key.item).ok()?;
+        let mut resolved = self.resolve(step, node, key.item, &Room::to_hand_out()).ok()?;
         if step.each.is_some() {
             resolved.env.insert("GORCH_ITEM".to_owned(), as_text(&item_of(step, key.item)));
             resolved.env.insert("GORCH_INDEX".to_owned(), key.item.to_string());
@@ -135,9 +135,14 @@ impl Run {
         })
     }
 
+    /// Room for what a step of this node refers to, as it begins.
+    pub(crate) fn room(&self, node: &Node) -> Room {
+        if node.engine == Engine::Nil { Room::to_keep(self.copied) } else { Room::to_hand_out() }
+    }
+
     /// Everything that an item of the step's node refers to, or the failure `missing_output`, `expression_failed` or
     /// `value_too_large`. A step without `each` has the one item 0.
-    pub(crate) fn resolve(&self, step: &Step, node: &Node, item: u32) -> Result<Resolved, Failure> {
+    pub(crate) fn resolve(&self, step: &Step, node: &Node, item: u32, room: &Room) -> Result<Resolved, Failure> {
         let mut settings = node.settings.as_deref().cloned().unwrap_or_default();
         if !self.plan().refers(step.id.node) {
             return Ok(Resolved {
@@ -147,8 +152,7 @@ impl Run {
                 settings,
             });
         }
-        let room = if node.engine == Engine::Nil { Room::to_keep(self.copied) } else { Room::to_hand_out() };
-        let asked = Asked { run: self, step, item, room: &room };
+        let asked = Asked { run: self, step, item, room };
         let args = node.args.iter().enumerate().map(|(index, arg)| match reference::parse_arg(arg) {
             Ok(Some((name, reference))) => {
                 let value = asked.value(&Place::Item(&Place::Field(&Place::Node, "args"), index), reference)?;

@@ -55,8 +55,8 @@ impl Room {
     }
 }
 
-/// About so many bytes a value takes.
-pub(crate) fn weight(value: &Value) -> u64 {
+/// About so many bytes a value takes in memory: its texts, and 32 for each value and each key.
+pub fn weight(value: &Value) -> u64 {
     weigh(value, u64::MAX).map_or(u64::MAX, |left| u64::MAX - left)
 }
 

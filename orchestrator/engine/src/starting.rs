@@ -101,7 +101,7 @@ impl Call<'_> {
         }
         let unresolved = || {
             let step = self.run.latest(node).filter(|_| facts.each.is_none() && plan.refers(node))?;
-            self.run.resolve(step, facts, 0).err()
+            self.run.resolve(step, facts, 0, &self.run.room(facts)).err()
         };
         match wrong.or_else(unresolved) {
             Some(failure) => self.settle_step(node, visit, Outcome::Failed(failure), Some(Value::Null), None),
@@ -273,7 +273,8 @@ impl Call<'_> {
         let step = &self.run.steps[turn.step as usize];
         let driven = waits_for_executor(&plan.queue(step.id.node).demand);
         let asked = step.each.is_some() && driven && plan.refers(step.id.node);
-        if asked { self.run.resolve(step, plan.workflow.node(step.id.node), turn.item).err() } else { None }
+        let node = plan.workflow.node(step.id.node);
+        if asked { self.run.resolve(step, node, turn.item, &self.run.room(node)).err() } else { None }
     }
 
     fn lockable(&self, lock: &Lock, turn: Turn) -> Lockable {
@@ -326,7 +327,8 @@ impl Call<'_> {
         let node = plan.workflow.node(id.node);
         match &node.engine {
             Engine::Nil => {
-                let input = self.run.resolve(&self.run.steps[step as usize], node, item).map(|resolved| resolved.input);
+                let (facts, room) = (&self.run.steps[step as usize], self.run.room(node));
+                let input = self.run.resolve(facts, node, item, &room).map(|resolved| resolved.input);
                 let (outcome, output) = match input {
                     Ok(input) => (Outcome::Succeeded, input),
                     Err(failure) => (Outcome::Failed(failure), Value::Null),

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use gorch_engine::{Effect, Input, Offers, Refusal, Run};
+use gorch_engine::{Effect, Input, Offers, Refusal, Run, weight};
 use gorch_schema::view::RunSummary;
 use gorch_schema::work::Logs;
 use gorch_schema::{AttemptKey, Event, Timestamp, planted};
@@ -18,6 +18,8 @@ use crate::journal::AttemptLogs;
 /// Inputs decided together at most: bounds the size of an append.
 const INPUTS_PER_APPEND: usize = 256;
 const EVENTS_PER_APPEND: usize = 4_096;
+/// The same for what they bring: an append takes what one report brings, and not what many do.
+const BYTES_PER_APPEND: u64 = 64 << 20;
 
 /// Something a run is told or asked.
 pub(super) enum Turn {
@@ -28,6 +30,16 @@ pub(super) enum Turn {
 }
 
 impl Turn {
+    /// What a run keeps of it, about.
+    fn bytes(&self) -> u64 {
+        match self {
+            Turn::Input(Input::Report { result, .. }) | Turn::Report { input: Input::Report { result, .. }, .. } => {
+                weight(&result.output)
+            }
+            Turn::Input(_) | Turn::Report { .. } | Turn::Wish { .. } | Turn::Ask(_) => 0,
+        }
+    }
+
     /// Answers that there is nothing to be told.
     pub(super) fn refuse(self, error: Error) {
         match self {
@@ -96,13 +108,14 @@ impl Live {
     pub(super) fn advance(&mut self, now: Timestamp, offers: &mut Offers) -> Option<Decided> {
         let after = self.run.seq();
         let mut decided = Decided { after, at: now, events: vec![], effects: vec![], logs: vec![], told: vec![] };
-        let mut inputs = 0;
-        while inputs < INPUTS_PER_APPEND && decided.events.len() < EVENTS_PER_APPEND {
+        let (mut inputs, mut bytes) = (0, 0);
+        while inputs < INPUTS_PER_APPEND && decided.events.len() < EVENTS_PER_APPEND && bytes < BYTES_PER_APPEND {
             if matches!(self.queue.front(), Some(Turn::Ask(_))) && !decided.events.is_empty() {
                 break;
             }
             let Some(turn) = self.queue.pop_front() else { break };
             inputs += 1;
+            bytes += turn.bytes();
             match turn {
                 Turn::Ask(question) => {
                     self.asked = now;
