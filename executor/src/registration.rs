@@ -143,6 +143,7 @@ impl Registrar {
             slots: *slots,
             boot: boot.clone(),
             folder: Some(self.supervisor.folder_id().to_owned()),
+            moved_in: None,
             draining: standing != Standing::Working,
             drained: standing == Standing::Drained,
         };

@@ -179,6 +179,10 @@ pub struct Registration {
     /// What its data folder is called, and no other one: who has another knows nothing of what was handed out before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
+    /// When it came with another folder than before, as orchestrators keep it; executors do not say this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub moved_in: Option<Timestamp>,
     /// It is going away, or was told to, and takes nothing new.
     #[serde(default)]
     pub draining: bool,

@@ -114,7 +114,8 @@ async fn tell(call: Call, drain: Option<Drain>) -> Answer {
 }
 
 fn check(registration: &Registration) -> Result<(), Trouble> {
-    let Registration { url, engines, labels, targets, slots, boot, folder, draining: _, drained: _ } = registration;
+    let Registration { url, engines, labels, targets, slots, boot, folder, moved_in, draining: _, drained: _ } =
+        registration;
     let parsed = reqwest::Url::parse(url).ok().filter(|parsed| {
         parsed.scheme() == "https" && parsed.has_host() && parsed.query().is_none() && parsed.fragment().is_none()
     });
@@ -141,6 +142,9 @@ fn check(registration: &Registration) -> Result<(), Trouble> {
     }
     if let Some(folder) = folder.as_ref().filter(|folder| !(1..=LONGEST).contains(&folder.len())) {
         return Err(bad(format!("a folder of {} bytes (expected 1 to {LONGEST})", folder.len())));
+    }
+    if moved_in.is_some() {
+        return Err(bad("it names `moved_in`, which orchestrators find out".to_owned()));
     }
     if boot.is_empty() || boot.len() > LONGEST {
         return Err(bad(format!("a boot of {} bytes (expected 1 to {LONGEST})", boot.len())));
@@ -178,6 +182,7 @@ mod tests {
             slots: 4,
             boot: "b".into(),
             folder: None,
+            moved_in: None,
             draining: false,
             drained: false,
         };
@@ -191,6 +196,7 @@ mod tests {
             told(Registration { labels: BTreeMap::from([(String::new(), "x".into())]), ..right.clone() }),
             told(Registration { targets: vec![String::new()], ..right.clone() }),
             told(Registration { folder: Some(String::new()), ..right.clone() }),
+            told(Registration { moved_in: Some(gorch_schema::Timestamp::default()), ..right.clone() }),
             told(Registration { boot: String::new(), ..right }),
         ];
         insta::assert_snapshot!(told.join("\n"), @"
@@ -201,6 +207,7 @@ mod tests {
         the label `` (expected key and value of 256 bytes at most) [bad_registration]
         the target `` (expected 1 to 256 bytes) [bad_registration]
         a folder of 0 bytes (expected 1 to 256) [bad_registration]
+        it names `moved_in`, which orchestrators find out [bad_registration]
         a boot of 0 bytes (expected 1 to 256) [bad_registration]
         ");
     }

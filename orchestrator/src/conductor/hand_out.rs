@@ -75,8 +75,14 @@ impl Conductor {
         if let Some(lease) = &mut work.lease {
             *lease = self.lease_of(&executor);
         }
-        let since = live.run.handed_out_since(key).unwrap_or_default();
-        work.folder = self.registry.folder(&executor, since);
+        if !planted("say_for_no_folder") {
+            work.folder = match before {
+                Before::Never => self.registry.folder_of(id),
+                Before::Perhaps => {
+                    self.registry.folder_since(&executor, live.run.handed_out_since(key).unwrap_or_default())
+                }
+            };
+        }
         self.registry.hold(&executor, id, &live.run.plan().workflow.options.namespace);
         let (sender, receiver) = watch::channel(wish);
         let holder = executor.clone();

@@ -21,6 +21,9 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
 pub(crate) const SOON: Duration = Duration::from_secs(1);
 /// Without a beat for this long it is lost.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
+/// Clocks of machines differ by so much. What was decided within this after an executor came with another folder may have been
+/// decided before.
+const UNSURE: Duration = Duration::from_mins(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
@@ -46,8 +49,6 @@ struct Entry {
     wanted: Wanted,
     /// How often it was lost, or another process came in its place: each time what it was given is given up.
     lives: u32,
-    /// When an executor of this name came with another data folder than before, by the machine's clock.
-    moved_in: Option<Timestamp>,
     /// When work of it came from another orchestrator, who may have heard it until then.
     spared: Option<Timestamp>,
 }
@@ -63,7 +64,6 @@ impl Entry {
             not_after,
             wanted: Wanted::default(),
             lives: 0,
-            moved_in: None,
             spared: None,
         }
     }
@@ -89,6 +89,8 @@ impl Entry {
 struct Holder {
     executor: ExecutorName,
     namespace: Arc<str>,
+    /// The data folder that its executor had then.
+    folder: Option<String>,
 }
 
 /// What a beat changed.
@@ -114,6 +116,13 @@ pub(crate) struct Registry {
     offers: Offers,
 }
 
+/// What is registered now, after what was registered under the same name before: when it came with another folder.
+pub(crate) fn after(before: Option<&Registration>, new: Registration, now: Timestamp) -> Registration {
+    let is_other = before.is_some_and(|before| before.folder.is_some() && before.folder != new.folder);
+    let moved_in = if is_other { Some(now) } else { before.and_then(|before| before.moved_in) };
+    Registration { moved_in, ..new }
+}
+
 impl Registry {
     pub(crate) fn new(started: Timestamp, lease: Duration) -> Self {
         let lease = if planted("lease_never_ends") { Duration::from_hours(8_760) } else { lease };
@@ -131,6 +140,11 @@ impl Registry {
     /// An executor that the journal knows, as this orchestrator has learned now. One that is here already stays as it is.
     pub(crate) fn expect(&mut self, name: ExecutorName, registration: Registration, since: Timestamp) {
         self.executors.entry(name).or_insert(Entry::new(registration, Presence::Expected { since }, None));
+    }
+
+    /// What was registered last under this name, if it is known here.
+    pub(crate) fn registration(&self, name: &ExecutorName) -> Option<&Registration> {
+        self.executors.get(name).map(|entry| &entry.registration)
     }
 
     /// Would this beat change what the journal keeps?
@@ -157,9 +171,6 @@ impl Registry {
                 let is_other = entry.registration.boot != registration.boot;
                 let fresh = is_back || is_other || !matches!(entry.presence, Presence::Alive { .. });
                 entry.lives += u32::from(is_other);
-                if entry.registration.folder.is_some() && entry.registration.folder != registration.folder {
-                    entry.moved_in = Some(beat);
-                }
                 entry.registration = registration;
                 entry.presence = presence;
                 entry.not_after = Some(not_after);
@@ -252,12 +263,17 @@ impl Registry {
         self.executors.get(name).map_or(0, |entry| entry.lives)
     }
 
-    /// The data folder for which an attempt was handed out then. Empty, which none is called: one that its executor has no
-    /// more. None: nobody has told.
-    pub(crate) fn folder(&self, name: &ExecutorName, since: Timestamp) -> Option<String> {
-        let entry = self.executors.get(name)?;
-        let is_gone = entry.moved_in.is_some_and(|moved_in| since <= moved_in);
-        entry.registration.folder.clone().map(|folder| if is_gone { String::new() } else { folder })
+    /// The data folder for which an attempt is that was decided here.
+    pub(crate) fn folder_of(&self, attempt: AttemptId) -> Option<String> {
+        self.holders.get(&attempt)?.folder.clone()
+    }
+
+    /// The data folder for which an attempt may have been handed out since then. Empty, which none is called: one that its
+    /// executor may have no more. None: nobody has told.
+    pub(crate) fn folder_since(&self, name: &ExecutorName, since: Timestamp) -> Option<String> {
+        let registration = &self.executors.get(name)?.registration;
+        let is_gone = registration.moved_in.is_some_and(|moved_in| since <= moved_in.after(UNSURE));
+        registration.folder.clone().map(|folder| if is_gone { String::new() } else { folder })
     }
 
     /// Is the executor lost, or was it never known?
@@ -271,8 +287,10 @@ impl Registry {
             return;
         }
         self.release(attempt);
+        let mut folder = None;
         if let Some(entry) = self.executors.get_mut(name) {
             entry.held.insert(attempt);
+            folder.clone_from(&entry.registration.folder);
         }
         let namespace = match self.shares.get_key_value(namespace) {
             Some((known, _)) => known.clone(),
@@ -280,7 +298,7 @@ impl Registry {
         };
         *self.shares.entry(namespace.clone()).or_default() += 1;
         *self.of_runs.entry(attempt.run).or_default() += 1;
-        self.holders.insert(attempt, Holder { executor: name.clone(), namespace });
+        self.holders.insert(attempt, Holder { executor: name.clone(), namespace, folder });
     }
 
     /// An attempt took this long on the executor that holds it.
@@ -292,7 +310,7 @@ impl Registry {
 
     /// An attempt is held no longer. Tells whether it was.
     pub(crate) fn release(&mut self, attempt: AttemptId) -> bool {
-        let Some(Holder { executor, namespace }) = self.holders.remove(&attempt) else { return false };
+        let Some(Holder { executor, namespace, folder: _ }) = self.holders.remove(&attempt) else { return false };
         if let btree_map::Entry::Occupied(mut held) = self.shares.entry(namespace) {
             *held.get_mut() -= 1;
             if *held.get() == 0 {
@@ -432,6 +450,7 @@ mod tests {
             slots: 2,
             boot: boot.into(),
             folder: None,
+            moved_in: None,
             draining: false,
             drained: false,
         }

@@ -281,6 +281,7 @@ fn registration(boot: &str) -> Registration {
         slots: 1,
         boot: boot.to_owned(),
         folder: None,
+        moved_in: None,
         draining: false,
         drained: false,
     }

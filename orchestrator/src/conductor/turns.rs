@@ -18,7 +18,7 @@ use super::cache::kept;
 use super::handle::{Error, Granted, Message, Reply};
 use super::live::{Decided, Live, Told, Turn, summary, wait_among};
 use super::locking::{Learned, claims};
-use super::registry::{Beat, HEARTBEAT, SOON};
+use super::registry::{self, Beat, HEARTBEAT, SOON};
 use super::{Appended, Birth, Conductor, Loading, Owner, Pending, Slot, Submitted};
 use crate::dispatch::carry::Before;
 use crate::journal::{self, Append, KeyBody, KnownExecutor, KnownExecutors};
@@ -455,19 +455,37 @@ impl Conductor {
         not_after: Timestamp,
         reply: Reply<gorch_schema::work::Registered>,
     ) {
+        let now = self.settings.clock.now();
+        let known = self.registry.registration(&name);
+        let is_unknown = known.is_none();
+        let registration = registry::after(known, registration, now);
         // That it lives needs no journal, even if what it says now does.
-        self.registry.heard(&name, &registration.boot, (self.settings.clock.now(), self.settings.clock.steady()));
+        self.registry.heard(&name, &registration.boot, (now, self.settings.clock.steady()));
         if self.registry.compare(&name, &registration) == Beat::Same {
             self.registered(&name, registration, not_after);
             let _ = reply.send(Ok(self.answer(&name)));
             return;
         }
-        let keeping = self.journal.put_executor(name.clone(), registration.clone(), self.settings.clock.now());
+        let (journal, of) = (self.journal.clone(), name.clone());
+        let keeping = if is_unknown {
+            // Others may know of one that had this name before.
+            let executors = journal.executors();
+            let keeping = async move {
+                let known = executors.await?.known.into_iter().find(|known| known.name == of);
+                let registration = registry::after(known.map(|known| known.registration).as_ref(), registration, now);
+                Ok((journal.put_executor(of, registration.clone(), now).await?, registration))
+            };
+            keeping.boxed()
+        } else {
+            let put = journal.put_executor(of, registration.clone(), now);
+            async move { Ok((put.await?, registration)) }.boxed()
+        };
         let (handle, log) = (self.handle.clone(), self.log.clone());
         tokio::spawn(async move {
-            match keeping.await {
+            let kept: Result<_, journal::Error> = keeping.await;
+            match kept {
                 // Answered where it is known who is lost: a lease is never given under the name of one that is over.
-                Ok(wanted) => {
+                Ok((wanted, registration)) => {
                     drop(handle.send(Message::Registered { name, registration, not_after, wanted, reply }));
                 }
                 Err(error) => {

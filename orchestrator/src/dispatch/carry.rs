@@ -79,7 +79,7 @@ pub(crate) struct Carry {
 struct Known {
     /// The executor has taken it on.
     admitted: bool,
-    /// How often it was handed over.
+    /// How often it was handed over, as far as anybody knows.
     given: u32,
     /// Since when its executor says that it has no such attempt.
     missing: Option<Instant>,
@@ -139,13 +139,12 @@ impl Carry {
         let mut told = *self.wish.borrow_and_update() == Wish::Stop;
         let first = match (told, known.admitted) {
             (true, _) => self.stop(),
-            (false, false) => {
-                known.given += 1;
-                Order::Run(self.work.clone())
-            }
+            (false, false) => Order::Run(self.work.clone()),
             // Once taken on, it is never handed over again: an executor that knows nothing of it has lost it.
             (false, true) => Order::Follow(self.id()),
         };
+        let hands_over = matches!(first, Order::Run(_));
+        known.given += u32::from(hands_over);
         link.give(first, &sender);
         loop {
             let heard = tokio::select! {
@@ -163,6 +162,10 @@ impl Carry {
                 heard = news.recv() => heard.unwrap_or(Heard::Broken),
             };
             match heard {
+                Heard::Unsent => {
+                    known.given -= u32::from(hands_over);
+                    return Err(Error::Broken);
+                }
                 Heard::Broken => return Err(Error::Broken),
                 Heard::News(News::Ended { report, .. }) => return Ok(Next::Done(Carried::Ended(report))),
                 Heard::News(News::Admitted(_)) => known.admitted = true,
@@ -263,7 +266,7 @@ impl Carry {
                         },
                         // Said of the attempt before the order came.
                         Some(Heard::News(News::Admitted(_) | News::Progress { .. } | News::Ended { .. })) => {}
-                        Some(Heard::Broken) | None => break,
+                        Some(Heard::Unsent | Heard::Broken) | None => break,
                     }
                 }
                 debug!(self.log, "acknowledgement failed, trying again"; "attempt" => %self.id());

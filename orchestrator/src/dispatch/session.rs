@@ -30,6 +30,8 @@ const TOGETHER: usize = 256;
 #[derive(Debug)]
 pub(crate) enum Heard {
     News(News),
+    /// No session could be opened: the order was not sent.
+    Unsent,
     /// The session is over; whatever was not answered has to be asked again.
     Broken,
 }
@@ -85,14 +87,14 @@ impl Line {
                 return;
             }
             let (body, orders) = mpsc::unbounded_channel();
-            let over = match self.open(orders).await {
+            let (over, is_open) = match self.open(orders).await {
                 Ok(answer) => {
                     self.pass_on(given, &body);
-                    self.converse(answer, &body).await
+                    (self.converse(answer, &body).await, true)
                 }
                 Err(error) => {
                     self.followers.extend(given.into_iter().map(|given| (given.order.attempt(), given.follower)));
-                    Err(error)
+                    (Err(error), false)
                 }
             };
             match over {
@@ -110,7 +112,7 @@ impl Line {
                     std::mem::forget(follower);
                     continue;
                 }
-                let _ = follower.send(Heard::Broken);
+                let _ = follower.send(if is_open { Heard::Broken } else { Heard::Unsent });
             }
         }
     }

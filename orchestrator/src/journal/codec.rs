@@ -57,6 +57,8 @@ struct Stored {
     #[serde(default)]
     folder: Option<String>,
     #[serde(default)]
+    moved_in: Option<gorch_schema::Timestamp>,
+    #[serde(default)]
     draining: bool,
     #[serde(default)]
     drained: bool,

@@ -80,6 +80,7 @@ fn unread() -> Registration {
         slots: 0,
         boot: String::new(),
         folder: None,
+        moved_in: None,
         draining: true,
         drained: false,
     }

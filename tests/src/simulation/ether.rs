@@ -141,8 +141,8 @@ pub(super) struct State {
     /// Executors that stand still, until when.
     pub(super) still: BTreeMap<usize, u64>,
     pub(super) lines: BTreeMap<SessionId, Line>,
-    /// Executors whose machines are off, or were since their last start.
-    pub(super) switched_off: BTreeSet<usize>,
+    /// Executors whose machines are off, or were since their last start; and whether another machine comes in its place.
+    pub(super) switched_off: BTreeMap<usize, bool>,
     /// Executors that never come back.
     pub(super) gone: BTreeSet<usize>,
     /// Orchestrator and executor that cannot reach each other, until when.
@@ -194,7 +194,7 @@ impl Ether {
             executors,
             still: BTreeMap::new(),
             lines: BTreeMap::new(),
-            switched_off: BTreeSet::new(),
+            switched_off: BTreeMap::new(),
             gone: BTreeSet::new(),
             cuts: BTreeMap::new(),
             storeless: BTreeSet::new(),

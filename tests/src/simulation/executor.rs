@@ -71,6 +71,8 @@ pub(super) enum Power {
     On,
     /// It was switched off: nothing of them is left.
     Off,
+    /// Another machine has its name: nothing is left, and nothing is known.
+    Other,
 }
 
 /// One executor.
@@ -81,6 +83,8 @@ pub(super) struct Executor {
     pub(super) doors: Doors,
     /// How often it was started.
     pub(super) boot: u32,
+    /// How often its data folder was another one.
+    folder: u32,
     /// What outlives a kill.
     ledger: BTreeMap<AttemptId, Record>,
     epochs: BTreeMap<RunId, u64>,
@@ -110,6 +114,7 @@ impl Executor {
             labels,
             doors: Doors::Gone,
             boot: 0,
+            folder: 0,
             ledger: BTreeMap::new(),
             epochs: BTreeMap::new(),
             forgotten: BTreeSet::new(),
@@ -123,6 +128,11 @@ impl Executor {
             fenced: BTreeSet::new(),
             given_back: BTreeSet::new(),
         }
+    }
+
+    /// What its data folder is called.
+    pub(super) fn folder(&self) -> String {
+        format!("{}/{}", self.name, self.folder)
     }
 
     /// Kill -9: what was only in memory is gone.
@@ -143,6 +153,12 @@ impl Executor {
     pub(super) fn start(&mut self, power: Power, now: Timestamp) -> Vec<AttemptId> {
         self.boot += 1;
         self.doors = Doors::Open;
+        if power == Power::Other {
+            self.folder += 1;
+            self.ledger.clear();
+            self.epochs.clear();
+            self.forgotten.clear();
+        }
         let mut stopped = Vec::new();
         for (id, record) in &mut self.ledger {
             let is_lost = match (&record.state, power) {
@@ -153,7 +169,7 @@ impl Executor {
                     self.covers.extend(record.work.lease.as_ref().map(|by| (*id, cover(by))));
                     false
                 }
-                (AttemptState::Waiting, Power::Off) => true,
+                (AttemptState::Waiting, Power::Off | Power::Other) => true,
                 (AttemptState::Running { .. }, _) => {
                     stopped.push(*id);
                     true
@@ -291,8 +307,9 @@ impl Executor {
         if let Some(known) = self.ledger.get(&id) {
             let known = known.work.clone();
             self.fence(id.run, work.epoch)?;
-            // Epoch and lease do not count: a new conductor hands the same attempt out again.
-            let again = Work { epoch: known.epoch, lease: known.lease.clone(), ..Work::clone(&work) };
+            // Epoch, lease and folder do not count: a new conductor hands the same attempt out again.
+            let Work { epoch, lease, folder, .. } = Work::clone(&known);
+            let again = Work { epoch, lease, folder, ..Work::clone(&work) };
             if again != *known {
                 return Err(refusal("attempt_conflict", "the attempt was handed out before with other work"));
             }
@@ -303,6 +320,9 @@ impl Executor {
                 self.covers.insert(id, Cover { epoch: work.epoch, by: by.clone(), before });
             }
             return Ok(self.name(id, now));
+        }
+        if work.folder.as_ref().is_some_and(|folder| *folder != self.folder()) {
+            return Err(refusal("other_folder", "it may have begun in another folder"));
         }
         self.fence(id.run, work.epoch)?;
         if self.doors == Doors::Closed {

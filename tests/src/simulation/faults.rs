@@ -28,6 +28,8 @@ pub(super) enum Fault {
     KillExecutor(usize),
     /// Its machine is switched off.
     SwitchOff(usize),
+    /// Its machine is switched off, and another one gets its name.
+    ReplaceExecutor(usize),
     /// It is started again.
     StartExecutor(usize),
     /// Its machine is switched off, and never comes back.
@@ -59,7 +61,7 @@ pub(super) fn random_faults(dice: &mut Dice, orchestrators: usize, executors: us
         let one = dice.below(orchestrators as u64) as usize;
         let executor = dice.below(executors as u64) as usize;
         let over = at + length;
-        match dice.below(10) {
+        match dice.below(11) {
             0 | 1 => plan.extend([(at, Fault::KillOrchestrator(one)), (over, Fault::StartOrchestrator(one))]),
             2 => plan.push((at, Fault::PauseOrchestrator(one, length))),
             3 => plan.push((at, Fault::SetClock(one, dice.below(180_000) as i64 - 90_000))),
@@ -68,6 +70,7 @@ pub(super) fn random_faults(dice: &mut Dice, orchestrators: usize, executors: us
             6 => plan.extend([(at, Fault::KillExecutor(executor)), (over, Fault::StartExecutor(executor))]),
             7 => plan.extend([(at, Fault::SwitchOff(executor)), (over, Fault::StartExecutor(executor))]),
             8 => plan.push((at, Fault::DrainExecutor(executor))),
+            9 => plan.extend([(at, Fault::ReplaceExecutor(executor)), (over, Fault::StartExecutor(executor))]),
             _ => plan.push((at, Fault::PauseExecutor(executor, length))),
         }
     }

@@ -343,7 +343,8 @@ impl State {
             targets: Vec::new(),
             slots: there.slots as u32,
             boot: there.boot.to_string(),
-            folder: None,
+            folder: Some(there.folder()),
+            moved_in: None,
             draining: there.doors == Doors::Closed,
             drained: false,
         };
@@ -387,8 +388,9 @@ impl State {
 
     /// Its process ends now, and its jobs go on, or all of it.
     pub(super) fn kill_executor(&mut self, executor: usize, power: Power) {
-        if power == Power::Off {
-            self.switched_off.insert(executor);
+        if power != Power::On {
+            let other = self.switched_off.entry(executor).or_default();
+            *other |= power == Power::Other;
             self.book.switch_off(&self.executors[executor].name);
         }
         if self.executors[executor].doors == Doors::Gone {
@@ -416,7 +418,11 @@ impl State {
         if self.executors[executor].doors != Doors::Gone || self.gone.contains(&executor) {
             return;
         }
-        let power = if self.switched_off.remove(&executor) { Power::Off } else { Power::On };
+        let power = match self.switched_off.remove(&executor) {
+            Some(true) => Power::Other,
+            Some(false) => Power::Off,
+            None => Power::On,
+        };
         let time = self.time();
         for stopped in self.executors[executor].start(power, time) {
             self.book.over(stopped);

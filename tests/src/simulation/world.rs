@@ -469,6 +469,7 @@ impl World {
             Fault::Cut(orchestrator, executor, length) => state.cut_off(orchestrator, executor, length),
             Fault::KillExecutor(executor) => state.kill_executor(executor, Power::On),
             Fault::SwitchOff(executor) => state.kill_executor(executor, Power::Off),
+            Fault::ReplaceExecutor(executor) => state.kill_executor(executor, Power::Other),
             Fault::StartExecutor(executor) => state.start_executor(executor),
             Fault::LoseExecutor(executor) => {
                 state.kill_executor(executor, Power::Off);

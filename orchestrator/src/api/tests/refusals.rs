@@ -280,7 +280,7 @@ async fn a_registration_that_cannot_be_used_is_refused() {
     }
     insta::assert_snapshot!(all, @"
     400 bad_json: the body is not JSON: EOF while parsing an object at line 1 column 1
-    422 bad_registration: the body is not a registration: unknown field `slotz`, expected one of `url`, `engines`, `labels`, `targets`, `slots`, `boot`, `draining`, `drained` at line 1 column 30
+    422 bad_registration: the body is not a registration: unknown field `slotz`, expected one of `url`, `engines`, `labels`, `targets`, `slots`, `boot`, `folder`, `moved_in`, `draining`, `drained` at line 1 column 30
     422 bad_registration: the url is `ftp://h` (expected `https://HOST:PORT`)
     ");
 }

@@ -57,19 +57,41 @@ async fn what_may_have_begun_is_handed_over_again_where_its_folder_is() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_never_handed_over_begins_where_somebody_is() {
+    // Who cannot be reached is tried again and again; whose answer is awaited, once.
+    for refuses in [false, true] {
+        let house = House::open().await;
+        house.has("f1", "a").await;
+        let gone = if refuses { &house.wire.is_away } else { &house.wire.is_cut };
+        gone.store(true, Ordering::Relaxed);
+        let run = house.submit(KEEP).await;
+        sleep(Duration::from_secs(5)).await;
+        house.has("f2", "b").await;
+        gone.store(false, Ordering::Relaxed);
+        assert_eq!(house.handed_out(1).await.folder.as_deref(), Some("f1"));
+        sleep(Duration::from_secs(1)).await;
+        house.has("f2", "b").await;
+        let again = house.handed_out(2).await;
+        assert_eq!((again.folder.as_deref(), again.attempt.run), (Some("f2"), run));
+        assert_eq!(house.wire.taken(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_heard_of_an_executor_learns_from_the_store_that_it_had_another_folder() {
     let house = House::open().await;
+    let other = house.beside("o2").await;
     house.has("f1", "a").await;
-    house.wire.is_cut.store(true, Ordering::Relaxed);
     let run = house.submit(KEEP).await;
-    sleep(Duration::from_secs(1)).await;
-    house.has("f2", "b").await;
-    house.wire.is_cut.store(false, Ordering::Relaxed);
-    assert_eq!(house.handed_out(1).await.folder.as_deref(), Some("f1"));
-    sleep(Duration::from_secs(1)).await;
-    house.has("f2", "b").await;
-    let again = house.handed_out(2).await;
-    assert_eq!((again.folder.as_deref(), again.attempt.run), (Some("f2"), run));
-    assert_eq!(house.wire.taken(), 1);
+    house.handed_out(1).await;
+    drop(house);
+    // It writes down what it hears, and one that starts after that has only what is written.
+    other.has("f2", "b").await;
+    let third = other.beside("o3").await;
+    third.wire.is_replaced();
+    third.wire.has_folder("f2");
+    third.store.left.lock().unwrap().push(run);
+    assert_eq!(third.failed(run).await, "executor_lost");
+    assert_eq!(third.wire.taken(), 0);
 }
 
 #[tokio::test(start_paused = true)]

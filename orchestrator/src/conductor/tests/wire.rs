@@ -136,6 +136,9 @@ impl Road for Wire {
     }
 
     fn open(&self, opening: Opening) -> BoxFuture<'static, Result<Opened, Cut>> {
+        if self.is_away.load(Ordering::Relaxed) {
+            return ready(Err(Cut::from("nobody is there"))).boxed();
+        }
         let (wire, is_cut) = (self.clone(), self.is_cut.clone());
         let way = async move {
             while is_cut.load(Ordering::Relaxed) {

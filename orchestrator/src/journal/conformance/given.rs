@@ -75,6 +75,7 @@ pub(crate) fn registration(boot: &str) -> Registration {
         slots: 4,
         boot: boot.into(),
         folder: None,
+        moved_in: None,
         draining: false,
         drained: false,
     }
