@@ -339,10 +339,7 @@ impl Executor {
     }
 
     fn name(&mut self, id: AttemptId, now: Timestamp) -> Vec<Act> {
-        if self.unnamed.contains(&id)
-            && (self.doors == Doors::Closed || self.given_back.contains(&id))
-            && !planted("begin_what_was_given_back")
-        {
+        if self.unnamed.contains(&id) && (self.doors == Doors::Closed || self.given_back.contains(&id)) {
             return self.give_back(id);
         }
         if self.doors == Doors::Open && self.unnamed.remove(&id) {
