@@ -2,7 +2,7 @@
 //!
 //! Owns the bounds of what references come to. A job has worked for what it puts out; a reference copies it for nothing, and
 //! a few nodes that copy each other's copies would come to more than any machine has. Promises: what is too large is found
-//! before it is copied, and costs no more than what there is room for. Never measures what a job put out.
+//! before it is kept, and costs no more than what there is room for. Never measures what a job put out.
 
 use std::cell::Cell;
 
@@ -22,18 +22,17 @@ const VALUE: u64 = 32;
 #[derive(Debug)]
 pub(crate) struct Room {
     left: Cell<u64>,
-    limit: u64,
 }
 
 impl Room {
     /// For a step whose references are handed out, and kept by nobody.
     pub(crate) fn to_hand_out() -> Self {
-        Room { left: Cell::new(LARGEST), limit: LARGEST }
+        Room { left: Cell::new(LARGEST) }
     }
 
     /// For a step of a run that has kept so much already, and keeps this too.
     pub(crate) fn to_keep(copied: u64) -> Self {
-        Room { left: Cell::new(LARGEST.min(MOST.saturating_sub(copied))), limit: LARGEST }
+        Room { left: Cell::new(LARGEST.min(MOST.saturating_sub(copied))) }
     }
 
     /// A copy of this value is about to be made.
@@ -44,7 +43,7 @@ impl Room {
                 Ok(())
             }
             None => {
-                let (limit, most) = (self.limit >> 20, MOST >> 20);
+                let (limit, most) = (LARGEST >> 20, MOST >> 20);
                 let message = format!(
                     "what the node refers to comes to too much (expected at most {limit} MiB for one step, and {most} MiB \
                      that the run's `nil` nodes put out and its `each` run over)"

@@ -73,6 +73,10 @@ struct Store {
     refuses_births: AtomicBool,
     /// Nothing of this run is written.
     refuses: Mutex<Option<RunId>>,
+    /// What this run comes to is too much for any journal.
+    is_full_of: Mutex<Option<RunId>>,
+    /// How often that was said.
+    was_full: AtomicUsize,
     /// What is there of this run cannot be read.
     garbles: Mutex<Option<RunId>>,
     /// Another orchestrator goes on with it.
@@ -116,6 +120,10 @@ impl Journal for Store {
     }
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<u64, journal::Error>> {
+        if *self.is_full_of.lock().unwrap() == Some(append.run) {
+            self.was_full.fetch_add(1, Ordering::Relaxed);
+            return ready(Err(journal::Error::TooLarge { run: append.run, found: 2, limit: 1 })).boxed();
+        }
         if self.is_slow.load(Ordering::Relaxed) {
             let memory = self.memory.clone();
             let appending =

@@ -36,6 +36,22 @@ async fn a_run_that_cannot_be_read_any_more_keeps_nobody_from_a_lock() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_no_journal_takes_puts_its_run_aside_and_is_not_decided_again() {
+    let house = House::open().await;
+    house.beat("a").await;
+    let run = house.submit(&locked()).await;
+    let work = house.handed_out(1).await;
+    *house.store.is_full_of.lock().unwrap() = Some(run);
+    house.wire.ends(&work);
+    house.beats("a", 60).await;
+    assert_eq!(house.store.was_full.load(Ordering::Relaxed), 1);
+    let asked = house.handle.ask(run, |_| ()).await;
+    assert!(matches!(&asked, Err(Error::Quarantined { cause, .. }) if cause.contains("2 bytes")), "{asked:?}");
+    let other = house.submit(&KILL.replace("kill", "keep")).await;
+    assert_eq!(house.handed_out(2).await.attempt.run, other, "the others go on");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_asks_for_a_run_that_is_on_its_way_into_the_journal_is_told_what_came_of_it() {
     for fails in [false, true] {
         let house = House::open().await;
